@@ -1,0 +1,225 @@
+"""Tabular policies: what simulation, learners, solvers and evaluators exchange."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
+
+_FORMAT = "karma-envs tabular policy"
+
+
+class TabularPolicy:
+    """Probabilities of actions for each tabular observation, for one, each type, or each agent.
+
+    Args:
+        probabilities: ``float[rows, observations, actions]``; or ``[observations, actions]`` for one
+            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0.
+        row_of_agent: ``int[N]``, the row each agent plays; None: row 0 for as many agents as there
+            are rows (one agent, one row), which :meth:`for_agents` changes.
+
+    Raises:
+        ValueError: naming what is wrong with the arrays.
+    """
+
+    def __init__(self, probabilities: ArrayLike, row_of_agent: ArrayLike | None = None) -> None:
+        array = np.asarray(probabilities)
+        array = array[None] if array.ndim == 2 else array
+        if array.ndim != 3 or 0 in array.shape or array.dtype.kind != "f":
+            raise ValueError(
+                "probabilities must be float[rows, observations, actions]; "
+                f"these are {array.dtype}{list(array.shape)}"
+            )
+        if not np.isfinite(array).all() or (array < 0).any():
+            raise ValueError("probabilities must be finite and >= 0")
+        sums = array.sum(axis=2, dtype=np.float64)
+        tolerance = 1e-9 if array.dtype == np.float64 else 1e-5
+        if (np.abs(sums - 1) > tolerance).any():
+            row, observation = (int(index[0]) for index in np.nonzero(np.abs(sums - 1) > tolerance))
+            raise ValueError(
+                f"probabilities must sum to 1; row {row}, observation {observation} "
+                f"sums to {sums[row, observation]:.10g}"
+            )
+        self._n_actions = array.shape[2]
+        self._probabilities: NDArray[np.floating[Any]] | None = array
+        self._thresholds: NDArray[np.uint16] | None = None
+        self._row_of_agent = _rows(row_of_agent, len(array))
+
+    @classmethod
+    def from_thresholds(
+        cls, thresholds: NDArray[np.uint16], n_actions: int, row_of_agent: ArrayLike | None = None
+    ) -> TabularPolicy:
+        """A policy on the tables it is drawn from, which it does not copy.
+
+        A learner changes such tables in place; :meth:`copy` keeps what the policy is now.
+
+        Args:
+            thresholds: ``uint16[rows, observations, width]``, see :mod:`karma_envs.sampling`.
+            n_actions: number of actions.
+            row_of_agent: as for the class.
+        """
+        if thresholds.ndim != 3 or thresholds.shape[2] != padded_width(n_actions):
+            raise ValueError(
+                f"thresholds of {n_actions} actions must be [rows, observations, "
+                f"{padded_width(n_actions)}]; these are {list(thresholds.shape)}"
+            )
+        policy = cls.__new__(cls)
+        policy._n_actions = n_actions
+        policy._probabilities = None
+        policy._thresholds = thresholds
+        policy._row_of_agent = _rows(row_of_agent, len(thresholds))
+        return policy
+
+    @property
+    def probabilities(self) -> NDArray[np.floating[Any]]:
+        """``float[rows, observations, actions]``; made anew where the policy lives on thresholds."""
+        if self._probabilities is not None:
+            return self._probabilities
+        assert self._thresholds is not None
+        return probabilities_of(self._thresholds, self._n_actions)
+
+    @property
+    def thresholds(self) -> NDArray[np.uint16]:
+        """``uint16[rows, observations, width]``: the tables that actions are drawn from."""
+        if self._thresholds is None:
+            assert self._probabilities is not None
+            self._thresholds = thresholds_of(self._probabilities)
+        return self._thresholds
+
+    @property
+    def row_of_agent(self) -> NDArray[np.int32]:
+        """``int32[N]``."""
+        return self._row_of_agent
+
+    @property
+    def n_rows(self) -> int:
+        """Number of different policies."""
+        return len(self.thresholds if self._probabilities is None else self._probabilities)
+
+    @property
+    def n_observations(self) -> int:
+        """Number of tabular observations."""
+        return (self.thresholds if self._probabilities is None else self._probabilities).shape[1]
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+        return self._n_actions
+
+    def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
+        """The same rows for other agents."""
+        if self._probabilities is None:
+            return self.from_thresholds(self.thresholds, self._n_actions, row_of_agent)
+        return TabularPolicy(self._probabilities, row_of_agent)
+
+    def copy(self) -> TabularPolicy:
+        """A policy that no learner changes."""
+        if self._probabilities is None:
+            return self.from_thresholds(
+                self.thresholds.copy(), self._n_actions, self._row_of_agent.copy()
+            )
+        return TabularPolicy(self._probabilities.copy(), self._row_of_agent.copy())
+
+    def mixed_with_uniform(self, exploration: float, legal_actions: NDArray[np.bool_]) -> TabularPolicy:
+        """The policy that explores: ``(1 - exploration) pi + exploration * uniform over legal actions``.
+
+        Args:
+            exploration: epsilon in [0, 1].
+            legal_actions: ``bool[observations, actions]``.
+        """
+        if not 0 <= exploration <= 1:
+            raise ValueError(f"exploration = {exploration!r} is not allowed; allowed: 0 … 1")
+        uniform = legal_actions / legal_actions.sum(axis=1, keepdims=True)
+        return TabularPolicy(
+            (1 - exploration) * self.probabilities + exploration * uniform, self._row_of_agent
+        )
+
+    def mean_actions(self) -> NDArray[np.float64]:
+        """``float64[rows, observations]``: the expected action (in karma games: mean bid)."""
+        return np.asarray(self.probabilities @ np.arange(self._n_actions), np.float64)
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the policy to ``path`` (npz: arrays and JSON metadata, no pickle), all or nothing.
+
+        Returns:
+            the path.
+        """
+        path = Path(path)
+        arrays: dict[str, NDArray[Any]] = {"row_of_agent": self._row_of_agent}
+        if self._probabilities is None:
+            arrays["thresholds"] = self.thresholds
+        else:
+            arrays["probabilities"] = self._probabilities
+        metadata = json.dumps({"format": _FORMAT, "version": 1, "n_actions": self._n_actions})
+        arrays["metadata"] = np.frombuffer(metadata.encode(), np.uint8)
+        write_npz(path, arrays)
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> TabularPolicy:
+        """The policy that :meth:`save` wrote.
+
+        Raises:
+            ValueError: when the file is damaged or not a policy.
+            FileNotFoundError: when there is none.
+        """
+        arrays = read_npz(path)
+        try:
+            metadata = json.loads(arrays["metadata"].tobytes())
+            if metadata["format"] != _FORMAT or metadata["version"] != 1:
+                raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
+            if "thresholds" in arrays:
+                return cls.from_thresholds(
+                    arrays["thresholds"], metadata["n_actions"], arrays["row_of_agent"]
+                )
+            return cls(arrays["probabilities"], arrays["row_of_agent"])
+        except (KeyError, ValueError, UnicodeDecodeError) as error:
+            raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
+
+
+def _rows(row_of_agent: ArrayLike | None, n_rows: int) -> NDArray[np.int32]:
+    rows = np.arange(n_rows) if row_of_agent is None else np.asarray(row_of_agent)
+    if rows.ndim != 1 or rows.dtype.kind not in "iu" or rows.size == 0:
+        raise ValueError(f"row_of_agent must be int[N]; this is {rows.dtype}{list(rows.shape)}")
+    if rows.min() < 0 or rows.max() >= n_rows:
+        raise ValueError(f"row_of_agent must be in 0 … {n_rows - 1}; it is in {rows.min()} … {rows.max()}")
+    return rows.astype(np.int32)
+
+
+def write_npz(path: str | os.PathLike[str], arrays: dict[str, NDArray[Any]]) -> None:
+    """Write arrays to an npz file by way of a temporary file, so that it is whole or not there."""
+    path = Path(path)
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
+    try:
+        with os.fdopen(handle, "wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        os.replace(temporary, path)
+    except BaseException:
+        Path(temporary).unlink(missing_ok=True)
+        raise
+
+
+def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
+    """All arrays of an npz file, never unpickling.
+
+    Raises:
+        ValueError: when the file is not an npz file or is damaged.
+        FileNotFoundError: when there is none.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (ValueError, EOFError, zipfile.BadZipFile, OSError, AttributeError) as error:
+        if isinstance(error, FileNotFoundError):
+            raise
+        raise ValueError(f"{os.fspath(path)} is damaged or not an npz file ({error})") from error

@@ -1,0 +1,163 @@
+"""The one way this project compiles: the ``@kernel`` decorator.
+
+A kernel is a numba function that is cached on disk, releases the GIL and may be handed to other
+kernels as an argument, so that a rule (a payment, an allocation) lives in a file of its own and is
+inlined where it is used.
+
+Plain ``@njit(cache=True)`` fails at both: it does not notice an edit in another file that a kernel
+calls, and it never finds its cache again when a jitted function is passed as an argument, because
+the type of such an argument is keyed by an identifier drawn at random in every process. ``@kernel``
+therefore
+
+1. takes a digest of every source file that holds kernels (and of the settings that change the
+   generated code),
+2. keeps the cache in a user folder named by that digest while it decorates, and
+3. gives the function an identity made of its name and the digest, the same in every process.
+
+Folders of old digests are removed after a month without use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+import numba
+from numba.core.dispatcher import Dispatcher
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+_MARK = "@kernel"
+_CODE_SETTINGS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_DEBUG", "NUMBA_SLP_VECTORIZE", "NUMBA_LOOP_VECTORIZE")
+_MONTH_S = 30 * 24 * 3600.0
+
+
+def cache_root() -> Path:
+    """The folder that holds compiled kernels: ``KARMA_ENVS_CACHE_DIR``, or the user's cache folder.
+
+    Where that cannot be written, a folder of this user in the system's temporary folder.
+    """
+    named = os.environ.get("KARMA_ENVS_CACHE_DIR")
+    if named:
+        return Path(named)
+    base = os.environ.get("XDG_CACHE_HOME") or (
+        os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
+    )
+    folder = (Path(base) if base else Path.home() / ".cache") / "karma-envs"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            return folder
+    except OSError:
+        return Path(tempfile.gettempdir()) / f"karma-envs-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
+
+
+@cache
+def _source_digest(root: Path) -> str:
+    """Digest of all files under ``root`` that hold kernels, by relative path and content."""
+    digest = hashlib.sha256()
+    for file in sorted(root.rglob("*.py")):
+        content = file.read_bytes()
+        if _MARK.encode() in content:
+            digest.update(str(file.relative_to(root)).encode())
+            digest.update(hashlib.sha256(content).digest())
+    return digest.hexdigest()
+
+
+def _source_file(function: Callable[..., Any]) -> Path:
+    """Where ``function`` was written; a path that does not exist for one typed at a prompt."""
+    return Path(function.__code__.co_filename)
+
+
+def kernel_digest(function: Callable[..., Any]) -> str:
+    """What ``function``'s compiled code depends on, in 16 hex digits.
+
+    That is: the kernels of this package, those of the function's own package (or its own file, for
+    a function of the user's), numba's version and the settings that change generated code.
+    """
+    here = Path(__file__).parent
+    parts = [_source_digest(here), numba.__version__]
+    parts += [f"{name}={os.environ.get(name, '')}" for name in _CODE_SETTINGS]
+    file = _source_file(function)
+    package = function.__module__.partition(".")[0]
+    root = getattr(sys.modules.get(package), "__file__", None)
+    if package == "agents" and root and Path(root).name == "__init__.py":
+        parts.append(_source_digest(Path(root).parent))
+    elif package != here.name and file.is_file():
+        parts.append(hashlib.sha256(file.read_bytes()).hexdigest())
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+@cache
+def _cache_folder(digest: str) -> Path:
+    """The cache folder of one digest, made, marked as used today, its stale neighbours removed."""
+    root = cache_root()
+    folder = root / digest
+    with contextlib.suppress(OSError):  # a read-only cache is no reason not to run
+        folder.mkdir(parents=True, exist_ok=True)
+        os.utime(folder)
+        for neighbour in root.iterdir():
+            if neighbour.is_dir() and time.time() - neighbour.stat().st_mtime > _MONTH_S:
+                shutil.rmtree(neighbour, ignore_errors=True)
+    return folder
+
+
+@contextlib.contextmanager
+def _numba_cache_dir(folder: Path) -> Iterator[None]:
+    before = numba.config.CACHE_DIR
+    numba.config.CACHE_DIR = str(folder)
+    try:
+        yield
+    finally:
+        numba.config.CACHE_DIR = before
+
+
+@overload
+def kernel(function: F) -> F: ...
+@overload
+def kernel(*, fastmath: bool | set[str] = ...) -> Callable[[F], F]: ...
+def kernel(
+    function: F | None = None, *, fastmath: bool | set[str] = False
+) -> F | Callable[[F], F]:
+    """Compile a function with numba: cached across processes, without the GIL, usable as a rule.
+
+    Args:
+        function: the Python function; numba's nopython subset.
+        fastmath: numba's ``fastmath``; only where the result does not depend on it.
+
+    Returns:
+        The compiled function. The original is its ``py_func``.
+    """
+
+    def decorate(python_function: F) -> F:
+        digest = kernel_digest(python_function)
+        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
+        if not _source_file(python_function).is_file():  # typed at a prompt: nothing to key a cache by
+            return numba.njit(**options)(python_function)  # type: ignore[no-any-return]
+        with _numba_cache_dir(_cache_folder(digest)):
+            dispatcher = numba.njit(cache=True, **options)(python_function)
+        name = f"{python_function.__module__}.{python_function.__qualname__}:{digest}"
+        dispatcher._set_uuid(str(uuid.uuid5(uuid.NAMESPACE_URL, name)))
+        return dispatcher  # type: ignore[no-any-return]
+
+    return decorate if function is None else decorate(function)
+
+
+def is_compiled(function: object) -> bool:
+    """Whether ``function`` is a numba function (of ``@kernel`` or of plain ``@njit``)."""
+    return isinstance(function, Dispatcher)
+
+
+def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+    """``function`` itself if it is compiled, else compiled with :func:`kernel`."""
+    return function if is_compiled(function) else kernel(function)

@@ -1,0 +1,224 @@
+"""The contract of a population game: N agents, arrays in and out; every view is made from this."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import Config
+from karma_envs.metrics import Outcome
+from karma_envs.sampling import NEVER, padded_width
+
+
+class IllegalActionError(ValueError):
+    """An action that the game's rules do not allow in the agent's state."""
+
+
+class PolicyError(ValueError):
+    """A policy that does not fit the game: its shape, or an illegal action with probability > 0."""
+
+
+class SamplingPolicy(Protocol):
+    """What a rollout needs of a policy: tables to draw from (``agents.TabularPolicy`` has them)."""
+
+    @property
+    def thresholds(self) -> NDArray[np.uint16]:
+        """``uint16[rows, observations, width]`` as :func:`karma_envs.sampling.thresholds_of` makes them."""
+
+    @property
+    def row_of_agent(self) -> NDArray[np.int32]:
+        """``int32[N]``: the row that each agent plays."""
+
+
+@dataclass(frozen=True)
+class Transitions:
+    """What happened in T steps, by column (the Thesis' data buffer, section 3.2).
+
+    Attributes:
+        observations: ``uint16[T+1, N]``, tabular observation of each agent before each step, and
+            after the last.
+        actions: ``uint16[T, N]``.
+        rewards: ``float32[T, N]``.
+    """
+
+    observations: NDArray[np.uint16]
+    actions: NDArray[np.uint16]
+    rewards: NDArray[np.float32]
+
+    @classmethod
+    def empty(cls, n_steps: int, n_agents: int) -> Transitions:
+        """Room for ``n_steps`` steps of ``n_agents`` agents."""
+        return cls(
+            np.empty((n_steps + 1, n_agents), np.uint16),
+            np.empty((n_steps, n_agents), np.uint16),
+            np.empty((n_steps, n_agents), np.float32),
+        )
+
+    def __len__(self) -> int:
+        return len(self.actions)
+
+    def __getitem__(self, steps: slice) -> Transitions:
+        """The first ``steps.stop`` steps, as views on the same arrays (only ``[:n]`` is allowed)."""
+        if steps.start not in (None, 0) or steps.step not in (None, 1):
+            raise IndexError("transitions can only be cut as [:n]")
+        n_steps = len(range(*steps.indices(len(self))))
+        return Transitions(self.observations[: n_steps + 1], self.actions[:n_steps], self.rewards[:n_steps])
+
+
+class PopulationGame(ABC):
+    """N agents that act at once, in arrays.
+
+    A game is made from a configuration and holds its state from ``reset`` on. Observations and
+    actions are finite: an agent in tabular observation x may take the actions that
+    ``legal_actions[x]`` marks; action 0 is always legal.
+
+    Attributes:
+        name: the game's name in the registry.
+        title: CamelCase name for ids such as ``karma_envs/Matching-v0``.
+        config_class: the configuration's class.
+        presets: named configurations, as the fields they change.
+        config: the configuration.
+        n_agents: N.
+        n_observations: number of tabular observations.
+        n_actions: number of actions, legal or not.
+        legal_actions: ``bool[n_observations, n_actions]``.
+        type_of_agent: ``uint8[N]``.
+        discounts: ``float64[types]``, discount factor of each type.
+        observation_bounds: ``(low, high)``, each ``float32[d]``.
+        best_reward: the largest reward of a step; ``worst_reward``: the smallest.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    config_class: ClassVar[type[Config]]
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+
+    config: Config
+    n_agents: int
+    n_observations: int
+    n_actions: int
+    legal_actions: NDArray[np.bool_]
+    type_of_agent: NDArray[np.uint8]
+    discounts: NDArray[np.float64]
+    observation_bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
+    best_reward: float
+    worst_reward: float
+    _policy_checked: tuple[object, ...] = ()
+
+    @abstractmethod
+    def reset(self, rng: np.random.Generator) -> None:
+        """Begin anew: a fresh state and random streams, seeded from ``rng``."""
+
+    @abstractmethod
+    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """One step with ``actions[N]``, all legal.
+
+        Returns:
+            ``float32[N]``: a new array of rewards.
+
+        Raises:
+            IllegalActionError: when an action is not legal; nothing has changed then.
+        """
+
+    @abstractmethod
+    def rollout(
+        self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None
+    ) -> Transitions:
+        """Play ``policy`` for ``n_steps`` steps.
+
+        Args:
+            policy: what the agents play, fixed for all steps.
+            n_steps: T >= 1.
+            out: where to write; its first T steps are overwritten. A new one if None.
+
+        Returns:
+            the transitions.
+
+        Raises:
+            PolicyError: when the policy does not fit the game.
+        """
+
+    @abstractmethod
+    def observation_index(self) -> NDArray[np.int64]:
+        """``int64[N]``: each agent's tabular observation; a new array."""
+
+    @abstractmethod
+    def observations(self) -> NDArray[np.float32]:
+        """``float32[N, d]`` within ``observation_bounds``: the same in numbers; a new array."""
+
+    @abstractmethod
+    def outcome(self) -> Outcome:
+        """Totals since reset, for the metrics; new arrays."""
+
+    @abstractmethod
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """All arrays that make up the state, random streams included; copies."""
+
+    @abstractmethod
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a state of :meth:`state_dict`, of a game with the same configuration.
+
+        Raises:
+            ValueError: when a name, shape or dtype differs; nothing has changed then.
+        """
+
+    @abstractmethod
+    def scene(self) -> dict[str, Any]:
+        """What a renderer draws of the last step; read only."""
+
+    def action_mask(self) -> NDArray[np.int8]:
+        """``int8[N, n_actions]``: 1 where an action is legal now; a new array."""
+        return self.legal_actions.view(np.int8)[self.observation_index()]
+
+    def check_policy(self, policy: SamplingPolicy) -> None:
+        """Refuse a policy that cannot be played here; a policy that was accepted is not read again.
+
+        Raises:
+            PolicyError: naming what does not fit.
+        """
+        thresholds, row_of_agent = policy.thresholds, policy.row_of_agent
+        if len(self._policy_checked) == 2 and (
+            thresholds is self._policy_checked[0] and row_of_agent is self._policy_checked[1]
+        ):
+            return
+        expected = (self.n_observations, padded_width(self.n_actions))
+        if thresholds.ndim != 3 or thresholds.shape[1:] != expected or thresholds.dtype != np.uint16:
+            raise PolicyError(
+                f"a policy for this game has {self.n_observations} observations and {self.n_actions} "
+                f"actions; this one's thresholds are {thresholds.dtype}{list(thresholds.shape)}, not "
+                f"uint16[rows, {expected[0]}, {expected[1]}]"
+            )
+        if row_of_agent.shape != (self.n_agents,):
+            raise PolicyError(
+                f"the policy names rows for {len(row_of_agent)} agents; the game has {self.n_agents}"
+            )
+        if len(row_of_agent) and not 0 <= row_of_agent.min() <= row_of_agent.max() < len(thresholds):
+            raise PolicyError(
+                f"row_of_agent has values {row_of_agent.min()} … {row_of_agent.max()}; "
+                f"allowed: 0 … {len(thresholds) - 1}"
+            )
+        self._check_legality(thresholds)
+        self._policy_checked = (thresholds, row_of_agent)
+
+    def _check_legality(self, thresholds: NDArray[np.uint16]) -> None:
+        """Illegal actions must have no probability: their threshold equals the one before."""
+        width = thresholds.shape[2]
+        illegal = np.ones((self.n_observations, width), bool)
+        illegal[:, : self.n_actions] = ~self.legal_actions
+        illegal[:, 0] = False
+        for row, table in enumerate(thresholds):
+            rises = np.diff(table.astype(np.int32), axis=1)
+            last_reached = table[:, self.n_actions - 1] == NEVER
+            if (rises < 0).any() or not last_reached.all():
+                raise PolicyError(f"policy row {row}: thresholds must rise to {NEVER}")
+            if (bad := (rises > 0) & illegal[:, 1:]).any():
+                observation, action = (int(index[0]) for index in np.nonzero(bad))
+                raise PolicyError(
+                    f"policy row {row} takes action {action + 1} in observation {observation}, "
+                    "where it is illegal"
+                )

@@ -1,0 +1,298 @@
+"""The benchmark karma game: random pairs compete for a resource by bidding karma.
+
+Model:
+    N agents of one or more types; each type has a discount factor, urgency values and a Markov chain
+    over them. At every step agents meet in random pairs and bid karma for one resource per pair; who
+    loses suffers its urgency. Karma is paid to the peer or to society, is redistributed in whole
+    units, and its total never changes. Default: n_agents = 100, karma_max = 20, karma_mean = 10.0,
+    discount = 0.98, urgencies = (1.0, 5.0), equally likely at every step.
+
+State:
+    Urgency (an index into the type's values), karma in 0 … karma_max, and the number of accesses so
+    far, which only turn_taking looks at.
+
+Action:
+    A sealed whole bid b, 0 <= b <= karma. Allocations without bids allow only 0.
+
+Reward:
+    0 for the winner, minus its urgency for the loser, 0 for one that sits out.
+
+Order of a step:
+    1. A uniformly random perfect matching into pairs (odd N: one random agent sits out: reward 0,
+       bids nothing, still receives redistribution). 2. Sealed bids. 3. The higher bid wins, ties by
+    fair coin. 4. Rewards. 5. Payment. 6. Redistribution of the surplus. 7. Urgency transitions,
+    independent of karma.
+
+Truncation:
+    The game never ends by itself; views truncate after max_cycles steps.
+
+Mean-field limit:
+    For N to infinity an agent that bids b wins with probability sum_{b' < b} nu(b') + nu(b)/2, with
+    nu the population's distribution of bids.
+
+Known equilibrium:
+    Several exist. With the defaults one has efficiency -1.0479; agents that learn with exploration
+    0.05 (SARSA) reach about -1.109. Allocation dict gives -1.0, coin and turn -1.5.
+
+Reference:
+    S. Vaishampayan, Multi Agent Reinforcement Learning for Karma Economies, MSc thesis, ETH Zürich
+    2024, sections 2.3, 5.1 and 6.1; after E. Elokda et al., A self-contained karma economy for the
+    dynamic allocation of common resources, Dynamic Games and Applications 2023.
+
+Differences from the source:
+    The fraction of agents that receive the lower share of a surplus is ceil(p) - p (printed:
+    floor(p) - p). Karma that nobody may take (redistribution none, or uniform_to_active with all
+    active agents at the cap) stays in a surplus, which counts as karma of the population. Odd
+    numbers of agents are allowed. The matching is drawn after the bids, which cannot tell.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import refuse
+from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions
+from karma_envs.games.matching.config import PRESETS, MatchingConfig
+from karma_envs.games.matching.kernels import (
+    N_STREAMS,
+    MatchingState,
+    MatchingTables,
+    check_payment,
+    observe,
+    play,
+    settle,
+)
+from karma_envs.metrics import Outcome
+from karma_envs.random import new_streams
+from karma_envs.urgency import transition_thresholds, type_counts
+
+__all__ = ["GAME", "MatchingConfig", "MatchingGame"]
+
+
+class MatchingGame(PopulationGame):
+    """The matching game on arrays. See the module's docstring for the model.
+
+    Args:
+        config: the configuration; the defaults if None.
+        **fields: fields of the configuration that differ from it.
+
+    Raises:
+        ConfigError: when the configuration is not allowed.
+    """
+
+    name = "matching"
+    title = "Matching"
+    config_class = MatchingConfig
+    presets: Mapping[str, Mapping[str, Any]] = PRESETS
+
+    config: MatchingConfig
+
+    def __init__(self, config: MatchingConfig | None = None, **fields: Any) -> None:
+        self.config = config = (config or MatchingConfig()).replace(**fields)
+        types = config.agent_types
+        self.n_agents = config.n_agents
+        self.n_observations = config.n_observations
+        self.n_actions = config.karma_max + 1
+        self.discounts = np.array([agent_type.discount for agent_type in types])
+        self.type_of_agent = np.repeat(
+            np.arange(len(types), dtype=np.uint8), type_counts(types, config.n_agents)
+        )
+        allocation, payment, redistribution = (
+            config.rule(family) for family in ("allocation", "payment", "redistribution")
+        )
+        karma = np.arange(self.n_observations) % (config.karma_max + 1)
+        self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * allocation.uses_bids
+        self._rules = allocation.function, payment.function, redistribution.function
+        urgency_values = np.zeros((len(types), config.n_urgencies), np.float32)
+        for index, agent_type in enumerate(types):
+            urgency_values[index, : len(agent_type.urgencies)] = agent_type.urgencies
+        self._tables = MatchingTables(
+            config.karma_max,
+            self.type_of_agent,
+            urgency_values,
+            transition_thresholds(types),
+            allocation.parameter_array(),
+            payment.parameter_array(),
+            redistribution.parameter_array(),
+        )
+        self._check_rules()
+        self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
+        mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])
+        self._mean_urgency = mean_urgency[self.type_of_agent]
+        self.best_reward, self.worst_reward = 0.0, -float(urgency_values.max())
+        n_features = 2 + (len(types) if len(types) > 1 else 0)
+        self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+        self._urgency_feature = urgency_values / max(float(urgency_values.max()), 1e-30)
+        self._last_bids = np.zeros(self.n_agents, np.int64)
+        self._state: MatchingState | None = None
+
+    def _check_rules(self) -> None:
+        """Try the payment on all arguments, so that no rule can create, destroy or overdraw karma."""
+        priority, pay, share = self._rules
+        karma_max = self.config.karma_max
+        broken = check_payment(pay, karma_max, self._tables.payment)
+        if broken[0] >= 0:
+            raise refuse(
+                "payment",
+                self.config.payment,
+                "a rule with to_loser, to_society >= 0, to_loser + to_society <= winner_bid and "
+                "loser_karma + to_loser <= karma_max; with (winner_bid, loser_bid, loser_karma) = "
+                f"{tuple(broken[:3].tolist())} it gives {tuple(broken[3:].tolist())}",
+            )
+        for karma in range(karma_max + 1):
+            tax, _ = share(karma, karma_max, True, self._tables.redistribution)
+            if not 0 <= tax <= karma:
+                raise refuse(
+                    "redistribution",
+                    self.config.redistribution,
+                    f"a rule with 0 <= tax <= karma; with karma {karma} it takes {tax}",
+                )
+        priority(0, np.float32(0), np.int32(0), self._tables.allocation)
+
+    @property
+    def arrays(self) -> MatchingState:
+        """The arrays of the current state; not to be written."""
+        if self._state is None:
+            raise RuntimeError("the game has not begun: call reset(rng) first")
+        return self._state
+
+    def reset(self, rng: np.random.Generator) -> None:
+        config, n_agents = self.config, self.n_agents
+        karma = _initial_karma(config, rng)
+        urgency = np.empty(n_agents, np.uint8)
+        for index, distribution in enumerate(self._start_urgency):
+            members = self.type_of_agent == index
+            urgency[members] = rng.choice(len(distribution), size=int(members.sum()), p=distribution)
+        self._state = MatchingState(
+            karma=karma,
+            urgency=urgency,
+            active=np.ones(n_agents, np.uint8),
+            accesses=np.zeros(n_agents, np.int32),
+            sat_out=np.zeros(n_agents, np.int32),
+            reward_total=np.zeros(n_agents),
+            surplus=np.zeros(1, np.int64),
+            steps=np.zeros(1, np.int64),
+            pairing=np.arange(n_agents, dtype=np.int32),
+            sharing=np.arange(n_agents, dtype=np.int32),
+            streams=new_streams(rng, N_STREAMS),
+        )
+        self._last_bids = np.zeros(n_agents, np.int64)
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        state = self.arrays
+        bids = np.asarray(actions)
+        if bids.shape != (self.n_agents,) or bids.dtype.kind not in "iu":
+            raise IllegalActionError(
+                f"actions must be {self.n_agents} whole numbers; these are {bids.dtype}{list(bids.shape)}"
+            )
+        bids = bids.astype(np.int64)
+        limit = state.karma if self._rules_use_bids else np.zeros_like(state.karma)
+        if ((bids < 0) | (bids > limit)).any():
+            agent = int(np.argmax((bids < 0) | (bids > limit)))
+            raise IllegalActionError(
+                f"agent {agent} bids {bids[agent]}; allowed: 0 … {limit[agent]}"
+            )
+        rewards = np.empty(self.n_agents, np.float32)
+        settle(state, self._tables, bids, rewards, *self._rules)
+        self._last_bids = bids
+        return rewards
+
+    @property
+    def _rules_use_bids(self) -> bool:
+        return bool(self.legal_actions[-1, -1])
+
+    def rollout(
+        self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None
+    ) -> Transitions:
+        state = self.arrays
+        self.check_policy(policy)
+        out = (out or Transitions.empty(n_steps, self.n_agents))[:n_steps]
+        play(
+            state,
+            self._tables,
+            policy.thresholds,
+            policy.row_of_agent,
+            out.observations,
+            out.actions,
+            out.rewards,
+            *self._rules,
+        )
+        self._last_bids = out.actions[-1]
+        return out
+
+    def observation_index(self) -> NDArray[np.int64]:
+        index = np.empty(self.n_agents, np.int64)
+        observe(self.arrays, self.config.karma_max, index)
+        return index
+
+    def observations(self) -> NDArray[np.float32]:
+        state, n_types = self.arrays, len(self.discounts)
+        features = np.zeros((self.n_agents, len(self.observation_bounds[0])), np.float32)
+        features[:, 0] = self._urgency_feature[self.type_of_agent, state.urgency]
+        features[:, 1] = state.karma / np.float32(self.config.karma_max)
+        if n_types > 1:
+            features[np.arange(self.n_agents), 2 + self.type_of_agent] = 1.0
+        return features
+
+    def outcome(self) -> Outcome:
+        state = self.arrays
+        steps = int(state.steps[0])
+        contests = steps - state.sat_out.astype(np.int64)
+        return Outcome(
+            steps=steps,
+            rewards=state.reward_total.copy(),
+            accesses=state.accesses.astype(np.int64),
+            contests=contests,
+            karma=state.karma.astype(np.int64),
+            losses_if_never=-self._mean_urgency * contests,
+        )
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        return {name: array.copy() for name, array in self.arrays._asdict().items()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        if self._state is None:
+            self.reset(np.random.default_rng(0))
+        current = self.arrays._asdict()
+        for name, array in current.items():
+            given = state.get(name)
+            if given is None or given.shape != array.shape or given.dtype != array.dtype:
+                found = "nothing" if given is None else f"{given.dtype}{list(given.shape)}"
+                raise ValueError(
+                    f"game state {name!r}: {found} given, {array.dtype}{list(array.shape)} expected"
+                )
+        self._state = MatchingState(**{name: state[name].copy() for name in current})
+
+    def scene(self) -> dict[str, Any]:
+        state = self.arrays
+        return {
+            "steps": int(state.steps[0]),
+            "pairs": state.pairing[: self.n_agents - self.n_agents % 2].reshape(-1, 2).copy(),
+            "bids": np.asarray(self._last_bids, np.int64).copy(),
+            "karma": state.karma.astype(np.int64),
+            "karma_max": self.config.karma_max,
+            "urgency": self._tables.urgency_values[self.type_of_agent, state.urgency],
+            "outcome": self.outcome(),
+        }
+
+
+def _initial_karma(config: MatchingConfig, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Karma at the start, drawn, then corrected to the exact total by random single units."""
+    n_agents, karma_max = config.n_agents, config.karma_max
+    distribution = config.initial_distribution()
+    if distribution is None:
+        karma = np.full(n_agents, config.total_karma // n_agents, np.int64)
+    else:
+        karma = rng.choice(karma_max + 1, size=n_agents, p=distribution)
+    while missing := config.total_karma - int(karma.sum()):
+        open_to_change = np.flatnonzero(karma < karma_max if missing > 0 else karma > 0)
+        chosen = rng.permutation(open_to_change)[: abs(missing)]
+        karma[chosen] += np.sign(missing)
+    return karma.astype(np.int16)
+
+
+GAME = MatchingGame

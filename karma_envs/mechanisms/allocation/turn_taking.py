@@ -1,0 +1,12 @@
+"""TURN: those who had the resource least often in the past win (Thesis, section 2.3)."""
+
+from karma_envs.compile import kernel
+from karma_envs.mechanisms.rule import Rule
+
+
+@kernel
+def priority(bid, urgency, accesses, parameters):
+    return -accesses
+
+
+RULE = Rule("turn_taking", priority, aliases=("turn",), uses_bids=False)

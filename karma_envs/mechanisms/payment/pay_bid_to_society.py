@@ -1,0 +1,12 @@
+"""PBS: the winner's bid joins the surplus (Thesis, section 2.3)."""
+
+from karma_envs.compile import kernel
+from karma_envs.mechanisms.rule import Rule
+
+
+@kernel
+def pay(winner_bid, loser_bid, loser_karma, karma_max, parameters):
+    return 0, winner_bid
+
+
+RULE = Rule("pay_bid_to_society", pay, aliases=("pbs",))

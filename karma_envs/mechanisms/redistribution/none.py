@@ -1,0 +1,12 @@
+"""None: nobody shares; what is paid to society stays in the surplus."""
+
+from karma_envs.compile import kernel
+from karma_envs.mechanisms.rule import Rule
+
+
+@kernel
+def redistribute(karma, karma_max, active, parameters):
+    return 0.0, False
+
+
+RULE = Rule("none", redistribute)

@@ -1,0 +1,12 @@
+"""Uniform: everyone shares equally in the surplus (Thesis, section 2.3 and 5.1)."""
+
+from karma_envs.compile import kernel
+from karma_envs.mechanisms.rule import Rule
+
+
+@kernel
+def redistribute(karma, karma_max, active, parameters):
+    return 0.0, True
+
+
+RULE = Rule("uniform", redistribute)

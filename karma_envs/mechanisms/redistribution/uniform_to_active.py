@@ -1,0 +1,16 @@
+"""Uniform among those who competed in this step; the inactive get nothing.
+
+Source: Thesis, section 2.3 names the option for dormant agents. Where every active agent is at the
+cap, what is left stays in the surplus until the next step.
+"""
+
+from karma_envs.compile import kernel
+from karma_envs.mechanisms.rule import Rule
+
+
+@kernel
+def redistribute(karma, karma_max, active, parameters):
+    return 0.0, active
+
+
+RULE = Rule("uniform_to_active", redistribute)
