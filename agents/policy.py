@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from karma_envs.files import read_npz, write_npz
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
 
 _FORMAT = "karma-envs tabular policy"
@@ -102,17 +101,21 @@ class TabularPolicy:
     @property
     def n_rows(self) -> int:
         """Number of different policies."""
-        return len(self.thresholds if self._probabilities is None else self._probabilities)
+        return int(self._shape[0])
 
     @property
     def n_observations(self) -> int:
         """Number of tabular observations."""
-        return (self.thresholds if self._probabilities is None else self._probabilities).shape[1]
+        return int(self._shape[1])
 
     @property
     def n_actions(self) -> int:
         """Number of actions."""
         return self._n_actions
+
+    @property
+    def _shape(self) -> tuple[int, ...]:
+        return (self.thresholds if self._probabilities is None else self._probabilities).shape
 
     def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
         """The same rows for other agents."""
@@ -123,9 +126,7 @@ class TabularPolicy:
     def copy(self) -> TabularPolicy:
         """A policy that no learner changes."""
         if self._probabilities is None:
-            return self.from_thresholds(
-                self.thresholds.copy(), self._n_actions, self._row_of_agent.copy()
-            )
+            return self.from_thresholds(self.thresholds.copy(), self._n_actions, self._row_of_agent.copy())
         return TabularPolicy(self._probabilities.copy(), self._row_of_agent.copy())
 
     def mixed_with_uniform(self, exploration: float, legal_actions: NDArray[np.bool_]) -> TabularPolicy:
@@ -192,34 +193,3 @@ def _rows(row_of_agent: ArrayLike | None, n_rows: int) -> NDArray[np.int32]:
     if rows.min() < 0 or rows.max() >= n_rows:
         raise ValueError(f"row_of_agent must be in 0 … {n_rows - 1}; it is in {rows.min()} … {rows.max()}")
     return rows.astype(np.int32)
-
-
-def write_npz(path: str | os.PathLike[str], arrays: dict[str, NDArray[Any]]) -> None:
-    """Write arrays to an npz file by way of a temporary file, so that it is whole or not there."""
-    path = Path(path)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=".tmp")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            np.savez(file, **arrays)  # type: ignore[arg-type]
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-
-
-def read_npz(path: str | os.PathLike[str]) -> dict[str, NDArray[Any]]:
-    """All arrays of an npz file, never unpickling.
-
-    Raises:
-        ValueError: when the file is not an npz file or is damaged.
-        FileNotFoundError: when there is none.
-    """
-    try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
-    except (ValueError, EOFError, zipfile.BadZipFile, OSError, AttributeError) as error:
-        if isinstance(error, FileNotFoundError):
-            raise
-        raise ValueError(f"{os.fspath(path)} is damaged or not an npz file ({error})") from error

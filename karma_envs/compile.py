@@ -22,6 +22,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import sys
 import tempfile
@@ -34,11 +35,15 @@ from typing import Any, TypeVar, overload
 
 import numba
 from numba.core.dispatcher import Dispatcher
+from numba.core.serialize import dumps
 
 F = TypeVar("F", bound=Callable[..., Any])
 
 _MARK = "@kernel"
-_CODE_SETTINGS = ("NUMBA_BOUNDSCHECK", "NUMBA_OPT", "NUMBA_DEBUG", "NUMBA_SLP_VECTORIZE", "NUMBA_LOOP_VECTORIZE")
+_CODE_SETTINGS = tuple(
+    f"NUMBA_{name}" for name in ("BOUNDSCHECK", "OPT", "DEBUG", "SLP_VECTORIZE", "LOOP_VECTORIZE")
+)
+_DIGEST = re.compile(r"[0-9a-f]{16}")
 _MONTH_S = 30 * 24 * 3600.0
 
 
@@ -99,17 +104,37 @@ def kernel_digest(function: Callable[..., Any]) -> str:
 
 
 @cache
-def _cache_folder(digest: str) -> Path:
-    """The cache folder of one digest, made, marked as used today, its stale neighbours removed."""
+def _cache_folder(digest: str) -> Path | None:
+    """The cache folder of one digest, made, marked as used today, its stale neighbours removed.
+
+    None where it cannot be written, which is no reason not to run: numba would then cache beside the
+    source, where it does not notice edits in other files.
+    """
     root = cache_root()
     folder = root / digest
-    with contextlib.suppress(OSError):  # a read-only cache is no reason not to run
+    try:
         folder.mkdir(parents=True, exist_ok=True)
-        os.utime(folder)
+        with tempfile.TemporaryFile(dir=folder):
+            os.utime(folder)
+    except OSError:
+        return None
+    with contextlib.suppress(OSError):
         for neighbour in root.iterdir():
-            if neighbour.is_dir() and time.time() - neighbour.stat().st_mtime > _MONTH_S:
+            if _DIGEST.fullmatch(neighbour.name) and time.time() - neighbour.stat().st_mtime > _MONTH_S:
                 shutil.rmtree(neighbour, ignore_errors=True)
     return folder
+
+
+def _identity(function: Callable[..., Any], digest: str) -> str:
+    """An identifier of ``function`` that is the same in every process, and another function's in none.
+
+    Functions made by one factory differ in what they close over, so that is part of it.
+    """
+    name = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}:{digest}"
+    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
+    if enclosed or function.__defaults__:
+        name += hashlib.sha256(dumps((enclosed, function.__defaults__))).hexdigest()
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
 @contextlib.contextmanager
@@ -125,14 +150,16 @@ def _numba_cache_dir(folder: Path) -> Iterator[None]:
 @overload
 def kernel(function: F) -> F: ...
 @overload
-def kernel(*, fastmath: bool | set[str] = ...) -> Callable[[F], F]: ...
+def kernel(*, allocates: bool = ..., fastmath: bool | set[str] = ...) -> Callable[[F], F]: ...
 def kernel(
-    function: F | None = None, *, fastmath: bool | set[str] = False
+    function: F | None = None, *, allocates: bool = False, fastmath: bool | set[str] = False
 ) -> F | Callable[[F], F]:
     """Compile a function with numba: cached across processes, without the GIL, usable as a rule.
 
     Args:
         function: the Python function; numba's nopython subset.
+        allocates: whether the function makes arrays. Without, numba counts no references to the arrays
+            it is given (``_nrt``), which would cost more than the arithmetic of a short kernel.
         fastmath: numba's ``fastmath``; only where the result does not depend on it.
 
     Returns:
@@ -141,13 +168,18 @@ def kernel(
 
     def decorate(python_function: F) -> F:
         digest = kernel_digest(python_function)
-        options: dict[str, Any] = {"nogil": True, "error_model": "numpy", "fastmath": fastmath}
-        if not _source_file(python_function).is_file():  # typed at a prompt: nothing to key a cache by
+        options: dict[str, Any] = {
+            "nogil": True,
+            "error_model": "numpy",
+            "fastmath": fastmath,
+            "_nrt": allocates,
+        }
+        folder = _cache_folder(digest)
+        if folder is None or not _source_file(python_function).is_file():  # typed at a prompt
             return numba.njit(**options)(python_function)  # type: ignore[no-any-return]
-        with _numba_cache_dir(_cache_folder(digest)):
+        with _numba_cache_dir(folder):
             dispatcher = numba.njit(cache=True, **options)(python_function)
-        name = f"{python_function.__module__}.{python_function.__qualname__}:{digest}"
-        dispatcher._set_uuid(str(uuid.uuid5(uuid.NAMESPACE_URL, name)))
+        dispatcher._set_uuid(_identity(python_function, digest))
         return dispatcher  # type: ignore[no-any-return]
 
     return decorate if function is None else decorate(function)
@@ -160,4 +192,4 @@ def is_compiled(function: object) -> bool:
 
 def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
     """``function`` itself if it is compiled, else compiled with :func:`kernel`."""
-    return function if is_compiled(function) else kernel(function)
+    return function if is_compiled(function) else kernel(allocates=True)(function)

@@ -30,7 +30,9 @@ def refuse(field: str, value: object, allowed: str) -> ConfigError:
 def whole(field: str, value: object, low: int, high: int | None = None) -> int:
     """``value`` as an int in ``low … high``; whole floats are taken, booleans are not."""
     allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or value != math.floor(value):
+    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+        raise refuse(field, value, allowed)
+    if value != math.floor(value):
         raise refuse(field, value, allowed)
     if value < low or (high is not None and value > high):
         raise refuse(field, value, allowed)

@@ -111,6 +111,10 @@ class PopulationGame(ABC):
     _policy_checked: tuple[object, ...] = ()
 
     @abstractmethod
+    def __init__(self, config: Any = None, **fields: Any) -> None:
+        """Make a game of a configuration (None: the defaults), some of its fields changed."""
+
+    @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew: a fresh state and random streams, seeded from ``rng``."""
 
@@ -126,9 +130,7 @@ class PopulationGame(ABC):
         """
 
     @abstractmethod
-    def rollout(
-        self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None
-    ) -> Transitions:
+    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         """Play ``policy`` for ``n_steps`` steps.
 
         Args:
@@ -171,9 +173,16 @@ class PopulationGame(ABC):
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
 
+    def truthful_actions(self) -> NDArray[np.int64] | None:
+        """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully.
+
+        None where the game has none, as by default.
+        """
+        return None
+
     def action_mask(self) -> NDArray[np.int8]:
         """``int8[N, n_actions]``: 1 where an action is legal now; a new array."""
-        return self.legal_actions.view(np.int8)[self.observation_index()]
+        return self.legal_actions.view(np.int8).take(self.observation_index(), axis=0)
 
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.

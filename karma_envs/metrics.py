@@ -140,6 +140,12 @@ class Estimate:
     def __str__(self) -> str:
         return f"{self.value:.4f} ± {self.standard_error:.4f}"
 
+    def concise(self) -> str:
+        """As printed in tables: ``-1.3193(13)`` is -1.3193 with standard error 0.0013."""
+        if not np.isfinite(self.standard_error):
+            return f"{self.value:.4f}"
+        return f"{self.value:.4f}({round(self.standard_error * 1e4)})"
+
 
 @dataclass(frozen=True)
 class Summary:

@@ -78,14 +78,14 @@ def probabilities_of(thresholds: NDArray[np.uint16], n_actions: int) -> NDArray[
 
 
 @intrinsic
-def _count_at_most(typing_context, table, block, draw):  # type: ignore[no-untyped-def]
+def _count_at_most(typing_context, table, block, draw):
     """Entries ``<= draw`` among the 32 of block number ``block`` of a contiguous uint16 array.
 
     Written as vector instructions because numba's loops over ``uint16`` are widened to 64 bits.
     """
     signature = types.int64(table, types.int64, types.uint16)
 
-    def codegen(context, builder, signature, arguments):  # type: ignore[no-untyped-def]
+    def codegen(context, builder, signature, arguments):
         array = context.make_array(signature.args[0])(context, builder, arguments[0])
         index_type, vector = ir.IntType(32), ir.VectorType(ir.IntType(16), LANES)
         offset = builder.mul(arguments[1], ir.Constant(ir.IntType(64), LANES))
@@ -116,7 +116,7 @@ def sample_action(thresholds, row, observation, draw):
     draw = min(draw, np.uint16(NEVER - 1))
     action = np.int64(0)
     for block in range(blocks):
-        action += _count_at_most(thresholds, first + block, draw)
+        action += _count_at_most(thresholds, first + block, draw)  # type: ignore[call-arg]
     return action
 
 
@@ -141,7 +141,5 @@ def sample_actions(thresholds, row_of_agent, observations, streams, stream, acti
             bits = mix(counter)
         draw = np.uint16(bits & np.uint64(0xFFFF))
         bits >>= np.uint64(16)
-        actions[agent] = sample_action(
-            thresholds, row_of_agent[agent], observations[agent], draw
-        )
+        actions[agent] = sample_action(thresholds, row_of_agent[agent], observations[agent], draw)
     streams[stream] = counter

@@ -88,9 +88,7 @@ def _numbers(field: str, values: Any) -> tuple[float, ...]:
     return tuple(real(f"{field}[{index}]", value, 0) for index, value in enumerate(values))
 
 
-def _transition(
-    values: Any, n: int
-) -> tuple[tuple[float, ...], ...] | tuple[float, ...] | None:
+def _transition(values: Any, n: int) -> tuple[tuple[float, ...], ...] | tuple[float, ...] | None:
     field = "urgency_transition"
     if values is None:
         return None
@@ -128,7 +126,9 @@ def type_counts(types: Sequence[AgentType], n_agents: int) -> NDArray[np.int64]:
     if (counts == 0).any():
         index = int(np.argmin(counts))
         raise refuse(
-            f"types[{index}].share", types[index].share, f"shares that give each type one of {n_agents} agents"
+            f"types[{index}].share",
+            types[index].share,
+            f"shares that give each type one of {n_agents} agents",
         )
     return counts
 

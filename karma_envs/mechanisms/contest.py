@@ -42,5 +42,3 @@ def select_winners(priorities, n_winners, streams, stream, order, won):
 def first_wins(first_priority, second_priority, coin):
     """Whether the first of two contestants wins the one resource; ``coin`` decides a tie."""
     return (first_priority > second_priority) | ((first_priority == second_priority) & coin)
-
-

@@ -66,15 +66,13 @@ class Rule:
 
     def parameter_array(self) -> NDArray[np.float64]:
         """The parameters as kernels take them, ``float64[P]``."""
-        return np.array(
-            [self.values.get(name, p.default) for name, p in self.parameters.items()], np.float64
-        )
+        return np.array([self.values.get(name, p.default) for name, p in self.parameters.items()], np.float64)
 
     def __str__(self) -> str:
         """As it stands in a configuration: ``name`` or ``name(parameter=value)``."""
         if not self.values:
             return self.name
-        return f"{self.name}({', '.join(f'{key}={value:g}' for key, value in self.values.items())})"
+        return f"{self.name}({', '.join(f'{key}={value!r}' for key, value in self.values.items())})"
 
 
 @cache
@@ -141,6 +139,3 @@ def _values(family: str, given: str, arguments: str) -> dict[str, float]:
         if not equals:
             raise ConfigError(f"{family} = {given!r}: {part.strip()!r} is not parameter=number")
     return values
-
-
-

@@ -49,7 +49,7 @@ Differences from the source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -57,6 +57,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refuse
 from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
+from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
     N_STREAMS,
     MatchingState,
@@ -127,7 +128,8 @@ class MatchingGame(PopulationGame):
         n_features = 2 + (len(types) if len(types) > 1 else 0)
         self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
         self._urgency_feature = urgency_values / max(float(urgency_values.max()), 1e-30)
-        self._last_bids = np.zeros(self.n_agents, np.int64)
+        self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
+        self._last_step: _LastStep | None = None
         self._state: MatchingState | None = None
 
     def _check_rules(self) -> None:
@@ -180,7 +182,7 @@ class MatchingGame(PopulationGame):
             sharing=np.arange(n_agents, dtype=np.int32),
             streams=new_streams(rng, N_STREAMS),
         )
-        self._last_bids = np.zeros(n_agents, np.int64)
+        self._last_step = None
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         state = self.arrays
@@ -190,24 +192,21 @@ class MatchingGame(PopulationGame):
                 f"actions must be {self.n_agents} whole numbers; these are {bids.dtype}{list(bids.shape)}"
             )
         bids = bids.astype(np.int64)
-        limit = state.karma if self._rules_use_bids else np.zeros_like(state.karma)
-        if ((bids < 0) | (bids > limit)).any():
-            agent = int(np.argmax((bids < 0) | (bids > limit)))
-            raise IllegalActionError(
-                f"agent {agent} bids {bids[agent]}; allowed: 0 … {limit[agent]}"
-            )
+        agent = first_illegal(bids, state.karma, self._rules_use_bids)
+        if agent >= 0:
+            limit = state.karma[agent] * self._rules_use_bids
+            raise IllegalActionError(f"agent {agent} bids {bids[agent]}; allowed: 0 … {limit}")
         rewards = np.empty(self.n_agents, np.float32)
+        observations = self.observation_index()
         settle(state, self._tables, bids, rewards, *self._rules)
-        self._last_bids = bids
+        self._last_step = _LastStep(observations, bids, rewards.copy())
         return rewards
 
     @property
     def _rules_use_bids(self) -> bool:
         return bool(self.legal_actions[-1, -1])
 
-    def rollout(
-        self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None
-    ) -> Transitions:
+    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         state = self.arrays
         self.check_policy(policy)
         out = (out or Transitions.empty(n_steps, self.n_agents))[:n_steps]
@@ -221,7 +220,9 @@ class MatchingGame(PopulationGame):
             out.rewards,
             *self._rules,
         )
-        self._last_bids = out.actions[-1]
+        self._last_step = _LastStep(
+            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
+        )
         return out
 
     def observation_index(self) -> NDArray[np.int64]:
@@ -230,13 +231,15 @@ class MatchingGame(PopulationGame):
         return index
 
     def observations(self) -> NDArray[np.float32]:
-        state, n_types = self.arrays, len(self.discounts)
-        features = np.zeros((self.n_agents, len(self.observation_bounds[0])), np.float32)
-        features[:, 0] = self._urgency_feature[self.type_of_agent, state.urgency]
-        features[:, 1] = state.karma / np.float32(self.config.karma_max)
-        if n_types > 1:
-            features[np.arange(self.n_agents), 2 + self.type_of_agent] = 1.0
+        features = np.empty((self.n_agents, len(self.observation_bounds[0])), np.float32)
+        describe(self.arrays, self.type_of_agent, self._urgency_feature, self._karma_feature, features)
         return features
+
+    def truthful_actions(self) -> NDArray[np.int64]:
+        """Bids of the share of one's karma that one's urgency is of the highest there is, rounded."""
+        karma = np.arange(self.config.karma_max + 1)
+        bids = np.rint(self._urgency_feature[:, :, None] * karma).astype(np.int64)
+        return np.asarray(bids.reshape(len(self.discounts), -1) * self._rules_use_bids, np.int64)
 
     def outcome(self) -> Outcome:
         state = self.arrays
@@ -266,18 +269,41 @@ class MatchingGame(PopulationGame):
                     f"game state {name!r}: {found} given, {array.dtype}{list(array.shape)} expected"
                 )
         self._state = MatchingState(**{name: state[name].copy() for name in current})
+        self._last_step = None
 
     def scene(self) -> dict[str, Any]:
-        state = self.arrays
+        """What happened in the last step; nothing yet after reset and after loading a state.
+
+        Returns:
+            ``steps`` and ``outcome`` since reset, ``karma[N]`` now, ``karma_max``,
+            ``urgency_values`` (all there are, rising); and of the last step ``pairs[P, 2]``,
+            ``bids[N]``, ``rewards[N]`` and ``urgency[N]``.
+        """
+        state, n_agents = self.arrays, self.n_agents
+        last = self._last_step or _LastStep(
+            self.observation_index(), np.zeros(n_agents, np.int64), np.zeros(n_agents, np.float32)
+        )
+        n_matched = n_agents - n_agents % 2 if self._last_step else 0
+        urgency_index = last.observations // (self.config.karma_max + 1)
         return {
             "steps": int(state.steps[0]),
-            "pairs": state.pairing[: self.n_agents - self.n_agents % 2].reshape(-1, 2).copy(),
-            "bids": np.asarray(self._last_bids, np.int64).copy(),
+            "outcome": self.outcome(),
             "karma": state.karma.astype(np.int64),
             "karma_max": self.config.karma_max,
-            "urgency": self._tables.urgency_values[self.type_of_agent, state.urgency],
-            "outcome": self.outcome(),
+            "urgency_values": sorted({u for kind in self.config.agent_types for u in kind.urgencies}),
+            "pairs": state.pairing[:n_matched].reshape(-1, 2).astype(np.int64),
+            "bids": last.bids.astype(np.int64),
+            "rewards": last.rewards.copy(),
+            "urgency": self._tables.urgency_values[self.type_of_agent, urgency_index],
         }
+
+
+class _LastStep(NamedTuple):
+    """What a picture needs of the last step that the state does not hold."""
+
+    observations: NDArray[np.integer[Any]]  # [N] before the step
+    bids: NDArray[np.integer[Any]]  # [N]
+    rewards: NDArray[np.float32]  # [N]
 
 
 def _initial_karma(config: MatchingConfig, rng: np.random.Generator) -> NDArray[np.int16]:

@@ -65,18 +65,18 @@ class MatchingConfig(Config):
                 self.karma_mean,
                 f"a mean with a whole total; n_agents = {self.n_agents} gives {self.n_agents * self.karma_mean:g}",
             )
-        if self.types:
-            for name in ("urgencies", "urgency_transition", "discount"):
-                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                    raise refuse(name, getattr(self, name), "its default where types are given; set it in each type")
-        else:
-            one = AgentType(1.0, self.discount, self.urgencies, self.urgency_transition)
-            self._set(
-                urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount
-            )
+        one = AgentType(1.0, self.discount, self.urgencies, self.urgency_transition)
+        self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)
+        for name in ("urgencies", "urgency_transition", "discount") if self.types else ():
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise refuse(
+                    name, getattr(self, name), "its default where types are given; set it in each type"
+                )
         type_counts(self.agent_types, self.n_agents)
         if len(self.agent_types) > 255 or self.n_observations > 65535:
-            raise refuse("types", f"{len(self.agent_types)} types", "at most 255 types and 65535 observations")
+            raise refuse(
+                "types", f"{len(self.agent_types)} types", "at most 255 types and 65535 observations"
+            )
         self._set(initial_karma=self._checked_initial_karma())
         for family in ("allocation", "payment", "redistribution"):
             self._set(**{family: _canonical(family, getattr(self, family))})
@@ -128,7 +128,9 @@ class MatchingConfig(Config):
         values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
         mean = float(np.arange(n) @ np.array(values))
         if abs(sum(values) - 1) > 1e-9 or abs(mean - self.karma_mean) > 1e-6:
-            raise refuse("initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}")
+            raise refuse(
+                "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
+            )
         return values
 
 
@@ -148,7 +150,9 @@ def _types(given: Any) -> tuple[AgentType, ...]:
         elif isinstance(item, Mapping):
             types.append(AgentType.from_dict(item))
         else:
-            raise refuse(f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
+            raise refuse(
+                f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}"
+            )
     return tuple(types)
 
 

@@ -137,9 +137,7 @@ def settle(state, tables, bids, rewards, priority, pay, share):
         state.streams,
         REDISTRIBUTION,
     )
-    step_urgency(
-        state.urgency, tables.type_of_agent, tables.urgency_thresholds, state.streams, URGENCY
-    )
+    step_urgency(state.urgency, tables.type_of_agent, tables.urgency_thresholds, state.streams, URGENCY)
     state.steps[0] += 1
 
 
@@ -151,21 +149,17 @@ def observe(state, karma_max, observations):
 
 
 @kernel
-def play(
-    state, tables, thresholds, row_of_agent, observations, actions, rewards, priority, pay, share
-):
+def play(state, tables, thresholds, row_of_agent, observations, actions, rewards, priority, pay, share):
     """Play a policy for ``len(actions)`` steps, recording observations, actions and rewards."""
     n_steps = actions.shape[0]
     for step in range(n_steps):
         observe(state, tables.karma_max, observations[step])
-        sample_actions(
-            thresholds, row_of_agent, observations[step], state.streams, BIDS, actions[step]
-        )
+        sample_actions(thresholds, row_of_agent, observations[step], state.streams, BIDS, actions[step])
         settle(state, tables, actions[step], rewards[step], priority, pay, share)
     observe(state, tables.karma_max, observations[n_steps])
 
 
-@kernel
+@kernel(allocates=True)
 def check_payment(pay, karma_max, parameters):
     """The first argument on which a payment breaks its contract, as ``int64[5]``; -1 if none.
 

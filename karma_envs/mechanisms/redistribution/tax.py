@@ -18,5 +18,5 @@ def redistribute(karma, karma_max, active, parameters):
 RULE = Rule(
     "tax",
     redistribute,
-    parameters={"rate": Parameter(0.05, 0.0, 1.0, "share of its karma that an agent at the cap pays per step")},
+    parameters={"rate": Parameter(0.05, 0.0, 1.0, "share of its karma an agent at the cap pays")},
 )

@@ -1,0 +1,40 @@
+"""What a temporal-difference learner learns towards: the one thing in which the algorithms differ."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Target:
+    """An estimate of the value of where an agent went.
+
+    Attributes:
+        name: as it stands in a configuration.
+        value: a jitted function ``value(q, thresholds, row, observation, action)`` of the Q table
+            ``float32[rows, observations, width]``, the policy's thresholds, the row, and the next
+            observation and action; illegal entries of ``q`` are below :data:`ILLEGAL`.
+        needs_next_action: whether ``action`` matters, so that the last transition of a rollout waits
+            for the first action of the next.
+    """
+
+    name: str
+    value: Callable[..., Any]
+    needs_next_action: bool
+
+
+@cache
+def targets() -> dict[str, Target]:
+    """The learning algorithms by name: each file of this folder that defines a ``TARGET``."""
+    package = importlib.import_module("agents.learners")
+    found: dict[str, Target] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        target = getattr(importlib.import_module(f"agents.learners.{module.name}"), "TARGET", None)
+        if target is not None:
+            found[target.name] = target
+    return found

@@ -1,0 +1,80 @@
+"""Simple policies for any game, to compare with and to fill a population with.
+
+A baseline is a function of a game that gives probabilities ``float64[rows, observations, actions]``:
+one row that everyone plays, or one per agent type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import choice, refuse
+from karma_envs.game import PopulationGame
+from karma_envs.sampling import thresholds_of
+
+
+def random(game: PopulationGame) -> NDArray[np.float64]:
+    """Every legal action with the same probability."""
+    legal = game.legal_actions
+    return np.asarray(legal / legal.sum(axis=1, keepdims=True), np.float64)[None]
+
+
+def bid_all(game: PopulationGame) -> NDArray[np.float64]:
+    """The highest legal action."""
+    legal = game.legal_actions
+    return _always(legal.shape[1] - 1 - np.argmax(legal[:, ::-1], axis=1), game)
+
+
+def bid_nothing(game: PopulationGame) -> NDArray[np.float64]:
+    """Action 0."""
+    return _always(np.zeros(game.n_observations, np.int64), game)
+
+
+def proportional(game: PopulationGame) -> NDArray[np.float64]:
+    """The action that reports the agent's need truthfully; in karma games, bid urgency's share of karma.
+
+    Raises:
+        ConfigError: for a game in which there is no such action.
+    """
+    actions = game.truthful_actions()
+    if actions is None:
+        raise refuse("baseline", "proportional", f"one that the game {game.name} has")
+    return _always(actions, game)
+
+
+def _always(actions: NDArray[np.int64], game: PopulationGame) -> NDArray[np.float64]:
+    """The deterministic policy that takes ``actions[..., observations]``."""
+    return np.eye(game.n_actions)[np.atleast_2d(actions)]
+
+
+BASELINES: dict[str, Callable[[PopulationGame], NDArray[np.float64]]] = {
+    function.__name__: function for function in (random, bid_all, bid_nothing, proportional)
+}
+"""Baselines by name."""
+
+
+class PlayedPolicy(NamedTuple):
+    """A policy as games play it (see :class:`karma_envs.game.SamplingPolicy`)."""
+
+    thresholds: NDArray[np.uint16]
+    row_of_agent: NDArray[np.int32]
+
+
+def baseline_policy(name: str, game: PopulationGame) -> PlayedPolicy:
+    """A baseline, played by every agent of a game.
+
+    Args:
+        name: one of :data:`BASELINES`.
+        game: the game.
+
+    Raises:
+        ConfigError: when there is no such baseline, or not in this game.
+    """
+    probabilities = BASELINES[choice("baseline", name, BASELINES)](game)
+    everyone = np.zeros(game.n_agents, np.int32)
+    rows = everyone if len(probabilities) == 1 else game.type_of_agent.astype(np.int32)
+    return PlayedPolicy(thresholds_of(probabilities), rows)

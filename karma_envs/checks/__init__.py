@@ -1,0 +1,20 @@
+"""Conformance checks: does a game, or a parallel environment, keep its contract?
+
+For games of your own and for those here alike::
+
+    from karma_envs.checks import check_game, check_parallel_env
+    from karma_envs.views.parallel import PopulationParallelEnv
+
+    check_game(MyGame(n_agents=6))
+    check_parallel_env(PopulationParallelEnv(MyGame, n_agents=6, max_cycles=20))
+
+The checks play episodes of fresh copies, so they are meant for a few agents and, for environments, a
+short horizon. Every check is a function of its own; :data:`GAME_CHECKS` and
+:data:`PARALLEL_ENV_CHECKS` list them.
+"""
+
+from karma_envs.checks.errors import CheckError
+from karma_envs.checks.games import GAME_CHECKS, check_game
+from karma_envs.checks.parallel import PARALLEL_ENV_CHECKS, check_parallel_env
+
+__all__ = ["GAME_CHECKS", "PARALLEL_ENV_CHECKS", "CheckError", "check_game", "check_parallel_env"]

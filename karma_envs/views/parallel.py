@@ -1,0 +1,145 @@
+"""The population as a PettingZoo ParallelEnv: all agents act at once, by name."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.utils import seeding
+from numpy.typing import NDArray
+from pettingzoo import ParallelEnv
+
+from karma_envs.game import IllegalActionError, PopulationGame
+from karma_envs.views.population import Observation, PopulationView, as_actions
+
+Infos = dict[str, dict[str, Any]]
+
+
+class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type: ignore[misc]
+    """All agents of a game act at once; for the arguments see :class:`PopulationView`.
+
+    Agents are named ``player_000`` … with as many digits as needed, in alphabetical order. All of
+    them play from ``reset`` until the horizon. Every step gives new dicts in agent order, of new
+    arrays.
+
+    Attributes:
+        possible_agents: the names.
+        agents: the same during an episode, empty after it.
+        state_space: the space of :meth:`state`, all agents' observations in a row.
+    """
+
+    def __init__(self, game: str | type[PopulationGame], **kwargs: Any) -> None:
+        super().__init__(game, **kwargs)
+        n_agents = self.game.n_agents
+        digits = max(3, len(str(n_agents - 1)))
+        self._index = {f"player_{agent:0{digits}d}": agent for agent in range(n_agents)}
+        self._names = tuple(self._index)
+        self.possible_agents = list(self._names)
+        self.agents: list[str] = []
+        low, high = (np.tile(bound, n_agents) for bound in self.game.observation_bounds)
+        self.state_space = Box(low, high, dtype=np.float32)
+        self._observation_spaces: dict[str, Space[Any]] = {}
+        self._action_spaces: dict[str, Discrete[Any]] = {}
+        self._np_random: np.random.Generator | None = None
+
+    def observation_space(self, agent: str) -> Space[Any]:
+        """The observation space of one agent, its own object; the same one each time."""
+        if agent not in self._observation_spaces:
+            self._check_name(agent)
+            self._observation_spaces[agent] = self._new_observation_space()
+        return self._observation_spaces[agent]
+
+    def action_space(self, agent: str) -> Discrete[Any]:
+        """The action space of one agent, its own object; the same one each time."""
+        if agent not in self._action_spaces:
+            self._check_name(agent)
+            self._action_spaces[agent] = self._new_action_space()
+        return self._action_spaces[agent]
+
+    def reset(
+        self, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[dict[str, Observation], Infos]:
+        """Begin an episode.
+
+        Args:
+            seed: makes the random generator; None goes on with the one there is.
+            options: not used.
+
+        Returns:
+            observations and infos by agent.
+        """
+        if seed is not None or self._np_random is None:
+            self._np_random, _ = seeding.np_random(seed)
+        self._begin(self._np_random)
+        self.agents = list(self._names)
+        if self.render_mode == "human":
+            self.render()
+        return self._observed()
+
+    def step(
+        self, actions: Mapping[str, Any]
+    ) -> tuple[dict[str, Observation], dict[str, float], dict[str, bool], dict[str, bool], Infos]:
+        """One step; after the end of an episode, with no actions, five empty dicts.
+
+        Args:
+            actions: a whole number for every agent, in any order.
+
+        Returns:
+            observations, rewards, terminations, truncations and infos by agent.
+
+        Raises:
+            IllegalActionError: when actions are missing or not whole numbers; if strict, for an
+                illegal one.
+        """
+        if not self.agents and not actions and self._steps >= 0:
+            return {}, {}, {}, {}, {}
+        taken = self._ordered(actions)
+        rewards, illegal = self._advance(taken)
+        observations, infos = self._observed()
+        if illegal is not None:
+            for agent in np.flatnonzero(illegal):
+                infos[self._names[agent]]["illegal_action"] = True
+        truncated = self._at_horizon
+        if truncated:
+            self.agents = []
+            for info in infos.values():
+                info["TimeLimit.truncated"] = True
+        if self.render_mode == "human":
+            self.render()
+        return (
+            observations,
+            dict(zip(self._names, rewards.tolist())),
+            dict.fromkeys(self._names, False),
+            dict.fromkeys(self._names, truncated),
+            infos,
+        )
+
+    def state(self) -> NDArray[np.float32]:
+        """All agents' observations in a row, ``float32[N * d]``; a new array."""
+        return self.game.observations().ravel()
+
+    def _observed(self) -> tuple[dict[str, Observation], Infos]:
+        """Observations and infos by agent; each agent's arrays are rows of a new array."""
+        rows, masks = list(self.game.observations()), list(self.game.action_mask())
+        if self._with_mask:
+            pairs = [{"observation": row, "action_mask": mask} for row, mask in zip(rows, masks)]
+            return dict(zip(self._names, pairs)), {name: {} for name in self._names}
+        infos = [{"action_mask": mask} for mask in masks]
+        return dict(zip(self._names, rows)), dict(zip(self._names, infos))
+
+    def _ordered(self, actions: Mapping[str, Any]) -> NDArray[np.int64]:
+        """Actions by name as ``int64[N]`` in agent order."""
+        try:
+            values = [actions[name] for name in self._names]
+        except KeyError as error:
+            raise IllegalActionError(f"there is no action for agent {error}") from None
+        if len(actions) != len(values):
+            unknown = next(name for name in actions if name not in self._index)
+            raise IllegalActionError(f"there is an action for {unknown!r}, which is no agent")
+        return as_actions(values, len(values))
+
+    def _check_name(self, agent: str) -> None:
+        if agent not in self._index:
+            raise KeyError(f"there is no agent {agent!r}; agents: {self._names[0]} … {self._names[-1]}")

@@ -1,0 +1,45 @@
+"""Registration of every game's environments with Gymnasium and, where it has a registry, PettingZoo."""
+
+from __future__ import annotations
+
+import gymnasium
+
+from karma_envs.registry import names, title_of
+from karma_envs.views import VERSION
+
+NAMESPACE = "karma_envs"
+
+_SINGLE_AGENT = "karma_envs.views.single_agent:SingleAgentEnv"
+_VECTOR = "karma_envs.views.vector:PopulationVectorEnv"
+_PETTINGZOO = {
+    "parallel": "karma_envs.views.parallel:PopulationParallelEnv",
+    "aec": "karma_envs.views.aec:env",
+}
+
+
+def register_environments() -> None:
+    """Register the environments of all games that are not registered yet.
+
+    With Gymnasium ``karma_envs/Matching-v0``: ``make`` gives one learner in a population, and
+    ``make_vec`` the population. With PettingZoo (since 1.27) ``karma_envs/matching_v0``. Entry points
+    are named, not imported.
+    """
+    for name in names():
+        identifier = f"{NAMESPACE}/{title_of(name)}-v{VERSION}"
+        if identifier not in gymnasium.registry:
+            gymnasium.register(
+                identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs={"game": name}
+            )
+    _register_with_pettingzoo()
+
+
+def _register_with_pettingzoo() -> None:
+    try:
+        from pettingzoo import aec_registry, parallel_registry, register
+    except ImportError:  # before 1.27
+        return
+    registered = {"parallel": parallel_registry, "aec": aec_registry}
+    for name in names():
+        for kind, entry_point in _PETTINGZOO.items():
+            if f"{NAMESPACE}/{name}-v{VERSION}" not in registered[kind]:
+                register(kind, f"{NAMESPACE}/{name}_v{VERSION}", entry_point, kwargs={"game": name})

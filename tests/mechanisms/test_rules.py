@@ -1,0 +1,256 @@
+"""Each rule by hand, and how a name in a configuration becomes a rule."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from karma_envs.compile import is_compiled, kernel
+from karma_envs.config import ConfigError
+from karma_envs.mechanisms import FAMILIES, Parameter, Rule, resolve, rules
+
+NOTHING = np.empty(0)
+
+
+# --- the rules -------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "paid"),
+    [
+        # winner_bid, loser_bid, loser_karma, karma_max -> to_loser, to_society
+        ("pbp", (3, 2, 4, 10), (3, 0)),
+        ("pbp", (3, 2, 9, 10), (1, 2)),
+        ("pbp", (3, 3, 10, 10), (0, 3)),
+        ("pbp", (0, 0, 10, 10), (0, 0)),
+        ("pbp_capped", (3, 2, 4, 10), (3, 0)),
+        ("pbp_capped", (3, 2, 9, 10), (1, 0)),
+        ("pbp_capped", (3, 3, 10, 10), (0, 0)),
+        ("pbs", (3, 2, 4, 10), (0, 3)),
+        ("pbs", (3, 3, 10, 10), (0, 3)),
+        ("pbs", (0, 0, 0, 10), (0, 0)),
+        ("second_price", (3, 2, 4, 10), (0, 2)),
+        ("second_price", (3, 3, 10, 10), (0, 3)),
+        ("second_price", (3, 0, 10, 10), (0, 0)),
+        ("second_price", (1, 4, 10, 10), (0, 1)),  # an allocation that ignores bids: never overdrawn
+    ],
+)
+def test_payments(name: str, arguments: tuple[int, ...], paid: tuple[int, int]) -> None:
+    pay: Any = resolve("payment", name).function
+    assert pay(*arguments, NOTHING) == paid
+    assert pay.py_func(*arguments, NOTHING) == paid
+
+
+@pytest.mark.parametrize("name", rules("payment"))
+def test_payments_keep_their_contract(name: str) -> None:
+    pay: Any = resolve("payment", name).function
+    for karma_max in (1, 4):
+        for winner_bid, loser_bid, loser_karma in np.ndindex((karma_max + 1,) * 3):
+            to_loser, to_society = pay(winner_bid, loser_bid, loser_karma, karma_max, NOTHING)
+            assert isinstance(to_loser, int)
+            assert isinstance(to_society, int)
+            assert min(to_loser, to_society) >= 0
+            assert to_loser + to_society <= winner_bid
+            assert loser_karma + to_loser <= karma_max
+
+
+@pytest.mark.parametrize(
+    ("name", "better", "worse"),
+    [
+        # (bid, urgency, accesses)
+        ("karma", (3, 1, 9), (2, 5, 0)),
+        ("dict", (0, 5, 9), (7, 1, 0)),
+        ("turn", (0, 1, 3), (7, 5, 4)),
+    ],
+)
+def test_allocations_look_at_one_thing(name: str, better: Any, worse: Any) -> None:
+    priority: Any = resolve("allocation", name).function
+    assert priority(*better, NOTHING) > priority(*worse, NOTHING)
+    same = [list(better) for _ in range(3)]
+    looked_at = {"karma": 0, "dict": 1, "turn": 2}[name]
+    for position in {0, 1, 2} - {looked_at}:
+        same[position][position] += 1
+        assert priority(*same[position], NOTHING) == priority(*better, NOTHING)
+
+
+def test_a_coin_looks_at_nothing() -> None:
+    priority: Any = resolve("allocation", "coin").function
+    assert priority(0, 1, 5, NOTHING) == priority(7, 5, 0, NOTHING)
+
+
+def test_only_the_karma_allocation_uses_bids() -> None:
+    assert {name: rule.uses_bids for name, rule in rules("allocation").items()} == {
+        "highest_bid": True,
+        "benevolent_dictator": False,
+        "coin_toss": False,
+        "turn_taking": False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "karma", "active", "expected"),
+    [
+        ("uniform", 5, True, (0, True)),
+        ("uniform", 5, False, (0, True)),
+        ("uniform_to_active", 5, True, (0, True)),
+        ("uniform_to_active", 5, False, (0, False)),
+        ("none", 5, True, (0, False)),
+        ("tax", 0, True, (0, True)),
+        ("tax(rate=0.2)", 10, True, (2, True)),  # at the cap: the rate
+        ("tax(rate=0.2)", 5, True, (0.5, True)),  # at half: half the rate, of half the karma
+        ("tax(rate=0.2)", 5, False, (0.5, True)),
+        ("tax(rate=0)", 10, True, (0, True)),
+        ("tax(rate=1)", 10, True, (10, True)),
+    ],
+)
+def test_redistributions(name: str, karma: int, active: bool, expected: tuple[float, bool]) -> None:
+    rule = resolve("redistribution", name)
+    tax, receives = rule.function(karma, 10, active, rule.parameter_array())
+    assert tax == pytest.approx(expected[0], abs=1e-15)
+    assert receives == expected[1]
+
+
+def test_tax_is_progressive() -> None:
+    rule = resolve("redistribution", "tax(rate=0.3)")
+    shares = [rule.function(karma, 20, True, rule.parameter_array())[0] / karma for karma in range(1, 21)]
+    assert (np.diff(shares) > 0).all()
+    assert shares[-1] == pytest.approx(0.3)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_family_is_its_folder(family: str) -> None:
+    folder = Path(__import__(f"karma_envs.mechanisms.{family}", fromlist=["_"]).__file__).parent
+    files = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    assert set(rules(family)) == files
+    names = [name for rule in rules(family).values() for name in (rule.name, *rule.aliases)]
+    assert len(names) == len(set(names))
+    assert all(is_compiled(rule.function) for rule in rules(family).values())
+
+
+# --- resolve ---------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "name"),
+    [
+        ("payment", "pbp", "pay_bid_to_peer"),
+        ("payment", "pbs", "pay_bid_to_society"),
+        ("payment", "pbp_capped", "pay_capped_bid_to_peer"),
+        ("payment", " second_price ", "second_price"),
+        ("allocation", "karma", "highest_bid"),
+        ("allocation", "dict", "benevolent_dictator"),
+        ("allocation", "coin", "coin_toss"),
+        ("allocation", "turn", "turn_taking"),
+        ("redistribution", "uniform", "uniform"),
+        ("redistribution", "tax", "tax"),
+        ("redistribution", "tax()", "tax"),
+    ],
+)
+def test_names_and_aliases(family: str, given: str, name: str) -> None:
+    assert resolve(family, given) is rules(family)[name]
+    assert str(resolve(family, given)) == name
+
+
+def test_parameters() -> None:
+    rule = resolve("redistribution", "tax(rate=0.1)")
+    assert rule.values == {"rate": 0.1}
+    assert rule.parameter_array().tolist() == [0.1]
+    assert rule.parameter_array().dtype == np.float64
+    assert str(rule) == "tax(rate=0.1)"
+    assert resolve("redistribution", str(rule)) == rule
+    assert rule.function is rules("redistribution")["tax"].function
+    assert rules("redistribution")["tax"].parameter_array().tolist() == [0.05]
+    assert rules("payment")["pay_bid_to_peer"].parameter_array().shape == (0,)
+
+
+@pytest.mark.parametrize("rate", [0.1, 1 / 3, 1e-7, 0.123456789012345, 0.0, 1.0])
+def test_the_spelling_of_a_rule_is_exact(rate: float) -> None:
+    rule = rules("redistribution")["tax"].with_values(rate=rate)
+    assert resolve("redistribution", str(rule)).parameter_array().tolist() == [rate]
+
+
+def test_parameters_keep_their_order() -> None:
+    parameters = {name: Parameter(default, 0, 10, "") for name, default in (("b", 1.0), ("a", 2.0))}
+    rule = Rule("two", lambda: None, parameters=parameters)
+    assert rule.parameter_array().tolist() == [1, 2]
+    assert rule.with_values(a=3).with_values(b=4).parameter_array().tolist() == [4, 3]
+    assert rule.values == {}
+
+
+@pytest.mark.parametrize(
+    ("family", "given", "says"),
+    [
+        ("redistribution", "tax(rate=1.5)", r"tax\(rate\) = 1.5 .*\[0, 1\]"),
+        ("redistribution", "tax(rate=-0.1)", r"tax\(rate\) = -0.1"),
+        ("redistribution", "tax(rate=nan)", r"tax\(rate\) = nan"),
+        ("redistribution", "tax(rat=0.1)", r"tax\(rat\) = 0.1 .*parameters rate"),
+        ("redistribution", "tax(0.1)", r"'0.1' is not parameter=number"),
+        ("redistribution", "tax(rate=high)", "'rate=high' is not parameter=number"),
+        ("redistribution", "tax(rate=0.1", "redistribution = "),
+        ("redistribution", "uniform(rate=0.1)", "none, it has no parameters"),
+        ("redistribution", "taxes", "did you mean tax"),
+        ("payment", "tax", "payment = 'tax'"),
+        ("payment", "", "'module:function'"),
+        ("payment", None, "'module:function'"),
+        ("payment", 3, "payment = 3"),
+        ("payment", ["pbp"], "payment = "),
+        ("payment", "no_such_module_of_mine:pay", "module:function that can be imported"),
+        ("payment", "math:no_such_function", "module:function that can be imported"),
+    ],
+)
+def test_what_is_no_rule_is_refused(family: str, given: Any, says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        resolve(family, given)
+
+
+USER = '''
+from karma_envs.compile import kernel
+from karma_envs.mechanisms import Parameter, Rule
+
+def half(winner_bid, loser_bid, loser_karma, karma_max, parameters):
+    return 0, winner_bid // 2
+
+@kernel
+def fee(winner_bid, loser_bid, loser_karma, karma_max, parameters):
+    return 0, min(winner_bid, int(parameters[0]))
+
+FEE = Rule("flat_fee", fee, parameters={"amount": Parameter(1, 0, 5, "karma per win")})
+'''
+
+
+def test_rules_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "rules_of_the_user.py").write_text(USER)
+    monkeypatch.syspath_prepend(tmp_path)
+    half = resolve("payment", "rules_of_the_user:half")
+    assert half.name == "rules_of_the_user:half"
+    assert is_compiled(half.function)
+    assert half.function(5, 0, 0, 9, NOTHING) == (0, 2)
+    fee = resolve("payment", "rules_of_the_user:FEE(amount=3)")
+    assert fee.name == "flat_fee"
+    assert fee.function(5, 0, 0, 9, fee.parameter_array()) == (0, 3)
+    with pytest.raises(ConfigError, match=r"flat_fee\(amount\) = 6"):
+        resolve("payment", "rules_of_the_user:FEE(amount=6)")
+
+
+def nothing(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]
+    return 0, 0
+
+
+@kernel
+def all_of_it(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]
+    return 0, winner_bid
+
+
+def test_functions_and_rules_are_taken_as_they_are() -> None:
+    plain = resolve("payment", nothing)
+    assert is_compiled(plain.function)
+    assert plain.name == f"{__name__}:nothing"
+    assert plain.function(3, 0, 0, 9, NOTHING) == (0, 0)
+    compiled = resolve("payment", all_of_it)
+    assert compiled.function is all_of_it
+    assert compiled.name == f"{__name__}:all_of_it"
+    assert compiled.function(3, 0, 0, 9, NOTHING) == (0, 3)
+    assert resolve("payment", compiled) is compiled

@@ -1,0 +1,194 @@
+"""What a training run is made of, and how it is read from YAML files and command-line flags."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from agents.learners import LearnerConfig
+from karma_envs.config import Config, ConfigError, real, refuse, whole
+from karma_envs.registry import game_class
+
+
+class _Loader(yaml.SafeLoader):
+    """Safe YAML in which ``3.2e7`` is a number, as everywhere but in YAML 1.1."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float",
+    re.compile(r"^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"),
+    list("-+.0123456789"),
+)
+
+
+def parse_yaml(text: str) -> Any:
+    """The value of a YAML text, plain data only.
+
+    Raises:
+        ValueError: when it is not YAML.
+    """
+    try:
+        return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.YAMLError as error:
+        raise ValueError(f"not YAML: {error}") from error
+
+
+@dataclass(frozen=True)
+class TrainConfig(Config):
+    """Configuration of a training run; the defaults are the Thesis' (section 6.1.1).
+
+    Attributes:
+        game: name of the game.
+        game_config: the game's configuration, or its fields that differ from the defaults.
+        learner: the learner's configuration, or its fields that differ.
+        n_steps: steps of the game in all.
+        epoch_length: steps between two policy updates, at least 1.
+        seed: seed of all random draws, >= 0.
+        replicas: independent copies of the run, each with random draws of its own.
+        threads: how many replicas are worked on at once; 0 for one per core.
+        records: how many points in time the metrics are recorded at.
+        checkpoint_seconds: least time between two checkpoints.
+
+    Raises:
+        ConfigError: naming the field, the value and what is allowed.
+    """
+
+    game: str = "matching"
+    game_config: Any = field(default_factory=dict)
+    learner: Any = field(default_factory=LearnerConfig)
+    n_steps: int = 32_000_000
+    epoch_length: int = 1000
+    seed: int = 0
+    replicas: int = 1
+    threads: int = 0
+    records: int = 200
+    checkpoint_seconds: float = 30.0
+
+    def __post_init__(self) -> None:
+        config_class = game_class(self.game).config_class
+        if not isinstance(self.game_config, config_class):
+            self._set(game_config=config_class.from_dict(self.game_config))
+        if not isinstance(self.learner, LearnerConfig):
+            self._set(learner=LearnerConfig.from_dict(self.learner))
+        self._set(
+            epoch_length=whole("epoch_length", self.epoch_length, 1, 10**9),
+            seed=whole("seed", self.seed, 0, 2**63 - 1),
+            replicas=whole("replicas", self.replicas, 1, 100_000),
+            threads=whole("threads", self.threads, 0, 1024),
+            records=whole("records", self.records, 1, 1_000_000),
+            checkpoint_seconds=real("checkpoint_seconds", self.checkpoint_seconds, 0),
+        )
+        self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
+        if self.n_steps % self.epoch_length:
+            raise refuse("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
+
+    @property
+    def n_epochs(self) -> int:
+        """Epochs in all."""
+        return self.n_steps // self.epoch_length
+
+    @property
+    def epochs_per_record(self) -> int:
+        """Epochs between two records of the metrics."""
+        return max(1, self.n_epochs // self.records)
+
+    @classmethod
+    def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> TrainConfig:
+        """A configuration of field names without regard to which part they belong to.
+
+        Args:
+            game: name of the game.
+            preset: name of one of the game's presets, or None.
+            layers: each flat, or nested like :meth:`to_dict`; later ones win.
+
+        Raises:
+            ConfigError: for an unknown field or preset, or a value that is not allowed.
+        """
+        found = game_class(game)
+        if preset is not None and preset not in found.presets:
+            raise refuse("preset", preset, ", ".join(found.presets))
+        parts: dict[str, dict[str, Any]] = {
+            "game_config": dict(found.presets[preset]) if preset else {},
+            "learner": {},
+            "run": {},
+        }
+        owners = {
+            **dict.fromkeys(cls.field_names(), "run"),
+            **dict.fromkeys(LearnerConfig.field_names(), "learner"),
+            **dict.fromkeys(found.config_class.field_names(), "game_config"),
+        }
+        for layer in layers:
+            for name, value in layer.items():
+                if name in ("game_config", "learner") and isinstance(value, Mapping):
+                    parts[name].update(value)
+                elif name in owners:
+                    parts[owners[name]][name] = value
+                else:
+                    raise ConfigError(f"there is no field {name!r}; fields: {', '.join(sorted(owners))}")
+        named = parts["run"].pop("game", game)
+        if named != game:
+            raise refuse("game", named, f"{game}, the game that is trained")
+        return cls(game=game, game_config=parts["game_config"], learner=parts["learner"], **parts["run"])
+
+
+def load_layer(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """The fields that a YAML file sets.
+
+    Raises:
+        ConfigError: when the file is not there, is not YAML or not a mapping; the message names it.
+    """
+    try:
+        values = parse_yaml(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"{os.fspath(path)}: {error}") from error
+    if values is None:
+        return {}
+    if not isinstance(values, Mapping):
+        raise ConfigError(f"{os.fspath(path)}: a configuration is a mapping of field names to values")
+    return dict(values)
+
+
+def to_yaml(config: Config) -> str:
+    """A configuration as YAML, from which :func:`load_layer` and ``from_dict`` restore it.
+
+    Raises:
+        ConfigError: when a rule of the user's is not importable by name, so that a file cannot say it.
+    """
+    return str(yaml.safe_dump(_sayable(config.to_dict()), sort_keys=False, allow_unicode=True))
+
+
+def _sayable(value: Any) -> Any:
+    """Rules of the user's as ``module:function``; everything else as it is."""
+    if isinstance(value, Mapping):
+        return {key: _sayable(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_sayable(item) for item in value]
+    if callable(value):
+        function = getattr(value, "py_func", value)
+        name = f"{function.__module__}:{function.__qualname__}"
+        if "<" in name or function.__module__ == "__main__":
+            raise ConfigError(
+                f"{name} cannot be written to a file: define the rule in a module that can be imported"
+            )
+        return name
+    return value
+
+
+def descriptions(config_class: type[Config]) -> dict[str, str]:
+    """What each field means, from the ``Attributes`` section of the class's docstring."""
+    text = (config_class.__doc__ or "").partition("Attributes:\n")[2].partition("\n\n")[0]
+    found: dict[str, str] = {}
+    name = ""
+    for line in text.splitlines():
+        if match := re.match(r"^ {8}(\w+): (.*)$", line):
+            name = match[1]
+            found[name] = match[2]
+        elif name:
+            found[name] += " " + line.strip()
+    return {item.name: found.get(item.name, "") for item in fields(config_class)}

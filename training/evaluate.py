@@ -1,0 +1,178 @@
+"""Evaluation: play policies and compare them with simple ones and with allocations without karma."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+
+from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.config import ConfigError, real, whole
+from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
+from karma_envs.registry import game_class
+from training.results import Run
+
+REFERENCE_ALLOCATIONS: Mapping[str, str] = {
+    "DICT": "benevolent_dictator",
+    "COIN": "coin_toss",
+    "TURN": "turn_taking",
+}
+"""Allocations without karma (Thesis, section 2.3) by the names of its tables."""
+
+_CHUNK_BYTES = 16_000_000
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """How a policy did, played by the whole population.
+
+    Attributes:
+        name: what was played.
+        summary: metrics over the steps after the burn-in, with standard errors: within the run for
+            one seed, over the seeds for several.
+        steps: steps measured, per seed.
+        seeds: number of seeds.
+    """
+
+    name: str
+    summary: Summary
+    steps: int
+    seeds: int
+
+    def to_row(self) -> dict[str, Any]:
+        """As a row of a table."""
+        return {"name": self.name, "steps": self.steps, "seeds": self.seeds, **self.summary.to_dict()}
+
+
+def play(
+    game: PopulationGame,
+    policy: SamplingPolicy,
+    *,
+    n_steps: int = 10_000,
+    burn_in: int = 1000,
+    batches: int = 20,
+    seed: int | Sequence[int] = 0,
+) -> list[Outcome]:
+    """Play a policy from a reset, and total up what happens after a burn-in.
+
+    Args:
+        game: the game; it is reset.
+        policy: what the agents play.
+        n_steps: steps to measure, at least ``batches``.
+        burn_in: steps before, which are not measured.
+        batches: stretches of equal length to divide the steps into, for standard errors.
+        seed: of all random draws.
+
+    Returns:
+        the outcome of each stretch.
+    """
+    game.reset(np.random.default_rng(seed))
+    longest = max(burn_in, -(-n_steps // batches))
+    buffer = Transitions.empty(min(longest, max(1, _CHUNK_BYTES // (8 * game.n_agents))), game.n_agents)
+
+    def advance(steps: int) -> Outcome:
+        while steps:
+            steps -= len(game.rollout(policy, min(steps, len(buffer)), out=buffer))
+        return game.outcome()
+
+    marks = [advance(burn_in)]
+    bounds = np.linspace(0, n_steps, batches + 1).round().astype(int)
+    marks += [advance(int(steps)) for steps in np.diff(bounds)]
+    return [after.since(before) for before, after in pairwise(marks)]
+
+
+def over_seeds(summaries: Sequence[Summary]) -> Summary:
+    """Means over seeds with their standard errors; one summary is returned as it is."""
+    if len(summaries) == 1:
+        return summaries[0]
+    estimates: dict[str, Estimate] = {}
+    for name in Summary.__dataclass_fields__:
+        values = np.array([getattr(summary, name).value for summary in summaries])
+        error = float(values.std(ddof=1) / np.sqrt(len(values)))
+        estimates[name] = Estimate(float(values.mean()), error)
+    return Summary(**estimates)
+
+
+def evaluate(
+    run: Run,
+    *,
+    n_steps: int = 10_000,
+    burn_in: int = 1000,
+    seed: int = 1,
+    exploration: float | None = None,
+) -> list[Evaluation]:
+    """Evaluate a run's policies beside the baselines and the allocations without karma.
+
+    Args:
+        run: a finished run.
+        n_steps: steps to measure in each game, at least 100.
+        burn_in: steps before that.
+        seed: of the evaluation's random draws.
+        exploration: epsilon of the exploring row; the training's if None.
+
+    Returns:
+        the learned policy without and with exploration (over the replicas), then the allocations
+        DICT, COIN, TURN, then the baselines.
+
+    Raises:
+        ResultsError: when the run has not finished.
+        ConfigError: for a value out of range.
+    """
+    n_steps = whole("n_steps", n_steps, 100)
+    burn_in = whole("burn_in", burn_in, 0)
+    epsilon = real(
+        "exploration", run.config.learner.exploration if exploration is None else exploration, 0, 1
+    )
+    policies = run.policies
+    game = game_class(run.config.game)(run.config.game_config)
+
+    def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
+        summaries = [
+            summarise(play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number]))
+            for number, policy in enumerate(played)
+        ]
+        return Evaluation(name, over_seeds(summaries), n_steps, len(played))
+
+    found = [measured("learned", policies, game)]
+    if epsilon > 0:
+        exploring = [policy.mixed_with_uniform(epsilon, game.legal_actions) for policy in policies]
+        found.append(measured(f"learned, exploring {epsilon:g}", exploring, game))
+    n_seeds = len(policies)
+    for name, reference in reference_games(run.config.game, run.config.game_config).items():
+        nothing = baseline_policy("bid_nothing", reference)
+        found.append(measured(name, [nothing] * n_seeds, reference))
+    for name in BASELINES:
+        try:
+            baseline = baseline_policy(name, game)
+        except ConfigError:  # this game has no such baseline
+            continue
+        found.append(measured(name.replace("_", " "), [baseline] * n_seeds, game))
+    return found
+
+
+def reference_games(game: str, game_config: Any) -> dict[str, PopulationGame]:
+    """The same game with DICT, COIN and TURN in place of its allocation; none if it has no allocation."""
+    if "allocation" not in game_config.field_names():
+        return {}
+    return {
+        name: game_class(game)(game_config.replace(allocation=allocation))
+        for name, allocation in REFERENCE_ALLOCATIONS.items()
+    }
+
+
+def reference_lines(game: str, game_config: Any, window: int, seed: int = 1) -> dict[str, Summary]:
+    """DICT, COIN and TURN over a stretch of ``window`` steps, to compare a run's records with."""
+    return {
+        name: summarise(
+            [
+                total_outcome(
+                    play(reference, baseline_policy("bid_nothing", reference), n_steps=window, seed=seed)
+                )
+            ]
+        )
+        for name, reference in reference_games(game, game_config).items()
+    }

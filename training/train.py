@@ -1,0 +1,268 @@
+"""Training: epochs of simulation and learning, recorded, checkpointed, resumable to the bit."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.learners import TabularLearner
+from karma_envs import metrics
+from karma_envs.files import write_text
+from karma_envs.game import Transitions
+from karma_envs.metrics import Outcome
+from karma_envs.registry import game_class
+from training import results
+from training.config import TrainConfig, to_yaml
+from training.results import ResultsError, Row, Run
+
+_CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
+_CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
+_CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
+_BYTES_PER_AGENT_STEP = 8
+
+
+class Interrupted(RuntimeError):  # noqa: N818
+    """The run was stopped by the user; what was done is in its checkpoint."""
+
+
+class Replica:
+    """One copy of a run: a game, a learner, and the metrics recorded so far.
+
+    Args:
+        config: the run's configuration.
+        number: which copy; it and the seed determine all random draws.
+    """
+
+    def __init__(self, config: TrainConfig, number: int) -> None:
+        self.config, self.number = config, number
+        self.game = game_class(config.game)(config.game_config)
+        self.game.reset(np.random.default_rng([config.seed, number, 0]))
+        self.learner = TabularLearner(
+            self.game, config.learner, np.random.default_rng([config.seed, number, 1])
+        )
+        self.epoch = 0
+        self.rows: list[Row] = []
+        self.karma_rows: list[Row] = []
+        self._window_start = self.game.outcome()
+        self._change_max = 0.0
+        n_agents = self.game.n_agents
+        steps = max(
+            _CHUNK_BYTES // (_BYTES_PER_AGENT_STEP * n_agents),
+            min(_CHUNK_STEPS, _CHUNK_BYTES_MOST // (_BYTES_PER_AGENT_STEP * n_agents)),
+            1,
+        )
+        self._buffer = Transitions.empty(min(steps, config.epoch_length), n_agents)
+
+    @property
+    def finished(self) -> bool:
+        """Whether all epochs are done."""
+        return self.epoch == self.config.n_epochs
+
+    def run_epoch(self) -> None:
+        """Simulate and learn for one epoch, then update the policy; record when due."""
+        progress = self.epoch / self.config.n_epochs
+        left = self.config.epoch_length
+        while left:
+            chunk = self.game.rollout(self.learner.policy, min(left, len(self._buffer)), out=self._buffer)
+            left -= len(chunk)
+            self.learner.update(chunk, progress=progress, end_of_epoch=left == 0)
+        self.epoch += 1
+        self._change_max = max(self._change_max, float(self.learner.policy_change.max()))
+        if self.epoch % self.config.epochs_per_record == 0 or self.finished:
+            self._record()
+
+    def _record(self) -> None:
+        now = self.game.outcome()
+        window = now.since(self._window_start)
+        where = {"replica": self.number, "step": self.epoch * self.config.epoch_length}
+        self.rows.append(
+            {
+                **where,
+                "window": window.steps,
+                "efficiency": metrics.efficiency(window.rewards, window.contests),
+                "access_fairness": metrics.access_fairness(window.accesses, window.steps),
+                "reward_fairness": metrics.reward_fairness(window.rewards, window.steps),
+                "karma_gini": metrics.gini(now.karma),
+                "policy_change_max": self._change_max,
+                "policy_change_mean": float(self.learner.policy_change.mean()),
+            }
+        )
+        values, counts = np.unique(now.karma, return_counts=True)
+        self.karma_rows += [
+            {**where, "karma": int(value), "share": count / len(now.karma)}
+            for value, count in zip(values, counts)
+        ]
+        self._window_start = now
+        self._change_max = 0.0
+
+    def save(self, path: Path) -> None:
+        """Write a checkpoint."""
+        arrays: dict[str, NDArray[Any]] = {}
+        arrays |= {f"game/{name}": array for name, array in self.game.state_dict().items()}
+        arrays |= {f"learner/{name}": array for name, array in self.learner.state_dict().items()}
+        arrays |= {
+            f"window/{item.name}": np.asarray(getattr(self._window_start, item.name))
+            for item in fields(Outcome)
+        }
+        progress = {
+            "epoch": self.epoch,
+            "rows": self.rows,
+            "karma_rows": self.karma_rows,
+            "change_max": self._change_max,
+        }
+        results.write_checkpoint(path, self.config, self.number, progress, arrays)
+
+    def load(self, path: Path) -> None:
+        """Continue from a checkpoint.
+
+        Raises:
+            ResultsError: when the file is damaged or belongs to another run.
+        """
+        progress, arrays = results.read_checkpoint(path, self.config, self.number)
+
+        def part(name: str) -> dict[str, NDArray[Any]]:
+            prefix = f"{name}/"
+            return {
+                key.removeprefix(prefix): array for key, array in arrays.items() if key.startswith(prefix)
+            }
+
+        try:
+            self.game.load_state_dict(part("game"))
+            self.learner.load_state_dict(part("learner"))
+            window = part("window")
+            self._window_start = Outcome(steps=int(window.pop("steps")), **window)
+            self.epoch = int(progress["epoch"])
+            self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
+            self._change_max = float(progress["change_max"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
+
+
+Observer = Callable[[Replica, float], None]
+"""Called after each epoch with the replica and the agent-steps per second since the last call."""
+
+
+@contextlib.contextmanager
+def _stop_on_signal() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C (or SIGTERM) sets; the second interrupts at once."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, frame: object) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def train(
+    config: TrainConfig,
+    folder: str | Path | None = None,
+    *,
+    resume: bool = False,
+    observer: Observer | None = None,
+) -> Run:
+    """Train, and keep everything in a folder.
+
+    Args:
+        config: the configuration.
+        folder: where results go; None for the first free ``runs/<game>-<number>``.
+        resume: go on with the run in ``folder`` from its checkpoints; the result is the same to the
+            bit as without the interruption.
+        observer: called after every epoch, from the replica's thread.
+
+    Returns:
+        the finished run.
+
+    Raises:
+        ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged.
+        Interrupted: after Ctrl-C; the epoch was finished and a checkpoint written.
+    """
+    if resume and folder is not None:
+        run = Run.open(folder)
+        if to_yaml(run.config) != to_yaml(config):
+            raise ResultsError(f"{folder} holds a run of another configuration")
+    else:
+        run = results.create_run(config, folder)
+    replicas = [Replica(config, number) for number in range(config.replicas)]
+    if resume:
+        for replica in replicas:
+            if (path := run.checkpoint_path(replica.number)).exists():
+                replica.load(path)
+    _check_writable(run)
+    results.write_metadata(run, status="running")
+    started = time.perf_counter()
+    with _stop_on_signal() as stop, ThreadPoolExecutor(_threads(config)) as pool:
+        jobs = [pool.submit(_work, run, replica, stop, observer) for replica in replicas]
+        try:
+            for job in jobs:
+                job.result()
+        except BaseException:
+            stop.set()
+            raise
+    seconds = time.perf_counter() - started
+    _write_tables(run, replicas)
+    if not all(replica.finished for replica in replicas):
+        results.write_metadata(run, status="interrupted")
+        raise Interrupted(f"stopped; go on with: karma-envs train {config.game} --resume {run.folder}")
+    results.write_metadata(run, status="finished", seconds_of_last_session=round(seconds, 3))
+    return run
+
+
+def _threads(config: TrainConfig) -> int:
+    return min(config.threads or os.cpu_count() or 1, config.replicas)
+
+
+def _work(run: Run, replica: Replica, stop: threading.Event, observer: Observer | None) -> None:
+    """Run a replica to its end or to the stop; checkpoint now and then and at the stop."""
+    path = run.checkpoint_path(replica.number)
+    agent_steps = replica.config.epoch_length * replica.game.n_agents
+    saved = before = time.perf_counter()
+    while not replica.finished and not stop.is_set():
+        replica.run_epoch()
+        now = time.perf_counter()
+        if observer is not None:
+            observer(replica, agent_steps / (now - before))
+        before = now
+        if now - saved > replica.config.checkpoint_seconds:
+            replica.save(path)
+            saved = before = time.perf_counter()
+    replica.save(path)
+    if replica.finished:
+        replica.learner.greedy_policy().save(run.policy_path(replica.number))
+
+
+def _write_tables(run: Run, replicas: list[Replica]) -> None:
+    if rows := [row for replica in replicas for row in replica.rows]:
+        results.write_table(run.folder / "metrics.csv", rows)
+        results.write_table(
+            run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows]
+        )
+
+
+def _check_writable(run: Run) -> None:
+    """Find out before hours of work, not after, that the folder takes no files."""
+    try:
+        write_text(run.folder / "run.json.try", "")
+        (run.folder / "run.json.try").unlink()
+    except OSError as error:
+        raise ResultsError(f"cannot write results to {run.folder}: {error.strerror or error}") from error
