@@ -65,10 +65,11 @@ class TabularPolicy:
             n_actions: number of actions.
             row_of_agent: as for the class.
         """
-        if thresholds.ndim != 3 or thresholds.shape[2] != padded_width(n_actions):
+        width = padded_width(n_actions)
+        if thresholds.ndim != 3 or thresholds.shape[2] != width or thresholds.dtype != np.uint16:
             raise ValueError(
-                f"thresholds of {n_actions} actions must be [rows, observations, "
-                f"{padded_width(n_actions)}]; these are {list(thresholds.shape)}"
+                f"thresholds of {n_actions} actions must be uint16[rows, observations, {width}]; "
+                f"these are {thresholds.dtype}{list(thresholds.shape)}"
             )
         policy = cls.__new__(cls)
         policy._n_actions = n_actions
@@ -101,12 +102,13 @@ class TabularPolicy:
     @property
     def n_rows(self) -> int:
         """Number of different policies."""
-        return int(self._shape[0])
+        return len(self._table)
 
     @property
     def n_observations(self) -> int:
         """Number of tabular observations."""
-        return int(self._shape[1])
+        n_observations: int = self._table.shape[1]
+        return n_observations
 
     @property
     def n_actions(self) -> int:
@@ -114,8 +116,9 @@ class TabularPolicy:
         return self._n_actions
 
     @property
-    def _shape(self) -> tuple[int, ...]:
-        return (self.thresholds if self._probabilities is None else self._probabilities).shape
+    def _table(self) -> NDArray[Any]:
+        """The array that the policy lives on."""
+        return self.thresholds if self._probabilities is None else self._probabilities
 
     def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
         """The same rows for other agents."""
@@ -139,9 +142,9 @@ class TabularPolicy:
         if not 0 <= exploration <= 1:
             raise ValueError(f"exploration = {exploration!r} is not allowed; allowed: 0 … 1")
         uniform = legal_actions / legal_actions.sum(axis=1, keepdims=True)
-        return TabularPolicy(
-            (1 - exploration) * self.probabilities + exploration * uniform, self._row_of_agent
-        )
+        probabilities = self.probabilities
+        mixed = (1 - exploration) * probabilities + exploration * uniform
+        return TabularPolicy(mixed.astype(probabilities.dtype), self._row_of_agent)
 
     def mean_actions(self) -> NDArray[np.float64]:
         """``float64[rows, observations]``: the expected action (in karma games: mean bid)."""
@@ -182,7 +185,7 @@ class TabularPolicy:
                     arrays["thresholds"], metadata["n_actions"], arrays["row_of_agent"]
                 )
             return cls(arrays["probabilities"], arrays["row_of_agent"])
-        except (KeyError, ValueError, UnicodeDecodeError) as error:
+        except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
 
 

@@ -45,7 +45,9 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
     return statistics.median(taken)
 
 
-def warmed_up(n_agents: int, payment: str, number: int = 0, epoch_length: int = 1000, **learner: object) -> Replica:
+def warmed_up(
+    n_agents: int, payment: str, number: int = 0, epoch_length: int = 1000, **learner: object
+) -> Replica:
     """A replica past its first epochs, in which policies are still uniform and change everywhere."""
     config = TrainConfig(
         game_config={"n_agents": n_agents, "payment": payment},
@@ -79,7 +81,9 @@ def simulation_and_learning(repeats: int, sizes: tuple[int, ...]) -> Rows:
                 for _ in range(n):
                     game.rollout(learner.policy, len(buffer), out=buffer)
 
-            def learn(buffer: Transitions = buffer, n: int = chunks, learner: TabularLearner = learner) -> None:
+            def learn(
+                buffer: Transitions = buffer, n: int = chunks, learner: TabularLearner = learner
+            ) -> None:
                 for _ in range(n):
                     learner.update(buffer, end_of_epoch=False)
 
@@ -138,7 +142,9 @@ def algorithms(repeats: int) -> Rows:
 
 def views(repeats: int) -> Rows:
     """Microseconds per agent and step of each view, acting with legal actions made beforehand."""
-    rows: Rows = [("N", "ParallelEnv µs/agent", "AEC µs/agent", "VectorEnv µs/agent", "VectorEnv M agent-steps/s")]
+    rows: Rows = [
+        ("N", "ParallelEnv µs/agent", "AEC µs/agent", "VectorEnv µs/agent", "VectorEnv M agent-steps/s")
+    ]
     for n_agents in (4, 100, 1000):
         steps = max(20, 100_000 // n_agents)
         parallel = matching_v0.parallel_env(n_agents=n_agents, max_cycles=10**9)
@@ -191,7 +197,10 @@ def memory_and_import(repeats: int) -> Rows:
 
     return [
         ("what", "figure"),
-        ("Q and policy, bytes per agent", f"{(learner.q.nbytes + learner.policy.thresholds.nbytes) / 1000:.0f}"),
+        (
+            "Q and policy, bytes per agent",
+            f"{(learner.q.nbytes + learner.policy.thresholds.nbytes) / 1000:.0f}",
+        ),
         ("game state, bytes per agent", f"{sum(array.nbytes for array in state.values()) / 1000:.0f}"),
         ("largest transition buffer, MB (N = 100,000)", f"{_buffer_megabytes(100_000):.0f}"),
         ("import karma_envs, s", f"{statistics.median(clock() for _ in range(2 * repeats + 1)):.2f}"),
@@ -227,7 +236,8 @@ def main() -> None:
     repeats, sizes = (3, SIZES[:2]) if options.quick else (5, SIZES)
     sections = [
         "# Speed",
-        f"Medians of {repeats} on {os.cpu_count()} cores, {cpu_model()}; karma-envs {karma_envs.__version__}, "
+        f"Medians of {repeats} on {os.cpu_count()} cores, {cpu_model()}; "
+        f"karma-envs {karma_envs.__version__}, "
         f"Python {platform.python_version()}, NumPy {np.__version__}, {datetime.date.today()}. "
         "Made by `python benchmarks/speed.py`.",
         "## Simulation, learning, training: million agent-steps per second\n\n"

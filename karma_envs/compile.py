@@ -11,8 +11,9 @@ therefore
 
 1. takes a digest of every source file that holds kernels (and of the settings that change the
    generated code),
-2. keeps the cache in a user folder named by that digest while it decorates, and
-3. gives the function an identity made of its name and the digest, the same in every process.
+2. keeps the cache in a user folder named by that digest while it decorates,
+3. gives the function an identity made of its name and the digest, the same in every process, and
+4. keys the cache by the names of argument types, so that looking a kernel up imports nothing.
 
 Folders of old digests are removed after a month without use.
 """
@@ -34,6 +35,8 @@ from pathlib import Path
 from typing import Any, TypeVar, overload
 
 import numba
+from numba.core import config, types
+from numba.core.caching import FunctionCache
 from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 
@@ -69,9 +72,10 @@ def cache_root() -> Path:
 
 @cache
 def _source_digest(root: Path) -> str:
-    """Digest of all files under ``root`` that hold kernels, by relative path and content."""
+    """Digest of all files that hold kernels in a package, or of modules in a folder that is none."""
     digest = hashlib.sha256()
-    for file in sorted(root.rglob("*.py")):
+    is_package = (root / "__init__.py").is_file()
+    for file in sorted(root.rglob("*.py") if is_package else root.glob("*.py")):
         content = file.read_bytes()
         if _MARK.encode() in content:
             digest.update(str(file.relative_to(root)).encode())
@@ -87,8 +91,9 @@ def _source_file(function: Callable[..., Any]) -> Path:
 def kernel_digest(function: Callable[..., Any]) -> str:
     """What ``function``'s compiled code depends on, in 16 hex digits.
 
-    That is: the kernels of this package, those of the function's own package (or its own file, for
-    a function of the user's), numba's version and the settings that change generated code.
+    That is: the kernels of this package, those of the function's own package (for a module in none:
+    its own file and the kernels beside it), numba's version and the settings that change generated
+    code.
     """
     here = Path(__file__).parent
     parts = [_source_digest(here), numba.__version__]
@@ -96,9 +101,9 @@ def kernel_digest(function: Callable[..., Any]) -> str:
     file = _source_file(function)
     package = function.__module__.partition(".")[0]
     root = getattr(sys.modules.get(package), "__file__", None)
-    if package == "agents" and root and Path(root).name == "__init__.py":
-        parts.append(_source_digest(Path(root).parent))
-    elif package != here.name and file.is_file():
+    if package != here.name and file.is_file():
+        in_package = root is not None and Path(root).name == "__init__.py"
+        parts.append(_source_digest(Path(root).parent if root and in_package else file.parent))
         parts.append(hashlib.sha256(file.read_bytes()).hexdigest())
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -137,14 +142,28 @@ def _identity(function: Callable[..., Any], digest: str) -> str:
     return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
 
 
+class _NamedCache(FunctionCache):
+    """A cache whose index holds the names of argument types instead of the types.
+
+    Numba's own index unpickles all types at every look-up, and with them the modules of every rule a
+    kernel was ever handed, which need not exist in this process.
+    """
+
+    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
+        names = tuple(
+            kind.dispatcher._uuid if isinstance(kind, types.Dispatcher) else str(kind) for kind in sig
+        )
+        return (names, *super()._index_key(sig, codegen)[1:])
+
+
 @contextlib.contextmanager
 def _numba_cache_dir(folder: Path) -> Iterator[None]:
-    before = numba.config.CACHE_DIR
-    numba.config.CACHE_DIR = str(folder)
+    before = getattr(config, "CACHE_DIR")  # noqa: B009  (set at run time, unknown to type checkers)
+    setattr(config, "CACHE_DIR", str(folder))  # noqa: B010
     try:
         yield
     finally:
-        numba.config.CACHE_DIR = before
+        setattr(config, "CACHE_DIR", before)  # noqa: B010
 
 
 @overload
@@ -179,6 +198,7 @@ def kernel(
             return numba.njit(**options)(python_function)  # type: ignore[no-any-return]
         with _numba_cache_dir(folder):
             dispatcher = numba.njit(cache=True, **options)(python_function)
+            dispatcher._cache = _NamedCache(python_function)
         dispatcher._set_uuid(_identity(python_function, digest))
         return dispatcher  # type: ignore[no-any-return]
 

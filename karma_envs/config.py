@@ -11,7 +11,7 @@ import difflib
 import math
 import numbers
 from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 C = TypeVar("C", bound="Config")
 
@@ -32,11 +32,10 @@ def whole(field: str, value: object, low: int, high: int | None = None) -> int:
     allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
     if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
         raise refuse(field, value, allowed)
-    if value != math.floor(value):
+    number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
+    if number != value or number < low or (high is not None and number > high):
         raise refuse(field, value, allowed)
-    if value < low or (high is not None and value > high):
-        raise refuse(field, value, allowed)
-    return int(value)
+    return number
 
 
 def real(
@@ -63,7 +62,7 @@ def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     options = tuple(allowed)
     if value not in options:
         raise refuse(field, value, ", ".join(options) + _suggestion(value, options))
-    return cast(str, value)
+    return str(value)
 
 
 def _suggestion(value: object, options: Iterable[str]) -> str:
@@ -104,7 +103,11 @@ class Config:
         return cls(**values)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain data (numbers, strings, lists, dicts, None) from which :meth:`from_dict` restores it."""
+        """Plain data (numbers, strings, lists, dicts, None) from which :meth:`from_dict` restores it.
+
+        Raises:
+            ConfigError: when a function of the user's cannot be imported by name.
+        """
         return {name: _plain(getattr(self, name)) for name in self.field_names()}
 
     def replace(self: C, **changes: Any) -> C:
@@ -117,9 +120,24 @@ class Config:
         return type(self).from_dict({**kept, **changes})
 
 
+def importable_name(function: Any) -> str:
+    """``module:function`` of a function, jitted or not."""
+    function = getattr(function, "py_func", function)
+    return f"{function.__module__}:{function.__qualname__}"
+
+
 def _plain(value: Any) -> Any:
+    if callable(value):
+        name = importable_name(value)
+        if "<" in name or name.startswith("__main__:"):
+            raise ConfigError(
+                f"{name} cannot be written to a file: define the rule in a module that can be imported"
+            )
+        return name
     if isinstance(value, Config):
         return value.to_dict()
+    if hasattr(value, "to_plain"):
+        return value.to_plain()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):

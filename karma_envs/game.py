@@ -70,6 +70,26 @@ class Transitions:
         return Transitions(self.observations[: n_steps + 1], self.actions[:n_steps], self.rewards[:n_steps])
 
 
+def check_arrays(what: str, given: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
+    """Refuse arrays that are not like the expected ones.
+
+    Args:
+        what: what they are the state of, for the message.
+        given: arrays by name.
+        expected: arrays of the right names, shapes and dtypes.
+
+    Raises:
+        ValueError: naming the first that is missing, too many or different.
+    """
+    for name in sorted({*given, *expected}):
+        found, wanted = (
+            f"{part[name].dtype}{list(part[name].shape)}" if name in part else "nothing"
+            for part in (given, expected)
+        )
+        if found != wanted:
+            raise ValueError(f"{what} state {name!r}: {found} given, {wanted} expected")
+
+
 class PopulationGame(ABC):
     """N agents that act at once, in arrays.
 
@@ -180,6 +200,10 @@ class PopulationGame(ABC):
         """
         return None
 
+    def mean_field(self) -> MeanFieldModel | None:
+        """The game's limit for N to infinity; None if there is no such model."""
+        return None
+
     def action_mask(self) -> NDArray[np.int8]:
         """``int8[N, n_actions]``: 1 where an action is legal now; a new array."""
         return self.legal_actions.view(np.int8).take(self.observation_index(), axis=0)
@@ -202,6 +226,8 @@ class PopulationGame(ABC):
                 f"actions; this one's thresholds are {thresholds.dtype}{list(thresholds.shape)}, not "
                 f"uint16[rows, {expected[0]}, {expected[1]}]"
             )
+        if not thresholds.flags.c_contiguous:
+            raise PolicyError("a policy's thresholds must be contiguous in memory; these are not")
         if row_of_agent.shape != (self.n_agents,):
             raise PolicyError(
                 f"the policy names rows for {len(row_of_agent)} agents; the game has {self.n_agents}"
@@ -231,3 +257,74 @@ class PopulationGame(ABC):
                     f"policy row {row} takes action {action + 1} in observation {observation}, "
                     "where it is illegal"
                 )
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a single agent faces in a population that behaves in a fixed way: a Markov decision process.
+
+    Attributes:
+        reward: ``float64[types, X, A]``, expected reward of a step.
+        kernel: ``float64[types, X, A, X]``, probability of the next state; rows of legal actions sum to
+            1, those of illegal ones are 0.
+    """
+
+    reward: NDArray[np.float64]
+    kernel: NDArray[np.float64]
+
+
+class MeanFieldModel(ABC):
+    """The limit of a population game for N to infinity, with finite states and actions.
+
+    An agent of type omega in state x (its tabular observation) that takes action a meets the
+    population only through a *statistic* z, a vector such as the distribution of bids. The mean field
+    mu(omega, x) is the distribution of states within each type.
+
+    Attributes:
+        masses: ``float64[types]``, shares of the population, sum 1.
+        discounts: ``float64[types]``, gamma.
+        legal_actions: ``bool[X, A]``; action 0 is always legal.
+        initial_mean_field: ``float64[types, X]``, where the population starts.
+    """
+
+    masses: NDArray[np.float64]
+    discounts: NDArray[np.float64]
+    legal_actions: NDArray[np.bool_]
+    initial_mean_field: NDArray[np.float64]
+
+    @property
+    def n_types(self) -> int:
+        """Number of types."""
+        return len(self.masses)
+
+    @property
+    def n_states(self) -> int:
+        """X, the number of states."""
+        return int(self.legal_actions.shape[0])
+
+    @property
+    def n_actions(self) -> int:
+        """A, the number of actions."""
+        return int(self.legal_actions.shape[1])
+
+    @abstractmethod
+    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """z of a population in ``mean_field[types, X]`` that plays ``policy[types, X, A]``."""
+
+    @abstractmethod
+    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+        """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
+
+    def inconsistency(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """As many numbers as z has, all 0 if and only if z is that of the population.
+
+        ``mean_field`` is stationary in ``environment(statistic)`` under ``policy``. Where a quantity is
+        conserved, one number of the difference is 0 for every such mean field; a model then puts the
+        conservation law in its place.
+        """
+        return self.statistic(mean_field, policy) - statistic

@@ -184,9 +184,9 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
     """The metrics of consecutive stretches of one game, taken together.
 
     Standard errors: of efficiency and Nash welfare by batch means over the stretches (NaN for one
-    stretch), so stretches should be longer than the game's memory; of the fairness measures by the
-    jackknife over agents, which treats agents as independent given their policies; of Gini
-    coefficients likewise.
+    stretch), so stretches should be longer than the game's memory; of the fairness measures from the
+    fourth moment over agents, and of Gini coefficients by the jackknife over agents, both of which
+    treat agents as independent given their policies.
 
     Args:
         stretches: at least one.

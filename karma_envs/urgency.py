@@ -120,7 +120,7 @@ def type_counts(types: Sequence[AgentType], n_agents: int) -> NDArray[np.int64]:
     shares = np.array([agent_type.share for agent_type in types])
     exact = shares / shares.sum() * n_agents
     counts = np.floor(exact + 1e-9).astype(np.int64)
-    remainders = exact - counts
+    remainders = np.round(exact - counts, 9)  # equal ones in the order of the types
     for index in np.argsort(-remainders, kind="stable")[: n_agents - counts.sum()]:
         counts[index] += 1
     if (counts == 0).any():

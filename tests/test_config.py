@@ -137,7 +137,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("karma_mean", {"n_agents": 3, "karma_mean": 20.34}, r"\[0, 20\]"),
     ("karma_mean", {"karma_mean": NAN}, "= nan"),
     ("karma_mean", {"karma_mean": "10"}, "= '10'"),
-    ("karma_mean", {"n_agents": 10, "karma_mean": 9.99}, "whole total; n_agents = 10 gives 99.9"),
+    ("karma_mean", {"n_agents": 10, "karma_mean": 9.99}, "whole total; 10 agents have 99.9"),
     ("discount", {"discount": 1}, r"\[0, 1\)"),
     ("discount", {"discount": -0.1}, "= -0.1"),
     ("discount", {"discount": NAN}, "= nan"),

@@ -157,9 +157,7 @@ def test_thresholds_by_hand() -> None:
 def next_urgencies(types: list[AgentType], type_of_agent: Any, urgency: Any, seed: int) -> Any:
     streams = np.array([1, seed], np.uint64)
     following = np.asarray(urgency, np.uint8).copy()
-    step_urgency(
-        following, np.asarray(type_of_agent, np.uint8), transition_thresholds(types), streams, 1
-    )
+    step_urgency(following, np.asarray(type_of_agent, np.uint8), transition_thresholds(types), streams, 1)
     assert streams[0] == 1
     assert int(streams[1]) == (seed + -(-len(following) // 2) * int(GOLDEN)) % 2**64
     return following

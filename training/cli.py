@@ -37,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.action(options)
-    except (ConfigError, ResultsError) as error:
+    except (ConfigError, ResultsError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"karma-envs: {error}", markup=False, soft_wrap=True)
         return 1
     except Interrupted as error:
@@ -114,7 +114,8 @@ def _list_value(text: str) -> Any:
 
 def _add_train_flags(parser: argparse.ArgumentParser, game: str) -> None:
     found = game_class(game)
-    parser.add_argument("--preset", choices=sorted(found.presets), help="start from a named configuration")
+    presets = ", ".join(found.presets)
+    parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
     parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
     parser.add_argument("--resume", metavar="RUN", help="go on with an interrupted run; takes no other flags")
@@ -135,6 +136,7 @@ def _add_fields(group: Any, config_class: type[Config]) -> None:
             continue
         is_list = isinstance(item.default, tuple) or item.name in ("urgency_transition", "initial_karma")
         shown = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
+        shown = "none" if shown in ("", None) else shown
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
@@ -163,7 +165,7 @@ def _train(options: argparse.Namespace) -> None:
         given = sorted(set(vars(options)) - {"action", "game", "resume", "quiet", "no_figures"})
         if given:
             raise ConfigError(
-                f"--resume goes on with the run's own configuration; leave out {given[0].removeprefix('field:')}"
+                f"--resume goes on with the run's own configuration; leave out {_flag_of(given[0])}"
             )
         config, folder = Run.open(options.resume).config, options.resume
         if config.game != options.game:
@@ -179,6 +181,10 @@ def _train(options: argparse.Namespace) -> None:
     _report(run, evaluation.evaluate(run))
     if "no_figures" not in options:
         _draw(run, ("png", "pdf"))
+
+
+def _flag_of(destination: str) -> str:
+    return "--" + destination.removeprefix("field:").replace("_", "-")
 
 
 class _Bar:
@@ -247,7 +253,7 @@ def _report(run: Run, found: Sequence[evaluation.Evaluation]) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    columns = ("efficiency", "access_fairness", "reward_fairness", "nash_welfare")
+    columns = ("efficiency", "access_fairness", "reward_fairness")
     for name in columns:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for item in found:

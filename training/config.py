@@ -12,8 +12,8 @@ from typing import Any
 import yaml
 
 from agents.learners import LearnerConfig
-from karma_envs.config import Config, ConfigError, real, refuse, whole
-from karma_envs.registry import game_class
+from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
+from karma_envs.registry import game_class, names
 
 
 class _Loader(yaml.SafeLoader):
@@ -35,8 +35,12 @@ def parse_yaml(text: str) -> Any:
     """
     try:
         return yaml.load(text, _Loader)  # a SafeLoader
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
+        raise ValueError(f"not YAML: {where}{error.problem}") from error
     except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {error}") from error
+        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
 
 
 @dataclass(frozen=True)
@@ -71,7 +75,7 @@ class TrainConfig(Config):
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        config_class = game_class(self.game).config_class
+        config_class = game_class(choice("game", self.game, names())).config_class
         if not isinstance(self.game_config, config_class):
             self._set(game_config=config_class.from_dict(self.game_config))
         if not isinstance(self.learner, LearnerConfig):
@@ -111,8 +115,8 @@ class TrainConfig(Config):
             ConfigError: for an unknown field or preset, or a value that is not allowed.
         """
         found = game_class(game)
-        if preset is not None and preset not in found.presets:
-            raise refuse("preset", preset, ", ".join(found.presets))
+        if preset is not None:
+            choice("preset", preset, found.presets)
         parts: dict[str, dict[str, Any]] = {
             "game_config": dict(found.presets[preset]) if preset else {},
             "learner": {},
@@ -125,7 +129,9 @@ class TrainConfig(Config):
         }
         for layer in layers:
             for name, value in layer.items():
-                if name in ("game_config", "learner") and isinstance(value, Mapping):
+                if name in ("game_config", "learner"):
+                    if not isinstance(value, Mapping):
+                        raise refuse(name, value, "a mapping of field names to values")
                     parts[name].update(value)
                 elif name in owners:
                     parts[owners[name]][name] = value
@@ -160,24 +166,7 @@ def to_yaml(config: Config) -> str:
     Raises:
         ConfigError: when a rule of the user's is not importable by name, so that a file cannot say it.
     """
-    return str(yaml.safe_dump(_sayable(config.to_dict()), sort_keys=False, allow_unicode=True))
-
-
-def _sayable(value: Any) -> Any:
-    """Rules of the user's as ``module:function``; everything else as it is."""
-    if isinstance(value, Mapping):
-        return {key: _sayable(item) for key, item in value.items()}
-    if isinstance(value, list):
-        return [_sayable(item) for item in value]
-    if callable(value):
-        function = getattr(value, "py_func", value)
-        name = f"{function.__module__}:{function.__qualname__}"
-        if "<" in name or function.__module__ == "__main__":
-            raise ConfigError(
-                f"{name} cannot be written to a file: define the rule in a module that can be imported"
-            )
-        return name
-    return value
+    return str(yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
 
 
 def descriptions(config_class: type[Config]) -> dict[str, str]:

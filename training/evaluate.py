@@ -124,6 +124,7 @@ def evaluate(
     """
     n_steps = whole("n_steps", n_steps, 100)
     burn_in = whole("burn_in", burn_in, 0)
+    seed = whole("seed", seed, 0)
     epsilon = real(
         "exploration", run.config.learner.exploration if exploration is None else exploration, 0, 1
     )

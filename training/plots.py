@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from karma_envs.config import choice
 from karma_envs.metrics import Summary
 from karma_envs.registry import game_class
 from training.evaluate import reference_lines
@@ -74,10 +75,12 @@ def mean_bids(run: Run) -> Figure:
             panel.fill_between(karma, low, high, color=colour, alpha=0.18, linewidth=0)
         panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
         panel.set(xlabel="karma", ylabel="mean bid", ylim=(0, None), xlim=(0, karma[-1]))
+        panel.locator_params(integer=True)
         panel.legend(loc="upper left")
         if len(types) > 1:
             panel.set_title(
-                f"type {index + 1}: discount {agent_type.discount:g}, mean urgency {agent_type.mean_urgency:g}"
+                f"type {index + 1}: discount {agent_type.discount:g}, "
+                f"mean urgency {agent_type.mean_urgency:g}"
             )
     return figure
 
@@ -128,7 +131,7 @@ def policy_change(run: Run) -> Figure:
     """How far each epoch moved the policies (Thesis, Definition 4.1): mean over agents, and the most."""
     figure, (panel,) = _figure(4.4, 3.0)
     for column, label, colour in (
-        ("policy_change_max", "most, over agents and epochs", _COLOURS[1]),
+        ("policy_change_max", "largest", _COLOURS[1]),
         ("policy_change_mean", "mean over agents", _COLOURS[0]),
     ):
         for number, (steps, values) in enumerate(_by_replica(run.metrics, column)):
@@ -171,11 +174,14 @@ def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
 
     Raises:
         ResultsError: when matplotlib is not installed or the run has not finished.
+        ConfigError: for a file ending that matplotlib does not know.
     """
     try:
-        import matplotlib
+        import matplotlib.backend_bases
     except ImportError as error:
         raise ResultsError("figures need matplotlib: pip install 'karma-envs[plot]'") from error
+    for ending in formats:
+        choice("formats", ending, matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes())
     folder = run.folder / "figures"
     written = []
     with matplotlib.rc_context(STYLE):

@@ -69,12 +69,15 @@ class Run:
         """The learned policies without exploration, one per replica.
 
         Raises:
-            ResultsError: when the run has not finished.
+            ResultsError: when the run has not finished, or a policy's file is damaged.
         """
         paths = [self.policy_path(replica) for replica in range(self.config.replicas)]
         if missing := [path.name for path in paths if not path.is_file()]:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
-        return [TabularPolicy.load(path) for path in paths]
+        try:
+            return [TabularPolicy.load(path) for path in paths]
+        except ValueError as error:
+            raise ResultsError(str(error)) from error
 
     @property
     def policy(self) -> TabularPolicy:

@@ -195,13 +195,17 @@ def train(
 
     Raises:
         ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged.
+        ConfigError: when the game refuses a rule of the user's, or no file can name it.
         Interrupted: after Ctrl-C; the epoch was finished and a checkpoint written.
     """
-    if resume and folder is not None:
+    if resume:
+        if folder is None:
+            raise ResultsError("name the folder of the run to resume")
         run = Run.open(folder)
         if to_yaml(run.config) != to_yaml(config):
             raise ResultsError(f"{folder} holds a run of another configuration")
     else:
+        game_class(config.game)(config.game_config)  # may be refused, before anything is written
         run = results.create_run(config, folder)
     replicas = [Replica(config, number) for number in range(config.replicas)]
     if resume:
@@ -220,11 +224,15 @@ def train(
             stop.set()
             raise
     seconds = time.perf_counter() - started
-    _write_tables(run, replicas)
-    if not all(replica.finished for replica in replicas):
-        results.write_metadata(run, status="interrupted")
+    finished = all(replica.finished for replica in replicas)
+    with _writing(run):
+        _write_tables(run, replicas)
+        if finished:
+            results.write_metadata(run, status="finished", seconds_of_last_session=round(seconds, 3))
+        else:
+            results.write_metadata(run, status="interrupted")
+    if not finished:
         raise Interrupted(f"stopped; go on with: karma-envs train {config.game} --resume {run.folder}")
-    results.write_metadata(run, status="finished", seconds_of_last_session=round(seconds, 3))
     return run
 
 
@@ -244,11 +252,13 @@ def _work(run: Run, replica: Replica, stop: threading.Event, observer: Observer 
             observer(replica, agent_steps / (now - before))
         before = now
         if now - saved > replica.config.checkpoint_seconds:
-            replica.save(path)
+            with _writing(run):
+                replica.save(path)
             saved = before = time.perf_counter()
-    replica.save(path)
-    if replica.finished:
-        replica.learner.greedy_policy().save(run.policy_path(replica.number))
+    with _writing(run):
+        replica.save(path)
+        if replica.finished:
+            replica.learner.greedy_policy().save(run.policy_path(replica.number))
 
 
 def _write_tables(run: Run, replicas: list[Replica]) -> None:
@@ -261,8 +271,15 @@ def _write_tables(run: Run, replicas: list[Replica]) -> None:
 
 def _check_writable(run: Run) -> None:
     """Find out before hours of work, not after, that the folder takes no files."""
-    try:
+    with _writing(run):
         write_text(run.folder / "run.json.try", "")
         (run.folder / "run.json.try").unlink()
+
+
+@contextlib.contextmanager
+def _writing(run: Run) -> Iterator[None]:
+    """Failures to write are one clear error."""
+    try:
+        yield
     except OSError as error:
         raise ResultsError(f"cannot write results to {run.folder}: {error.strerror or error}") from error

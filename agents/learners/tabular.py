@@ -15,7 +15,7 @@ from agents.learners.schedules import SCHEDULES
 from agents.learners.target import targets
 from agents.policy import TabularPolicy
 from karma_envs.config import Config, choice, real, refuse
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame, Transitions, check_arrays
 from karma_envs.random import new_streams, next_uniform
 from karma_envs.sampling import NEVER, aligned_empty, padded_width
 
@@ -229,12 +229,6 @@ class TabularLearner:
             ValueError: when a name, shape or dtype differs; nothing has changed then.
         """
         arrays = self._arrays()
-        for name, array in arrays.items():
-            given = state.get(name)
-            if given is None or given.shape != array.shape or given.dtype != array.dtype:
-                found = "nothing" if given is None else f"{given.dtype}{list(given.shape)}"
-                raise ValueError(
-                    f"learner state {name!r}: {found} given, {array.dtype}{list(array.shape)} expected"
-                )
+        check_arrays("learner", state, arrays)
         for name, array in arrays.items():
             array[...] = state[name]

@@ -69,7 +69,10 @@ def _moments(game: PopulationGame, n_steps: int = STEPS, actions_seed: int = 1) 
     rng = np.random.default_rng(actions_seed)
     for _ in range(n_steps):
         actions = _some_legal(game, rng)
-        rewards = game.step(actions)
+        try:
+            rewards = game.step(actions)
+        except IllegalActionError as error:
+            raise CheckError(f"actions that are legal by legal_actions were refused: {error}") from error
         yield Moment(actions, rewards, game.observations(), game.observation_index(), game.action_mask())
 
 

@@ -214,7 +214,12 @@ def check_illegal_actions(env: Any) -> None:
 def check_action_types(env: Any) -> None:
     """Ints, NumPy numbers and arrays of one element are the same action; a number with a fraction is none."""
     forms: tuple[Callable[[int], Any], ...] = (
-        int, np.int32, np.int64, np.uint8, np.array, lambda action: np.array([action], np.int32)
+        int,
+        np.int32,
+        np.int64,
+        np.uint8,
+        np.array,
+        lambda action: np.array([action], np.int32),
     )
     results = []
     for form in (*forms, None):

@@ -1,1 +1,1 @@
-"""The games: one file or folder each. A module here that defines a ``GAME`` class is registered."""
+"""The games: one file or folder each, which defines ``GAME``; those whose name begins with _ are helpers."""

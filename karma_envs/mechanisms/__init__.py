@@ -5,8 +5,6 @@ docstring gives the function's shape. Adding a file adds a rule. A user's own fu
 shape is accepted wherever a name is.
 """
 
-from karma_envs.mechanisms.rule import Parameter, Rule, resolve, rules
-
-FAMILIES = ("allocation", "payment", "redistribution")
+from karma_envs.mechanisms.rule import FAMILIES, Parameter, Rule, resolve, rules
 
 __all__ = ["FAMILIES", "Parameter", "Rule", "resolve", "rules"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from karma_envs.compile import kernel
 from karma_envs.random import next_below
 

@@ -14,7 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.compile import as_kernel, is_compiled
-from karma_envs.config import ConfigError, choice, real, refuse
+from karma_envs.config import ConfigError, choice, importable_name, real, refuse
+
+FAMILIES = ("allocation", "payment", "redistribution")
 
 _CALL = re.compile(r"^\s*(?P<name>[\w.:-]+)\s*(?:\((?P<arguments>.*)\))?\s*$")
 
@@ -68,6 +70,23 @@ class Rule:
         """The parameters as kernels take them, ``float64[P]``."""
         return np.array([self.values.get(name, p.default) for name, p in self.parameters.items()], np.float64)
 
+    def to_plain(self) -> str:
+        """The rule as a configuration file names it.
+
+        Raises:
+            ConfigError: when neither a built-in rule nor a function to import goes by its name.
+        """
+        built_in = any(
+            rule is not None and rule.function is self.function
+            for rule in (rules(family).get(self.name) for family in FAMILIES)
+        )
+        if not built_in and ":" not in self.name:
+            raise ConfigError(
+                f"rule {self.name} cannot be written to a file: define it in a module that can be "
+                "imported and give it as 'module:name'"
+            )
+        return str(self)
+
     def __str__(self) -> str:
         """As it stands in a configuration: ``name`` or ``name(parameter=value)``."""
         if not self.values:
@@ -101,7 +120,7 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
     if isinstance(given, Rule):
         return given
     if callable(given):
-        return Rule(_importable_name(given), as_kernel(given))
+        return Rule(importable_name(given), as_kernel(given))
     if not isinstance(given, str) or not (match := _CALL.match(given)):
         raise refuse(family, given, "a rule's name, 'name(parameter=value)', 'module:function' or a function")
     name, arguments = match["name"], match["arguments"]
@@ -118,14 +137,11 @@ def _user_rule(family: str, name: str) -> Rule:
     module_name, _, attribute = name.partition(":")
     try:
         found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise refuse(family, name, f"module:function that can be imported ({error})") from error
+    if not isinstance(found, Rule) and not hasattr(found, "__code__") and not is_compiled(found):
+        raise refuse(family, name, f"module:function; {attribute} is no Python function")
     return found if isinstance(found, Rule) else Rule(name, as_kernel(found))
-
-
-def _importable_name(function: Callable[..., Any]) -> str:
-    python_function = function.py_func if is_compiled(function) else function  # type: ignore[attr-defined]
-    return f"{python_function.__module__}:{python_function.__qualname__}"
 
 
 def _values(family: str, given: str, arguments: str) -> dict[str, float]:

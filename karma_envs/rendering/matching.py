@@ -30,9 +30,7 @@ class Painter:
         """Draw a scene of ``MatchingGame.scene()`` on an empty figure."""
         efficiency = self._remember(scene)
         figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
-        axes = figure.subplot_mosaic(
-            [["pairs", "karma"], ["pairs", "efficiency"]], width_ratios=(3, 2)
-        )
+        axes = figure.subplot_mosaic([["pairs", "karma"], ["pairs", "efficiency"]], width_ratios=(3, 2))
         colours = _urgency_colours(scene["urgency_values"])
         _draw_pairs(axes["pairs"], scene, colours)
         _draw_karma(axes["karma"], scene)

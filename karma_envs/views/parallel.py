@@ -92,11 +92,13 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         Raises:
             IllegalActionError: when actions are missing or not whole numbers; if strict, for an
                 illegal one.
+            RuntimeError: for actions before reset or after the end of an episode.
         """
-        if not self.agents and not actions and self._steps >= 0:
+        if not self.agents:
+            if actions or self._steps < 0:
+                raise RuntimeError("no episode is going on: call reset() first")
             return {}, {}, {}, {}, {}
-        taken = self._ordered(actions)
-        rewards, illegal = self._advance(taken)
+        rewards, illegal = self._advance(self._ordered(actions))
         observations, infos = self._observed()
         if illegal is not None:
             for agent in np.flatnonzero(illegal):

@@ -55,6 +55,7 @@ class PopulationView(EzPickle):
         "render_fps": 4,
         "is_parallelizable": True,
     }
+    _canvas: Canvas | None = None
 
     def __init__(
         self,
@@ -86,7 +87,6 @@ class PopulationView(EzPickle):
         self._highest_legal = np.maximum.accumulate(
             np.where(self.game.legal_actions, np.arange(self.game.n_actions), 0), axis=1
         )
-        self._canvas: Canvas | None = None
         modes = RENDER_MODES if has_renderer(self.game.name) else ()
         if render_mode is not None and render_mode not in modes:
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
@@ -116,9 +116,7 @@ class PopulationView(EzPickle):
         self.game.reset(rng)
         self._steps = 0
 
-    def _advance(
-        self, actions: NDArray[np.int64]
-    ) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
         """One step with any actions ``int64[N]``.
 
         Returns:

@@ -27,9 +27,7 @@ def register_environments() -> None:
     for name in names():
         identifier = f"{NAMESPACE}/{title_of(name)}-v{VERSION}"
         if identifier not in gymnasium.registry:
-            gymnasium.register(
-                identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs={"game": name}
-            )
+            gymnasium.register(identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs={"game": name})
     _register_with_pettingzoo()
 
 

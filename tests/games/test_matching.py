@@ -86,9 +86,7 @@ def random_bids(game: MatchingGame, rng: np.random.Generator) -> NDArray[np.int6
 def random_policy(game: MatchingGame, seed: int, rows: int = 1) -> TabularPolicy:
     rng = np.random.default_rng(seed)
     weights = rng.exponential(size=(rows, *game.legal_actions.shape)) * game.legal_actions
-    return TabularPolicy(
-        weights / weights.sum(axis=-1, keepdims=True), rng.integers(0, rows, game.n_agents)
-    )
+    return TabularPolicy(weights / weights.sum(axis=-1, keepdims=True), rng.integers(0, rows, game.n_agents))
 
 
 # --- a slow reference of one step ------------------------------------------------------------------
@@ -214,7 +212,8 @@ def test_every_step_obeys_the_rules(
 
 def test_long_play_keeps_every_unit() -> None:
     for redistribution in REDISTRIBUTIONS[:2]:
-        game = new_game(3, n_agents=7, karma_max=5, karma_mean=3, payment="pbs", redistribution=redistribution)
+        rules = {"payment": "pbs", "redistribution": redistribution}
+        game = new_game(3, n_agents=7, karma_max=5, karma_mean=3, **rules)
         policy = random_policy(game, 4)
         for _ in range(20):
             transitions = game.rollout(policy, 500)
@@ -298,7 +297,8 @@ def test_who_sits_out_bids_nothing_and_still_receives() -> None:
 
 
 def test_under_uniform_to_active_who_sits_out_gets_nothing() -> None:
-    game = new_game(1, n_agents=3, karma_max=9, karma_mean=3, payment="pbs", redistribution="uniform_to_active")
+    rules = {"payment": "pbs", "redistribution": "uniform_to_active"}
+    game = new_game(1, n_agents=3, karma_max=9, karma_mean=3, **rules)
     for _ in range(10):
         game = with_state(game, karma=(3, 3, 3))
         game.step(np.array([2, 2, 2]))
@@ -341,15 +341,18 @@ def test_matchings_are_uniform(n_agents: int, n_matchings: int) -> None:
     assert_uniform(Counter(matchings(game, 8000)), n_matchings)
 
 
-def test_consecutive_matchings_are_independent() -> None:
-    found = list(matchings(new_game(9, n_agents=4), 8000))
+@pytest.mark.parametrize("n_agents", [3, 4])
+def test_consecutive_matchings_are_independent(n_agents: int) -> None:
+    found = list(matchings(new_game(9, n_agents=n_agents), 8000))
     assert_uniform(Counter(zip(found[::2], found[1::2])), 9)
 
 
 def test_ties_are_fair_and_independent() -> None:
-    # N = 4, nobody bids: for both pairs, whether the agent of lower number wins; 4 equal cells.
+    # N = 4, nobody bids: for both pairs, whether the agent of lower number wins, and whether the one
+    # that is named first does; 4 equal cells each.
     game = new_game(10, n_agents=4)
     cells: Counter[tuple[bool, ...]] = Counter()
+    named_first: Counter[tuple[bool, ...]] = Counter()
     wins = np.zeros(4)
     bids = np.zeros(4, np.int64)
     n_steps = 8000
@@ -358,9 +361,11 @@ def test_ties_are_fair_and_independent() -> None:
         game.step(bids)
         won = game.outcome().accesses - before
         wins += won
-        pairs = sorted(sorted(pair) for pair in game.scene()["pairs"].tolist())
-        cells[tuple(bool(won[low]) for low, _ in pairs)] += 1
+        pairs = game.scene()["pairs"].tolist()
+        named_first[tuple(bool(won[first]) for first, _ in pairs)] += 1
+        cells[tuple(bool(won[low]) for low, _ in sorted(sorted(pair) for pair in pairs))] += 1
     assert_uniform(cells, 4)
+    assert_uniform(named_first, 4)
     # each agent's wins are binomial(n, 1/2)
     assert np.abs(wins - n_steps / 2).max() < 4.5 * np.sqrt(n_steps / 4)
 
@@ -384,7 +389,10 @@ def nothing(game: MatchingGame) -> NDArray[np.float64]:
 
 
 def test_urgencies_start_stationary_and_stay() -> None:
-    types = [AgentType(1, 0.9, (1, 2), ((0.9, 0.1), (0.3, 0.7))), AgentType(1, 0.9, (3, 4, 5), (0.2, 0.5, 0.3))]
+    types = [
+        AgentType(1, 0.9, (1, 2), ((0.9, 0.1), (0.3, 0.7))),
+        AgentType(1, 0.9, (3, 4, 5), (0.2, 0.5, 0.3)),
+    ]
     game = new_game(12, n_agents=40_000, types=types)
     for _ in range(2):
         index = situation(game).urgency_index
@@ -397,16 +405,16 @@ def test_urgencies_start_stationary_and_stay() -> None:
 
 
 def test_two_types_fare_the_same_whichever_comes_first() -> None:
-    # Mean reward of the bold and of the shy type, 40 runs of 2000 steps each way; standard errors of
-    # the means over runs, differences within 4.5 of them; and the bold do better, by far more than that.
+    # Mean reward of either type, 40 runs of 2000 steps each way; standard errors of the means over runs,
+    # differences within 4.5 of them. That of the bold is above the coin's -1.5 by more than 20 of them.
     bold, shy = AgentType(1, 0.9, (1, 5)), AgentType(1, 0.8, (2,), (1.0,))
     means: dict[int, Any] = {}
     for first, types in enumerate([(bold, shy), (shy, bold)]):
         game = MatchingGame(n_agents=10, types=types, payment="pbs")
-        rows = np.stack([nothing(game)] * 2)
-        bid = np.minimum(np.arange(game.n_observations) % 21, 2)  # the bold bid 2 if they can
-        rows[first] = np.eye(game.n_actions)[bid]
-        policy = TabularPolicy(rows, game.type_of_agent)
+        urgency_index, karma = np.divmod(np.arange(game.n_observations), 21)
+        bids = [np.minimum(karma, 3 * urgency_index), np.minimum(karma, 1)]  # of the bold, of the shy
+        rows = [np.eye(game.n_actions)[bid] for bid in bids]
+        policy = TabularPolicy(np.stack(rows), game.type_of_agent ^ first)
         runs = []
         for seed in range(40):
             game.reset(np.random.default_rng(seed))
@@ -418,8 +426,7 @@ def test_two_types_fare_the_same_whichever_comes_first() -> None:
     difference = means[0].mean(axis=0) - means[1].mean(axis=0)
     error = np.sqrt((means[0].var(axis=0, ddof=1) + means[1].var(axis=0, ddof=1)) / 40)
     assert (np.abs(difference) < 4.5 * error).all()
-    bold_reward, shy_reward = means[0].mean(axis=0)
-    assert bold_reward / 3 > shy_reward / 2 + 20 * error.max()  # per unit of mean urgency
+    assert means[0].mean(axis=0)[0] > -1.5 + 20 * error[0]
 
 
 def test_agents_of_a_type_are_exchangeable() -> None:
@@ -580,7 +587,7 @@ class Tables(NamedTuple):
     row_of_agent: Any
 
 
-def bid_one_where_broke(game: MatchingGame) -> NDArray[np.float64]:
+def broke_bids_one(game: MatchingGame) -> NDArray[np.float64]:
     probabilities = nothing(game)
     probabilities[7, :2] = 0.5, 0.5  # urgency 1, karma 0
     return probabilities
@@ -596,18 +603,16 @@ def bid_one_where_broke(game: MatchingGame) -> NDArray[np.float64]:
         (lambda g: Tables(thresholds_of(nothing(g)[None]), np.zeros(6, int)), "6 agents; the game has 7"),
         (lambda g: Tables(thresholds_of(nothing(g)[None]), np.arange(7)), "values 0 … 6; allowed: 0 … 0"),
         (lambda g: Tables(thresholds_of(nothing(g)[None]), np.full(7, -1)), "values -1 … -1"),
-        (lambda g: Tables(thresholds_of(np.full((1, 14, 7), 1 / 7)), np.zeros(7, int)), "action 1 in observation 0"),
-        (lambda g: Tables(thresholds_of(bid_one_where_broke(g)[None]), np.zeros(7, int)), "1 in observation 7"),
+        (lambda g: Tables(thresholds_of(np.full((1, 14, 7), 1 / 7)), np.zeros(7, int)), "1 in observation 0"),
+        (lambda g: Tables(thresholds_of(broke_bids_one(g)[None]), np.zeros(7, int)), "1 in observation 7"),
         (lambda g: Tables(np.zeros((1, 14, 32), np.uint16), np.zeros(7, int)), "must rise to 65535"),
         (lambda g: Tables(falling(g), np.zeros(7, int)), "row 1: thresholds must rise"),
-        (lambda g: Tables(too_wide(g), np.zeros(7, int)), "in observation 13"),
+        (lambda g: Tables(too_wide(g), np.zeros(7, int)), "row 0: thresholds must rise"),
         (lambda g: Tables(np.asfortranarray(two_rows(g)), np.zeros(7, int)), "contiguous"),
         (lambda g: Tables(two_rows(g)[::-1], np.zeros(7, int)), "contiguous"),
     ],
 )
-def test_policies_that_do_not_fit_are_refused(
-    policy: Callable[[MatchingGame], Tables], says: str
-) -> None:
+def test_policies_that_do_not_fit_are_refused(policy: Callable[[MatchingGame], Tables], says: str) -> None:
     game, untouched = (new_game(1, **FIELDS) for _ in range(2))
     with pytest.raises(PolicyError, match=says):
         game.rollout(policy(game), 3)
@@ -661,13 +666,17 @@ def a_fee(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: i
     return 0, min(winner_bid, 1)
 
 
-@pytest.mark.parametrize(("payment", "karma_after"), [(half_to_each, (6, 6)), (a_fee, (7, 5))])
+@pytest.mark.parametrize(
+    ("payment", "karma_after"),
+    [
+        (half_to_each, {(5, 7)}),  # 2 to the peer; 2 to society, of which 1 goes back to each
+        (a_fee, {(8, 4), (7, 5)}),  # 1 to society, which goes to one of them
+    ],
+)
 def test_payments_of_the_user_are_played(payment: Any, karma_after: Any) -> None:
     game = two_agents((8, 4), payment=payment)
     game.step(np.array([4, 2]))
-    # half_to_each: 2 to the peer, 2 to society, 1 of these back to each
-    expected = {(7, 5)} if payment is half_to_each else {(8, 4), (7, 5)}
-    assert tuple(situation(game).karma.tolist()) in expected
+    assert tuple(situation(game).karma.tolist()) in karma_after
 
 
 def creates(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]
@@ -697,7 +706,6 @@ def splits_units(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # 
         (overdraws, "(2, 0, 0)", "(0, 3)"),
         (exceeds, "(1, 0, 3)", "(1, 0)"),
         (takes, "(0, 0, 3)", "(-1, 0)"),
-        (splits_units, "(1, 0, 0)", "(0.0, 0.5)"),
     ],
 )
 def test_broken_payments_are_refused_with_their_arguments(payment: Any, arguments: str, gives: str) -> None:
@@ -706,6 +714,11 @@ def test_broken_payments_are_refused_with_their_arguments(payment: Any, argument
     assert "payment = " in str(refused.value)
     assert f"(winner_bid, loser_bid, loser_karma) = {arguments}" in str(refused.value)
     assert f"it gives {gives}" in str(refused.value)
+
+
+def test_payments_of_parts_of_units_are_refused() -> None:
+    with pytest.raises(ConfigError, match=r"payment = .*two whole numbers, not \(0.0, 0.0\)"):
+        MatchingGame(n_agents=4, karma_max=3, karma_mean=1, payment=splits_units)
 
 
 def lowest_bid(bid, urgency, accesses, parameters):  # type: ignore[no-untyped-def]
@@ -719,9 +732,7 @@ def pays_the_other_bid(winner_bid, loser_bid, loser_karma, karma_max, parameters
 def test_payments_are_tried_on_what_the_allocation_allows() -> None:
     # With the lowest bid winning, the loser's bid can be more than the winner has.
     with pytest.raises(ConfigError, match="payment"):
-        MatchingGame(
-            n_agents=4, karma_max=3, karma_mean=1, payment=pays_the_other_bid, allocation=lowest_bid
-        )
+        MatchingGame(n_agents=4, karma_max=3, karma_mean=1, payment=pays_the_other_bid, allocation=lowest_bid)
 
 
 def taxes_the_idle(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
@@ -740,20 +751,6 @@ def not_a_number(karma, karma_max, active, parameters):  # type: ignore[no-untyp
 def test_broken_redistributions_are_refused(redistribution: Any) -> None:
     with pytest.raises(ConfigError, match=r"redistribution = .*0 <= tax <= karma; with karma 0"):
         MatchingGame(n_agents=4, karma_max=3, karma_mean=1, redistribution=redistribution)
-
-
-def test_rules_made_by_one_factory_are_different_rules() -> None:
-    def flat(amount: int) -> Any:
-        def pay(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]
-            return 0, min(winner_bid, amount)
-
-        return pay
-
-    for amount in (1, 3):
-        game = two_agents((8, 4), payment=flat(amount), redistribution="none")
-        game.step(np.array([4, 2]))
-        assert situation(game).karma.tolist() == [8 - amount, 4]
-        assert situation(game).surplus == amount
 
 
 def test_an_allocation_of_the_users_own() -> None:
@@ -810,9 +807,7 @@ def test_observations_say_what_the_index_says() -> None:
     np.testing.assert_allclose(observations[:, 0], np.array(urgency) / 4, rtol=1e-6)
     np.testing.assert_allclose(observations[:, 1], now.karma / 4, rtol=1e-6)
     np.testing.assert_array_equal(observations[:, 2:], np.eye(2)[game.type_of_agent])
-    np.testing.assert_array_equal(
-        game.action_mask(), np.arange(5) <= now.karma[:, None]
-    )
+    np.testing.assert_array_equal(game.action_mask(), np.arange(5) <= now.karma[:, None])
     assert game.action_mask().dtype == np.int8
     assert game.type_of_agent.tolist() == [0] * 5 + [1] * 4
     assert (game.best_reward, game.worst_reward) == (0, -4)

@@ -58,9 +58,7 @@ def test_nobody_contends() -> None:
 def test_ties_are_fair(priorities: Any, n_winners: int, certain: list[int], tied: list[int]) -> None:
     n = 20_000
     streams = np.array([0, 31], np.uint64)
-    counts = {
-        frozenset({*certain, *chosen}): 0 for chosen in combinations(tied, n_winners - len(certain))
-    }
+    counts = {frozenset({*certain, *chosen}): 0 for chosen in combinations(tied, n_winners - len(certain))}
     for _ in range(n):
         counts[frozenset(np.flatnonzero(winners(priorities, n_winners, streams)[0]).tolist())] += 1
     expected = n / len(counts)

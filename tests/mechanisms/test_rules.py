@@ -206,7 +206,7 @@ def test_what_is_no_rule_is_refused(family: str, given: Any, says: str) -> None:
         resolve(family, given)
 
 
-USER = '''
+USER = """
 from karma_envs.compile import kernel
 from karma_envs.mechanisms import Parameter, Rule
 
@@ -218,7 +218,7 @@ def fee(winner_bid, loser_bid, loser_karma, karma_max, parameters):
     return 0, min(winner_bid, int(parameters[0]))
 
 FEE = Rule("flat_fee", fee, parameters={"amount": Parameter(1, 0, 5, "karma per win")})
-'''
+"""
 
 
 def test_rules_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,6 +163,7 @@ def test_conserved_capped_and_shared_to_the_end(
     [
         ((0, 0, 0, 0, 0), 7, 9, (1, 1, 1, 1, 1)),  # one each, two of five get another: 10 ways
         ((5, 5, 0, 0), 1, 5, (1, 1, 1, 1)),  # the one unit may be offered in vain first
+        ((5, 5, 0, 0, 0), 3, 5, (1, 1, 1, 1, 1)),  # and then fall to one who has had one: (2, 1, 0)
         ((4, 0, 0), 4, 5, (1, 1, 1)),
         ((3, 4, 1, 0), 6, 4, (1, 1, 1, 1)),
         ((2, 3, 1, 0, 3), 5, 4, (1, 1, 1, 1, 1)),

@@ -48,14 +48,15 @@ Differences from the source:
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions
+from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, check_arrays
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
@@ -88,7 +89,7 @@ class MatchingGame(PopulationGame):
     name = "matching"
     title = "Matching"
     config_class = MatchingConfig
-    presets: Mapping[str, Mapping[str, Any]] = PRESETS
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
     config: MatchingConfig
 
@@ -136,6 +137,9 @@ class MatchingGame(PopulationGame):
         """Try the payment on all arguments, so that no rule can create, destroy or overdraw karma."""
         priority, pay, share = self._rules
         karma_max = self.config.karma_max
+        paid = pay(0, 0, 0, karma_max, self._tables.payment)
+        if not isinstance(paid, tuple) or [type(amount) for amount in paid] != [int, int]:
+            raise refuse("payment", self.config.payment, f"a rule that gives two whole numbers, not {paid}")
         broken = check_payment(pay, karma_max, self._tables.payment)
         if broken[0] >= 0:
             raise refuse(
@@ -145,8 +149,8 @@ class MatchingGame(PopulationGame):
                 "loser_karma + to_loser <= karma_max; with (winner_bid, loser_bid, loser_karma) = "
                 f"{tuple(broken[:3].tolist())} it gives {tuple(broken[3:].tolist())}",
             )
-        for karma in range(karma_max + 1):
-            tax, _ = share(karma, karma_max, True, self._tables.redistribution)
+        for karma, active in itertools.product(range(karma_max + 1), (True, False)):
+            tax, _ = share(karma, karma_max, active, self._tables.redistribution)
             if not 0 <= tax <= karma:
                 raise refuse(
                     "redistribution",
@@ -163,13 +167,17 @@ class MatchingGame(PopulationGame):
         return self._state
 
     def reset(self, rng: np.random.Generator) -> None:
+        self._state = self._fresh_state(rng)
+        self._last_step = None
+
+    def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
         karma = _initial_karma(config, rng)
         urgency = np.empty(n_agents, np.uint8)
         for index, distribution in enumerate(self._start_urgency):
             members = self.type_of_agent == index
             urgency[members] = rng.choice(len(distribution), size=int(members.sum()), p=distribution)
-        self._state = MatchingState(
+        return MatchingState(
             karma=karma,
             urgency=urgency,
             active=np.ones(n_agents, np.uint8),
@@ -182,7 +190,6 @@ class MatchingGame(PopulationGame):
             sharing=np.arange(n_agents, dtype=np.int32),
             streams=new_streams(rng, N_STREAMS),
         )
-        self._last_step = None
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         state = self.arrays
@@ -209,7 +216,13 @@ class MatchingGame(PopulationGame):
     def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         state = self.arrays
         self.check_policy(policy)
-        out = (out or Transitions.empty(n_steps, self.n_agents))[:n_steps]
+        out = Transitions.empty(n_steps, self.n_agents) if out is None else out
+        if not 1 <= n_steps <= len(out) or out.rewards.shape[1] != self.n_agents:
+            raise ValueError(
+                f"n_steps = {n_steps} of {self.n_agents} agents do not fit in out, which has room for "
+                f"{len(out)} steps of {out.rewards.shape[1]} agents; at least one step must be played"
+            )
+        out = out[:n_steps]
         play(
             state,
             self._tables,
@@ -258,17 +271,19 @@ class MatchingGame(PopulationGame):
         return {name: array.copy() for name, array in self.arrays._asdict().items()}
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        if self._state is None:
-            self.reset(np.random.default_rng(0))
-        current = self.arrays._asdict()
-        for name, array in current.items():
-            given = state.get(name)
-            if given is None or given.shape != array.shape or given.dtype != array.dtype:
-                found = "nothing" if given is None else f"{given.dtype}{list(given.shape)}"
-                raise ValueError(
-                    f"game state {name!r}: {found} given, {array.dtype}{list(array.shape)} expected"
-                )
-        self._state = MatchingState(**{name: state[name].copy() for name in current})
+        current = self._state or self._fresh_state(np.random.default_rng(0))
+        check_arrays("game", state, current._asdict())
+        loaded = MatchingState(**{name: state[name].copy() for name in current._fields})
+        everyone = np.arange(self.n_agents)
+        if (
+            (loaded.karma < 0).any()
+            or (loaded.karma > self.config.karma_max).any()
+            or (loaded.urgency >= self.config.n_urgencies).any()
+            or loaded.karma.sum(dtype=np.int64) + loaded.surplus[0] != self.config.total_karma
+            or any((np.sort(order) != everyone).any() for order in (loaded.pairing, loaded.sharing))
+        ):
+            raise ValueError("game state: values that no game with this configuration has")
+        self._state = loaded
         self._last_step = None
 
     def scene(self) -> dict[str, Any]:

@@ -63,7 +63,7 @@ class MatchingConfig(Config):
             raise refuse(
                 "karma_mean",
                 self.karma_mean,
-                f"a mean with a whole total; n_agents = {self.n_agents} gives {self.n_agents * self.karma_mean:g}",
+                f"a mean with a whole total; {self.n_agents} agents have {self.n_agents * self.karma_mean:g}",
             )
         one = AgentType(1.0, self.discount, self.urgencies, self.urgency_transition)
         self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)

@@ -168,7 +168,7 @@ def check_payment(pay, karma_max, parameters):
     found = np.full(5, -1, np.int64)
     for winner_bid in range(karma_max + 1):
         for loser_karma in range(karma_max + 1):
-            for loser_bid in range(min(winner_bid, loser_karma) + 1):
+            for loser_bid in range(loser_karma + 1):
                 to_loser, to_society = pay(winner_bid, loser_bid, loser_karma, karma_max, parameters)
                 if (
                     to_loser < 0

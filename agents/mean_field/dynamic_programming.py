@@ -1,0 +1,70 @@
+"""Values and best responses of a single agent in a fixed environment, by linear solves.
+
+Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[types, X]``,
+``q[types, X, A]``. Illegal actions have Q = -inf.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.game import Environment, MeanFieldModel
+
+_MOST_SWEEPS = 1000
+
+
+def q_values(
+    model: MeanFieldModel, environment: Environment, value: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Q(x, a) = r(x, a) + gamma * sum over x' of P(x' | x, a) V(x')."""
+    following = np.einsum("txay,ty->txa", environment.kernel, value, optimize=True)
+    q = environment.reward + model.discounts[:, None, None] * following
+    return np.asarray(np.where(model.legal_actions, q, -np.inf))
+
+
+def transition_matrix(environment: Environment, policy: NDArray[np.float64]) -> NDArray[np.float64]:
+    """P under a policy, ``float64[types, X, X]``."""
+    return np.asarray(np.einsum("txa,txay->txy", policy, environment.kernel, optimize=True))
+
+
+def policy_value(
+    model: MeanFieldModel, environment: Environment, policy: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """V of a policy: the solution of V = r + gamma P V, ``float64[types, X]``."""
+    reward = (policy * environment.reward).sum(axis=2)
+    matrix = np.eye(model.n_states) - model.discounts[:, None, None] * transition_matrix(environment, policy)
+    return np.asarray(np.linalg.solve(matrix, reward[..., None])[..., 0])
+
+
+def greedy(q: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The policy that takes the best action, the lowest of several."""
+    return np.asarray(np.eye(q.shape[2])[q.argmax(axis=2)])
+
+
+def best_response(
+    model: MeanFieldModel, environment: Environment, start: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """An optimal policy and its value, by policy iteration (Howard 1960); exact but for rounding.
+
+    Args:
+        model: the model.
+        environment: what the agent faces.
+        start: a policy to begin with.
+
+    Returns:
+        ``policy[types, X, A]``, deterministic, and ``value[types, X]``.
+    """
+    q = np.where(model.legal_actions, environment.reward, -np.inf)
+    policy = greedy(q) if start is None else start
+    value = policy_value(model, environment, policy)
+    for _ in range(_MOST_SWEEPS):
+        q = q_values(model, environment, value)
+        # Only a gain beyond rounding changes an action, so that ties cannot make it cycle.
+        current = (policy * np.where(model.legal_actions, q, 0.0)).sum(axis=2)
+        improves = q.max(axis=2) > current + 1e-13 * (1 + np.abs(current))
+        if not improves.any():
+            break
+        policy = np.where(improves[..., None], greedy(q), policy)
+        value = policy_value(model, environment, policy)
+    return policy, value

@@ -1,0 +1,203 @@
+"""Who may import whom, how long a file may be, and what no file may do: read from the sources."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("karma_envs", "agents", "training")
+FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
+LONGEST = 450
+EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
+CORE = {"compile", "config", "game", "mechanisms", "metrics", "random", "sampling", "urgency"}
+
+
+class Import(NamedTuple):
+    module: str
+    lazy: bool  # inside a function, or for type checkers only
+    line: int
+
+
+def name_of(file: Path) -> str:
+    """The dotted name of the module in ``file``."""
+    parts = file.relative_to(ROOT).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def imports_of(file: Path) -> Iterator[Import]:
+    """All imports, the names of ``from package import submodule`` spelled out where they are modules."""
+
+    def visit(node: ast.AST, lazy: bool) -> Iterator[Import]:
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield Import(alias.name, lazy, node.lineno)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{file}:{node.lineno}: imports are absolute here"
+            module = node.module or ""
+            for alias in node.names:
+                folder = ROOT.joinpath(*module.split("."))
+                is_module = (folder / alias.name).is_dir() or (folder / f"{alias.name}.py").is_file()
+                yield Import(f"{module}.{alias.name}" if is_module else module, lazy, node.lineno)
+        inside = lazy or isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda))
+        if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
+            inside = True
+        for child in ast.iter_child_nodes(node):
+            yield from visit(child, inside)
+
+    yield from visit(ast.parse(file.read_text(encoding="utf-8")), lazy=False)
+
+
+def ours(module: str) -> bool:
+    return module.partition(".")[0] in PACKAGES
+
+
+def within(module: str, packages: set[str]) -> bool:
+    return any(module == package or module.startswith(f"{package}.") for package in packages)
+
+
+def breaches(files: list[Path], allowed: set[str]) -> list[str]:
+    """Imports of ours in ``files`` that are not within ``allowed`` packages."""
+    return [
+        f"{file.relative_to(ROOT)}:{found.line} imports {found.module}"
+        for file in files
+        for found in imports_of(file)
+        if ours(found.module) and not within(found.module, allowed)
+    ]
+
+
+def files_in(*parts: str) -> list[Path]:
+    return [file for file in FILES if file.is_relative_to(ROOT.joinpath(*parts))]
+
+
+def test_the_reader_sees_imports(tmp_path: Path) -> None:
+    source = """
+import os, agents.policy
+from karma_envs import compile
+from typing import TYPE_CHECKING
+if TYPE_CHECKING:
+    import torch
+def later():
+    from agents import policy
+"""
+    file = tmp_path / "some.py"
+    file.write_text(source)
+    found = [(each.module, each.lazy) for each in imports_of(file)]
+    assert found == [
+        ("os", False),
+        ("agents.policy", False),
+        ("karma_envs.compile", False),
+        ("typing", False),
+        ("torch", True),
+        ("agents.policy", True),
+    ]
+    assert len(FILES) > 20
+
+
+def test_layers_never_import_back() -> None:
+    assert not breaches(files_in("karma_envs"), {"karma_envs"})
+    assert not breaches(files_in("agents"), {"karma_envs", "agents"})
+
+
+def test_games_import_the_core_and_themselves() -> None:
+    core = {f"karma_envs.{module}" for module in CORE}
+    for file in files_in("karma_envs", "games"):
+        own = ".".join(name_of(file).split(".")[:3])
+        assert not breaches([file], core | {own}), file
+
+
+def test_mechanisms_import_nothing_but_numbers() -> None:
+    allowed = {f"karma_envs.{module}" for module in ("compile", "config", "mechanisms", "random")}
+    files = files_in("karma_envs", "mechanisms")
+    assert not breaches(files, allowed)
+    for file in files:
+        for found in imports_of(file):
+            top = found.module.partition(".")[0]
+            assert ours(top) or top in {"numpy", "numba"} or top in sys.stdlib_module_names, found
+
+
+def test_the_core_knows_no_game_and_no_view() -> None:
+    core = [file for file in FILES if name_of(file).split(".")[0] == "karma_envs"]
+    core = [file for file in core if [*name_of(file).split("."), ""][1] in CORE]
+    assert len(core) > len(CORE)
+    assert not breaches(core, {f"karma_envs.{module}" for module in CORE})
+
+
+@pytest.mark.parametrize("part", ["learners", "solvers", "evaluators", "planners", "mean_field"])
+def test_parts_of_agents_do_not_import_each_other(part: str) -> None:
+    shared = {"karma_envs", "agents.policy", "agents.mean_field", f"agents.{part}"}
+    assert not breaches(files_in("agents", part), shared)
+
+
+def allowed_places(module: str) -> tuple[str, ...] | None:
+    """Where a heavy or optional package may be imported; None: anywhere."""
+    return {
+        "pettingzoo": ("karma_envs/views/", "karma_envs/__init__.py", "karma_envs/registry.py"),
+        "matplotlib": ("karma_envs/rendering/", "training/plots", "training/experiments/"),
+        "supersuit": ("training/integrations/",),
+        "stable_baselines3": ("training/integrations/",),
+        "sb3_contrib": ("training/integrations/",),
+        "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweep.py"),
+        "torchrl": ("training/integrations/",),
+        "benchmarl": ("training/integrations/",),
+        "ray": ("training/integrations/", "training/sweep.py"),
+        "optuna": ("training/integrations/", "training/sweep.py"),
+    }.get(module)
+
+
+LAZY = {"torch", "stable_baselines3", "sb3_contrib", "supersuit", "ray", "torchrl", "benchmarl", "optuna"}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_heavy_packages_stay_where_they_belong(file: Path) -> None:
+    path = file.relative_to(ROOT).as_posix()
+    for found in imports_of(file):
+        top = found.module.partition(".")[0]
+        places = allowed_places(top)
+        assert places is None or path.startswith(places), f"line {found.line} imports {found.module}"
+        assert found.lazy or top not in LAZY, f"line {found.line}: import {found.module} in a function"
+
+
+FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "marshal", "shelve"}
+FORBIDDEN_CALLS = {"eval", "exec"}
+TRIES_PICKLING = "karma_envs/checks/"
+"""Pickles what it has made itself, to see whether that survives; it reads no file."""
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_no_file_unpickles_evaluates_or_is_too_long(file: Path) -> None:
+    source = file.read_text(encoding="utf-8")
+    assert source.count("\n") <= LONGEST
+    if not file.relative_to(ROOT).as_posix().startswith(TRIES_PICKLING):
+        assert not {found.module.partition(".")[0] for found in imports_of(file)} & FORBIDDEN_MODULES
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Call):
+            assert not (isinstance(node.func, ast.Name) and node.func.id in FORBIDDEN_CALLS), node.lineno
+        if isinstance(node, ast.keyword) and node.arg == "allow_pickle":
+            assert ast.unparse(node.value) == "False", node.value.lineno
+
+
+def test_the_packages_that_are_installed_are_the_folders() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+    listed = settings["tool"]["setuptools"]["packages"]
+    folders = {".".join(file.parent.relative_to(ROOT).parts) for file in FILES}
+    assert sorted(listed) == sorted(folders)
+    for name in folders:
+        assert ROOT.joinpath(*name.split("."), "__init__.py").exists(), name
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    heavy = ("numba", "matplotlib", "torch", "stable_baselines3", "supersuit", "ray")
+    program = f"import sys, karma_envs; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() == "[]"

@@ -1,0 +1,276 @@
+"""Every check of games is shown to catch games that were broken on purpose."""
+
+import numpy as np
+import pytest
+
+from karma_envs.checks import GAME_CHECKS, CheckError, check_game
+from karma_envs.game import IllegalActionError
+from karma_envs.games.matching import MatchingGame
+
+BROKEN = []
+
+
+def caught_by(check, message):
+    """Mark a broken class with the check that must refuse it, and what the error must say."""
+
+    def mark(broken):
+        BROKEN.append(pytest.param(check, broken, message, id=f"{check}-{broken.__name__}"))
+        return broken
+
+    return mark
+
+
+@caught_by("check_declarations", "action 0 must be legal")
+class NothingLegal(MatchingGame):
+    def __init__(self, config=None, **fields):
+        super().__init__(config, **fields)
+        self.legal_actions = self.legal_actions.copy()
+        self.legal_actions[3, 0] = False
+
+
+@caught_by("check_declarations", r"type_of_agent must be uint8\[6\]; found int64\[6\]")
+class WideTypes(MatchingGame):
+    def __init__(self, config=None, **fields):
+        super().__init__(config, **fields)
+        self.type_of_agent = self.type_of_agent.astype(np.int64)
+
+
+@caught_by("check_declarations", "worst_reward must be at most best_reward")
+class SwappedBounds(MatchingGame):
+    def __init__(self, config=None, **fields):
+        super().__init__(config, **fields)
+        self.best_reward, self.worst_reward = self.worst_reward, self.best_reward
+
+
+@caught_by("check_declarations", "observation_bounds must be finite")
+class Unbounded(MatchingGame):
+    def __init__(self, config=None, **fields):
+        super().__init__(config, **fields)
+        self.observation_bounds = self.observation_bounds[0], self.observation_bounds[1] * np.inf
+
+
+@caught_by("check_declarations", "truthful_actions must be legal")
+class Boaster(MatchingGame):
+    def truthful_actions(self):
+        return np.full((1, self.n_observations), 20)
+
+
+@caught_by("check_arrays", r"observations must be float32\[6, 2\]; found float64")
+class WideObservations(MatchingGame):
+    def observations(self):
+        return super().observations().astype(np.float64)
+
+
+@caught_by("check_arrays", "observations leave observation_bounds")
+class LargeObservations(MatchingGame):
+    def observations(self):
+        return super().observations() * np.float32(2)
+
+
+@caught_by("check_arrays", "observation_index leaves")
+class LargeIndex(MatchingGame):
+    def observation_index(self):
+        return super().observation_index() + 21 * (self.arrays.steps[0] > 50)
+
+    def action_mask(self):
+        return self.legal_actions.view(np.int8)[super().observation_index()]
+
+
+@caught_by("check_reward_bounds", "rewards leave")
+class Harsh(MatchingGame):
+    def step(self, actions):
+        return super().step(actions) * np.float32(1.01)
+
+
+@caught_by("check_reward_bounds", "rewards leave")
+class NotANumber(MatchingGame):
+    def step(self, actions):
+        return super().step(actions) + np.float32(np.nan)
+
+
+@caught_by("check_legality", "action_mask is not legal_actions")
+class OpenMask(MatchingGame):
+    def action_mask(self):
+        return np.ones_like(super().action_mask())
+
+
+@caught_by("check_legality", "is illegal by the mask, but accepted")
+class Clipping(MatchingGame):
+    def step(self, actions):
+        return super().step(np.clip(actions, 0, self.arrays.karma))
+
+
+@caught_by("check_legality", "legal.*refused")
+class Miser(MatchingGame):
+    def step(self, actions):
+        if np.max(actions) > 5:
+            raise IllegalActionError("too much")
+        return super().step(actions)
+
+
+@caught_by("check_legality", "a refused action changed the state")
+class Hasty(MatchingGame):
+    def step(self, actions):
+        self.arrays.steps[0] += 1
+        rewards = super().step(actions)
+        self.arrays.steps[0] -= 1
+        return rewards
+
+
+@caught_by("check_legality", "wrong shape or dtype must be refused")
+class Lenient(MatchingGame):
+    def step(self, actions):
+        return super().step(np.asarray(actions).astype(int))
+
+
+@caught_by("check_determinism", "two games with the same seed")
+class Unseeded(MatchingGame):
+    def reset(self, rng):
+        super().reset(np.random.default_rng())
+
+
+@caught_by("check_determinism", "a game that was reset with the same seed")
+class Forgetless(MatchingGame):
+    """Reset leaves the streams of the episode before."""
+
+    def reset(self, rng):
+        streams = self._state and self.arrays.streams.copy()
+        super().reset(rng)
+        if streams is not None:
+            self.arrays.streams[:] = streams
+
+
+@caught_by("check_determinism", "the seed changes nothing")
+class Monotonous(MatchingGame):
+    def reset(self, rng):
+        super().reset(np.random.default_rng(0))
+
+
+@caught_by("check_independence", "reset from one generator play the same episode")
+class Copycat(MatchingGame):
+    """Its seed comes from a generator that it does not advance."""
+
+    def reset(self, rng):
+        super().reset(np.random.default_rng(rng.bit_generator.state["state"]["state"] % 2**32))
+
+
+@caught_by("check_independence", "a game played in turn with another one")
+class SharedStreams(MatchingGame):
+    shared = np.zeros(5, np.uint64)
+
+    def reset(self, rng):
+        super().reset(rng)
+        self.shared[:] = self.arrays.streams
+        self._state = self.arrays._replace(streams=self.shared)
+
+
+@caught_by("check_buffers", "arrays kept from earlier steps: observations")
+class OneBuffer(MatchingGame):
+    buffer = None
+
+    def observations(self):
+        if self.buffer is None:
+            self.buffer = super().observations()
+        self.buffer[:] = super().observations()
+        return self.buffer
+
+
+@caught_by("check_buffers", "whose arrays were written into")
+class LiveState(MatchingGame):
+    def state_dict(self):
+        return self.arrays._asdict()
+
+
+@caught_by("check_buffers", "must be writable")
+class ReadOnly(MatchingGame):
+    def action_mask(self):
+        mask = super().action_mask()
+        mask.flags.writeable = False
+        return mask
+
+
+@caught_by("check_buffers", "whose arrays were written into")
+class KeepsActions(MatchingGame):
+    """Rewards depend on the actions before, of which it made no copy."""
+
+    kept = 0
+
+    def step(self, actions):
+        rewards = super().step(actions) - np.asarray(self.kept, np.float32)
+        self.kept = actions
+        return rewards
+
+
+@caught_by("check_state", "continues from a state")
+class LosesStreams(MatchingGame):
+    def state_dict(self):
+        return {**super().state_dict(), "streams": np.zeros(5, np.uint64)}
+
+
+@caught_by("check_state", "load_state_dict did not take the state over")
+class LoadsNothing(MatchingGame):
+    def load_state_dict(self, state):
+        if self._state is None:
+            self.reset(np.random.default_rng(0))
+
+
+@caught_by("check_state", "must be refused with ValueError")
+class LoadsAnything(MatchingGame):
+    def load_state_dict(self, state):
+        current = {} if self._state is None else super().state_dict()
+        known = {name: array for name, array in state.items() if array.dtype != np.complex64}
+        super().load_state_dict({**current, **known})
+
+
+@caught_by("check_rollout", "rollout: rewards differ")
+class ShiftedRewards(MatchingGame):
+    def rollout(self, policy, n_steps, out=None):
+        transitions = super().rollout(policy, n_steps, out)
+        transitions.rewards[:] = np.roll(transitions.rewards, 1, axis=0)
+        return transitions
+
+
+@caught_by("check_rollout", "rollout: ")
+class OneStream(MatchingGame):
+    """Actions are drawn from the stream that ties are drawn from."""
+
+    def rollout(self, policy, n_steps, out=None):
+        self.arrays.streams[1] += np.uint64(1)
+        return super().rollout(policy, n_steps, out)
+
+
+@caught_by("check_rollout", "illegal, or|illegal ones with PolicyError")
+class PlaysAnything(MatchingGame):
+    def _check_legality(self, thresholds):
+        pass
+
+
+@caught_by("check_rollout", "n_steps is not respected")
+class FillsTheBuffer(MatchingGame):
+    def rollout(self, policy, n_steps, out=None):
+        return super().rollout(policy, n_steps if out is None else len(out), out)
+
+
+@caught_by("check_rollout", "rollout: outcome")
+class NoTotals(MatchingGame):
+    def rollout(self, policy, n_steps, out=None):
+        transitions = super().rollout(policy, n_steps, out)
+        self.arrays.accesses[:] = 0
+        return transitions
+
+
+@pytest.mark.parametrize(("check", "broken", "message"), BROKEN)
+def test_broken_game_is_caught(check, broken, message):
+    (run,) = (candidate for candidate in GAME_CHECKS if candidate.__name__ == check)
+    with pytest.raises(CheckError, match=message):
+        run(broken(n_agents=6))
+    with pytest.raises(CheckError):
+        check_game(broken(n_agents=6))
+
+
+def test_every_check_has_caught_something():
+    assert {case.values[0] for case in BROKEN} == {check.__name__ for check in GAME_CHECKS}
+
+
+def test_what_is_not_broken_passes():
+    check_game(MatchingGame(n_agents=6))

@@ -1,0 +1,199 @@
+"""Evaluation: which rows in which order, over which steps, and with which errors."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from karma_envs import make, metrics
+from karma_envs.baselines import baseline_policy
+from karma_envs.config import ConfigError
+from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
+from training import ResultsError, Run
+from training.evaluate import (
+    evaluate,
+    over_seeds,
+    play,
+    reference_games,
+    reference_lines,
+)
+
+METRICS = tuple(Summary.__dataclass_fields__)
+
+
+def summary(value: float, error: float = 0.5) -> Summary:
+    return Summary(**{name: Estimate(value, error) for name in METRICS})
+
+
+def totals(outcome: Outcome) -> list[Any]:
+    return [np.asarray(getattr(outcome, name)).tolist() for name in Outcome.__dataclass_fields__]
+
+
+# --- playing ----------------------------------------------------------------------------------------
+
+
+def test_the_burn_in_is_not_measured() -> None:
+    game = make("matching", n_agents=20)
+    policy = baseline_policy("proportional", game)
+    stretches = play(game, policy, n_steps=103, burn_in=50, batches=10, seed=1)
+    assert [stretch.steps for stretch in stretches] == [10, 11, 10, 10, 11, 10, 10, 10, 11, 10]
+    after = game.outcome()
+    assert after.steps == 153
+
+    game.reset(np.random.default_rng(1))
+    game.rollout(policy, 50)
+    burnt = game.outcome()
+    game.rollout(policy, 103)
+    assert totals(game.outcome()) == totals(after)
+    assert totals(total_outcome(stretches)) == totals(after.since(burnt))
+
+
+def test_without_a_burn_in_everything_is_measured() -> None:
+    game = make("matching", n_agents=20)
+    stretches = play(game, baseline_policy("random", game), n_steps=100, burn_in=0, batches=4)
+    assert [stretch.steps for stretch in stretches] == [25] * 4
+    assert totals(total_outcome(stretches)) == totals(game.outcome())
+
+
+def test_what_is_measured_does_not_depend_on_the_buffer(monkeypatch: pytest.MonkeyPatch) -> None:
+    game = make("matching", n_agents=20)
+    policy = baseline_policy("random", game)
+    settings: dict[str, Any] = {"n_steps": 300, "burn_in": 70, "batches": 3}
+    whole = play(game, policy, seed=[2, 0], **settings)
+    other = play(game, policy, seed=[2, 1], **settings)
+    monkeypatch.setattr(sys.modules[play.__module__], "_CHUNK_BYTES", 8 * 20 * 7)
+    pieces = play(game, policy, seed=[2, 0], **settings)
+    assert [totals(stretch) for stretch in pieces] == [totals(stretch) for stretch in whole]
+    assert totals(other[0]) != totals(whole[0])
+
+
+# --- over seeds -------------------------------------------------------------------------------------
+
+
+def test_means_over_seeds_have_their_standard_error() -> None:
+    """1, 2, 6: mean 3, standard deviation sqrt((4 + 1 + 9)/2), over sqrt(3)."""
+    found = over_seeds([summary(1), summary(2), summary(6)])
+    for name in METRICS:
+        estimate = getattr(found, name)
+        assert estimate.value == 3
+        assert estimate.standard_error == pytest.approx(np.sqrt(7 / 3))
+
+
+def test_one_seed_is_what_it_is() -> None:
+    only = summary(1, error=0.25)
+    assert over_seeds([only]) is only
+
+
+# --- a run ------------------------------------------------------------------------------------------
+
+
+def test_rows_come_in_order(finished_folder: Path) -> None:
+    run = Run.open(finished_folder)
+    found = evaluate(run, n_steps=100, burn_in=10)
+    assert [item.name for item in found] == [
+        "learned",
+        "learned, exploring 0.05",
+        "DICT",
+        "COIN",
+        "TURN",
+        "random",
+        "bid all",
+        "bid nothing",
+        "proportional",
+    ]
+    assert {(item.steps, item.seeds) for item in found} == {(100, 2)}
+    row = found[0].to_row()
+    assert [*row] == ["name", "steps", "seeds", *(key for name in METRICS for key in (name, f"{name}_se"))]
+    assert row["efficiency"] == found[0].summary.efficiency.value
+    assert row["nash_welfare_se"] == found[0].summary.nash_welfare.standard_error
+
+
+def test_exploration_is_the_trainings_unless_told(finished_folder: Path) -> None:
+    run = Run.open(finished_folder)
+    names = [item.name for item in evaluate(run, n_steps=100, burn_in=0, exploration=0)]
+    assert names[:2] == ["learned", "DICT"]
+    half = evaluate(run, n_steps=100, burn_in=0, exploration=0.5)
+    same = evaluate(run, n_steps=100, burn_in=0)
+    assert half[1].name == "learned, exploring 0.5"
+    assert half[0] == same[0]
+    assert half[1].summary != same[1].summary
+
+
+def test_the_numbers_are_those_of_the_replicas(finished_folder: Path) -> None:
+    """Each replica's policy is played with a seed of its own; their mean is the row."""
+    run = Run.open(finished_folder)
+    game = make("matching", n_agents=20)
+    by_hand = [
+        summarise(play(game, policy, n_steps=200, burn_in=20, seed=[7, number]))
+        for number, policy in enumerate(run.policies)
+    ]
+    learned = evaluate(run, n_steps=200, burn_in=20, seed=7)[0].summary
+    assert learned == over_seeds(by_hand)
+    assert by_hand[0].efficiency.value != by_hand[1].efficiency.value
+    assert learned != evaluate(run, n_steps=200, burn_in=20, seed=8)[0].summary
+
+
+def test_an_unfinished_run_is_refused(unfinished_folder: Path) -> None:
+    with pytest.raises(ResultsError, match="has not finished"):
+        evaluate(Run.open(unfinished_folder))
+
+
+@pytest.mark.parametrize(
+    "setting", [{"n_steps": 99}, {"burn_in": -1}, {"seed": -1}, {"seed": "one"}, {"exploration": 1.1}]
+)
+def test_settings_out_of_range_are_named(setting: dict[str, Any], finished_folder: Path) -> None:
+    ((name, value),) = setting.items()
+    with pytest.raises(ConfigError, match=f"{name} = {value!r} is not allowed"):
+        evaluate(Run.open(finished_folder), **setting)
+
+
+# --- references -------------------------------------------------------------------------------------
+
+
+def test_references_are_the_same_game_with_another_allocation() -> None:
+    config = make("matching", preset="two-discounts", karma_max=10, karma_mean=5).config
+    found = reference_games("matching", config)
+    assert [*found] == ["DICT", "COIN", "TURN"]
+    for game, allocation in zip(found.values(), ("benevolent_dictator", "coin_toss", "turn_taking")):
+        assert game.config == config.replace(allocation=allocation)
+
+
+def test_a_game_without_allocation_has_no_references() -> None:
+    config = SimpleNamespace(field_names=lambda: ("n_agents", "karma_max"))
+    assert reference_games("matching", config) == {}
+    assert reference_lines("matching", config, window=10) == {}
+
+
+def test_reference_lines_are_the_known_outcomes() -> None:
+    """DICT -1, COIN and TURN -1.5, N = 20 over 5000 steps, seed 1.
+
+    A pair loses 1 or 5, 5 with probability 1/4 (DICT) or 1/2 (others): standard deviations 1.73 and 2
+    per pair and step, so standard errors of 1.73/2/sqrt(50000) = .0039 and .0045; within 4 of them.
+    Access is Binomial(5000, 1/2)/5000 for COIN: a standard deviation over agents of .0071, its own
+    standard error for 20 agents .0011.
+    """
+    config = make("matching", n_agents=20).config
+    found = reference_lines("matching", config, window=5000)
+    assert [*found] == ["DICT", "COIN", "TURN"]
+    assert found["DICT"].efficiency.value == pytest.approx(-1.0, abs=4 * 0.0039)
+    assert found["COIN"].efficiency.value == pytest.approx(-1.5, abs=4 * 0.0045)
+    assert found["TURN"].efficiency.value == pytest.approx(-1.5, abs=4 * 0.0045)
+    assert found["COIN"].access_fairness.value == pytest.approx(-0.0071, abs=4 * 0.0011)
+    assert -0.0005 < found["TURN"].access_fairness.value <= 0
+    assert reference_lines("matching", config, window=50)["COIN"] != found["COIN"]
+
+
+def test_the_metric_is_per_competing_agent() -> None:
+    """With three agents one sits out: the mean loss of those who compete does not change."""
+    game = make("matching", n_agents=3, karma_mean=10)
+    stretches = play(game, baseline_policy("bid_nothing", game), n_steps=3000, burn_in=0, seed=3)
+    whole = total_outcome(stretches)
+    assert whole.contests.sum() == 2 * 3000
+    # 3000 contests: 2/2/sqrt(3000) = .018; seed 3, within 4.
+    assert metrics.efficiency(whole.rewards, whole.contests) == pytest.approx(-1.5, abs=4 * 0.018)
+    assert summarise(stretches).efficiency.value == metrics.efficiency(whole.rewards, whole.contests)

@@ -1,0 +1,127 @@
+"""Figures: there for every kind of run, and showing its numbers."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from matplotlib.patches import Rectangle
+
+from karma_envs.config import ConfigError
+from karma_envs.urgency import AgentType
+from training import ResultsError, Run, TrainConfig, train
+from training import plots as training_plots
+from training.evaluate import reference_lines
+
+
+@pytest.fixture(scope="module")
+def two_types(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """Two types with two and three urgencies, two replicas, one policy per type."""
+    types = (AgentType(1, 0.7), AgentType(3, 0.9, (1, 2, 9)))
+    config = TrainConfig(
+        game_config={"n_agents": 20, "types": types},
+        learner={"grouping": "per_type", "initial_q": -10},
+        n_steps=400,
+        epoch_length=50,
+        records=4,
+        replicas=2,
+    )
+    return train(config, tmp_path_factory.mktemp("two-types") / "run")
+
+
+@pytest.fixture(scope="module")
+def one_type(finished_folder: Path, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """One type, two replicas, one policy per agent."""
+    return Run.open(shutil.copytree(finished_folder, tmp_path_factory.mktemp("one-type") / "run"))
+
+
+NAMES = [
+    "mean_bid", "efficiency", "access_fairness", "reward_fairness", "karma_distribution", "policy_change",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("which", ["one_type", "two_types"])
+def test_all_figures_are_drawn(which: str, request: pytest.FixtureRequest) -> None:
+    run: Run = request.getfixturevalue(which)
+    written = training_plots.plot(run, ("png", "pdf"))
+    assert written == [
+        run.folder / "figures" / f"{name}.{ending}" for name in NAMES for ending in ("png", "pdf")
+    ]
+    assert sorted((run.folder / "figures").iterdir()) == sorted(written)
+    for path in written:
+        content = path.read_bytes()
+        assert content.startswith(b"\x89PNG\r\n\x1a\n" if path.suffix == ".png" else b"%PDF-")
+        assert len(content) > 3000
+
+
+def test_figures_are_drawn_anew(one_type: Run) -> None:
+    path = one_type.folder / "figures" / "efficiency.png"
+    training_plots.plot(one_type, ("png",))
+    first = path.read_bytes()
+    path.write_bytes(b"old")
+    training_plots.plot(one_type, ("png",))
+    assert path.read_bytes() == first
+
+
+def lines_of(panel: Any) -> dict[str, Any]:
+    return {str(line.get_label()): line for line in panel.lines}
+
+
+def test_mean_bids_are_the_policies(two_types: Run) -> None:
+    """A panel per type, a line per urgency: the mean over agents (here the type's one policy) and runs."""
+    panels = training_plots.mean_bids(two_types).axes
+    assert len(panels) == 2
+    for index, (panel, urgencies) in enumerate(zip(panels, ((1, 5), (1, 2, 9)))):
+        bids = np.mean([policy.mean_actions()[index] for policy in two_types.policies], axis=0)
+        lines = lines_of(panel)
+        for number, urgency in enumerate(urgencies):
+            line = lines[f"urgency {urgency}"]
+            np.testing.assert_array_equal(line.get_xdata(), np.arange(21))
+            np.testing.assert_allclose(line.get_ydata(), bids.reshape(3, 21)[number])
+        assert sum(label.startswith("urgency") for label in lines) == len(urgencies)
+
+
+@pytest.mark.parametrize("column", ["efficiency", "access_fairness", "reward_fairness"])
+def test_a_metric_over_time_has_a_line_per_replica_beside_the_references(column: str, one_type: Run) -> None:
+    references = reference_lines("matching", one_type.config.game_config, window=100)
+    (panel,) = training_plots.over_time(one_type, column, "label", references).axes
+    rows = one_type.metrics
+    for number in range(2):
+        line = panel.lines[number]
+        mine = [row for row in rows if row["replica"] == number]
+        np.testing.assert_array_equal(line.get_xdata(), [row["step"] for row in mine])
+        np.testing.assert_array_equal(line.get_ydata(), [row[column] for row in mine])
+    lines = lines_of(panel)
+    for name in ("DICT", "COIN", "TURN"):
+        assert set(lines[name].get_ydata()) == {getattr(references[name], column).value}
+    assert len(panel.lines) == 5
+    assert panel.get_ylabel() == "label"
+
+
+def test_the_karma_distribution_has_mass_one(two_types: Run) -> None:
+    (panel,) = training_plots.karma_distribution(two_types).axes
+    bars = [bar for bar in panel.patches if isinstance(bar, Rectangle)]
+    assert len(bars) == 21
+    heights = np.array([bar.get_height() for bar in bars])
+    assert heights.sum() == pytest.approx(1)
+    assert heights @ np.arange(21) == pytest.approx(10)
+
+
+def test_policy_change_shows_mean_and_largest(one_type: Run) -> None:
+    (panel,) = training_plots.policy_change(one_type).axes
+    assert len(panel.lines) == 4
+    values = [line.get_ydata() for line in panel.lines]
+    rows = [row for row in one_type.metrics if row["replica"] == 0]
+    np.testing.assert_array_equal(values[0], [row["policy_change_max"] for row in rows])
+    np.testing.assert_array_equal(values[2], [row["policy_change_mean"] for row in rows])
+
+
+def test_what_cannot_be_drawn_is_refused(one_type: Run, unfinished_folder: Path) -> None:
+    with pytest.raises(ResultsError, match=r"metrics\.csv is missing"):
+        training_plots.plot(Run.open(unfinished_folder))
+    assert not (unfinished_folder / "figures").exists()
+    with pytest.raises(ConfigError, match="formats = 'xyz' is not allowed; allowed: "):
+        training_plots.plot(one_type, ("xyz",))

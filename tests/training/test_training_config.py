@@ -1,0 +1,255 @@
+"""Configurations of runs: layers, numbers as people write them, and the way to a file and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agents.learners import LearnerConfig
+from karma_envs.config import ConfigError
+from karma_envs.games.matching import MatchingConfig
+from karma_envs.mechanisms import Rule, rules
+from karma_envs.registry import game_class, names
+from karma_envs.urgency import AgentType
+from training import TrainConfig
+from training.config import descriptions, load_layer, parse_yaml, to_yaml
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "my-config.yaml"
+
+
+def test_the_defaults_are_the_theses() -> None:
+    config = TrainConfig()
+    assert config.game_config == MatchingConfig()
+    assert config.learner == LearnerConfig()
+    assert (config.n_steps, config.epoch_length) == (32_000_000, 1000)
+    assert config.n_epochs == 32_000
+    assert config.epochs_per_record == 160
+    learner = config.learner
+    assert (learner.algorithm, learner.learning_rate, learner.rationality, learner.exploration) == (
+        "sarsa", 0.01, 1000, 0.05,
+    )  # fmt: skip
+
+
+def test_more_records_than_epochs_are_one_per_epoch() -> None:
+    assert TrainConfig(n_steps=3000, records=200).epochs_per_record == 1
+    assert TrainConfig(n_steps=7000, records=3).epochs_per_record == 2
+
+
+def test_flags_beat_the_file_and_the_file_beats_the_preset(file: Path) -> None:
+    file.write_text("payment: pbp\nepoch_length: 10\nn_steps: 2e6\nalgorithm: q_learning\nexploration: 0.1\n")
+    flags = {"n_steps": 3e6, "exploration": 0.2}
+    config = TrainConfig.from_flat("matching", "social-outcome-pbs", load_layer(file), flags)
+    assert config.game_config.n_agents == 200  # preset
+    assert config.game_config.payment == "pay_bid_to_peer"  # file
+    assert config.epoch_length == 10
+    assert config.learner.algorithm == "q_learning"
+    assert config.learner.exploration == 0.2  # flags
+    assert config.n_steps == 3_000_000
+    assert config.learner.learning_rate == LearnerConfig().learning_rate
+    assert config.game_config.karma_max == 20
+
+
+def test_a_file_may_be_nested_as_a_run_writes_it(file: Path) -> None:
+    file.write_text("game: matching\ngame_config: {n_agents: 30}\nlearner: {rationality: 5}\nseed: 9\n")
+    config = TrainConfig.from_flat("matching", None, load_layer(file), {"n_agents": 40})
+    assert (config.game_config.n_agents, config.learner.rationality, config.seed) == (40, 5, 9)
+    with pytest.raises(ConfigError, match="game = 'chess' is not allowed; allowed: matching"):
+        TrainConfig.from_flat("matching", None, {"game": "chess"})
+
+
+def test_every_preset_makes_a_configuration() -> None:
+    for game in names():
+        for preset, fields in game_class(game).presets.items():
+            config = TrainConfig.from_flat(game, preset)
+            assert config.game_config == game_class(game).config_class(**fields)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("3.2e7", 3.2e7),
+        ("1e6", 1e6),
+        ("-1E-3", -1e-3),
+        (".5e1", 5.0),
+        ("+2.e2", 200.0),
+        ("1_000e3", 1e6),
+        ("32000000", 32_000_000),
+        ("e7", "e7"),
+        ("1e", "1e"),
+        ("1,9", "1,9"),
+        ("[1, 9]", [1, 9]),
+        ("null", None),
+        ("true", True),
+        ("{a: 1e3}", {"a": 1000.0}),
+    ],
+)
+def test_values_are_what_people_write(text: str, value: Any) -> None:
+    found = parse_yaml(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+def test_steps_in_powers_of_ten_are_whole() -> None:
+    config = TrainConfig.from_dict({"n_steps": parse_yaml("3.2e7")})
+    assert config.n_steps == 32_000_000
+    assert isinstance(config.n_steps, int)
+    with pytest.raises(ConfigError, match=r"n_steps = 3200000\.5 is not allowed; allowed: a whole number"):
+        TrainConfig.from_dict({"n_steps": 3200000.5})
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"n_steps": 1500}, "n_steps = 1500 is not allowed; allowed: a multiple of epoch_length = 1000"),
+        ({"n_steps": 999}, "n_steps = 999 is not allowed; allowed: a whole number from 1000"),
+        ({"epoch_length": 0}, "epoch_length = 0 is not allowed; allowed: a whole number from 1"),
+        ({"seed": -1}, "seed = -1 is not allowed"),
+        ({"replicas": 0}, "replicas = 0 is not allowed"),
+        ({"threads": 1.5}, r"threads = 1\.5 is not allowed"),
+        ({"records": 0}, "records = 0 is not allowed"),
+        ({"checkpoint_seconds": -1}, "checkpoint_seconds = -1 is not allowed"),
+        ({"game": "chess"}, "game = 'chess' is not allowed; allowed: .*matching"),
+        ({"learner": {"beta": 3}}, "LearnerConfig has no field 'beta'; its fields: algorithm, "),
+        ({"game_config": {"n_agent": 3}}, r"has no field 'n_agent' \(did you mean n_agents\?\)"),
+        ({"epochs": 3}, "TrainConfig has no field 'epochs'"),
+    ],
+)
+def test_a_bad_field_is_named(fields: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_dict(fields)
+
+
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ({"n_agent": 3}, "there is no field 'n_agent'; fields: .*n_agents"),
+        ({"game_config": {"seed": 3}}, "MatchingConfig has no field 'seed'"),
+        ({"game_config": 5}, "game_config = 5 is not allowed; allowed: a mapping"),
+        ({"learner": None}, "learner = None is not allowed; allowed: a mapping"),
+        ({1: 2}, "there is no field 1"),
+    ],
+)
+def test_a_layer_with_an_unknown_field_is_refused(layer: dict[Any, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        TrainConfig.from_flat("matching", None, layer)
+
+
+def test_an_unknown_preset_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"preset = 'pbss' is not allowed; .*\(did you mean pbs\?\)"):
+        TrainConfig.from_flat("matching", "pbss")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("n_agents: [1, 2", "not YAML"),
+        ("- n_agents\n", "a configuration is a mapping"),
+        ("n_agents", "a configuration is a mapping"),
+        ("seed: !!python/object/apply:os.getcwd []", "not YAML"),
+        ("? [1]\n: 2", "not YAML"),
+    ],
+)
+def test_a_file_that_is_no_configuration_is_named(text: str, message: str, file: Path) -> None:
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        load_layer(file)
+    assert str(caught.value).startswith(f"{file}: ")
+
+
+def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
+    with pytest.raises(ConfigError, match=f"{file}: .*No such file"):
+        load_layer(file)
+    file.write_bytes(b"n_agents: \xff\xfe")
+    with pytest.raises(ConfigError, match=f"{file}: "):
+        load_layer(file)
+    file.write_text("# nothing but a comment\n")
+    assert load_layer(file) == {}
+
+
+@pytest.mark.parametrize("config_class", [LearnerConfig, TrainConfig, AgentType, *map(game_class, names())])
+def test_every_field_is_described(config_class: Any) -> None:
+    """The command's help is made of these."""
+    config_class = getattr(config_class, "config_class", config_class)
+    found = descriptions(config_class)
+    assert tuple(found) == config_class.field_names()
+    for name, text in found.items():
+        assert len(text) > 5, name
+        assert "\n" not in text
+        assert "  " not in text
+
+
+def test_descriptions_go_on_over_lines() -> None:
+    assert descriptions(MatchingConfig)["types"] == (
+        "agent types; empty for one type with the three fields below."
+    )
+
+
+ROUND_TRIPS: dict[str, dict[str, Any]] = {
+    "defaults": {},
+    "types": {
+        "game_config": {
+            "n_agents": 30,
+            "types": [AgentType(1, 0.7), AgentType(2, 0.9, (1, 9), (0.75, 0.25))],
+            "redistribution": "tax(rate=0.1)",
+        },
+        "learner": {
+            "algorithm": "expected_sarsa",
+            "learning_rate_schedule": "exponential",
+            "learning_rate_final": 1e-5,
+        },
+        "n_steps": 10**9,
+        "checkpoint_seconds": 0.5,
+    },
+    "matrix": {
+        "game_config": {
+            "n_agents": 3,
+            "karma_max": 2,
+            "karma_mean": 1,
+            "urgencies": (0, 1 / 3),
+            "urgency_transition": ((1 / 3, 2 / 3), (0.1, 0.9)),
+            "initial_karma": (1 / 3, 1 / 3, 1 / 3),
+        },
+        "learner": {"initial_q": -1e-300},
+    },
+}
+
+
+@pytest.mark.parametrize("name", ROUND_TRIPS)
+def test_a_configuration_comes_back_from_its_file(name: str, file: Path) -> None:
+    config = TrainConfig.from_dict(ROUND_TRIPS[name])
+    file.write_text(to_yaml(config), encoding="utf-8")
+    layer = load_layer(file)
+    assert TrainConfig.from_dict(layer) == config
+    assert TrainConfig.from_flat("matching", None, layer) == config
+    assert to_yaml(TrainConfig.from_dict(layer)) == to_yaml(config)
+    assert set(layer) == set(TrainConfig.field_names())
+
+
+def test_rules_given_as_objects_are_written_by_name(file: Path) -> None:
+    tax = rules("redistribution")["tax"].with_values(rate=0.2)
+    config = MatchingConfig(payment=rules("payment")["pay_bid_to_society"], redistribution=tax)
+    file.write_text(to_yaml(config))
+    assert MatchingConfig.from_dict(load_layer(file)) == MatchingConfig(
+        payment="pbs", redistribution="tax(rate=0.2)"
+    )
+    mine = Rule("pay_bid_to_society", rules("payment")["second_price"].function)
+    with pytest.raises(ConfigError, match="rule pay_bid_to_society cannot be written to a file"):
+        to_yaml(MatchingConfig(payment=mine))
+
+
+def test_lambdas_cannot_be_written() -> None:
+    def rule(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]
+        return 0, winner_bid
+
+    with pytest.raises(ConfigError, match=r"<locals>\.rule cannot be written to a file: define the rule in"):
+        to_yaml(MatchingConfig(payment=rule))
+
+
+def test_plain_configurations_have_yaml_too() -> None:
+    config = LearnerConfig(rationality=5)
+    assert LearnerConfig.from_dict(parse_yaml(to_yaml(config))) == config
