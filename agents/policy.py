@@ -47,7 +47,7 @@ class TabularPolicy:
                 f"probabilities must sum to 1; row {row}, observation {observation} "
                 f"sums to {sums[row, observation]:.10g}"
             )
-        self._n_actions = array.shape[2]
+        self._n_actions: int = array.shape[2]
         self._probabilities: NDArray[np.floating[Any]] | None = array
         self._thresholds: NDArray[np.uint16] | None = None
         self._row_of_agent = _rows(row_of_agent, len(array))
@@ -107,8 +107,7 @@ class TabularPolicy:
     @property
     def n_observations(self) -> int:
         """Number of tabular observations."""
-        n_observations: int = self._table.shape[1]
-        return n_observations
+        return int(self._table.shape[1])
 
     @property
     def n_actions(self) -> int:

@@ -22,7 +22,7 @@ class ConfigError(ValueError):
 
 def refuse(field: str, value: object, allowed: str) -> ConfigError:
     """The error for ``field`` having ``value``, to be raised."""
-    shown = repr(value)
+    shown = importable_name(value) if callable(value) else repr(value)
     shown = shown if len(shown) <= 200 else shown[:200] + " …"
     return ConfigError(f"{field} = {shown} is not allowed; allowed: {allowed}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import re
 import sys
 import threading
 import time
@@ -112,9 +113,14 @@ def _list_value(text: str) -> Any:
     return _value(f"[{text}]") if isinstance(value, str) and "," in text else value
 
 
+# What argparse takes for a negative number, not an option: with exponents too.
+_NEGATIVE_NUMBER = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
+
+
 def _add_train_flags(parser: argparse.ArgumentParser, game: str) -> None:
     found = game_class(game)
     presets = ", ".join(found.presets)
+    parser._negative_number_matcher = _NEGATIVE_NUMBER
     parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
     parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")

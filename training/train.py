@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -55,7 +55,7 @@ class Replica:
         self.rows: list[Row] = []
         self.karma_rows: list[Row] = []
         self._window_start = self.game.outcome()
-        self._change_max = 0.0
+        self._changes = (0.0, 0.0, 0)  # of policies since the last record: largest, sum of means, epochs
         n_agents = self.game.n_agents
         steps = max(
             _CHUNK_BYTES // (_BYTES_PER_AGENT_STEP * n_agents),
@@ -78,7 +78,9 @@ class Replica:
             left -= len(chunk)
             self.learner.update(chunk, progress=progress, end_of_epoch=left == 0)
         self.epoch += 1
-        self._change_max = max(self._change_max, float(self.learner.policy_change.max()))
+        largest, means, epochs = self._changes
+        change = self.learner.policy_change
+        self._changes = max(largest, float(change.max())), means + float(change.mean()), epochs + 1
         if self.epoch % self.config.epochs_per_record == 0 or self.finished:
             self._record()
 
@@ -94,8 +96,8 @@ class Replica:
                 "access_fairness": metrics.access_fairness(window.accesses, window.steps),
                 "reward_fairness": metrics.reward_fairness(window.rewards, window.steps),
                 "karma_gini": metrics.gini(now.karma),
-                "policy_change_max": self._change_max,
-                "policy_change_mean": float(self.learner.policy_change.mean()),
+                "policy_change_max": self._changes[0],
+                "policy_change_mean": self._changes[1] / self._changes[2],
             }
         )
         values, counts = np.unique(now.karma, return_counts=True)
@@ -104,7 +106,7 @@ class Replica:
             for value, count in zip(values, counts)
         ]
         self._window_start = now
-        self._change_max = 0.0
+        self._changes = (0.0, 0.0, 0)
 
     def save(self, path: Path) -> None:
         """Write a checkpoint."""
@@ -119,7 +121,7 @@ class Replica:
             "epoch": self.epoch,
             "rows": self.rows,
             "karma_rows": self.karma_rows,
-            "change_max": self._change_max,
+            "changes": self._changes,
         }
         results.write_checkpoint(path, self.config, self.number, progress, arrays)
 
@@ -144,7 +146,8 @@ class Replica:
             self._window_start = Outcome(steps=int(window.pop("steps")), **window)
             self.epoch = int(progress["epoch"])
             self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
-            self._change_max = float(progress["change_max"])
+            largest, means, epochs = progress["changes"]
+            self._changes = float(largest), float(means), int(epochs)
         except (KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
 
@@ -218,7 +221,7 @@ def train(
     with _stop_on_signal() as stop, ThreadPoolExecutor(_threads(config)) as pool:
         jobs = [pool.submit(_work, run, replica, stop, observer) for replica in replicas]
         try:
-            for job in jobs:
+            for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                 job.result()
         except BaseException:
             stop.set()

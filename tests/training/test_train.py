@@ -10,6 +10,8 @@ import signal
 import subprocess
 import sys
 import textwrap
+import threading
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -201,6 +203,42 @@ def test_the_length_of_chunks_changes_nothing(
     train(config, tmp_path / "chunked")
     assert chunks == [7, 7, 7, 7, 7, 7, 7, 1] * 8
     assert_same_results(tmp_path / "whole", tmp_path / "chunked")
+
+
+def test_learning_rates_follow_the_progress_of_the_run(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[float] = []
+    update = TabularLearner.update
+
+    def watched(self: TabularLearner, transitions: Any, **kwargs: Any) -> TabularPolicy:
+        seen.append(kwargs["progress"])
+        return update(self, transitions, **kwargs)
+
+    monkeypatch.setattr(TabularLearner, "update", watched)
+    train(tiny(), tmp_path / "run")
+    assert seen == [epoch / 8 for epoch in range(8)]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_a_replica_that_fails_stops_the_others(failing: int, tiny: Tiny, tmp_path: Path) -> None:
+    """The other one would take 3 seconds; it stops early, and keeps what it did."""
+    failed = threading.Event()
+
+    def observer(replica: Replica, rate: float) -> None:
+        if replica.number == failing:
+            failed.set()
+            raise ConnectionAbortedError
+        failed.wait(60)
+        time.sleep(0.01)
+
+    config = tiny(n_steps=300, epoch_length=1, replicas=2, threads=2)
+    with pytest.raises(ConnectionAbortedError):
+        train(config, tmp_path, observer=observer)
+    other = Replica(config, 1 - failing)
+    other.load(tmp_path / f"checkpoint-{1 - failing}.npz")
+    assert 1 <= other.epoch < 300
+    assert not (tmp_path / f"policy-{1 - failing}.npz").exists()
 
 
 def test_training_works_in_any_thread(tiny: Tiny, tmp_path: Path) -> None:

@@ -58,6 +58,10 @@ def test_a_file_may_be_nested_as_a_run_writes_it(file: Path) -> None:
     file.write_text("game: matching\ngame_config: {n_agents: 30}\nlearner: {rationality: 5}\nseed: 9\n")
     config = TrainConfig.from_flat("matching", None, load_layer(file), {"n_agents": 40})
     assert (config.game_config.n_agents, config.learner.rationality, config.seed) == (40, 5, 9)
+    more = {"learner": {"exploration": 0.3}, "game_config": {"karma_max": 30}}
+    config = TrainConfig.from_flat("matching", None, load_layer(file), more)
+    assert (config.game_config.n_agents, config.game_config.karma_max) == (30, 30)
+    assert (config.learner.rationality, config.learner.exploration) == (5, 0.3)
     with pytest.raises(ConfigError, match="game = 'chess' is not allowed; allowed: matching"):
         TrainConfig.from_flat("matching", None, {"game": "chess"})
 

@@ -1,0 +1,144 @@
+"""From nearly an equilibrium to an exact one: Newton's method on a support, changed until it is right.
+
+Given for each state the actions that are played (the support), an equilibrium is a root in the
+statistic z, the value V and the probabilities p of
+
+    Q(x, a) = V(x) for a in the support,   sum over a of p(a | x) = 1,   z = z(mu, p),
+
+where mu is stationary. States that nobody is ever in keep one best action. A root with a negative
+probability, or with a better action outside its support, is not an equilibrium: the worst offender is
+dropped or added, and the root sought again.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.dynamic_programming import q_values, transition_matrix
+from agents.mean_field.stationary import jacobian, stationary_distribution
+from agents.solvers.equilibrium import Assessment, assess
+from karma_envs.game import MeanFieldModel
+
+_NEVER_VISITED = 1e-12
+_NEWTON_STEPS = 12
+
+
+def exact_equilibrium(
+    model: MeanFieldModel,
+    statistic: NDArray[np.float64],
+    value: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    *,
+    tolerance: float,
+    played: float = 1e-4,
+    most_supports: int = 12,
+) -> Assessment | None:
+    """An exact equilibrium near a policy that is nearly one.
+
+    Args:
+        model: the model.
+        statistic: z of the policy.
+        value: V of the policy, ``[types, X]``.
+        policy: ``[types, X, A]``.
+        tolerance: normalised exploitability to reach.
+        played: actions with at least this probability make up the first support.
+        most_supports: how many supports to try.
+
+    Returns:
+        the least exploitable policy found, exactly assessed; None if there was none.
+    """
+    support = policy >= played
+    support |= np.eye(model.n_actions, dtype=bool)[policy.argmax(axis=2)]
+    best: Assessment | None = None
+    tried: set[bytes] = set()
+    for _ in range(most_supports):
+        if support.tobytes() in tried:
+            break
+        tried.add(support.tobytes())
+        root = _root(model, statistic, value, policy, support)
+        if root is None:
+            break
+        statistic, value, probabilities, mean_field = root
+        clipped = np.clip(probabilities, 0.0, None)
+        policy = clipped / clipped.sum(axis=2, keepdims=True)
+        found = assess(model, policy, np.clip(mean_field, 0.0, None))
+        if best is None or found.exploitability.normalised < best.exploitability.normalised:
+            best = found
+        if best.exploitability.normalised <= tolerance:
+            break
+        support = _repaired(model, statistic, value, probabilities, mean_field, support)
+    return best
+
+
+def _root(
+    model: MeanFieldModel,
+    statistic: NDArray[np.float64],
+    value: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    support: NDArray[np.bool_],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None:
+    """Newton's method for the equations of a support; None where it does not converge."""
+    size, n_z = value.size, len(statistic)
+    mixed = support.sum(axis=2) > 1
+    free = support & mixed[..., None]
+    pure = (support & ~mixed[..., None]).astype(np.float64)
+    inside = np.where(support, np.maximum(policy, 1e-9), 0.0)
+    inside /= inside.sum(axis=2, keepdims=True)
+
+    def parts(unknown: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
+        probabilities = pure.copy()
+        probabilities[free] = unknown[n_z + size :]
+        return unknown[:n_z], unknown[n_z : n_z + size].reshape(value.shape), probabilities
+
+    def field(z: NDArray[np.float64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+        return stationary_distribution(transition_matrix(model.environment(z), probabilities))
+
+    def equations(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
+        z, v, probabilities = parts(unknown)
+        q = q_values(model, model.environment(z), v)
+        return np.concatenate(
+            [
+                model.inconsistency(z, field(z, probabilities), probabilities),
+                (q - v[..., None])[support],
+                probabilities.sum(axis=2)[mixed] - 1,
+            ]
+        )
+
+    unknown = np.concatenate([statistic, value.ravel(), inside[free]])
+    for _ in range(_NEWTON_STEPS):
+        residual = equations(unknown)
+        if np.abs(residual).max() < 1e-12:
+            break
+        move = np.linalg.lstsq(jacobian(equations, unknown, residual), -residual, rcond=1e-13)[0]
+        unknown = unknown + move
+        if not np.isfinite(unknown).all() or np.abs(move).max() > 1e6:
+            return None
+    else:
+        if np.abs(equations(unknown)).max() > 1e-8:
+            return None
+    z, v, probabilities = parts(unknown)
+    return z, v, probabilities, field(z, probabilities)
+
+
+def _repaired(
+    model: MeanFieldModel,
+    statistic: NDArray[np.float64],
+    value: NDArray[np.float64],
+    probabilities: NDArray[np.float64],
+    mean_field: NDArray[np.float64],
+    support: NDArray[np.bool_],
+) -> NDArray[np.bool_]:
+    """The support without its most negative probability, or with the best action that it lacks."""
+    support = support.copy()
+    q = q_values(model, model.environment(statistic), value)
+    visited = mean_field > _NEVER_VISITED
+    unvisited_best = np.eye(model.n_actions, dtype=bool)[q.argmax(axis=2)]
+    support[~visited] = unvisited_best[~visited]
+    if probabilities.min() < 0:
+        support[np.unravel_index(probabilities.argmin(), probabilities.shape)] = False
+        return support
+    gain = np.where(support | ~visited[..., None], -np.inf, q - value[..., None])
+    if gain.max() > 0:
+        support[np.unravel_index(gain.argmax(), gain.shape)] = True
+    return support

@@ -1,0 +1,51 @@
+"""Every example runs, without a warning, and prints what it says it does."""
+
+from __future__ import annotations
+
+import ast
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+EXAMPLES = sorted((Path(__file__).parent.parent / "examples").glob("*.py"))
+
+# A pattern that the output must hold, by example; a new one need only print something.
+PRINTED = {
+    "01_play_pettingzoo": r"(player_00\d: urgency [15], karma .*\n){4}the episode ends\n$",
+    "02_single_learner_gymnasium": r"learned +mean reward -1\.0\d\d ± 0\.01\d",
+    "03_vector_population": r"random bids +mean reward -1\.50.*\nup to 6 when urgent +mean reward -1\.0",
+    "04_train_and_plot": r"(?s)step +300000 +efficiency while learning -1\.1.*policy_change\.png\n$",
+    "05_own_payment_rule": r"half to the peer +learned efficiency -1\.0.*\n\nrefused: .* gives \(1, 0\)",
+    "06_compare_mechanisms": r"PBP.* -1\.0\d.*\nPBS.* -1\.0\d.*\nDICT.* -1\.00.*\nCOIN.* -1\.[45]",
+}
+
+
+def test_examples_are_numbered() -> None:
+    names = [path.stem for path in EXAMPLES]
+    assert [int(name[:2]) for name in names] == list(range(1, len(names) + 1))
+    assert PRINTED.keys() <= set(names)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+def test_an_example_runs(path: Path, tmp_path: Path) -> None:
+    """In an empty folder, where it leaves nothing."""
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    (tmp_path / "work").mkdir()
+    (tmp_path / "temporary").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "error", str(path)],
+        capture_output=True,
+        text=True,
+        encoding="utf-8",
+        cwd=tmp_path / "work",
+        env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONIOENCODING": "utf-8"},
+        timeout=300,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stderr == ""
+    assert re.search(PRINTED.get(path.stem, r"\w"), done.stdout), done.stdout
+    assert list((tmp_path / "work").iterdir()) == []
