@@ -1,0 +1,1 @@
+"""Solvers: from a mean-field model to an equilibrium."""
