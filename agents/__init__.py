@@ -1,5 +1,7 @@
-"""Agents: tabular policies, baselines and learners for the games of ``karma_envs``."""
+"""Agents: tabular policies, learners, equilibrium solvers for the games of ``karma_envs``."""
 
+from agents.mean_field.exploitability import exploitability
 from agents.policy import TabularPolicy
+from agents.solvers import Equilibrium, solve
 
-__all__ = ["TabularPolicy"]
+__all__ = ["Equilibrium", "TabularPolicy", "exploitability", "solve"]

@@ -15,8 +15,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import q_values, transition_matrix
-from agents.mean_field.stationary import jacobian, stationary_distribution
+from agents.mean_field.dynamic_programming import q_values
+from agents.mean_field.linearisation import Linearisation, solve_scaled
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.game import MeanFieldModel
 
@@ -86,39 +86,40 @@ def _root(
     inside = np.where(support, np.maximum(policy, 1e-9), 0.0)
     inside /= inside.sum(axis=2, keepdims=True)
 
-    def parts(unknown: NDArray[np.float64]) -> tuple[NDArray[np.float64], ...]:
-        probabilities = pure.copy()
-        probabilities[free] = unknown[n_z + size :]
-        return unknown[:n_z], unknown[n_z : n_z + size].reshape(value.shape), probabilities
+    probabilities = pure + inside * free
+    for step in range(_NEWTON_STEPS):
+        here = Linearisation(model, statistic, value)
+        at = np.argwhere(free)
+        policy_moves = np.zeros((n_z + len(at), *policy.shape))
+        policy_moves[(n_z + np.arange(len(at)), *at.T)] = 1.0
+        mean_field, gap, gap_moves = here.inconsistency(probabilities, policy_moves, 0)
+        indifference = (here.q - value[..., None])[support]
+        leak = probabilities.sum(axis=2)[mixed] - 1
+        residual = np.concatenate([gap, indifference, leak])
+        if np.abs(residual).max() < 1e-12 or (step > 3 and np.abs(residual).max() < 1e-10):
+            return statistic, value, probabilities, mean_field
 
-    def field(z: NDArray[np.float64], probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
-        return stationary_distribution(transition_matrix(model.environment(z), probabilities))
+        # Unknowns: z, V, the free probabilities. Equations: consistency, indifference, sums of 1.
+        jacobian = np.zeros((len(residual), n_z + size + len(at)))
+        jacobian[:n_z, :n_z] = gap_moves[:, :n_z]
+        jacobian[:n_z, n_z + size :] = gap_moves[:, n_z:]
+        rows = slice(n_z, n_z + len(indifference))
+        jacobian[rows, :n_z] = here.q_moves[size:, support].T
+        jacobian[rows, n_z : n_z + size] = here.q_moves[:size, support].T
+        supported = np.argwhere(support)
+        states = np.ravel_multi_index((supported[:, 0], supported[:, 1]), value.shape)
+        jacobian[n_z + np.arange(len(states)), n_z + states] -= 1.0
+        for row, (kind, state) in enumerate(np.argwhere(mixed), rows.stop):
+            jacobian[row, n_z + size :] = (at[:, 0] == kind) & (at[:, 1] == state)
 
-    def equations(unknown: NDArray[np.float64]) -> NDArray[np.float64]:
-        z, v, probabilities = parts(unknown)
-        q = q_values(model, model.environment(z), v)
-        return np.concatenate(
-            [
-                model.inconsistency(z, field(z, probabilities), probabilities),
-                (q - v[..., None])[support],
-                probabilities.sum(axis=2)[mixed] - 1,
-            ]
-        )
-
-    unknown = np.concatenate([statistic, value.ravel(), inside[free]])
-    for _ in range(_NEWTON_STEPS):
-        residual = equations(unknown)
-        if np.abs(residual).max() < 1e-12:
-            break
-        move = np.linalg.lstsq(jacobian(equations, unknown, residual), -residual, rcond=1e-13)[0]
-        unknown = unknown + move
-        if not np.isfinite(unknown).all() or np.abs(move).max() > 1e6:
+        move = solve_scaled(jacobian, -residual)
+        if not np.isfinite(move).all() or np.abs(move).max() > 1e6:
             return None
-    else:
-        if np.abs(equations(unknown)).max() > 1e-8:
-            return None
-    z, v, probabilities = parts(unknown)
-    return z, v, probabilities, field(z, probabilities)
+        statistic = statistic + move[:n_z]
+        value = value + move[n_z : n_z + size].reshape(value.shape)
+        probabilities = probabilities.copy()
+        probabilities[free] += move[n_z + size :]
+    return None
 
 
 def _repaired(

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.solvers.equilibrium import Equilibrium, Step, as_equilibrium, assess
 from agents.solvers.exact import exact_equilibrium
-from agents.solvers.quantal_response import LogitPoint, LogitSystem
+from agents.solvers.quantal_response import LogitSystem
 from karma_envs.game import MeanFieldModel
 
 _FIRST_RATIONALITY = 0.02  # times |J|, for which the uniform policy is a good start
@@ -99,11 +100,9 @@ def homotopy(
         )
         beta = min(beta * factor, rationality, _LAST_RATIONALITY)
     result = as_equilibrium("homotopy", best, tolerance, history, time.perf_counter() - began)
-    if np.isfinite(rationality):
-        from dataclasses import replace
-
+    if np.isfinite(rationality) or exploration > 0:
         result = replace(result, converged=arrived)
     return result
 
 
-__all__ = ["LogitPoint", "homotopy"]
+SOLVER = homotopy

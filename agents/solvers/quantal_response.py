@@ -19,11 +19,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value, q_values, transition_matrix
-from agents.mean_field.stationary import stationary_distribution, stationary_mean_field
-from karma_envs.game import Environment, MeanFieldModel
+from agents.mean_field.dynamic_programming import policy_value
+from agents.mean_field.linearisation import Linearisation, solve_scaled
+from agents.mean_field.stationary import stationary_mean_field
+from karma_envs.game import MeanFieldModel
 
-_WIDTH = 1e-7  # of finite differences
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
 _MATTERS = -12.0  # a logit this far below the best one belongs to no probability to speak of
 
@@ -83,98 +83,41 @@ class LogitSystem:
     def _newton_step(self, point: LogitPoint, rationality: float) -> tuple[float, LogitPoint | None]:
         """How far the point is from a solution, and the point that Newton's method gives."""
         model, legal = self.model, self._legal
-        best = point.logits.argmax(axis=2)[..., None]
+        best = np.eye(model.n_actions)[point.logits.argmax(axis=2)]
 
         def relative(array: NDArray[np.float64]) -> NDArray[np.float64]:
-            return np.where(legal, array - np.take_along_axis(array, best, axis=2), 0.0)
+            return (array - (array * best).sum(axis=-1, keepdims=True)) * legal
 
-        environment = model.environment(point.statistic)
-        q = np.where(legal, q_values(model, environment, point.value), 0.0)
+        here = Linearisation(model, point.statistic, point.value)
         logits = relative(np.where(legal, point.logits, 0.0))
         policy, softmax = self.policy(np.where(legal, logits, -np.inf))
+        logit_gap = rationality * relative(here.q) - logits
+        value_gap = (policy * here.q).sum(axis=2) - point.value
 
-        logit_gap = rationality * relative(q) - logits
-        value_gap = (policy * q).sum(axis=2) - point.value
-        statistic_gap = self._statistic_gap(point.statistic, environment, policy)
+        # Moving V or z moves Q, and with it the logits; one more move is that of closing their gap.
+        logit_moves = np.concatenate([rationality * relative(here.q_moves), logit_gap[None]])
+        mean_moves = (softmax * logit_moves).sum(axis=3, keepdims=True)
+        policy_moves = (1 - self._exploration) * softmax * (logit_moves - mean_moves)
+        size = point.value.size
+        _, statistic_gap, statistic_moves = here.inconsistency(policy, policy_moves, size)
+        value_moves = (policy_moves * here.q).sum(axis=3).reshape(len(policy_moves), size)
+        value_moves[:-1] += (policy * here.q_moves).sum(axis=3).reshape(-1, size)
+        value_moves[np.arange(size), np.arange(size)] -= 1.0
         error = max(
             float(np.abs(value_gap).max() / (1 + np.abs(point.value).max())),
             float(np.abs(statistic_gap).max()),
             float(np.abs(logit_gap * softmax).max()),
         )
-
-        # Directions: one per entry of V, then one per entry of z. Each moves Q, and with it the logits.
-        size = point.value.size
-        q_moves = np.zeros((size + len(point.statistic), *legal.shape))
-        for index in range(size):
-            kind, state = divmod(index, model.n_states)
-            q_moves[index, kind] = model.discounts[kind] * environment.kernel[kind, :, :, state]
-        environments = []
-        for index in range(len(point.statistic)):
-            moved = point.statistic.copy()
-            moved[index] += _WIDTH
-            there = model.environment(moved)
-            environments.append(there)
-            q_there = np.where(legal, q_values(model, there, point.value), 0.0)
-            q_moves[size + index] = (q_there - q) / _WIDTH
-        q_moves *= legal
-        logit_moves = rationality * np.stack([relative(move) for move in q_moves])
-
-        def policy_move(logit_move: NDArray[np.float64]) -> NDArray[np.float64]:
-            mean = (softmax * logit_move).sum(axis=2, keepdims=True)
-            return np.asarray((1 - self._exploration) * softmax * (logit_move - mean))
-
-        def statistic_move(
-            move: NDArray[np.float64], at: NDArray[np.float64], there: Environment, width: float
-        ) -> NDArray[np.float64]:
-            gap = self._statistic_gap(at, there, policy + width * move)
-            return np.asarray((gap - statistic_gap) / width)
-
-        jacobian = np.empty((len(q_moves), len(q_moves)))
-        for index, (q_move, logit_move) in enumerate(zip(q_moves, logit_moves)):
-            move = policy_move(logit_move)
-            column = (move * q).sum(axis=2) + (policy * q_move).sum(axis=2)
-            jacobian[:size, index] = column.ravel()
-            # The policy moves by _WIDTH at most, the statistic by as much as its environment was built for.
-            width = _WIDTH / max(1.0, float(np.abs(move).max()))
-            if index < size:
-                jacobian[size:, index] = statistic_move(move, point.statistic, environment, width)
-            else:
-                there = environments[index - size]
-                share = width / _WIDTH
-                between = Environment(
-                    environment.reward + share * (there.reward - environment.reward),
-                    environment.kernel + share * (there.kernel - environment.kernel),
-                )
-                at = point.statistic.copy()
-                at[index - size] += width
-                jacobian[size:, index] = statistic_move(move, at, between, width)
-        jacobian[np.arange(size), np.arange(size)] -= 1.0
-
-        move = policy_move(logit_gap)
-        width = _WIDTH / max(1.0, float(np.abs(move).max()))
-        right = np.concatenate(
-            [
-                (value_gap + (move * q).sum(axis=2)).ravel(),
-                statistic_gap + statistic_move(move, point.statistic, environment, width),
-            ]
-        )
-        rows = np.maximum(np.abs(jacobian).max(axis=1, keepdims=True), 1e-300)
-        columns = np.maximum(np.abs(jacobian / rows).max(axis=0), 1e-300)
-        scaled = np.linalg.lstsq(jacobian / rows / columns, -right / rows[:, 0], rcond=1e-15)[0]
-        move_all = scaled / columns
-        logit_move = logit_gap + np.tensordot(move_all, logit_moves, axes=1)
+        jacobian = np.concatenate([value_moves.T, statistic_moves])
+        gaps = np.concatenate([value_gap.ravel(), statistic_gap])
+        move = solve_scaled(jacobian[:, :-1], -gaps - jacobian[:, -1])
+        logit_move = logit_gap + np.tensordot(move, logit_moves[:-1], axes=1)
         if not np.isfinite(logit_move).all():
             return error, None
         matters = legal & (np.maximum(logits, logits + logit_move) > _MATTERS)
         length = min(1.0, _MOST_LOGIT_MOVE / max(float(np.abs(logit_move[matters]).max()), 1e-300))
         return error, LogitPoint(
-            point.statistic + length * move_all[size:],
-            point.value + length * move_all[:size].reshape(point.value.shape),
+            point.statistic + length * move[size:],
+            point.value + length * move[:size].reshape(point.value.shape),
             np.where(legal, logits + length * logit_move, -np.inf),
         )
-
-    def _statistic_gap(
-        self, statistic: NDArray[np.float64], environment: Environment, policy: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        mean_field = stationary_distribution(transition_matrix(environment, policy))
-        return self.model.inconsistency(statistic, mean_field, policy)

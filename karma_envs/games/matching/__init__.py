@@ -68,6 +68,7 @@ from karma_envs.games.matching.kernels import (
     play,
     settle,
 )
+from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
 from karma_envs.urgency import transition_thresholds, type_counts
@@ -285,6 +286,10 @@ class MatchingGame(PopulationGame):
             raise ValueError("game state: values that no game with this configuration has")
         self._state = loaded
         self._last_step = None
+
+    def mean_field(self) -> MatchingMeanField | None:
+        """The model for N to infinity; None for an allocation without bids, which has closed forms."""
+        return MatchingMeanField(self.config) if self._rules_use_bids else None
 
     def scene(self) -> dict[str, Any]:
         """What happened in the last step; nothing yet after reset and after loading a state.

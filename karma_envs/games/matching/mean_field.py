@@ -159,10 +159,12 @@ class MatchingMeanField(MeanFieldModel):
     def inconsistency(
         self, statistic: NDArray[np.float64], mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        difference = super().inconsistency(statistic, mean_field, policy)
-        if self._karma_is_conserved:
-            difference[-1] = self.mean_karma(mean_field) - self.config.karma_mean
-        return difference
+        if not self._karma_is_conserved:
+            return super().inconsistency(statistic, mean_field, policy)
+        bids = self._reduced(self._joint(mean_field, policy))
+        return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean) - np.append(
+            statistic[:-1], 0
+        )
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""

@@ -1,0 +1,60 @@
+"""One call for all solvers."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable
+from functools import cache
+from typing import Any
+
+from agents.solvers.equilibrium import Equilibrium, Step
+from karma_envs.config import choice, real
+from karma_envs.game import MeanFieldModel
+
+_AUTO = "homotopy"
+
+
+@cache
+def methods() -> dict[str, Callable[..., Equilibrium]]:
+    """The solvers by name: each file of this folder that defines a ``SOLVER``."""
+    package = importlib.import_module("agents.solvers")
+    found: dict[str, Callable[..., Equilibrium]] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        solver = getattr(importlib.import_module(f"agents.solvers.{module.name}"), "SOLVER", None)
+        if solver is not None:
+            found[module.name] = solver
+    return found
+
+
+def solve(
+    model: MeanFieldModel,
+    method: str = "auto",
+    *,
+    tolerance: float = 1e-10,
+    observer: Callable[[Step], None] | None = None,
+    **options: Any,
+) -> Equilibrium:
+    """Find a stationary equilibrium of a mean-field model.
+
+    A game may have several; a solver returns one. Which, and how exact, is told by the result:
+    ``converged`` is whether the exploitability of the policy returned, evaluated exactly, is within
+    the tolerance.
+
+    Args:
+        model: the model, for instance ``game.mean_field()``.
+        method: a name in :func:`methods`; ``auto`` is the homotopy, which reaches 1e-10.
+        tolerance: normalised exploitability to stop at.
+        observer: called with every step recorded.
+        **options: of the method, see its module.
+
+    Raises:
+        ConfigError: for an unknown method or a tolerance that is not positive.
+    """
+    name = choice("method", method, ("auto", *methods()))
+    return methods()[_AUTO if name == "auto" else name](
+        model,
+        tolerance=real("tolerance", tolerance, 0, open_low=True),
+        observer=observer,
+        **options,
+    )
