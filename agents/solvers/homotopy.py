@@ -14,14 +14,22 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.solvers.equilibrium import Equilibrium, Step, as_equilibrium, assess
+from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess
 from agents.solvers.exact import exact_equilibrium
 from agents.solvers.quantal_response import LogitSystem
 from karma_envs.game import MeanFieldModel
 
-_FIRST_RATIONALITY = 0.02  # times |J|, for which the uniform policy is a good start
+_FIRST_RATIONALITY = 0.02  # at which the uniform policy is a good start
 _LAST_RATIONALITY = 1e8
-_FIRST_ATTEMPT = 1000.0  # times the scale: before, supports are a guess
+_FIRST_ATTEMPT = 1000.0  # before, supports are a guess
+_LIMIT = 1e5  # until then only the path's own support is tried, and only what is near it taken
+_NEAR = 0.02  # total variation of what agents do
+
+
+def _distance(one: Assessment, other: Assessment) -> float:
+    """Total variation distance of what agents do in the states they are in."""
+    flow = one.mean_field[..., None] * (one.policy - other.policy)
+    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)
 
 
 def homotopy(
@@ -51,7 +59,7 @@ def homotopy(
     began = time.perf_counter()
     system = LogitSystem(model, exploration)
     point = system.start(start)
-    beta, factor = min(_FIRST_RATIONALITY, rationality), 4.0
+    beta, factor = min(_FIRST_RATIONALITY, rationality), 3.0
     reached: float | None = None
     next_attempt = _FIRST_ATTEMPT
     history: list[Step] = []
@@ -65,7 +73,7 @@ def homotopy(
             observer(step)
 
     while len(history) < 200:
-        found, newton_steps = system.solve(point, beta)
+        found, newton_steps = system.solve(point, beta, 1e-9 if beta == rationality else 1e-6)
         if found is None:
             if reached is None:
                 break
@@ -85,19 +93,26 @@ def homotopy(
             if best.exploitability.normalised <= tolerance:
                 break
             if beta >= next_attempt:
-                next_attempt = 8 * beta
-                exact = exact_equilibrium(model, point.statistic, point.value, policy, tolerance=tolerance)
-                if exact is not None and exact.exploitability.normalised <= tolerance:
+                next_attempt = 4 * beta
+                exact = exact_equilibrium(
+                    model,
+                    point.statistic,
+                    point.value,
+                    policy,
+                    tolerance=tolerance,
+                    most_supports=1 if beta < _LIMIT else 12,
+                )
+                near = exact is not None and (beta >= _LIMIT or _distance(exact, best) < _NEAR)
+                if exact is not None and near and exact.exploitability.normalised <= tolerance:
                     best = exact
                     record(len(history) + 1)
                     break
         if beta >= _LAST_RATIONALITY:
             break
-        factor = (
-            min(factor * 1.3, 6.0)
-            if newton_steps <= 5
-            else (factor if newton_steps <= 8 else max(factor**0.6, 1.3))
-        )
+        if newton_steps <= 4:
+            factor = min(factor * 1.4, 2.0)
+        elif newton_steps > 7:
+            factor = max(factor**0.6, 1.3)
         beta = min(beta * factor, rationality, _LAST_RATIONALITY)
     result = as_equilibrium("homotopy", best, tolerance, history, time.perf_counter() - began)
     if np.isfinite(rationality) or exploration > 0:

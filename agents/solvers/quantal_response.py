@@ -65,7 +65,7 @@ class LogitSystem:
         return (1 - self._exploration) * softmax + self._exploration * self._uniform, softmax
 
     def solve(
-        self, point: LogitPoint, rationality: float, tolerance: float = 1e-9, most_steps: int = 25
+        self, point: LogitPoint, rationality: float, tolerance: float = 1e-6, most_steps: int = 14
     ) -> tuple[LogitPoint | None, int]:
         """The logit equilibrium at ``rationality`` near a point, and the Newton steps taken.
 
@@ -86,7 +86,7 @@ class LogitSystem:
         best = np.eye(model.n_actions)[point.logits.argmax(axis=2)]
 
         def relative(array: NDArray[np.float64]) -> NDArray[np.float64]:
-            return (array - (array * best).sum(axis=-1, keepdims=True)) * legal
+            return np.asarray((array - (array * best).sum(axis=-1, keepdims=True)) * legal)
 
         here = Linearisation(model, point.statistic, point.value)
         logits = relative(np.where(legal, point.logits, 0.0))

@@ -161,10 +161,8 @@ class MatchingMeanField(MeanFieldModel):
     ) -> NDArray[np.float64]:
         if not self._karma_is_conserved:
             return super().inconsistency(statistic, mean_field, policy)
-        bids = self._reduced(self._joint(mean_field, policy))
-        return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean) - np.append(
-            statistic[:-1], 0
-        )
+        bids = self._reduced(self._joint(mean_field, policy)) - statistic[:-1]
+        return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean)
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""
