@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar, Self
 
 import yaml
 
@@ -44,7 +44,66 @@ def parse_yaml(text: str) -> Any:
 
 
 @dataclass(frozen=True)
-class TrainConfig(Config):
+class GameRunConfig(Config):
+    """Base of what is done with a game: the game's name and configuration, and parts of its own.
+
+    Attributes:
+        game: name of the game.
+        game_config: the game's configuration, or its fields that differ from the defaults.
+    """
+
+    PARTS: ClassVar[Mapping[str, type[Config]]] = {}
+    """Fields that are configurations themselves, besides the game's."""
+
+    game: str = "matching"
+    game_config: Any = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        config_class = game_class(choice("game", self.game, names())).config_class
+        for name, part in {"game_config": config_class, **self.PARTS}.items():
+            if not isinstance(getattr(self, name), part):
+                self._set(**{name: part.from_dict(getattr(self, name))})
+
+    @classmethod
+    def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> Self:
+        """A configuration of field names without regard to which part they belong to.
+
+        Args:
+            game: name of the game.
+            preset: name of one of the game's presets, or None.
+            layers: each flat, or nested like :meth:`to_dict`; later ones win.
+
+        Raises:
+            ConfigError: for an unknown field or preset, or a value that is not allowed.
+        """
+        found = game_class(game)
+        if preset is not None:
+            choice("preset", preset, found.presets)
+        classes = {"game_config": found.config_class, **cls.PARTS}
+        values: dict[str, dict[str, Any]] = {name: {} for name in ("", *classes)}
+        values["game_config"] |= found.presets[preset] if preset else {}
+        owners = dict.fromkeys(cls.field_names(), "")
+        for part in reversed(classes):
+            owners |= dict.fromkeys(classes[part].field_names(), part)
+        for layer in layers:
+            for name, value in layer.items():
+                if name in classes:
+                    if not isinstance(value, Mapping):
+                        raise refuse(name, value, "a mapping of field names to values")
+                    values[name].update(value)
+                elif name in owners:
+                    values[owners[name]][name] = value
+                else:
+                    raise ConfigError(f"there is no field {name!r}; fields: {', '.join(sorted(owners))}")
+        own = values.pop("")
+        named = own.pop("game", game)
+        if named != game:
+            raise refuse("game", named, f"{game}, the game that is named")
+        return cls(game=game, **values, **own)
+
+
+@dataclass(frozen=True)
+class TrainConfig(GameRunConfig):
     """Configuration of a training run; the defaults are the Thesis' (section 6.1.1).
 
     Attributes:
@@ -63,8 +122,8 @@ class TrainConfig(Config):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    game: str = "matching"
-    game_config: Any = field(default_factory=dict)
+    PARTS = {"learner": LearnerConfig}
+
     learner: Any = field(default_factory=LearnerConfig)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
@@ -75,11 +134,7 @@ class TrainConfig(Config):
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
-        config_class = game_class(choice("game", self.game, names())).config_class
-        if not isinstance(self.game_config, config_class):
-            self._set(game_config=config_class.from_dict(self.game_config))
-        if not isinstance(self.learner, LearnerConfig):
-            self._set(learner=LearnerConfig.from_dict(self.learner))
+        super().__post_init__()
         self._set(
             epoch_length=whole("epoch_length", self.epoch_length, 1, 10**9),
             seed=whole("seed", self.seed, 0, 2**63 - 1),
@@ -101,46 +156,6 @@ class TrainConfig(Config):
     def epochs_per_record(self) -> int:
         """Epochs between two records of the metrics."""
         return max(1, self.n_epochs // self.records)
-
-    @classmethod
-    def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> TrainConfig:
-        """A configuration of field names without regard to which part they belong to.
-
-        Args:
-            game: name of the game.
-            preset: name of one of the game's presets, or None.
-            layers: each flat, or nested like :meth:`to_dict`; later ones win.
-
-        Raises:
-            ConfigError: for an unknown field or preset, or a value that is not allowed.
-        """
-        found = game_class(game)
-        if preset is not None:
-            choice("preset", preset, found.presets)
-        parts: dict[str, dict[str, Any]] = {
-            "game_config": dict(found.presets[preset]) if preset else {},
-            "learner": {},
-            "run": {},
-        }
-        owners = {
-            **dict.fromkeys(cls.field_names(), "run"),
-            **dict.fromkeys(LearnerConfig.field_names(), "learner"),
-            **dict.fromkeys(found.config_class.field_names(), "game_config"),
-        }
-        for layer in layers:
-            for name, value in layer.items():
-                if name in ("game_config", "learner"):
-                    if not isinstance(value, Mapping):
-                        raise refuse(name, value, "a mapping of field names to values")
-                    parts[name].update(value)
-                elif name in owners:
-                    parts[owners[name]][name] = value
-                else:
-                    raise ConfigError(f"there is no field {name!r}; fields: {', '.join(sorted(owners))}")
-        named = parts["run"].pop("game", game)
-        if named != game:
-            raise refuse("game", named, f"{game}, the game that is trained")
-        return cls(game=game, game_config=parts["game_config"], learner=parts["learner"], **parts["run"])
 
 
 def load_layer(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -26,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
+from karma_envs.config import Config
 from karma_envs.files import read_npz, write_npz, write_text
 from training.config import TrainConfig, load_layer, to_yaml
 
@@ -108,8 +109,22 @@ def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Ru
     Raises:
         ResultsError: when the folder holds a run already or cannot be written.
     """
+    return Run(new_folder(config, folder, config.game), config)
+
+
+def new_folder(config: Config, folder: str | os.PathLike[str] | None, name: str) -> Path:
+    """Make a folder for results and write the configuration into it.
+
+    Args:
+        config: the configuration.
+        folder: where; None for the first free ``runs/<name>-<number>``.
+        name: what is in it.
+
+    Raises:
+        ResultsError: when the folder holds results already or cannot be written.
+    """
     text = to_yaml(config)
-    path = Path(folder) if folder is not None else _free_folder(config.game)
+    path = Path(folder) if folder is not None else _free_folder(name)
     if (path / "config.yaml").exists():
         raise ResultsError(
             f"{path} holds a run already; go on with it (--resume {path}) or choose another folder"
@@ -119,12 +134,12 @@ def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Ru
         write_text(path / "config.yaml", text)
     except OSError as error:
         raise ResultsError(f"cannot write results to {path}: {error.strerror or error}") from error
-    return Run(path, config)
+    return path
 
 
-def _free_folder(game: str) -> Path:
+def _free_folder(name: str) -> Path:
     number = 1
-    while (path := Path("runs") / f"{game}-{number:03d}").exists():
+    while (path := Path("runs") / f"{name}-{number:03d}").exists():
         number += 1
     return path
 

@@ -112,6 +112,11 @@ def _response(matrix: NDArray[np.float64], pushed: NDArray[np.float64]) -> NDArr
 
 def solve_scaled(jacobian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least-squares solution of ``jacobian @ x = right``, rows and columns brought to one scale first."""
+    with np.errstate(over="ignore", invalid="ignore"):  # of a step that is refused for what it is
+        return _scaled_solution(jacobian, right)
+
+
+def _scaled_solution(jacobian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     rows = np.maximum(np.abs(jacobian).max(axis=1, keepdims=True), 1e-300)
     columns = np.maximum(np.abs(jacobian / rows).max(axis=0), 1e-300)
     scaled = jacobian / rows / columns

@@ -15,8 +15,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import q_values
+from agents.mean_field.dynamic_programming import q_values, transition_matrix
 from agents.mean_field.linearisation import Linearisation, solve_scaled
+from agents.mean_field.stationary import stationary_distribution
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.game import MeanFieldModel
 
@@ -48,8 +49,9 @@ def exact_equilibrium(
     Returns:
         the least exploitable policy found, exactly assessed; None if there was none.
     """
-    support = policy >= played
-    support |= np.eye(model.n_actions, dtype=bool)[policy.argmax(axis=2)]
+    favourite = np.eye(model.n_actions, dtype=bool)[policy.argmax(axis=2)]
+    visits = stationary_distribution(transition_matrix(model.environment(statistic), policy))
+    support = favourite | ((policy >= played) & (visits > _NEVER_VISITED)[..., None])
     best: Assessment | None = None
     tried: set[bytes] = set()
     for _ in range(most_supports):

@@ -8,6 +8,8 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from threadpoolctl import threadpool_limits
+
 from agents.solvers.equilibrium import Equilibrium, Step
 from karma_envs.config import choice, real
 from karma_envs.game import MeanFieldModel
@@ -31,7 +33,7 @@ def solve(
     model: MeanFieldModel,
     method: str = "auto",
     *,
-    tolerance: float = 1e-10,
+    tolerance: float | None = None,
     observer: Callable[[Step], None] | None = None,
     **options: Any,
 ) -> Equilibrium:
@@ -44,7 +46,8 @@ def solve(
     Args:
         model: the model, for instance ``game.mean_field()``.
         method: a name in :func:`methods`; ``auto`` is the homotopy, which reaches 1e-10.
-        tolerance: normalised exploitability to stop at.
+        tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy, 1e-3 for
+            first-order methods.
         observer: called with every step recorded.
         **options: of the method, see its module.
 
@@ -52,9 +55,8 @@ def solve(
         ConfigError: for an unknown method or a tolerance that is not positive.
     """
     name = choice("method", method, ("auto", *methods()))
-    return methods()[_AUTO if name == "auto" else name](
-        model,
-        tolerance=real("tolerance", tolerance, 0, open_low=True),
-        observer=observer,
-        **options,
-    )
+    if tolerance is not None:
+        options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
+    with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
+        solver = methods()[_AUTO if name == "auto" else name]
+        return solver(model, observer=observer, **options)

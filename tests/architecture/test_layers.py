@@ -140,7 +140,7 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
     """Where a heavy or optional package may be imported; None: anywhere."""
     return {
         "pettingzoo": ("karma_envs/views/", "karma_envs/__init__.py", "karma_envs/registry.py"),
-        "matplotlib": ("karma_envs/rendering/", "training/plots", "training/experiments/"),
+        "matplotlib": ("karma_envs/rendering/", "training/plots/", "training/experiments/"),
         "supersuit": ("training/integrations/",),
         "stable_baselines3": ("training/integrations/",),
         "sb3_contrib": ("training/integrations/",),

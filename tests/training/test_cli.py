@@ -140,7 +140,8 @@ def test_help_lists_every_field_with_its_default(command: str, capsys: pytest.Ca
                 continue
             flag, default = "--" + field.name.replace("_", "-"), shown_as.get(field.default, field.default)
             assert re.fullmatch(rf"{flag} VALUE \w.{{5,}} \(default {default}\)", flags[flag])
-    for flag in ("--preset", "--config", "--folder", "--resume", "--quiet", "--no-figures"):
+    of_a_run = ("--folder", "--resume", "--quiet", "--no-figures") if command == "train" else ()
+    for flag in ("--preset", "--config", *of_a_run):
         assert flag in flags
     assert all(preset in flags["--preset"] for preset in PRESETS)
 

@@ -13,8 +13,8 @@ from matplotlib.patches import Rectangle
 from karma_envs.config import ConfigError
 from karma_envs.urgency import AgentType
 from training import ResultsError, Run, TrainConfig, train
-from training import plots as training_plots
 from training.evaluate import reference_lines
+from training.plots import run as training_plots
 
 
 @pytest.fixture(scope="module")

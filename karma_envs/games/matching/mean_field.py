@@ -166,8 +166,11 @@ class MatchingMeanField(MeanFieldModel):
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""
-        by_karma = mean_field.reshape(self.n_types, -1, self._n).sum(axis=1)
-        return float(self.masses @ by_karma @ self._karma)
+        return float(self.masses @ self.karma_distribution(mean_field) @ self._karma)
+
+    def karma_distribution(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Distribution of karma within each type, ``float64[types, karma_max + 1]``."""
+        return np.asarray(mean_field.reshape(self.n_types, -1, self._n).sum(axis=1), np.float64)
 
     def bid_distribution(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]

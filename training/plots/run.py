@@ -8,41 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from karma_envs.config import choice
 from karma_envs.metrics import Summary
 from karma_envs.registry import game_class
 from training.evaluate import reference_lines
+from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
 from training.results import ResultsError, Row, Run, read_table
 
 if TYPE_CHECKING:
-    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-STYLE: Any = {
-    "axes.grid": True,
-    "axes.spines.right": False,
-    "axes.spines.top": False,
-    "figure.dpi": 150,
-    "font.size": 9,
-    "grid.alpha": 0.25,
-    "legend.frameon": False,
-    "lines.linewidth": 1.4,
-}
 _LINE_STYLES = {"DICT": "--", "COIN": ":", "TURN": "-."}
-_COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
-
-
-def _figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots(1, columns, squeeze=False)[0]
-    return figure, list(axes)
-
-
-def _legend_above(panel: Axes) -> None:
-    """A legend that covers no line."""
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2, handlelength=1.6)
 
 
 def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
@@ -61,7 +36,7 @@ def mean_bids(run: Run) -> Figure:
     game = game_class(run.config.game)(run.config.game_config)
     types = run.config.game_config.agent_types
     karma = np.arange(run.config.game_config.karma_max + 1)
-    figure, axes = _figure(3.4 * len(types) + 0.4, 3.0, len(types))
+    figure, axes = new_figure(3.4 * len(types) + 0.4, 3.0, len(types))
     policies = run.policies
     for index, (agent_type, panel) in enumerate(zip(types, axes)):
         members = game.type_of_agent == index
@@ -69,7 +44,7 @@ def mean_bids(run: Run) -> Figure:
             [policy.mean_actions()[np.unique(policy.row_of_agent[members])] for policy in policies]
         ).reshape(-1, run.config.game_config.n_urgencies, len(karma))
         for number, urgency in enumerate(agent_type.urgencies):
-            colour = _COLOURS[number % len(_COLOURS)]
+            colour = COLOURS[number % len(COLOURS)]
             panel.plot(karma, bids[:, number].mean(axis=0), color=colour, label=f"urgency {urgency:g}")
             low, high = np.quantile(bids[:, number], (0.1, 0.9), axis=0)
             panel.fill_between(karma, low, high, color=colour, alpha=0.18, linewidth=0)
@@ -87,9 +62,9 @@ def mean_bids(run: Run) -> Figure:
 
 def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> Figure:
     """A metric over training, one line per replica, beside the allocations without karma."""
-    figure, (panel,) = _figure(4.4, 3.0)
+    figure, (panel,) = new_figure(4.4, 3.0)
     for number, (steps, values) in enumerate(_by_replica(run.metrics, column)):
-        panel.plot(steps, values, color=_COLOURS[0], alpha=0.9 if number == 0 else 0.4,
+        panel.plot(steps, values, color=COLOURS[0], alpha=0.9 if number == 0 else 0.4,
                    label="learning" if number == 0 else None)  # fmt: skip
     for name, summary in lines.items():
         panel.axhline(
@@ -100,7 +75,7 @@ def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> F
             label=name,
         )
     panel.set(xlabel="timestep", ylabel=label)
-    _legend_above(panel)
+    legend_above(panel)
     return figure
 
 
@@ -110,7 +85,7 @@ def karma_distribution(run: Run) -> Figure:
     steps = sorted({row["step"] for row in rows})
     last = steps[-max(1, len(steps) // 10) :]
     highest = run.config.game_config.karma_max
-    figure, (panel,) = _figure(4.4, 3.0)
+    figure, (panel,) = new_figure(4.4, 3.0)
     for number, (chosen, label) in enumerate(((steps[:1], "first record"), (last, "end of training"))):
         share = np.zeros(highest + 1)
         for row in rows:
@@ -118,21 +93,21 @@ def karma_distribution(run: Run) -> Figure:
                 share[row["karma"]] += row["share"]
         share /= len(chosen) * run.config.replicas
         if number:
-            panel.bar(np.arange(highest + 1), share, width=0.8, color=_COLOURS[0], label=label)
+            panel.bar(np.arange(highest + 1), share, width=0.8, color=COLOURS[0], label=label)
         else:
             panel.step(np.arange(highest + 1), share, where="mid", color="0.45", label=label)
     panel.axvline(run.config.game_config.karma_mean, color="0.2", linewidth=0.8, linestyle="--", label="mean")
     panel.set(xlabel="karma", ylabel="share of agents")
-    _legend_above(panel)
+    legend_above(panel)
     return figure
 
 
 def policy_change(run: Run) -> Figure:
     """How far each epoch moved the policies (Thesis, Definition 4.1): mean over agents, and the most."""
-    figure, (panel,) = _figure(4.4, 3.0)
+    figure, (panel,) = new_figure(4.4, 3.0)
     for column, label, colour in (
-        ("policy_change_max", "largest", _COLOURS[1]),
-        ("policy_change_mean", "mean over agents", _COLOURS[0]),
+        ("policy_change_max", "largest", COLOURS[1]),
+        ("policy_change_mean", "mean over agents", COLOURS[0]),
     ):
         for number, (steps, values) in enumerate(_by_replica(run.metrics, column)):
             panel.plot(
@@ -143,7 +118,7 @@ def policy_change(run: Run) -> Figure:
                 label=None if number else label,
             )
     panel.set(xlabel="timestep", ylabel="policy change per epoch", ylim=(0, None))
-    _legend_above(panel)
+    legend_above(panel)
     return figure
 
 
@@ -176,22 +151,5 @@ def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
         ResultsError: when matplotlib is not installed or the run has not finished.
         ConfigError: for a file ending that matplotlib does not know.
     """
-    try:
-        import matplotlib.backend_bases
-    except ImportError as error:
-        raise ResultsError("figures need matplotlib: pip install 'karma-envs[plot]'") from error
-    for ending in formats:
-        choice("formats", ending, matplotlib.backend_bases.FigureCanvasBase.get_supported_filetypes())
-    folder = run.folder / "figures"
-    written = []
-    with matplotlib.rc_context(STYLE):
-        for name, draw in figures(run).items():
-            figure = draw()
-            folder.mkdir(exist_ok=True)
-            for ending in formats:
-                path = folder / f"{name}.{ending}"
-                temporary = folder / f".{name}.tmp.{ending}"
-                figure.savefig(temporary)
-                temporary.replace(path)
-                written.append(path)
-    return written
+    require_matplotlib()
+    return save_figures(run.folder, figures(run), formats)

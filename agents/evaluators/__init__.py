@@ -1,0 +1,53 @@
+"""Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
+
+from agents.evaluators.convergence import PayoffEstimates, payoff_estimates, policy_distance
+from agents.evaluators.deviation import DeviationGain, deviation_gain
+from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig
+from agents.evaluators.lasry_lions import (
+    Counterexample,
+    bid_monotonicity_sum,
+    counterexample,
+    lasry_lions_sum,
+)
+from agents.evaluators.lipschitz import Lipschitz, lipschitz_constants
+from agents.evaluators.mirror_ascent import (
+    MirrorAscent,
+    RegularisedEquilibrium,
+    Violations,
+    contractivity_violations,
+    monotonicity_violations,
+)
+from agents.evaluators.one_at_a_time import one_at_a_time_exploitability
+from agents.evaluators.parallel import parallel_exploitability
+from agents.evaluators.population import PopulationPlay, average_policy, play_in_population
+from agents.evaluators.relearning import relearning_gain
+from agents.evaluators.sublinearity import Sublinearity, sublinearity_of
+
+__all__ = [
+    "Counterexample",
+    "DeviationGain",
+    "EstimatedExploitability",
+    "Lipschitz",
+    "MirrorAscent",
+    "MonitorConfig",
+    "PayoffEstimates",
+    "PopulationPlay",
+    "RegularisedEquilibrium",
+    "Sublinearity",
+    "Violations",
+    "average_policy",
+    "bid_monotonicity_sum",
+    "contractivity_violations",
+    "counterexample",
+    "deviation_gain",
+    "lasry_lions_sum",
+    "lipschitz_constants",
+    "monotonicity_violations",
+    "one_at_a_time_exploitability",
+    "parallel_exploitability",
+    "payoff_estimates",
+    "play_in_population",
+    "policy_distance",
+    "relearning_gain",
+    "sublinearity_of",
+]

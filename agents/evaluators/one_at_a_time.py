@@ -1,0 +1,87 @@
+"""Exploitability of one agent after the other, each exploring on its own.
+
+Source: Thesis, section 4.1, Algorithm 4. Agent i leaves its policy for one that explores, the others keep
+theirs; from its transitions it learns, off-policy, Q of its policy, of its best response and of target
+policies. Back at its policy, the values are sampled at the states it visits.
+
+Differences from the source: as for Algorithm 3 (:mod:`agents.evaluators.parallel`); values stand still
+while they are sampled; the exploring policy, which the source leaves open, is the agent's own mixed with
+uniformly random legal actions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig, summarised
+from agents.evaluators.play import PIECES, fitted, new_buffer, own_probabilities, rollouts, with_deviation
+from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
+from agents.policy import TabularPolicy
+from karma_envs.config import real
+from karma_envs.game import PopulationGame
+
+_SETTLING = 0.1  # share of the sampling run before the samples, for the state's return
+
+
+def one_at_a_time_exploitability(
+    game: PopulationGame,
+    policy: TabularPolicy,
+    agents: ArrayLike,
+    *,
+    targets: Sequence[TabularPolicy] = (),
+    exploration: float = 0.5,
+    config: MonitorConfig | None = None,
+    initial_q: InitialQ | None = None,
+    seed: int | Sequence[int] = 0,
+) -> EstimatedExploitability:
+    """Estimate the exploitability of some agents, one at a time (Algorithm 4).
+
+    Args:
+        game: the game; it is reset for every agent.
+        policy: what the agents play.
+        agents: whose exploitability to estimate.
+        targets: policies to compare with.
+        exploration: share of uniformly random legal actions while an agent explores, in (0, 1].
+        config: the configuration; ``burn_in`` is the number of steps of exploration, ``pooled`` has no
+            effect. The defaults if None.
+        initial_q: where Q starts, for instance a learner's ``q``; None: from the mean reward.
+        seed: of all random draws.
+
+    Returns:
+        the estimates, for the agents asked for.
+
+    Raises:
+        PolicyError: when a policy does not fit the game.
+    """
+    config = config or MonitorConfig()
+    exploration = real("exploration", exploration, 0, 1, open_low=True)
+    policies = [fitted(each, game) for each in (policy, *targets)]
+    chosen = np.atleast_1d(np.asarray(agents, np.int64))
+    uniform = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
+    n_sampling = config.n_samples * config.gap
+    buffer = new_buffer(game, max(config.burn_in, n_sampling) // PIECES)
+    samples = []
+    for agent in chosen:
+        rng = np.random.default_rng([*np.atleast_1d(seed), int(agent)])
+        game.reset(rng)
+        own = own_probabilities(policies[0], int(agent))
+        exploring = with_deviation(policies[0], int(agent), (1 - exploration) * own + exploration * uniform)
+        start = initial_q
+        if start is None:
+            start = pilot_value(game, game.rollout(policies[0], PILOT_STEPS))
+        values = PolicyValues(
+            game, policies, config.replace(pooled=False), start, config.batches, rng, np.array([agent])
+        )
+        for time, piece in rollouts(game, exploring, config.burn_in, buffer):
+            values.update(piece, config.rate(time / config.burn_in), time, sampling=False)
+        for _ in rollouts(game, policies[0], int(_SETTLING * n_sampling) + 1, buffer):
+            pass
+        for time, piece in rollouts(game, policies[0], n_sampling, buffer):
+            values.update(piece, 0.0, time)
+        samples.append(values.samples())
+    return summarised(
+        "one at a time (Algorithm 4)", chosen, np.concatenate(samples, axis=1), config, burn_in_bins=0
+    )

@@ -1,0 +1,74 @@
+"""Playing policies for evaluation: in pieces of bounded memory, and with one agent changed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.policy import TabularPolicy
+from karma_envs.game import PopulationGame, Transitions
+from karma_envs.sampling import thresholds_of
+
+BUFFER_BYTES = 16_000_000
+"""Bound on the memory of transitions held at once."""
+
+PIECES = 100
+"""Least number of pieces to learn in, so that the step size falls smoothly."""
+
+
+def new_buffer(game: PopulationGame, n_steps: int) -> Transitions:
+    """Room for ``n_steps`` steps, or for as many as :data:`BUFFER_BYTES` hold."""
+    return Transitions.empty(max(1, min(n_steps, BUFFER_BYTES // (8 * game.n_agents))), game.n_agents)
+
+
+def rollouts(
+    game: PopulationGame, policy: TabularPolicy, n_steps: int, buffer: Transitions
+) -> Iterator[tuple[int, Transitions]]:
+    """Play on for ``n_steps`` steps, in pieces no longer than the buffer.
+
+    Yields:
+        the time of a piece's first step, from 0, and its transitions, on the buffer.
+    """
+    time = 0
+    while time < n_steps:
+        piece = game.rollout(policy, min(n_steps - time, len(buffer)), out=buffer)
+        yield time, piece
+        time += len(piece)
+
+
+def fitted(policy: TabularPolicy, game: PopulationGame) -> TabularPolicy:
+    """The policy for the game's agents: one of one row for all, one of a row per type by type.
+
+    Raises:
+        PolicyError: when it does not fit the game.
+    """
+    if len(policy.row_of_agent) != game.n_agents:
+        if policy.n_rows == 1:
+            policy = policy.for_agents(np.zeros(game.n_agents, np.int32))
+        elif policy.n_rows == len(game.discounts):
+            policy = policy.for_agents(game.type_of_agent)
+    game.check_policy(policy)
+    return policy
+
+
+def with_deviation(
+    policy: TabularPolicy, agent: int, probabilities: NDArray[np.floating[Any]]
+) -> TabularPolicy:
+    """The policy where one agent plays ``probabilities[observations, actions]`` and the others what they did.
+
+    A new object; the added row is the last.
+    """
+    row_of_agent = policy.row_of_agent.copy()
+    row_of_agent[agent] = policy.n_rows
+    thresholds = np.concatenate([policy.thresholds, thresholds_of(probabilities)[None]])
+    return TabularPolicy.from_thresholds(thresholds, policy.n_actions, row_of_agent)
+
+
+def own_probabilities(policy: TabularPolicy, agent: int) -> NDArray[np.float64]:
+    """``float64[observations, actions]``: what one agent plays."""
+    row = int(policy.row_of_agent[agent])
+    one = TabularPolicy.from_thresholds(policy.thresholds[row : row + 1], policy.n_actions)
+    return np.asarray(one.probabilities[0], np.float64)

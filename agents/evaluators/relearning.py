@@ -1,0 +1,80 @@
+"""What one agent gains by learning anew in a population that stands still: an independent check.
+
+Ours. One agent learns by Q-learning, its exploration and step size falling over time; the greedy policy
+it ends with is then played against its current one (:mod:`agents.evaluators.deviation`). The gain is that
+of an actual policy, so it is a lower bound on the exploitability, whatever was learned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from agents.evaluators.deviation import DeviationGain, deviation_gain
+from agents.evaluators.estimate import MonitorConfig
+from agents.evaluators.play import fitted, new_buffer, own_probabilities, rollouts, with_deviation
+from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
+from agents.policy import TabularPolicy
+from karma_envs.config import real, whole
+from karma_envs.game import PopulationGame
+
+
+def relearning_gain(
+    game: PopulationGame,
+    policy: TabularPolicy,
+    agent: int = 0,
+    *,
+    n_steps: int = 500_000,
+    n_updates: int = 50,
+    exploration: tuple[float, float] = (1.0, 0.1),
+    learning_rate: tuple[float, float] = (0.1, 0.005),
+    initial_q: InitialQ | None = None,
+    n_samples: int = 400,
+    seed: int | Sequence[int] = 0,
+) -> DeviationGain:
+    """Let one agent learn against the frozen population and measure what it gains.
+
+    Args:
+        game: the game; it is reset.
+        policy: what the agents play.
+        agent: who learns.
+        n_steps: steps to learn for.
+        n_updates: how often its exploring policy is renewed.
+        exploration: share of uniformly random legal actions, first and last, falling in equal steps; the
+            rest is greedy.
+        learning_rate: step size alpha, first and last, falling in equal ratios.
+        initial_q: where Q starts; None: from the mean reward.
+        n_samples: pairs of returns to evaluate with.
+        seed: of all random draws.
+    """
+    n_steps, n_updates = whole("n_steps", n_steps, 1), whole("n_updates", n_updates, 1)
+    high, low = (real("exploration", share, 0, 1) for share in exploration)
+    rates = [real("learning_rate", rate, 0, 1, open_low=True) for rate in learning_rate]
+    config = MonitorConfig(learning_rate=rates[0], learning_rate_final=rates[1])
+    policy = fitted(policy, game)
+    rng = np.random.default_rng([*np.atleast_1d(seed), agent])
+    game.reset(rng)
+    uniform = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
+    length = -(-n_steps // n_updates)
+    buffer = new_buffer(game, length)
+    if initial_q is None:
+        initial_q = pilot_value(game, game.rollout(policy, PILOT_STEPS))
+    values = PolicyValues(game, [policy], config, initial_q, 1, rng, np.array([agent]))
+    greedy = own_probabilities(policy, agent)
+    for update in range(n_updates):
+        progress = update / max(n_updates - 1, 1)
+        share = high + (low - high) * progress
+        exploring = with_deviation(policy, agent, (1 - share) * greedy + share * uniform)
+        for time, piece in rollouts(game, exploring, length, buffer):
+            values.update(piece, config.rate((update + time / length) / n_updates), time, sampling=False)
+        greedy = np.eye(game.n_actions)[values.best[0].argmax(axis=1)]
+    return deviation_gain(
+        game,
+        policy,
+        agent,
+        greedy,
+        n_samples=n_samples,
+        seed=[*np.atleast_1d(seed), agent, 1],
+        method=f"re-learning (Q-learning, {n_steps} steps)",
+    )

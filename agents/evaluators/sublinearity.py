@@ -1,0 +1,72 @@
+"""Whether equilibrium bids are sublinear in karma.
+
+Source: Thesis, Appendix B, Lemma A.1: pi(u, alpha k) <= alpha pi(u, k) for alpha > 1, for continuous
+karma and deterministic bids. Here checked on mean bids at whole k and alpha k. Bids are whole, so that an
+equilibrium may violate it by what rounding the ideal bids amounts to; ``rounding`` allows for that.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Sublinearity:
+    """The worst pair of karma values in the sublinearity of mean bids.
+
+    Attributes:
+        violation: greatest (m(u, alpha k) - rounding) - alpha (m(u, k) + rounding), in karma; <= 0 where
+            bids are sublinear.
+        type: index of the type where it occurs.
+        urgency: index of the urgency.
+        karma: k.
+        scaled_karma: alpha k.
+    """
+
+    violation: float
+    type: int
+    urgency: int
+    karma: int
+    scaled_karma: int
+
+    def __float__(self) -> float:
+        return self.violation
+
+
+def sublinearity_of(
+    mean_bids: NDArray[np.float64],
+    karma_max: int,
+    mean_field: NDArray[np.float64] | None = None,
+    *,
+    least_mass: float = 1e-6,
+    rounding: float = 0.0,
+) -> Sublinearity:
+    """Check that mean bids grow no faster than karma.
+
+    Args:
+        mean_bids: ``float64[types, observations]``, for instance ``equilibrium.policy.mean_actions()``,
+            with observation = urgency_index * (karma_max + 1) + karma.
+        karma_max: k_max >= 2.
+        mean_field: mu, ``float64[types, observations]``; only states with at least ``least_mass`` count,
+            for an equilibrium determines no bid elsewhere. None: all states.
+        least_mass: see ``mean_field``.
+        rounding: how far a bid may be from the ideal one, 1/2 for bids rounded to whole numbers.
+
+    Raises:
+        ValueError: when no two states can be compared.
+    """
+    shape = (len(mean_bids), -1, karma_max + 1)
+    bids = mean_bids.reshape(shape)
+    counts = np.ones_like(bids, bool) if mean_field is None else mean_field.reshape(shape) >= least_mass
+    karma = np.arange(karma_max + 1)
+    alpha = karma[None, :] / np.maximum(karma[:, None], 1)
+    excess = (bids[:, :, None, :] - rounding) - alpha * (bids[:, :, :, None] + rounding)
+    pairs = counts[:, :, None, :] & counts[:, :, :, None] & (karma[:, None] >= 1) & (alpha > 1)
+    if not pairs.any():
+        raise ValueError("no two states with positive karma are visited")
+    worst = np.unravel_index(int(np.where(pairs, excess, -np.inf).argmax()), excess.shape)
+    kind, urgency, small, large = (int(index) for index in worst)
+    return Sublinearity(float(excess[worst]), kind, urgency, small, large)

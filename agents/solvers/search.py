@@ -1,0 +1,275 @@
+"""Several equilibria of one model: from many starts, and by continuation from other models.
+
+A karma game has several equilibria (the default game at least six). A search finds some of them and
+says how often each was found; that there are no others, it does not say.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.dynamic_programming import q_values
+from agents.mean_field.exploitability import type_policies
+from agents.policy import TabularPolicy
+from agents.solvers.equilibrium import Assessment, assess
+from agents.solvers.exact import exact_equilibrium
+from agents.solvers.fictitious_play import fictitious_play
+from agents.solvers.homotopy import homotopy
+from agents.solvers.iteration import softmax
+from agents.solvers.quantal_response import LogitPoint, LogitSystem
+from karma_envs.config import real, whole
+from karma_envs.game import MeanFieldModel
+
+_SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
+_RATIONALITY_FOR_EXACT = 200.0  # before, supports are a guess
+_MOST_RATIONALITY = 1e6
+_DIVERGING = np.errstate(over="ignore", divide="ignore", invalid="ignore")  # Newton's method may, and says so
+
+
+@dataclass(frozen=True)
+class Found:
+    """One of several equilibria.
+
+    Attributes:
+        policy: one row per type.
+        mean_field: mu, ``float64[types, X]``; the matching model's ``karma_distribution`` sums it up.
+        statistic: z of the population.
+        value: V, ``float64[types, X]``.
+        efficiency: mean reward per agent and step.
+        exploitability_normalised: exact.
+        origins: what led to it, one entry for each time it was found: ``homotopy``, ``start 3``,
+            ``continuation``.
+    """
+
+    policy: TabularPolicy
+    mean_field: NDArray[np.float64]
+    statistic: NDArray[np.float64]
+    value: NDArray[np.float64]
+    efficiency: float
+    exploitability_normalised: float
+    origins: tuple[str, ...]
+
+    @property
+    def times_found(self) -> int:
+        """How often it was found."""
+        return len(self.origins)
+
+
+@dataclass(frozen=True)
+class SearchReport:
+    """What a search found.
+
+    Attributes:
+        found: the distinct equilibria, the most efficient first.
+        distances: ``float64[n, n]``, L1 distance of the policies in the states that are visited:
+            sum over x of mu(x) |pi(x) - pi'(x)|, mu the average of the two and over types; 0 … 2.
+        mean_action_differences: ``float64[n, n]``, the same of the mean actions (in karma games:
+            mean bids).
+        attempts: how many were made; those that found no equilibrium within the tolerance included.
+        path: with continuation, what was found in each model on the way; None where the equilibrium
+            could not be followed and the homotopy was started anew and failed too.
+        seconds: wall time.
+    """
+
+    found: tuple[Found, ...]
+    distances: NDArray[np.float64]
+    mean_action_differences: NDArray[np.float64]
+    attempts: int
+    path: tuple[Found | None, ...]
+    seconds: float
+
+
+def search(
+    model: MeanFieldModel,
+    *,
+    starts: int = 12,
+    seed: int = 0,
+    tolerance: float = 1e-10,
+    apart: float = 1e-6,
+    along: Sequence[MeanFieldModel] = (),
+    observer: Callable[[str, Found | None], None] | None = None,
+) -> SearchReport:
+    """Look for several equilibria.
+
+    The first attempt is the homotopy. Each further start plays fictitious play from a random policy,
+    goes from there to the nearest logit equilibrium of a random rationality and raises that by random
+    factors until Newton's method on a support lands on an equilibrium.
+
+    Args:
+        model: the mean-field model.
+        starts: number of random starts.
+        seed: of the random numbers; start i is the same whatever the number of starts.
+        tolerance: normalised exploitability that counts as an equilibrium.
+        apart: equilibria at least this far from each other (``distances``) are distinct.
+        along: models that lead to this one, for instance with other mean karma, discounts or
+            urgencies; with as many states and actions. An equilibrium of the first is followed to
+            this model.
+        observer: called after each attempt with its origin and what it found.
+
+    Raises:
+        ConfigError: for an option out of range.
+    """
+    began = time.perf_counter()
+    starts, seed = whole("starts", starts, 0), whole("seed", seed, 0)
+    tolerance = real("tolerance", tolerance, 0, open_low=True)
+    every: list[Found] = []
+    attempts = 0
+
+    def count(origin: str, assessment: Assessment | None) -> None:
+        nonlocal attempts
+        attempts += 1
+        found = _as_found(assessment, origin)
+        if found is not None:
+            _add(model, every, found, apart)
+        if observer is not None:
+            observer(origin, found)
+
+    count("homotopy", _by_homotopy(model, tolerance))
+    for index in range(starts):
+        count(f"start {index}", _from_start(model, [seed, index], tolerance))
+    path = continuation([*along, model], tolerance=tolerance) if along else ()
+    if along:
+        count("continuation", path[-1])
+    every.sort(key=lambda one: -one.efficiency)
+    return SearchReport(
+        found=tuple(every),
+        distances=_matrix(every, lambda one, other: distance(model, one, other)),
+        mean_action_differences=_matrix(every, lambda one, other: _action_difference(model, one, other)),
+        attempts=attempts,
+        path=tuple(_as_found(one, "continuation") for one in path),
+        seconds=time.perf_counter() - began,
+    )
+
+
+@_DIVERGING
+def continuation(
+    models: Sequence[MeanFieldModel], *, tolerance: float = 1e-10, start: Found | None = None
+) -> tuple[Assessment | None, ...]:
+    """Follow an equilibrium through a sequence of models, each near the one before.
+
+    Args:
+        models: with as many types, states and actions each.
+        tolerance: normalised exploitability that counts as an equilibrium.
+        start: an equilibrium of (or near one of) the first model; that of the homotopy if None.
+
+    Returns:
+        for each model an equilibrium: the last one followed by Newton's method on its support or,
+        where that fails, that of the homotopy; None where both fail.
+    """
+    last: Assessment | None = (
+        None if start is None else assess(models[0], type_policies(models[0], start.policy))
+    )
+    followed: list[Assessment | None] = []
+    for model in models:
+        found = None if last is None else _polished(model, last, tolerance)
+        found = found if found is not None else _by_homotopy(model, tolerance)
+        followed.append(found)
+        last = found if found is not None else last
+    return tuple(followed)
+
+
+def distance(model: MeanFieldModel, one: Found, other: Found) -> float:
+    """L1 distance of two policies where agents are: ``SearchReport.distances``."""
+    difference = np.abs(one.policy.probabilities - other.policy.probabilities).sum(axis=2)
+    return _weighted(model, one, other, difference)
+
+
+def _action_difference(model: MeanFieldModel, one: Found, other: Found) -> float:
+    difference = np.abs(one.policy.mean_actions() - other.policy.mean_actions())
+    return _weighted(model, one, other, difference)
+
+
+def _matrix(every: list[Found], compare: Callable[[Found, Found], float]) -> NDArray[np.float64]:
+    """All against all, ``float64[n, n]``."""
+    entries = [compare(one, other) for one in every for other in every]
+    return np.array(entries, np.float64).reshape(len(every), len(every))
+
+
+def _weighted(model: MeanFieldModel, one: Found, other: Found, values: NDArray[np.float64]) -> float:
+    """Mean over the population of ``values[types, X]``, in the average of two mean fields."""
+    return float(model.masses @ ((one.mean_field + other.mean_field) / 2 * values).sum(axis=1))
+
+
+def _add(model: MeanFieldModel, every: list[Found], new: Found, apart: float) -> None:
+    """Count an equilibrium that is known already; else append it."""
+    for index, known in enumerate(every):
+        if distance(model, known, new) < apart:
+            every[index] = replace(known, origins=known.origins + new.origins)
+            return
+    every.append(new)
+
+
+def _by_homotopy(model: MeanFieldModel, tolerance: float) -> Assessment | None:
+    equilibrium = homotopy(model, tolerance=tolerance)
+    if not equilibrium.converged:
+        return None
+    return assess(model, type_policies(model, equilibrium.policy), equilibrium.mean_field)
+
+
+@_DIVERGING
+def _from_start(model: MeanFieldModel, seeds: list[int], tolerance: float) -> Assessment | None:
+    """An equilibrium from a random policy; None if the attempt fails."""
+    rng = np.random.default_rng(seeds)
+    rows = model.n_states if rng.random() < 0.5 else 1  # or alike in all states
+    logits = rng.normal(size=(model.n_types, rows, model.n_actions)) * rng.choice(_SPREADS)
+    near = fictitious_play(
+        model,
+        tolerance=10 ** rng.uniform(-4, -2.5),
+        power=rng.uniform(0.6, 0.8),
+        iterations=400,
+        start=softmax(model, logits),
+    )
+    system = LogitSystem(model)
+    rationality = 10 ** rng.uniform(1.5, 3)
+    q = q_values(model, model.environment(near.statistic), near.value)
+    logits = rationality * (q - q.max(axis=2, keepdims=True))
+    point, _ = system.solve(LogitPoint(near.statistic, near.value, logits), rationality, most_steps=40)
+    played = 10 ** rng.uniform(-4, -1)
+    while point is not None and rationality < _MOST_RATIONALITY:
+        if rationality >= _RATIONALITY_FOR_EXACT:
+            guess = assess(model, system.policy(point.logits)[0])
+            exact = _polished(model, guess, tolerance, played)
+            if exact is not None:
+                return exact
+        here = point
+        for factor in (rng.uniform(1.5, 6.0), rng.uniform(1.1, 1.5), 1.03):
+            point, _ = system.solve(here, rationality * factor)
+            if point is not None:
+                rationality *= factor
+                break
+    return None
+
+
+def _polished(
+    model: MeanFieldModel, guess: Assessment, tolerance: float, played: float = 1e-4
+) -> Assessment | None:
+    """The exact equilibrium near a guess; None if there is none within the tolerance."""
+    found = exact_equilibrium(
+        model,
+        guess.statistic,
+        guess.value,
+        guess.policy,
+        tolerance=tolerance,
+        played=played,
+        most_supports=20,
+    )
+    return found if found is not None and found.exploitability.normalised <= tolerance else None
+
+
+def _as_found(assessment: Assessment | None, origin: str) -> Found | None:
+    if assessment is None:
+        return None
+    return Found(
+        policy=TabularPolicy(assessment.policy),
+        mean_field=assessment.mean_field,
+        statistic=assessment.statistic,
+        value=assessment.value,
+        efficiency=assessment.efficiency,
+        exploitability_normalised=assessment.exploitability.normalised,
+        origins=(origin,),
+    )

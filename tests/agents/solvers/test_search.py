@@ -1,0 +1,70 @@
+"""The search for several equilibria."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import karma_envs
+from agents.mean_field.exploitability import exploitability
+from agents.solvers.search import Found, continuation, distance, search
+from karma_envs.game import MeanFieldModel
+
+
+def model_of(**fields: Any) -> MeanFieldModel:
+    model = karma_envs.make("matching", **fields).mean_field()
+    assert model is not None
+    return model
+
+
+@pytest.fixture(scope="module")
+def model() -> MeanFieldModel:
+    return model_of(karma_max=8, karma_mean=4, discount=0.95)
+
+
+def test_what_is_found_is_exact_and_distinct(model: MeanFieldModel) -> None:
+    seen: list[tuple[str, Found | None]] = []
+    report = search(model, starts=4, seed=1, observer=lambda origin, found: seen.append((origin, found)))
+    assert report.attempts == 5
+    assert [origin for origin, _ in seen] == ["homotopy", "start 0", "start 1", "start 2", "start 3"]
+    assert len(report.found) >= 1
+    assert sum(one.times_found for one in report.found) == sum(found is not None for _, found in seen)
+    for one in report.found:
+        assert exploitability(model, one.policy, one.mean_field).normalised <= 1e-10
+        assert one.exploitability_normalised <= 1e-10
+    n = len(report.found)
+    assert report.distances.shape == report.mean_action_differences.shape == (n, n)
+    np.testing.assert_array_equal(np.diag(report.distances), 0)
+    np.testing.assert_array_equal(report.distances, report.distances.T)
+    assert (report.distances[~np.eye(n, dtype=bool)] >= 1e-6).all()
+    efficiencies = [one.efficiency for one in report.found]
+    assert efficiencies == sorted(efficiencies, reverse=True)
+    assert report.path == ()
+
+
+def test_starts_are_reproducible_one_by_one(model: MeanFieldModel) -> None:
+    few, more = (search(model, starts=starts, seed=7) for starts in (1, 2))
+    for one in few.found:
+        assert any(distance(model, one, other) < 1e-6 for other in more.found)
+
+
+def test_continuation_follows_an_equilibrium_to_other_models(model: MeanFieldModel) -> None:
+    models = [model_of(karma_max=8, karma_mean=4, discount=gamma) for gamma in (0.93, 0.94)]
+    report = search(model, starts=0, along=models)
+    assert report.attempts == 2
+    assert len(report.path) == 3
+    for on_the_way, its_model in zip(report.path, [*models, model]):
+        assert on_the_way is not None
+        assert exploitability(its_model, on_the_way.policy).normalised <= 1e-9
+    assert any("continuation" in one.origins for one in report.found)
+    back = continuation([model], start=report.path[1])[0]
+    assert back is not None
+    assert back.exploitability.normalised <= 1e-10
+
+
+def test_the_default_game_has_several_equilibria() -> None:
+    report = search(model_of(), starts=4, seed=0)
+    assert len(report.found) >= 2
+    assert report.distances.max() > 0.1

@@ -1,0 +1,97 @@
+"""Solving to a folder, and the solve command."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import agents
+from karma_envs.config import ConfigError
+from training.cli import main
+from training.config import load_layer
+from training.results import ResultsError
+from training.solution import Solution, SolveConfig, solve_to_folder
+
+SMALL = {"karma_max": 6, "karma_mean": 3}
+
+
+def test_a_solution_comes_back_from_its_folder(tmp_path: Path) -> None:
+    steps: list[int] = []
+    config = SolveConfig(game_config=SMALL)
+    solution, found = solve_to_folder(config, tmp_path / "eq", lambda step: steps.append(step.iteration))
+    again = Solution.open(tmp_path / "eq")
+    assert again == solution
+    assert found.converged
+    assert again.numbers["exploitability_normalised"] <= 1e-10
+    assert steps == [step["iteration"] for step in again.numbers["history"]]
+    np.testing.assert_array_equal(again.policy.probabilities, found.policy.probabilities)
+    np.testing.assert_array_equal(again.mean_field, found.mean_field)
+    assert agents.exploitability(config.model(), again.policy).normalised <= 1e-10
+    assert SolveConfig.from_dict(load_layer(tmp_path / "eq" / "config.yaml")) == config
+
+
+def test_a_folder_is_not_solved_over(tmp_path: Path) -> None:
+    solve_to_folder(SolveConfig(game_config=SMALL, rationality=2), tmp_path / "eq")
+    with pytest.raises(ResultsError, match="holds a run already"):
+        solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq")
+
+
+def test_an_interrupted_solver_leaves_nothing(tmp_path: Path) -> None:
+    def stop(step: object) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq", stop)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("fields", "says"),
+    [
+        ({"method": "newtonn"}, "method = 'newtonn'"),
+        ({"tolerance": 0}, "tolerance = 0"),
+        ({"rationality": -1}, "rationality = -1"),
+        ({"exploration": 2}, "exploration = 2"),
+        ({"options": {"speed": 3}}, "speed of method auto = 3"),
+        ({"options": 3}, "options = 3"),
+    ],
+)
+def test_what_cannot_be_is_refused_by_name(fields: dict[str, object], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        SolveConfig(**fields)  # type: ignore[arg-type]
+
+
+def test_allocations_without_bids_have_no_model() -> None:
+    with pytest.raises(ConfigError, match="mean-field model"):
+        SolveConfig(game_config={"allocation": "dict"}).model()
+
+
+def test_the_command_solves_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = str(tmp_path / "eq")
+    flags = ["--karma-max", "6", "--karma-mean", "3", "--folder", folder]
+    assert main(["solve", "matching", *flags]) == 0
+    said = capsys.readouterr().out
+    assert "equilibrium found by homotopy" in said
+    assert "exact" in said
+    drawn = {path.name for path in (tmp_path / "eq" / "figures").iterdir()}
+    assert drawn == {
+        f"{name}.{ending}"
+        for name in ("policy_heat_maps", "mean_bid", "karma_distribution", "exploitability_history")
+        for ending in ("png", "pdf")
+    }
+    assert main(["plot", folder, "--formats", "svg"]) == 0
+    assert (tmp_path / "eq" / "figures" / "mean_bid.svg").stat().st_size > 1000
+    assert main(["solve", "matching", *flags]) == 1
+    assert "holds a run already" in capsys.readouterr().err
+
+
+def test_the_command_says_when_nothing_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    flags = ["--karma-max", "6", "--karma-mean", "3", "--folder", str(tmp_path / "eq"), "--no-figures"]
+    options = ["--tolerance", "1e-300", "--discount", "0.9"]
+    assert (
+        main(["solve", "matching", *flags, *options, "--method", "logit_dynamics", "--rationality", "5"]) == 0
+    )
+    said = " ".join(capsys.readouterr().out.split())
+    assert "no equilibrium within the tolerance" in said

@@ -1,0 +1,100 @@
+"""``karma-envs evaluate``: measure a finished run beside baselines."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from karma_envs.config import whole
+from training import results
+from training.evaluate import Evaluation, evaluate
+from training.exploitability import KINDS, run_exploitability
+from training.flags import value
+from training.plots.exploitability import exploitability_figure
+from training.plots.figures import require_matplotlib, save_figures
+from training.progress import console
+from training.results import Run
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    command = subparsers.add_parser("evaluate", help="measure a finished run beside baselines")
+    command.add_argument("run", metavar="RUN", help="folder of the run")
+    command.add_argument("--n-steps", type=value, default=10_000, help="steps to measure (default 10000)")
+    command.add_argument("--burn-in", type=value, default=1000, help="steps before that (default 1000)")
+    command.add_argument("--seed", type=value, default=1, help="seed of the evaluation (default 1)")
+    command.add_argument(
+        "--exploration", type=value, default=None, help="epsilon of the exploring row (default: the run's)"
+    )
+    command.add_argument(
+        "--exploitability",
+        choices=KINDS,
+        default=None,
+        help="how far from an equilibrium instead: exact (average policy, in the mean field), parallel "
+        "(Algorithm 3, all agents at once) or single (Algorithm 4, one agent at a time) (default none)",
+    )
+    command.add_argument(
+        "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
+    )
+    command.set_defaults(action=_run)
+
+
+def _run(options: argparse.Namespace) -> None:
+    run = Run.open(options.run)
+    if options.exploitability is not None:
+        _report_exploitability(run, options)
+        return
+    found = evaluate(
+        run,
+        n_steps=options.n_steps,
+        burn_in=options.burn_in,
+        seed=options.seed,
+        exploration=options.exploration,
+    )
+    report(run, found)
+
+
+def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
+    seed = whole("seed", options.seed, 0)
+    with console.status(f"evaluating ({options.exploitability})"):
+        found = run_exploitability(
+            run, options.exploitability, n_agents=whole("agents", options.agents, 1), seed=seed
+        )
+    table = Table(
+        title=f"{found[0].meaning}; ± is one standard error", title_justify="left", box=box.SIMPLE_HEAD
+    )
+    for heading in ("replica", "payoff J", "exploitability", "over |J|", "equilibrium's gain"):
+        table.add_column(heading, justify="right")
+    for item in found:
+        gain = "" if item.to_equilibrium is None else str(item.to_equilibrium)
+        numbers = (item.payoff, item.greedy, item.greedy_normalised)
+        table.add_row(str(item.replica), *(each.concise() for each in numbers), gain)
+    console.print(table)
+    if options.exploitability == "parallel":
+        require_matplotlib()
+        drawn = {"exploitability_parallel": lambda: exploitability_figure(found)}
+        for path in save_figures(run.folder, drawn, ("png", "pdf")):
+            console.print(str(path), markup=False)
+
+
+def report(run: Run, found: Sequence[Evaluation]) -> None:
+    """Print a table of evaluations and keep it beside the run."""
+    results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
+    spread = "over seeds" if found[0].seeds > 1 else "within the run"
+    table = Table(
+        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); in brackets the standard error "
+        f"{spread}, in units of the last digit",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+    )
+    table.add_column("played", no_wrap=True)
+    columns = ("efficiency", "access_fairness", "reward_fairness")
+    for name in columns:
+        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for item in found:
+        table.add_row(item.name, *(getattr(item.summary, name).concise() for name in columns))
+    console.print(table)

@@ -1,0 +1,22 @@
+"""``karma-envs show-config``: the whole configuration that ``train`` would use."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from agents.learners import LearnerConfig
+from training.config import TrainConfig, to_yaml
+from training.flags import add_games, layers
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    text = "print the whole configuration that train would use, as YAML"
+    command = subparsers.add_parser("show-config", help=text, description=text.capitalize() + ".")
+    add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig})
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
+    print(to_yaml(config), end="")

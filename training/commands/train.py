@@ -1,0 +1,55 @@
+"""``karma-envs train``: train a population, then print a table and draw figures."""
+
+from __future__ import annotations
+
+import argparse
+import time
+from typing import Any
+
+from agents.learners import LearnerConfig
+from karma_envs.config import ConfigError
+from training.commands.evaluate import report
+from training.commands.plot import draw
+from training.config import TrainConfig
+from training.evaluate import evaluate
+from training.flags import add_games, flag_of, layers
+from training.progress import TrainingBar, console
+from training.results import Run
+from training.train import train
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    text = "train a population; results go to a folder, a table and figures"
+    command = subparsers.add_parser("train", help=text, description=text.capitalize() + ".")
+    for parser in add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig}):
+        parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
+        parser.add_argument(
+            "--resume", metavar="RUN", help="go on with an interrupted run; takes no other flags"
+        )
+        parser.add_argument("--quiet", action="store_true", help="no progress bar")
+        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+
+
+def _run(options: argparse.Namespace) -> None:
+    if "resume" in options:
+        given = sorted(set(vars(options)) - {"action", "game", "resume", "quiet", "no_figures"})
+        if given:
+            raise ConfigError(
+                f"--resume goes on with the run's own configuration; leave out {flag_of(given[0])}"
+            )
+        config, folder = Run.open(options.resume).config, options.resume
+        if config.game != options.game:
+            raise ConfigError(f"{folder} is a run of {config.game}, not of {options.game}")
+    else:
+        config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
+        folder = getattr(options, "folder", None)
+    started = time.perf_counter()
+    with TrainingBar(config, enabled="quiet" not in options) as bar:
+        run = train(config, folder, resume="resume" in options, observer=bar)
+    console.print(
+        f"trained in {time.perf_counter() - started:.1f} s; results are in {run.folder}", markup=False
+    )
+    report(run, evaluate(run))
+    if "no_figures" not in options:
+        draw(run.folder, ("png", "pdf"))

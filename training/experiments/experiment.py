@@ -1,0 +1,224 @@
+"""What an experiment is, and how its results become a table, a verdict and a page."""
+
+from __future__ import annotations
+
+import importlib
+import json
+import pkgutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from karma_envs.config import choice
+from karma_envs.files import write_text
+from training.results import Row, read_table, write_table
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+SCALES = ("quick", "full")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A number that was published, and how near ours must be to confirm it.
+
+    Attributes:
+        case: which row of the results it belongs to.
+        quantity: which column.
+        value: as printed.
+        tolerance: largest difference that confirms it.
+        reason: why that is the tolerance.
+    """
+
+    case: str
+    quantity: str
+    value: float
+    tolerance: float
+    reason: str
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A published table or figure.
+
+    Attributes:
+        name: as in ``karma-envs reproduce NAME``.
+        title: what it shows.
+        source: where it was published.
+        run: makes the rows of one seed, ``run(scale, seed)``; each row has a ``case``, and numbers.
+        figures: draws them from all rows, by file name.
+        published: numbers to compare with.
+        notes: what to know when reading the results.
+    """
+
+    name: str
+    title: str
+    source: str
+    run: Callable[[str, int], Sequence[Row]]
+    figures: Mapping[str, Callable[[Sequence[Row]], Figure]]
+    published: tuple[Published, ...] = ()
+    notes: str = ""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Ours beside what was published."""
+
+    published: Published
+    ours: float
+    standard_error: float
+
+    @property
+    def agrees(self) -> bool:
+        """Whether ours is within the tolerance."""
+        return abs(self.ours - self.published.value) <= self.published.tolerance
+
+
+@cache
+def experiments() -> dict[str, Experiment]:
+    """All experiments by name: each file of this folder that defines an ``EXPERIMENT``."""
+    package = importlib.import_module("training.experiments")
+    found: dict[str, Experiment] = {}
+    for module in pkgutil.iter_modules(package.__path__):
+        defined = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "EXPERIMENT", None)
+        if defined is not None:
+            found[defined.name] = defined
+    return found
+
+
+def mean_over_seeds(rows: Sequence[Row], case: str, quantity: str) -> tuple[float, float]:
+    """Mean and standard error (NaN for one seed) of a quantity of a case."""
+    values = np.array([row[quantity] for row in rows if row["case"] == case], np.float64)
+    error = values.std(ddof=1) / np.sqrt(len(values)) if len(values) > 1 else float("nan")
+    return float(values.mean()), float(error)
+
+
+def with_error(value: float, standard_error: float) -> str:
+    """A number and its standard error, to two digits of the error."""
+    if not np.isfinite(standard_error):
+        return f"{value:.4f}"
+    digits = 4 if standard_error == 0 else int(np.clip(1 - np.floor(np.log10(standard_error)), 0, 8))
+    return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
+
+
+def verdicts(experiment: Experiment, rows: Sequence[Row]) -> list[Verdict]:
+    """Every published number beside ours."""
+    return [Verdict(item, *mean_over_seeds(rows, item.case, item.quantity)) for item in experiment.published]
+
+
+def reproduce(
+    name: str,
+    *,
+    scale: str = "quick",
+    seeds: int = 3,
+    folder: Path = Path("docs/results"),
+    observer: Callable[[str], None] | None = None,
+) -> list[Verdict]:
+    """Run an experiment and write its rows, figures and page.
+
+    A seed whose rows are there already is not run again, so that an interrupted call can be repeated.
+
+    Args:
+        name: of the experiment.
+        scale: ``quick`` (minutes, reduced) or ``full`` (as published).
+        seeds: how many independent repetitions.
+        folder: where; results go to ``<folder>/<name>-<scale>``.
+        observer: told what is going on.
+
+    Returns:
+        the verdicts.
+
+    Raises:
+        ConfigError: for an unknown experiment or scale.
+        ResultsError: when figures cannot be drawn.
+    """
+    from training.plots.figures import require_matplotlib, save_figures
+
+    experiment = experiments()[choice("experiment", name, experiments())]
+    choice("scale", scale, SCALES)
+    require_matplotlib()
+    path = Path(folder) / f"{name}-{scale}"
+    path.mkdir(parents=True, exist_ok=True)
+    table, log = path / "results.csv", path / "run.json"
+    rows = read_table(table) if table.is_file() else []
+    seconds = json.loads(log.read_text(encoding="utf-8"))["seconds"] if log.is_file() else {}
+    for seed in range(seeds):
+        if str(seed) in seconds:
+            continue
+        if observer is not None:
+            observer(f"seed {seed + 1} of {seeds}")
+        began = time.perf_counter()
+        rows += [{"seed": seed, **row} for row in experiment.run(scale, seed)]
+        seconds[str(seed)] = round(time.perf_counter() - began, 1)
+        write_table(table, rows)
+        write_text(log, json.dumps({"seconds": seconds}, indent=2) + "\n")
+    save_figures(
+        path,
+        {title: (lambda draw=draw: draw(rows)) for title, draw in experiment.figures.items()},  # type: ignore[misc]
+        ("png",),
+    )
+    found = verdicts(experiment, rows)
+    write_text(path / "README.md", page(experiment, scale, rows, found, seconds))
+    return found
+
+
+def page(
+    experiment: Experiment,
+    scale: str,
+    rows: Sequence[Row],
+    found: Sequence[Verdict],
+    seconds: Mapping[str, float],
+) -> str:
+    """The experiment's results as Markdown."""
+    lines = [
+        f"# {experiment.title}",
+        "",
+        f"{experiment.source}. Made by `karma-envs reproduce {experiment.name} --scale {scale} "
+        f"--seeds {len(seconds)}` in {sum(seconds.values()):.0f} s.",
+        "",
+    ]
+    if found:
+        lines += [
+            "| what | published | ours ± standard error | tolerance | verdict |",
+            "| --- | --- | --- | --- | --- |",
+        ]
+        for item in found:
+            said = item.published
+            cells = (
+                f"{said.case}: {said.quantity.replace('_', ' ')}",
+                f"{said.value:g}",
+                with_error(item.ours, item.standard_error),
+                f"{said.tolerance:g} ({said.reason})",
+                "agrees" if item.agrees else "**disagrees**",
+            )
+            lines.append(f"| {' | '.join(cells)} |")
+        lines.append("")
+    quantities = [key for key in rows[0] if key not in ("seed", "case")]
+    lines += [
+        "| case | " + " | ".join(key.replace("_", " ") for key in quantities) + " |",
+        "|" + " --- |" * (len(quantities) + 1),
+    ]
+    for case in dict.fromkeys(row["case"] for row in rows):
+        means = (with_error(*mean_over_seeds(rows, case, key)) for key in quantities)
+        lines.append(f"| {case} | " + " | ".join(means) + " |")
+    lines += ["", *(f"![{name}](figures/{name}.png)\n" for name in experiment.figures)]
+    if experiment.notes:
+        lines += [experiment.notes, ""]
+    return "\n".join(lines)
+
+
+def summary_line(item: Verdict) -> dict[str, Any]:
+    """A verdict as a row of a table."""
+    return {
+        "what": f"{item.published.case}: {item.published.quantity.replace('_', ' ')}",
+        "published": f"{item.published.value:g}",
+        "ours": with_error(item.ours, item.standard_error),
+        "tolerance": f"{item.published.tolerance:g}",
+        "verdict": "agrees" if item.agrees else "disagrees",
+    }

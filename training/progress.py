@@ -1,0 +1,71 @@
+"""What a long run shows on the terminal."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from training.config import TrainConfig
+from training.train import Replica
+
+console = Console(highlight=False)
+"""Where commands print."""
+
+
+class TrainingBar:
+    """A progress bar per run: rate over all replicas, latest efficiency, policy change."""
+
+    def __init__(self, config: TrainConfig, *, enabled: bool) -> None:
+        self._config = config
+        self._progress = Progress(
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.percentage:>3.0f} %"),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[state]}"),
+            console=console,
+            refresh_per_second=4,
+            disable=not enabled,
+        )
+        self._lock = threading.Lock()
+        self._task = TaskID(0)
+        self._done = 0
+        self._since = (0.0, 0)
+        self._resumed: dict[int, int] = {}
+
+    def __enter__(self) -> TrainingBar:
+        self._progress.start()
+        total = self._config.n_epochs * self._config.replicas
+        self._task = self._progress.add_task(
+            "compiling", total=total, state="(the first time takes a minute)"
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._progress.stop()
+
+    def __call__(self, replica: Replica, rate: float) -> None:
+        """Show that a replica has finished an epoch at ``rate`` agent-steps per second."""
+        with self._lock:
+            if replica.number not in self._resumed:
+                self._resumed[replica.number] = replica.epoch - 1
+                self._done += replica.epoch - 1
+            self._done += 1
+            now = time.perf_counter()
+            then, done_then = self._since
+            if now - then < 0.25 and self._done < self._config.n_epochs * self._config.replicas:
+                return
+            self._since = (now, self._done)
+            per_epoch = self._config.epoch_length * replica.game.n_agents
+            speed = (self._done - done_then) * per_epoch / (now - then) if then else rate
+            state = f"{speed / 1e6:.1f} M agent-steps/s"
+            if replica.rows:
+                latest = replica.rows[-1]
+                state += (
+                    f" · efficiency {latest['efficiency']:.4f}"
+                    f" · policy change {latest['policy_change_max']:.2f}"
+                )
+            self._progress.update(self._task, completed=self._done, description="training", state=state)

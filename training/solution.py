@@ -1,0 +1,174 @@
+"""Solving from the command line: an equilibrium and all that belongs to it, in a folder.
+
+``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (one row
+per type), ``mean_field.npz`` (mu, z and V) and ``figures/``.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.policy import TabularPolicy
+from agents.solvers import Equilibrium, Step, methods, solve
+from karma_envs.config import choice, real, refuse
+from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.game import MeanFieldModel
+from karma_envs.registry import game_class
+from training.config import GameRunConfig, load_layer
+from training.results import ResultsError, new_folder
+
+
+@dataclass(frozen=True)
+class SolveConfig(GameRunConfig):
+    """Configuration of a solver.
+
+    Attributes:
+        game: name of the game.
+        game_config: the game's configuration, or its fields that differ from the defaults.
+        method: auto (homotopy) or the name of a solver, see karma-envs list.
+        tolerance: normalised exploitability to reach, > 0; none for the method's own default.
+        rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium.
+        exploration: epsilon of the population, in [0, 1].
+        options: further options of the method, as a mapping.
+
+    Raises:
+        ConfigError: naming the field, the value and what is allowed.
+    """
+
+    method: str = "auto"
+    tolerance: float | None = None
+    rationality: float | None = None
+    exploration: float = 0.0
+    options: Any = None
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("method", self.method, ("auto", *methods()))
+        self._set(exploration=real("exploration", self.exploration, 0, 1))
+        if self.tolerance is not None:
+            self._set(tolerance=real("tolerance", self.tolerance, 0, open_low=True))
+        if self.rationality is not None:
+            self._set(rationality=real("rationality", self.rationality, 0, 1e9, open_low=True))
+        if self.options is not None and not isinstance(self.options, dict):
+            raise refuse("options", self.options, "a mapping of the method's options")
+        known = inspect.signature(methods()["homotopy" if self.method == "auto" else self.method]).parameters
+        for name in self.method_options():
+            if name not in known:
+                shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
+                raise refuse(f"{name} of method {self.method}", self.method_options()[name], shown)
+
+    def method_options(self) -> dict[str, Any]:
+        """What is passed to the method besides the tolerance."""
+        given: dict[str, Any] = dict(self.options or {})
+        if self.rationality is not None:
+            given["rationality"] = self.rationality
+        if self.exploration > 0:
+            given["exploration"] = self.exploration
+        return given
+
+    def model(self) -> MeanFieldModel:
+        """The game's mean-field model.
+
+        Raises:
+            ConfigError: when the game has none with this configuration.
+        """
+        model = game_class(self.game)(self.game_config).mean_field()
+        if model is None:
+            raise refuse("game_config", self.game, "a configuration that has a mean-field model")
+        return model
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An equilibrium on disk.
+
+    Attributes:
+        folder: where it is.
+        config: how it was found.
+        numbers: what ``equilibrium.json`` holds.
+    """
+
+    folder: Path
+    config: SolveConfig
+    numbers: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Solution:
+        """The solution in a folder.
+
+        Raises:
+            ResultsError: when there is none.
+        """
+        folder = Path(folder)
+        path = folder / "equilibrium.json"
+        if not path.is_file():
+            raise ResultsError(f"{folder} holds no solution: there is no equilibrium.json in it")
+        config = SolveConfig.from_dict(load_layer(folder / "config.yaml"))
+        return cls(folder, config, json.loads(path.read_text(encoding="utf-8")))
+
+    @property
+    def policy(self) -> TabularPolicy:
+        """The policy, a row per type."""
+        return TabularPolicy.load(self.folder / "policy.npz")
+
+    @property
+    def mean_field(self) -> NDArray[np.float64]:
+        """mu, ``float64[types, X]``."""
+        return read_npz(self.folder / "mean_field.npz")["mean_field"]
+
+
+def solve_to_folder(
+    config: SolveConfig,
+    folder: str | os.PathLike[str] | None = None,
+    observer: Callable[[Step], None] | None = None,
+) -> tuple[Solution, Equilibrium]:
+    """Solve, and keep the result.
+
+    Args:
+        config: what to solve and how.
+        folder: where results go; None for the first free ``runs/<game>-equilibrium-<number>``.
+        observer: called at the solver's steps.
+
+    Raises:
+        ConfigError: when the game has no mean-field model.
+        ResultsError: when the folder holds results already or cannot be written.
+    """
+    model = config.model()
+    path = new_folder(config, folder, f"{config.game}-equilibrium")
+    try:
+        found = solve(
+            model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
+        )
+    except BaseException:  # nothing was found, so nothing stays
+        (path / "config.yaml").unlink()
+        with contextlib.suppress(OSError):
+            path.rmdir()
+        raise
+    found.policy.save(path / "policy.npz")
+    write_npz(
+        path / "mean_field.npz",
+        {"mean_field": found.mean_field, "statistic": found.statistic, "value": found.value},
+    )
+    numbers = {
+        "method": found.method,
+        "converged": found.converged,
+        "tolerance": found.tolerance,
+        "efficiency": found.efficiency,
+        "exploitability": found.exploitability,
+        "exploitability_normalised": found.exploitability_normalised,
+        "exploitability_by_type": found.exploitability_by_type.tolist(),
+        "seconds": round(found.seconds, 3),
+        "history": [asdict(step) for step in found.history],
+    }
+    write_text(path / "equilibrium.json", json.dumps(numbers, indent=2) + "\n")
+    return Solution(path, config, numbers), found
