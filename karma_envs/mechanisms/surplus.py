@@ -4,7 +4,9 @@ Source: Thesis, section 5.1.1 (integer-preserving redistribution) and 6.1 (what 
 cannot take is offered to the others).
 
 Differences from the source: the fraction of agents that are offered the lower share is
-``ceil(p) - p``, not the printed ``floor(p) - p``.
+``ceil(p) - p``, not the printed ``floor(p) - p``. How what was not taken is offered again is not said;
+here it raises the share of all who can take more, so that no two offers differ by more than one. That
+is the rule whose limit for many agents has a single level.
 """
 
 import numpy as np
@@ -14,12 +16,24 @@ from karma_envs.random import next_below, next_uniform
 
 
 @kernel
+def _with_room_above(level, karma, active, karma_max, rule, parameters):
+    """How many agents share and can take more than ``level`` units."""
+    count = 0
+    for agent in range(karma.shape[0]):
+        held = np.int64(karma[agent])
+        _, receives = rule(held, karma_max, active[agent] != 0, parameters)
+        count += receives & (karma_max - held > level)
+    return count
+
+
+@kernel
 def redistribute(karma, active, karma_max, surplus, order, rule, parameters, streams, stream):
     """Tax every agent by a redistribution rule, then share out the surplus.
 
-    A round offers floor(S/M) to each of the M agents that share, and one more to S mod M of them
-    drawn at random; an agent takes what it can hold. What is left is offered in further rounds to
-    those below the cap until nothing is left or nobody can take any.
+    Everyone who shares is offered the same whole number of units, a level, and takes what it can hold:
+    the level is the highest that the surplus pays for. The units left over, fewer than there are agents
+    with room above the level, go one each to some of these drawn at random. Without a cap that is
+    floor(S/N) for everyone and one more for S mod N of them.
 
     Args:
         karma: ``int[N]``, 0 … karma_max; changed in place.
@@ -43,39 +57,35 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
             due = min(due, held)
             karma[agent] = held - due
             total += due
+    if total == 0:
+        surplus[0] = 0
+        return
 
-    first_round = True
-    while total > 0:
-        sharers = 0
+    level = 0
+    takers = _with_room_above(level, karma, active, karma_max, rule, parameters)
+    while takers > 0 and takers <= total:
+        total -= takers
+        level += 1
+        takers = _with_room_above(level, karma, active, karma_max, rule, parameters)
+
+    # The extra units first: who gets one has room for the level besides, and keeps its place below.
+    extra = total if takers > 0 else 0
+    position = 0
+    while extra > 0:  # there are more takers than extra units, so the walk ends
+        pick = position + next_below(streams, stream, n_agents - position)
+        agent = order[pick]
+        order[pick] = order[position]
+        order[position] = agent
+        position += 1
+        held = np.int64(karma[agent])
+        _, receives = rule(held, karma_max, active[agent] != 0, parameters)
+        if receives & (karma_max - held > level):
+            karma[agent] = held + 1
+            extra -= 1
+            total -= 1
+    if level > 0:
         for agent in range(n_agents):
             held = np.int64(karma[agent])
             _, receives = rule(held, karma_max, active[agent] != 0, parameters)
-            sharers += receives & (first_round | (held < karma_max))
-        if sharers == 0:
-            break
-        each, extra = total // sharers, total % sharers
-        # The extra first: it is drawn among those who shared at the start of the round, and whom it
-        # fills up takes nothing of `each`.
-        position = 0
-        while extra > 0 and position < n_agents:
-            pick = position + next_below(streams, stream, n_agents - position)
-            agent = order[pick]
-            order[pick] = order[position]
-            order[position] = agent
-            position += 1
-            held = np.int64(karma[agent])
-            _, receives = rule(held, karma_max, active[agent] != 0, parameters)
-            if receives & (first_round | (held < karma_max)):
-                extra -= 1
-                taken = min(1, karma_max - held)
-                karma[agent] = held + taken
-                total -= taken
-        if each > 0:
-            for agent in range(n_agents):
-                held = np.int64(karma[agent])
-                _, receives = rule(held, karma_max, active[agent] != 0, parameters)
-                taken = min(each, karma_max - held) * receives
-                karma[agent] = held + taken
-                total -= taken
-        first_round = False
+            karma[agent] = held + min(level, karma_max - held) * receives
     surplus[0] = total

@@ -52,23 +52,18 @@ class Society:
 
 
 def outcomes(
-    karma: tuple[int, ...], surplus: int, karma_max: int, receives: tuple[bool, ...], first: bool = True
+    karma: tuple[int, ...], surplus: int, karma_max: int, receives: tuple[bool, ...]
 ) -> Counter[tuple[tuple[int, ...], int]]:
-    """What can happen without taxes, with probabilities: the docstring, slowly, over all draws."""
-    sharers = [i for i, k in enumerate(karma) if receives[i] and (first or k < karma_max)]
-    if surplus == 0 or not sharers:
+    """What can happen without taxes, with probabilities: dealt a unit at a time, over all last deals."""
+    takers = [i for i, k in enumerate(karma) if receives[i] and k < karma_max]
+    if takers and surplus >= len(takers):
+        dealt = tuple(k + (i in takers) for i, k in enumerate(karma))
+        return outcomes(dealt, surplus - len(takers), karma_max, receives)
+    if surplus == 0 or not takers:
         return Counter({(karma, surplus): Fraction(1)})
-    each, extra = divmod(surplus, len(sharers))
-    chosen_sets = list(combinations(sharers, extra))
-    found: Counter[tuple[tuple[int, ...], int]] = Counter()
-    for chosen in chosen_sets:
-        after = list(karma)
-        for agent in sharers:
-            after[agent] = min(karma_max, karma[agent] + each + (agent in chosen))
-        left = surplus - (sum(after) - sum(karma))
-        for outcome, p in outcomes(tuple(after), left, karma_max, receives, first=False).items():
-            found[outcome] += p / len(chosen_sets)
-    return found
+    chosen_sets = list(combinations(takers, surplus))
+    last = (tuple(k + (i in chosen) for i, k in enumerate(karma)) for chosen in chosen_sets)
+    return Counter({(after, 0): Fraction(1, len(chosen_sets)) for after in last})
 
 
 @pytest.mark.parametrize(
@@ -162,8 +157,8 @@ def test_conserved_capped_and_shared_to_the_end(
     ("karma", "surplus", "karma_max", "active"),
     [
         ((0, 0, 0, 0, 0), 7, 9, (1, 1, 1, 1, 1)),  # one each, two of five get another: 10 ways
-        ((5, 5, 0, 0), 1, 5, (1, 1, 1, 1)),  # the one unit may be offered in vain first
-        ((5, 5, 0, 0, 0), 3, 5, (1, 1, 1, 1, 1)),  # and then fall to one who has had one: (2, 1, 0)
+        ((5, 5, 0, 0), 1, 5, (1, 1, 1, 1)),  # nothing is lost on those who are full
+        ((5, 5, 0, 0, 0), 4, 5, (1, 1, 1, 1, 1)),  # one each, and one of three gets another
         ((4, 0, 0), 4, 5, (1, 1, 1)),
         ((3, 4, 1, 0), 6, 4, (1, 1, 1, 1)),
         ((2, 3, 1, 0, 3), 5, 4, (1, 1, 1, 1, 1)),

@@ -42,8 +42,10 @@ Reference:
 Differences from the source:
     The fraction of agents that receive the lower share of a surplus is ceil(p) - p (printed:
     floor(p) - p). Karma that nobody may take (redistribution none, or uniform_to_active with all
-    active agents at the cap) stays in a surplus, which counts as karma of the population. Odd
-    numbers of agents are allowed. The matching is drawn after the bids, which cannot tell.
+    active agents at the cap) stays in a surplus, which counts as karma of the population. What
+    agents at the cap cannot take raises the share of all others evenly, so that offers differ by one
+    at most. Odd numbers of agents are allowed. The matching is drawn after the bids, which cannot
+    tell.
 """
 
 from __future__ import annotations
