@@ -33,7 +33,7 @@ def test_import_is_light():
     assert run_python(f"import karma_envs, sys; print(*[m for m in {heavy} if m in sys.modules])") == []
 
 
-def test_views_do_not_import_matplotlib_or_torch(tmp_path, monkeypatch):
+def test_views_do_not_import_matplotlib_or_torch():
     code = (
         "import sys, karma_envs; karma_envs.matching_v0.env().reset();"
         "print(*[m for m in ('matplotlib', 'torch', 'agents') if m in sys.modules])"

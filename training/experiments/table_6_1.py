@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _STEPS = {"quick": 2_000_000, "full": 32_000_000}
-_SPREAD = "four standard deviations of one run of 10,000 steps"
+_SPREAD = "by hand before the run, from the expected spread of 10,000 steps"
 
 
 def _measured(case: str, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
