@@ -200,8 +200,13 @@ class PopulationGame(ABC):
         """
         return None
 
-    def mean_field(self) -> MeanFieldModel | None:
-        """The game's limit for N to infinity; None if there is no such model."""
+    def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
+        """The game's limit for N to infinity; None if there is no such model.
+
+        Args:
+            by_agent: make every agent a type of its own, for populations whose agents play policies of
+                their own; the model then takes N times the memory.
+        """
         return None
 
     def action_mask(self) -> NDArray[np.int8]:

@@ -1,5 +1,6 @@
 """Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
 
+from agents.evaluators.by_agent import ExploitabilityByAgent, exploitability_by_agent
 from agents.evaluators.convergence import PayoffEstimates, payoff_estimates, policy_distance
 from agents.evaluators.deviation import DeviationGain, deviation_gain
 from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig
@@ -27,6 +28,7 @@ __all__ = [
     "Counterexample",
     "DeviationGain",
     "EstimatedExploitability",
+    "ExploitabilityByAgent",
     "Lipschitz",
     "MirrorAscent",
     "MonitorConfig",
@@ -40,6 +42,7 @@ __all__ = [
     "contractivity_violations",
     "counterexample",
     "deviation_gain",
+    "exploitability_by_agent",
     "lasry_lions_sum",
     "lipschitz_constants",
     "monotonicity_violations",

@@ -12,36 +12,34 @@ from karma_envs.sampling import sample_action
 
 
 @kernel(fastmath={"nnan", "nsz"})  # no NaN occurs; lets `max` be one instruction
-def best_value(best, table, observation, rationality):
+def best_value(q, table, observation, rationality):
     """Value of the best response at an observation: the greatest Q, or the soft maximum.
 
     Args:
-        best: ``float32[tables, observations, width]``; illegal entries are far below any return.
+        q: ``float32[tables, observations, width]``; illegal entries are far below any return.
         table: which table.
         observation: tabular observation.
         rationality: beta; 0 for the greatest Q, else log(sum(exp(beta Q))) / beta.
     """
-    greatest = best[table, observation, 0]
-    for action in range(1, best.shape[2]):
-        greatest = max(greatest, best[table, observation, action])
+    greatest = q[table, observation, 0]
+    for action in range(1, q.shape[2]):
+        greatest = max(greatest, q[table, observation, action])
     if rationality == 0.0:
         return greatest
     total = 0.0
-    for action in range(best.shape[2]):
-        total += math.exp(rationality * (best[table, observation, action] - greatest))
+    for action in range(q.shape[2]):
+        total += math.exp(rationality * (q[table, observation, action] - greatest))
     return greatest + math.log(total) / rationality
 
 
 @kernel
 def learn_values(
     q,
-    best,
+    tables,
     thresholds,
     bonus,
     rows,
-    table_of_agent,
     discounts,
-    agents,
     streams,
     observations,
     actions,
@@ -59,30 +57,28 @@ def learn_values(
     values.
 
     Args:
-        q: ``float32[policies, tables, observations, width]``, changed in place.
-        best: ``float32[tables, observations, width]``, changed in place.
+        q: ``float32[tables, observations, width]``, changed in place.
+        tables: ``int32[policies + 1, M]``, table of each agent for each policy and, last, for the best
+            response.
         thresholds: ``uint16[rows, observations, padded]``, all policies' rows.
         bonus: ``float64[rows, observations]``, h of the policy.
-        rows: ``int32[policies, N]``, row that each agent has in each policy.
-        table_of_agent: ``int32[N]``.
-        discounts: ``float64[N]``.
-        agents: ``int32[M]``, whose transitions count.
-        streams: ``uint64[N]``, a random stream per agent.
-        observations: ``uint16[T+1, N]``.
-        actions: ``uint16[T, N]``.
-        rewards: ``float32[T, N]``.
+        rows: ``int32[policies, M]``, row that each agent has in each policy.
+        discounts: ``float64[M]``.
+        streams: ``uint64[M]``, a random stream per agent.
+        observations: ``uint16[T+1, M]``.
+        actions: ``uint16[T, M]``.
+        rewards: ``float32[T, M]``.
         rate: step size alpha; 0 to sample only.
         rationality: beta of the regularised game, 0 without.
         first_step: time of the first transition.
         gap: steps between samples.
         bin_length: steps per bin of samples.
-        totals: ``float64[policies + 1, N, bins]``, sums of the samples are added; the last is the best
+        totals: ``float64[policies + 1, M, bins]``, sums of the samples are added; the last is the best
             response's.
     """
-    n_policies = q.shape[0]
-    for learner in range(agents.shape[0]):
-        agent = agents[learner]
-        table, discount = table_of_agent[agent], discounts[agent]
+    n_policies = rows.shape[0]
+    for agent in range(actions.shape[1]):
+        discount, best = discounts[agent], tables[n_policies, agent]
         for step in range(actions.shape[0]):
             before, action = observations[step, agent], actions[step, agent]
             after, reward = observations[step + 1, agent], rewards[step, agent]
@@ -90,15 +86,15 @@ def learn_values(
             time = first_step + step + 1
             sampled, place = time % gap == 0, (time - 1) // bin_length
             for policy in range(n_policies):
-                row = rows[policy, agent]
+                row, table = rows[policy, agent], tables[policy, agent]
                 following = sample_action(thresholds, row, after, draw)
-                value = q[policy, table, after, following] + bonus[row, after]
-                old = q[policy, table, before, action]
-                q[policy, table, before, action] = old + rate * (reward + discount * value - old)
+                value = q[table, after, following] + bonus[row, after]
+                old = q[table, before, action]
+                q[table, before, action] = old + rate * (reward + discount * value - old)
                 if sampled:
-                    totals[policy, agent, place] += q[policy, table, after, following] + bonus[row, after]
-            value = best_value(best, table, after, rationality)
-            old = best[table, before, action]
-            best[table, before, action] = old + rate * (reward + discount * value - old)
+                    totals[policy, agent, place] += q[table, after, following] + bonus[row, after]
+            value = best_value(q, best, after, rationality)
+            old = q[best, before, action]
+            q[best, before, action] = old + rate * (reward + discount * value - old)
             if sampled:
-                totals[n_policies, agent, place] += best_value(best, table, after, rationality)
+                totals[n_policies, agent, place] += best_value(q, best, after, rationality)

@@ -8,8 +8,11 @@ With gamma = .9, u_max = 1, pay bid to peer, L_pop = 0 and dh = 0 the formulas a
 reading: the last term of L_qpi has K_a = 2 itself, not K_a/2 as the analogous term of L_qrho has it.
 
 Differences from the source:
-    The regularisation must satisfy L_Gamma / strength < 1. The Thesis calls 126 a temperature; for h =
-    entropy / beta the strength is 1/beta, so that it asks for beta < 1/126.
+    L_Gamma / strength < 1 is asked for, with equality excluded; for h = entropy / beta the strength is
+    1/beta, the temperature that the Thesis speaks of, so that beta < 1/126.
+    The Thesis' karma has no cap. With one, what an agent is given depends on how much others could not
+    take, and K_rho can exceed 1 and 2 k_max + 1 where many are at the cap and the surplus is shared. L_Gamma
+    with L_pop = 0 does not contain it.
 """
 
 from __future__ import annotations
@@ -70,15 +73,21 @@ def lipschitz_constants(
         urgency_max: u_max >= 0.
         payment: pay_bid_to_peer or pay_bid_to_society.
         karma_max: k_max >= 1.
-        population: L_pop of the stable population operator; the Thesis bounds L_Gamma from below by 0.
-        entropy_range: dh, the allowed range of the regulariser; likewise.
+        population: L_pop >= 0 of the stable population operator; the Thesis bounds L_Gamma from below by 0.
+        entropy_range: dh >= 0, the allowed range of the regulariser; likewise.
+
+    Raises:
+        ConfigError: for a value outside these ranges.
     """
     choice("payment", payment, ("pay_bid_to_peer", "pay_bid_to_society"))
     gamma = real("discount", discount, 0, 1, open_high=True)
+    karma_max = whole("karma_max", karma_max, 1)
+    population = real("population", population, 0)
+    entropy_range = real("entropy_range", entropy_range, 0)
     l_s = l_a = l_rho = real("urgency_max", urgency_max, 0)
     k_s = k_a = 2.0
-    k_rho = 1.0 if payment == "pay_bid_to_peer" else 2.0 * whole("karma_max", karma_max, 1) + 1
-    l_vs = (l_s + l_a + real("entropy_range", entropy_range, 0)) / (1 - gamma * min(1.0, (k_s + k_a) / 2))
+    k_rho = 1.0 if payment == "pay_bid_to_peer" else 2.0 * karma_max + 1
+    l_vs = (l_s + l_a + entropy_range) / (1 - gamma * min(1.0, (k_s + k_a) / 2))
     l_vpi = (4 * l_a + gamma * k_a * l_vs) / (4 * (1 - gamma))
     l_vrho = (2 * l_rho + gamma * k_rho * l_vs) / (2 * (1 - gamma))
     l_qrho = l_rho + gamma * l_vrho + gamma * l_vs * k_rho / 2
@@ -95,5 +104,5 @@ def lipschitz_constants(
         value_population=l_vrho,
         q_population=l_qrho,
         q_policy=l_qpi,
-        update=real("population", population, 0) * l_qrho + l_qpi,
+        update=population * l_qrho + l_qpi,
     )

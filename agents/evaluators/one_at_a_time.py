@@ -6,7 +6,9 @@ policies. Back at its policy, the values are sampled at the states it visits.
 
 Differences from the source: as for Algorithm 3 (:mod:`agents.evaluators.parallel`); values stand still
 while they are sampled; the exploring policy, which the source leaves open, is the agent's own mixed with
-uniformly random legal actions.
+uniformly random legal actions. One agent sees too little for values to settle while it explores (their
+common level moves by alpha (1 - gamma) per visit), so its transitions are kept and learned from many times
+over: the values are those that SARSA and Q-learning end at on these data.
 """
 
 from __future__ import annotations
@@ -17,10 +19,19 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig, summarised
-from agents.evaluators.play import PIECES, fitted, new_buffer, own_probabilities, rollouts, with_deviation
+from agents.evaluators.play import (
+    PIECES,
+    columns_of,
+    fitted,
+    new_buffer,
+    own_probabilities,
+    own_transitions,
+    rollouts,
+    with_deviation,
+)
 from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
 from agents.policy import TabularPolicy
-from karma_envs.config import real
+from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
 
 _SETTLING = 0.1  # share of the sampling run before the samples, for the state's return
@@ -32,7 +43,8 @@ def one_at_a_time_exploitability(
     agents: ArrayLike,
     *,
     targets: Sequence[TabularPolicy] = (),
-    exploration: float = 0.5,
+    exploration: float = 0.8,
+    replays: int = 30,
     config: MonitorConfig | None = None,
     initial_q: InitialQ | None = None,
     seed: int | Sequence[int] = 0,
@@ -45,6 +57,9 @@ def one_at_a_time_exploitability(
         agents: whose exploitability to estimate.
         targets: policies to compare with.
         exploration: share of uniformly random legal actions while an agent explores, in (0, 1].
+        replays: how often the transitions of exploration are learned from, while alpha falls. Values
+            have settled when replays times the mean alpha times (1 - gamma) times the visits of a state
+            and action is well above 1.
         config: the configuration; ``burn_in`` is the number of steps of exploration, ``pooled`` has no
             effect. The defaults if None.
         initial_q: where Q starts, for instance a learner's ``q``; None: from the mean reward.
@@ -57,13 +72,14 @@ def one_at_a_time_exploitability(
         PolicyError: when a policy does not fit the game.
     """
     config = config or MonitorConfig()
+    replays = whole("replays", replays, 1)
     exploration = real("exploration", exploration, 0, 1, open_low=True)
     policies = [fitted(each, game) for each in (policy, *targets)]
     chosen = np.atleast_1d(np.asarray(agents, np.int64))
     uniform = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
     n_sampling = config.n_samples * config.gap
     buffer = new_buffer(game, max(config.burn_in, n_sampling) // PIECES)
-    samples = []
+    samples, greedy_actions = [], []
     for agent in chosen:
         rng = np.random.default_rng([*np.atleast_1d(seed), int(agent)])
         game.reset(rng)
@@ -75,13 +91,20 @@ def one_at_a_time_exploitability(
         values = PolicyValues(
             game, policies, config.replace(pooled=False), start, config.batches, rng, np.array([agent])
         )
-        for time, piece in rollouts(game, exploring, config.burn_in, buffer):
-            values.update(piece, config.rate(time / config.burn_in), time, sampling=False)
+        explored = own_transitions(game, exploring, int(agent), config.burn_in, buffer)
+        for replay in range(replays):
+            values.update(explored, config.rate(replay / max(replays - 1, 1)), 0, sampling=False)
         for _ in rollouts(game, policies[0], int(_SETTLING * n_sampling) + 1, buffer):
             pass
         for time, piece in rollouts(game, policies[0], n_sampling, buffer):
-            values.update(piece, 0.0, time)
+            values.update(columns_of(piece, np.array([agent])), 0.0, time)
         samples.append(values.samples())
+        greedy_actions.append(values.greedy_actions())
     return summarised(
-        "one at a time (Algorithm 4)", chosen, np.concatenate(samples, axis=1), config, burn_in_bins=0
+        "one at a time (Algorithm 4)",
+        chosen,
+        np.concatenate(samples, axis=1),
+        np.concatenate(greedy_actions),
+        config,
+        burn_in_bins=0,
     )

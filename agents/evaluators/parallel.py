@@ -79,6 +79,7 @@ def parallel_exploitability(
         "parallel (Algorithm 3)",
         np.arange(game.n_agents),
         values.samples(),
+        values.greedy_actions(),
         config,
         burn_in_bins=config.burn_in_bins,
     )

@@ -13,7 +13,7 @@ import numpy as np
 
 from agents.evaluators.deviation import DeviationGain, deviation_gain
 from agents.evaluators.estimate import MonitorConfig
-from agents.evaluators.play import fitted, new_buffer, own_probabilities, rollouts, with_deviation
+from agents.evaluators.play import columns_of, fitted, new_buffer, own_probabilities, rollouts, with_deviation
 from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
 from agents.policy import TabularPolicy
 from karma_envs.config import real, whole
@@ -25,10 +25,10 @@ def relearning_gain(
     policy: TabularPolicy,
     agent: int = 0,
     *,
-    n_steps: int = 500_000,
+    n_steps: int = 2_000_000,
     n_updates: int = 50,
-    exploration: tuple[float, float] = (1.0, 0.1),
-    learning_rate: tuple[float, float] = (0.1, 0.005),
+    exploration: tuple[float, float] = (1.0, 0.5),
+    learning_rate: tuple[float, float] = (0.02, 0.0005),
     initial_q: InitialQ | None = None,
     n_samples: int = 400,
     seed: int | Sequence[int] = 0,
@@ -67,8 +67,9 @@ def relearning_gain(
         share = high + (low - high) * progress
         exploring = with_deviation(policy, agent, (1 - share) * greedy + share * uniform)
         for time, piece in rollouts(game, exploring, length, buffer):
-            values.update(piece, config.rate((update + time / length) / n_updates), time, sampling=False)
-        greedy = np.eye(game.n_actions)[values.best[0].argmax(axis=1)]
+            own = columns_of(piece, np.array([agent]))
+            values.update(own, config.rate((update + time / length) / n_updates), time, sampling=False)
+        greedy = np.eye(game.n_actions)[values.greedy_actions()[0]]
     return deviation_gain(
         game,
         policy,

@@ -12,18 +12,24 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.config import real, refuse, whole
+
+_ROUNDING_ERROR = 1e-9  # of the arithmetic, in karma
+
 
 @dataclass(frozen=True)
 class Sublinearity:
     """The worst pair of karma values in the sublinearity of mean bids.
 
     Attributes:
-        violation: greatest (m(u, alpha k) - rounding) - alpha (m(u, k) + rounding), in karma; <= 0 where
-            bids are sublinear.
+        violation: greatest (m(u, alpha k) - rounding) - alpha (m(u, k) + rounding), in karma; not above 0
+            where bids are sublinear.
         type: index of the type where it occurs.
         urgency: index of the urgency.
         karma: k.
         scaled_karma: alpha k.
+        first_karma: the least k at which bids are not sublinear for some alpha, type and urgency; None where
+            they are sublinear.
     """
 
     violation: float
@@ -31,6 +37,7 @@ class Sublinearity:
     urgency: int
     karma: int
     scaled_karma: int
+    first_karma: int | None
 
     def __float__(self) -> float:
         return self.violation
@@ -56,8 +63,15 @@ def sublinearity_of(
         rounding: how far a bid may be from the ideal one, 1/2 for bids rounded to whole numbers.
 
     Raises:
+        ConfigError: for a value outside these ranges, or arrays that do not fit.
         ValueError: when no two states can be compared.
     """
+    karma_max = whole("karma_max", karma_max, 2)
+    rounding = real("rounding", rounding, 0)
+    if mean_bids.ndim != 2 or mean_bids.shape[1] % (karma_max + 1):
+        raise refuse("mean_bids", mean_bids.shape, f"[types, a multiple of {karma_max + 1} observations]")
+    if mean_field is not None and mean_field.shape != mean_bids.shape:
+        raise refuse("mean_field", mean_field.shape, f"the shape of mean_bids, {mean_bids.shape}")
     shape = (len(mean_bids), -1, karma_max + 1)
     bids = mean_bids.reshape(shape)
     counts = np.ones_like(bids, bool) if mean_field is None else mean_field.reshape(shape) >= least_mass
@@ -69,4 +83,6 @@ def sublinearity_of(
         raise ValueError("no two states with positive karma are visited")
     worst = np.unravel_index(int(np.where(pairs, excess, -np.inf).argmax()), excess.shape)
     kind, urgency, small, large = (int(index) for index in worst)
-    return Sublinearity(float(excess[worst]), kind, urgency, small, large)
+    beyond = np.nonzero(pairs & (excess > _ROUNDING_ERROR))[2]
+    first = int(beyond.min()) if len(beyond) else None
+    return Sublinearity(float(excess[worst]), kind, urgency, small, large, first)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,27 +19,24 @@ PILOT_STEPS = 1000
 _ILLEGAL = np.float32(-1e30)
 
 InitialQ = float | NDArray[np.float32]
-"""Where Q starts: a number; or ``float32[rows, observations, >= actions]``, a row per policy row."""
+"""Where Q starts: a number; or ``float32[rows, observations, >= actions]``, a row per row of the current
+policy."""
 
 
 class PolicyValues:
     """Q of the current policy, of target policies and of the best response, for each agent.
 
-    Memory: 4 bytes times (2 + targets) times tables times observations times actions.
+    Memory: 4 bytes times tables times observations times actions. There is a table per agent and policy,
+    less where they are pooled.
 
     Args:
         game: the game.
         policies: the current policy and the targets, each with a row for every agent.
         config: step sizes, samples, regularisation, pooling.
-        initial_q: where Q starts; for the table of an agent, its row in the current policy counts.
+        initial_q: where Q starts; a table shared by several agents starts from the mean of theirs.
         n_bins: stretches to sample in.
         rng: seeds the draws of next actions.
         agents: whose values are learned, all if None.
-
-    Attributes:
-        best: ``float32[tables, observations, actions]``, Q of the best response; illegal entries are far
-            below any return.
-        table_of_agent: ``int32[N]``; -1 for agents whose values are not learned.
     """
 
     def __init__(
@@ -53,43 +50,36 @@ class PolicyValues:
         agents: NDArray[np.int64] | None = None,
     ) -> None:
         self._config = config
-        everyone = np.arange(game.n_agents)
-        self._agents = (everyone if agents is None else agents).astype(np.int32)
+        chosen = np.arange(game.n_agents) if agents is None else np.asarray(agents)
         offsets = np.cumsum([0, *(policy.n_rows for policy in policies[:-1])])
         self._rows = np.stack(
-            [policy.row_of_agent + offset for policy, offset in zip(policies, offsets)]
+            [policy.row_of_agent[chosen] + offset for policy, offset in zip(policies, offsets)]
         ).astype(np.int32)
         self._thresholds = np.concatenate([policy.thresholds for policy in policies])
         self._bonus = np.zeros(self._thresholds.shape[:2])
         if config.rationality is not None:
             parts = [entropy(policy.probabilities) for policy in policies]
             self._bonus = np.concatenate(parts) / config.rationality
-        self._discounts = game.discounts[game.type_of_agent]
+        kinds = game.type_of_agent[chosen]
+        self._discounts = game.discounts[kinds]
 
-        self.table_of_agent = np.full(game.n_agents, -1, np.int32)
-        if config.pooled:
-            traits = np.vstack([self._rows, game.type_of_agent[None]])[:, self._agents]
-            first, tables = np.unique(traits, axis=1, return_index=True, return_inverse=True)[1:]
-            self.table_of_agent[self._agents] = tables.ravel()
-            owners = self._agents[first]
-        else:
-            self.table_of_agent[self._agents] = np.arange(len(self._agents))
-            owners = self._agents
-        start = np.full((len(owners), *game.legal_actions.shape), _ILLEGAL, np.float32)
-        given = np.asarray(initial_q, np.float32)
-        if given.ndim:
-            expected = (policies[0].n_rows, game.n_observations)
-            if given.ndim != 3 or given.shape[:2] != expected or given.shape[2] < game.n_actions:
-                raise ValueError(
-                    f"initial_q must be a number or float32{[*expected, game.n_actions]}; "
-                    f"this is {list(given.shape)}"
-                )
-            given = given[policies[0].row_of_agent[owners], :, : game.n_actions]
-        start[...] = np.where(game.legal_actions, given, _ILLEGAL)
-        self.best: NDArray[np.float32] = start
-        self._q = np.stack([start] * len(policies))
-        self._streams = new_streams(rng, game.n_agents)
-        self._totals = np.zeros((len(policies) + 1, game.n_agents, n_bins))
+        given = _given(game, policies[0], np.asarray(initial_q, np.float32))
+        self._tables = np.empty((len(policies) + 1, len(chosen)), np.int32)
+        starts: list[NDArray[np.float32]] = []
+        for index, table in enumerate(self._tables):
+            row = self._rows[index] if index < len(policies) else np.zeros_like(kinds)
+            means_the_same = np.stack([row, kinds] if config.pooled else [chosen])
+            places = np.unique(means_the_same, axis=1, return_inverse=True)[1].ravel()
+            table[:] = len(starts) + places
+            members = [chosen[places == place] for place in range(places.max() + 1)]
+            starts += [np.where(game.legal_actions, given(those), _ILLEGAL) for those in members]
+        self._q: NDArray[np.float32] = np.stack(starts).astype(np.float32)
+        self._streams = new_streams(rng, len(chosen))
+        self._totals = np.zeros((len(policies) + 1, len(chosen), n_bins))
+
+    def greedy_actions(self) -> NDArray[np.uint16]:
+        """``uint16[M, observations]``: what each agent's best response, as learned so far, does."""
+        return np.asarray(self._q[self._tables[-1]].argmax(axis=2), np.uint16)
 
     def update(
         self, transitions: Transitions, rate: float, first_step: int, *, sampling: bool = True
@@ -97,7 +87,7 @@ class PolicyValues:
         """Learn from transitions, and sample the values of the states they lead to.
 
         Args:
-            transitions: the next stretch of play.
+            transitions: the next stretch of play, columns of the agents whose values are learned.
             rate: step size; 0 to sample only.
             first_step: time of the first transition, which determines the sample's bin.
             sampling: whether to sample at all.
@@ -105,13 +95,11 @@ class PolicyValues:
         never = np.iinfo(np.int64).max
         learn_values(
             self._q,
-            self.best,
+            self._tables,
             self._thresholds,
             self._bonus,
             self._rows,
-            self.table_of_agent,
             self._discounts,
-            self._agents,
             self._streams,
             transitions.observations,
             transitions.actions,
@@ -126,7 +114,22 @@ class PolicyValues:
 
     def samples(self) -> NDArray[np.float64]:
         """``float64[policies + 1, M, bins]``: mean sampled value of each policy and the best response."""
-        return np.asarray(self._totals[:, self._agents] / self._config.samples_per_bin)
+        return np.asarray(self._totals / self._config.samples_per_bin)
+
+
+def _given(
+    game: PopulationGame, policy: TabularPolicy, initial_q: NDArray[np.float32]
+) -> Callable[[NDArray[np.int64]], NDArray[np.float32]]:
+    """Where the table of some agents starts."""
+    if initial_q.ndim == 0:
+        return lambda agents: initial_q
+    expected = (policy.n_rows, game.n_observations)
+    if initial_q.ndim != 3 or initial_q.shape[:2] != expected or initial_q.shape[2] < game.n_actions:
+        raise ValueError(
+            f"initial_q must be a number or float32{[*expected, game.n_actions]}; "
+            f"this is {list(initial_q.shape)}"
+        )
+    return lambda agents: initial_q[policy.row_of_agent[agents], :, : game.n_actions].mean(axis=0)
 
 
 def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:

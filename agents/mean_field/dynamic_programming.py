@@ -53,7 +53,7 @@ def best_response(
         start: a policy to begin with.
 
     Returns:
-        ``policy[types, X, A]``, deterministic, and ``value[types, X]``.
+        ``policy[types, X, A]``, deterministic but where ``start`` is optimal, and ``value[types, X]``.
     """
     q = np.where(model.legal_actions, environment.reward, -np.inf)
     policy = greedy(q) if start is None else start

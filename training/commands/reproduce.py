@@ -9,7 +9,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from karma_envs.config import whole
+from karma_envs.config import choice, whole
 from training.experiments.experiment import SCALES, experiments, reproduce, summary_line
 from training.flags import value
 from training.progress import console
@@ -19,7 +19,9 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "make a published table or figure anew; 'reproduce list' tells which there are"
     command = subparsers.add_parser("reproduce", help=text, description=text.capitalize() + ".")
-    command.add_argument("experiment", metavar="NAME", help="an experiment, or list")
+    command.add_argument(
+        "experiments", metavar="NAME", nargs="+", help="experiments, list to see them, or all to run them all"
+    )
     command.add_argument("--scale", choices=SCALES, default="quick", help="quick (minutes) or full")
     command.add_argument("--seeds", type=value, default=3, help="independent repetitions (default 3)")
     command.add_argument("--folder", default="docs/results", help="where results go (default docs/results)")
@@ -27,23 +29,31 @@ def add(subparsers: Any) -> None:
 
 
 def _run(options: argparse.Namespace) -> None:
-    if options.experiment == "list":
+    if options.experiments == ["list"]:
         for experiment in experiments().values():
             console.print(f"[bold]{experiment.name}[/bold]  {experiment.title} ({experiment.source})")
         return
+    names = list(experiments()) if options.experiments == ["all"] else options.experiments
+    for name in names:
+        choice("experiment", name, experiments())
+    for name in names:
+        _reproduce(name, options)
+
+
+def _reproduce(name: str, options: argparse.Namespace) -> None:
     with console.status("starting") as status:
         found = reproduce(
-            options.experiment,
+            name,
             scale=options.scale,
             seeds=whole("seeds", options.seeds, 1, 10_000),
             folder=Path(options.folder),
-            observer=lambda text: status.update(f"{options.experiment}: {text}"),
+            observer=lambda text: status.update(f"{name}: {text}"),
         )
-    table = Table(title=options.experiment, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("what", "published", "ours", "tolerance", "verdict"):
-        table.add_column(heading)
-    for item in found:
-        table.add_row(*summary_line(item).values())
-    console.print(table)
-    path = Path(options.folder) / f"{options.experiment}-{options.scale}"
-    console.print(f"results are in {path}", markup=False)
+    if found:
+        table = Table(title=name, title_justify="left", box=box.SIMPLE_HEAD)
+        for heading in ("what", "published", "ours", "tolerance", "verdict"):
+            table.add_column(heading)
+        for item in found:
+            table.add_row(*summary_line(item).values())
+        console.print(table)
+    console.print(f"results are in {Path(options.folder) / f'{name}-{options.scale}'}", markup=False)

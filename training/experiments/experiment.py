@@ -51,7 +51,8 @@ class Experiment:
         name: as in ``karma-envs reproduce NAME``.
         title: what it shows.
         source: where it was published.
-        run: makes the rows of one seed, ``run(scale, seed)``; each row has a ``case``, and numbers.
+        run: makes the rows of one seed, ``run(scale, seed)``; each row has a ``case``, and numbers. Rows
+            whose ``point`` is 0 or more are points of curves, to be drawn and not to be listed.
         figures: draws them from all rows, by file name.
         published: numbers to compare with.
         notes: what to know when reading the results.
@@ -101,6 +102,10 @@ def mean_over_seeds(rows: Sequence[Row], case: str, quantity: str) -> tuple[floa
 
 def with_error(value: float, standard_error: float) -> str:
     """A number and its standard error, to two digits of the error."""
+    if not np.isfinite(value):
+        return "–"
+    if float(value).is_integer() and not standard_error > 0:
+        return f"{value:.0f}"
     if not np.isfinite(standard_error):
         return f"{value:.4f}"
     digits = 4 if standard_error == 0 else int(np.clip(1 - np.floor(np.log10(standard_error)), 0, 8))
@@ -199,12 +204,12 @@ def page(
             )
             lines.append(f"| {' | '.join(cells)} |")
         lines.append("")
-    quantities = [key for key in rows[0] if key not in ("seed", "case")]
+    quantities = [key for key in rows[0] if key not in ("seed", "case", "point", "x", "y")]
     lines += [
         "| case | " + " | ".join(key.replace("_", " ") for key in quantities) + " |",
         "|" + " --- |" * (len(quantities) + 1),
     ]
-    for case in dict.fromkeys(row["case"] for row in rows):
+    for case in dict.fromkeys(row["case"] for row in rows if row.get("point", -1) < 0):
         means = (with_error(*mean_over_seeds(rows, case, key)) for key in quantities)
         lines.append(f"| {case} | " + " | ".join(means) + " |")
     lines += ["", *(f"![{name}](figures/{name}.png)\n" for name in experiment.figures)]

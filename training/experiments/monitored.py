@@ -2,61 +2,105 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import cache
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents import solve
-from agents.evaluators import EstimatedExploitability, MonitorConfig, parallel_exploitability
+from agents.evaluators import (
+    EstimatedExploitability,
+    ExploitabilityByAgent,
+    MonitorConfig,
+    exploitability_by_agent,
+    parallel_exploitability,
+    payoff_estimates,
+)
+from agents.policy import TabularPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.registry import make
 from training.config import TrainConfig
-from training.results import Row
 from training.train import Replica
 
 STEPS = {"quick": 8_000_000, "full": 32_000_000}
 SHARES = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
-"""Shares of the run at which exploitability is estimated."""
+"""Shares of the run at which exploitability is taken."""
+
+MONITOR = MonitorConfig(burn_in=3_000_000, learning_rate=0.03)
+"""Long, because values settle slowly at a discount of .98; from afar early in training, so with large steps."""
 
 
-# Rare states need as long to forget where Q started, and the maximum of noisy Q is biased upward.
-_MONITOR = MonitorConfig(burn_in=2_000_000, learning_rate_final=0.001)
+@dataclass(frozen=True)
+class Moment:
+    """How exploitable a population was at some time of its training.
+
+    Attributes:
+        share: of the training done.
+        step: of training.
+        policy: what the agents played, exploration included.
+        target: the mean-field equilibrium's policy.
+        estimate: Algorithm 3.
+        exact: exact in the mean field of the population's own policies.
+        unexploring: the same for the same policies without exploration.
+        policy_change: of each agent in the last epoch (Definition 4.1); NaN at the start.
+        payoff_change: the largest of an agent in the last epoch (equation 4.4); NaN at the start.
+    """
+
+    share: float
+    step: int
+    policy: TabularPolicy
+    target: TabularPolicy
+    estimate: EstimatedExploitability
+    exact: ExploitabilityByAgent
+    unexploring: ExploitabilityByAgent
+    policy_change: NDArray[np.float64]
+    payoff_change: float
+
+    @property
+    def greedy_policy(self) -> TabularPolicy:
+        """Best responses to the population, as Algorithm 3 learned them; a row per agent."""
+        return TabularPolicy(np.eye(self.policy.n_actions)[self.estimate.greedy_actions])
 
 
 @cache
-def monitored_training(scale: str, seed: int) -> tuple[list[Row], list[EstimatedExploitability]]:
-    """Train with the Thesis' defaults and estimate exploitability by Algorithm 3 on the way.
+def monitored_training(scale: str, seed: int) -> tuple[Moment, ...]:
+    """Train with the Thesis' defaults and take exploitability on the way.
 
     The estimates start from the mean reward over 1 - gamma, not from the learners' Q, which early in
     training is far from the value of any policy.
-
-    Returns:
-        a row for each share of :data:`SHARES`, and the estimates behind it.
     """
     replica = Replica(TrainConfig(n_steps=STEPS[scale], seed=seed), 0)
     model = replica.game.mean_field()
     assert model is not None
     target = solve(model).policy.for_agents(replica.game.type_of_agent)
     monitor = make("matching")  # a game of its own, so that looking does not disturb training
-    rows, estimates = [], []
-    for share in SHARES:
-        while replica.epoch < round(share * replica.config.n_epochs):
-            replica.run_epoch()
-        found = parallel_exploitability(
-            monitor,
-            replica.learner.policy.copy(),
-            targets=[target],
-            config=_MONITOR,
-            seed=[43, seed],
-        )
-        estimates.append(found)
-        rows.append(
-            {
-                "case": f"after {share:.4g} of training",
-                "step": replica.epoch * replica.config.epoch_length,
-                "payoff": found.payoff.value,
-                "greedy": found.mean_greedy.value,
-                "greedy_normalised": found.mean_greedy_normalised.value,
-                "to_equilibrium": found.mean_to_targets[0].value,
-                "to_equilibrium_normalised": found.mean_to_targets_normalised[0].value,
-                "policy_change": replica.learner.policy_change.max(),
-            }
-        )
-    return rows, estimates
+    return tuple(_moment(replica, share, target, monitor) for share in SHARES)
+
+
+def _moment(replica: Replica, share: float, target: TabularPolicy, monitor: PopulationGame) -> Moment:
+    """Train until a share of the run is done, and look."""
+    config, learner = replica.config, replica.learner
+    last = round(share * config.n_epochs)
+    while replica.epoch < last - 1:
+        replica.run_epoch()
+    payoff_change = float("nan")
+    if share > 0:
+        before = payoff_estimates(monitor, learner.policy.copy(), learner.q, seed=config.seed)
+        replica.run_epoch()
+        after = payoff_estimates(monitor, learner.policy.copy(), learner.q, seed=config.seed)
+        payoff_change = before.largest_change(after)
+    policy = learner.policy.copy()
+    return Moment(
+        share=share,
+        step=replica.epoch * config.epoch_length,
+        policy=policy,
+        target=target,
+        estimate=parallel_exploitability(
+            monitor, policy, targets=[target], config=MONITOR, seed=[43, config.seed]
+        ),
+        exact=exploitability_by_agent(monitor, policy, targets=[target]),
+        unexploring=exploitability_by_agent(monitor, learner.greedy_policy(), targets=[target]),
+        policy_change=learner.policy_change if share > 0 else np.full(monitor.n_agents, np.nan),
+        payoff_change=payoff_change,
+    )

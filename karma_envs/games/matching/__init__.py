@@ -289,9 +289,13 @@ class MatchingGame(PopulationGame):
         self._state = loaded
         self._last_step = None
 
-    def mean_field(self) -> MatchingMeanField | None:
+    def mean_field(self, *, by_agent: bool = False) -> MatchingMeanField | None:
         """The model for N to infinity; None for an allocation without bids, which has closed forms."""
-        return MatchingMeanField(self.config) if self._rules_use_bids else None
+        if not self._rules_use_bids:
+            return None
+        types = self.config.agent_types
+        each = [types[kind].replace(share=1.0) for kind in self.type_of_agent] if by_agent else types
+        return MatchingMeanField(self.config, each)
 
     def scene(self) -> dict[str, Any]:
         """What happened in the last step; nothing yet after reset and after loading a state.

@@ -21,7 +21,10 @@ from karma_envs.config import refuse
 from karma_envs.game import Environment, MeanFieldModel
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from karma_envs.games.matching.config import MatchingConfig
+    from karma_envs.urgency import AgentType
 
 
 @kernel
@@ -91,19 +94,20 @@ class MatchingMeanField(MeanFieldModel):
 
     Args:
         config: configuration of the game; n_agents is not used.
+        types: types in place of the configuration's.
 
     Raises:
         ConfigError: for an allocation without bids, for which outcomes have closed forms.
     """
 
-    def __init__(self, config: MatchingConfig) -> None:
+    def __init__(self, config: MatchingConfig, types: Sequence[AgentType] = ()) -> None:
         self.config = config
         self._allocation, self._payment, redistribution = (
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
         if not self._allocation.uses_bids:
             raise refuse("allocation", config.allocation, "one that looks at bids, for a mean-field model")
-        types = config.agent_types
+        types = types or config.agent_types
         self._n = n = config.karma_max + 1
         self._karma = np.arange(n)
         self.masses = np.array([agent_type.share for agent_type in types])

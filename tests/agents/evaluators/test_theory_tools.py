@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
@@ -27,9 +29,10 @@ def model(**fields: object) -> MeanFieldModel:
     return found
 
 
-def random_flow(game: MeanFieldModel, rng: np.random.Generator) -> np.ndarray:
-    """A joint distribution of state and action with urgencies equally likely."""
-    weights = rng.random((game.n_types, *game.legal_actions.shape)) * game.legal_actions
+def random_flow(game: MeanFieldModel, rng: np.random.Generator, concentration: float = 1.0) -> np.ndarray:
+    """A joint distribution of state and action with two urgencies equally likely."""
+    weights = rng.standard_gamma(concentration, (game.n_types, *game.legal_actions.shape)) + 1e-12
+    weights *= game.legal_actions
     halves = weights.reshape(game.n_types, 2, -1)
     return (halves / halves.sum(axis=2, keepdims=True) / 2).reshape(weights.shape)
 
@@ -47,8 +50,38 @@ def test_the_published_lipschitz_constants() -> None:
     assert 126 < larger[0] < larger[1]
     assert lipschitz_constants(0.9, 1.0, entropy_range=1.0).update > 126
     assert lipschitz_constants(0.0, 1.0).update == 0
-    with pytest.raises(ConfigError, match="payment"):
-        lipschitz_constants(payment="second_price")
+    wrong = {"payment": "second_price", "discount": 1, "karma_max": 0, "population": -1, "entropy_range": -1}
+    for name, given in wrong.items():
+        with pytest.raises(ConfigError, match=f"{name} = "):
+            lipschitz_constants(**{name: given})  # type: ignore[arg-type]
+
+
+def greatest_ratios(**fields: object) -> tuple[float, float]:
+    """Greatest change of rewards and of transitions over that of the population, for random pairs."""
+    rng, game = np.random.default_rng(0), model(**fields)
+    reward, transition = 0.0, 0.0
+    for _ in range(100):
+        first, other = (random_flow(game, rng, 10 ** rng.uniform(-1.5, 1)) for _ in range(2))
+        pair = []
+        for flow in (first, first + 0.1 * (other - first)):
+            mean_field = flow.sum(axis=2)
+            policy = flow / mean_field[..., None]
+            pair.append(game.environment(game.statistic(mean_field, policy)))
+        distance = 0.1 * np.abs(first - other).sum()
+        rewards = np.abs(pair[0].reward - pair[1].reward)[:, game.legal_actions]
+        reward = max(reward, rewards.max() / distance)
+        moves = np.abs(pair[0].kernel - pair[1].kernel).sum(axis=3)
+        transition = max(transition, moves.max() / distance)
+    return reward, transition
+
+
+def test_the_constants_bound_the_model_where_no_surplus_is_shared() -> None:
+    """Karma that does not fit is an effect of the cap, which the Thesis leaves out."""
+    constants = lipschitz_constants(urgency_max=5.0)
+    reward, transition = greatest_ratios(redistribution="none")
+    assert constants.reward_population / 10 < reward <= constants.reward_population
+    assert constants.transition_population / 10 < transition <= constants.transition_population
+    assert greatest_ratios(karma_max=2, karma_mean=1)[1] > constants.transition_population
 
 
 def test_one_urgency_is_neutral_and_strict_wins_are_monotone() -> None:
@@ -71,6 +104,11 @@ def test_the_matrix_form_is_the_sum_over_the_model() -> None:
         expected = bid_monotonicity_sum(*bids, [1, 5], [0.5, 0.5])
         assert lasry_lions_sum(game, *flows) == pytest.approx(expected, abs=1e-12)
         assert lasry_lions_sum(game, flows[0], flows[0]) == 0
+    above_karma = np.zeros_like(flows[0])
+    above_karma[0, 0, 1] = 1.0
+    for wrong in (flows[0][0], 2 * flows[0], -flows[0], above_karma):
+        with pytest.raises(ConfigError, match="second = "):
+            lasry_lions_sum(game, flows[0], wrong)
 
 
 @pytest.mark.parametrize("probabilities", [(0.5, 0.5), (0.75, 0.25)])
@@ -84,26 +122,68 @@ def test_the_counterexample_violates_monotonicity_with_equal_karma(
     karma = np.tile(np.arange(7), 2)
     for flow, policy in ((found.first, found.first_policy), (found.second, found.second_policy)):
         assert flow.sum() == pytest.approx(1)
-        assert flow.sum(axis=1) @ karma == pytest.approx(found.mean_karma) == pytest.approx(3)
+        assert flow.sum(axis=1) @ karma == pytest.approx(3)
         assert policy.sum(axis=1) == pytest.approx(np.ones(14))
         assert not policy[~game.legal_actions].any()
-    for wrong in ({"urgencies": (2.0, 1.0)}, {"probabilities": (0.5, 0.6)}, {"karma_mean": 1}):
-        with pytest.raises(ConfigError, match=next(iter(wrong))):
-            counterexample(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("karma_mean", "share"),
+    [(0.5, 0.25), (1.0, 0.5), (2.0, 1.0), (2.5, 1.0), (6.0, 1.0)],
+)
+def test_a_counterexample_of_any_karma_and_urgencies(karma_mean: float, share: float) -> None:
+    urgencies, chances = (5.0, 2.0, 1.0, 7.0), (0.5, 0.3, 0.2, 0.0)
+    found = counterexample(urgencies, chances, karma_mean, karma_max=6)
+    assert found.total == pytest.approx(share**2 * 0.5 * 0.2 * 4 / 2)
+    game = model(urgencies=urgencies, urgency_transition=chances, karma_mean=karma_mean)
+    assert lasry_lions_sum(game, found.first[None], found.second[None]) == pytest.approx(found.total)
+    for flow, bids in ((found.first, found.first_bids), (found.second, found.second_bids)):
+        assert flow.sum(axis=1) @ np.tile(np.arange(7), 4) == pytest.approx(karma_mean)
+        np.testing.assert_allclose(bids @ chances, flow.sum(axis=0), atol=1e-15)
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"urgencies": (2.0, 2.0)},
+        {"urgencies": (-1.0, 2.0)},
+        {"probabilities": (0.5, 0.6)},
+        {"probabilities": (0.5, 0.25, 0.25)},
+        {"probabilities": (float("nan"), 0.5)},
+        {"karma_mean": 0},
+        {"karma_mean": 21},
+        {"karma_max": 1},
+    ],
+)
+def test_what_allows_no_counterexample_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ConfigError, match=next(iter(wrong))):
+        counterexample(**wrong)
 
 
 def test_bids_without_a_future_are_linear_and_a_jump_is_found() -> None:
     everything = np.tile(np.arange(7.0), 2)[None]
     assert float(sublinearity_of(everything, 6)) == pytest.approx(0.0, abs=1e-12)
+    assert sublinearity_of(everything, 6).first_karma is None
     jump = everything.copy()
     jump[0, 7 + 2] = 1.0
     found = sublinearity_of(jump, 6)
     assert (found.violation, found.urgency, found.karma, found.scaled_karma) == (3.0, 1, 2, 6)
+    assert found.first_karma == 2
+    later = jump.copy()
+    later[0, 7 + 4] = 3.0  # bids then rise too fast from 4 on, too
+    assert sublinearity_of(later, 6).first_karma == 2
     unvisited = np.ones_like(jump)
     unvisited[0, 7 + 2] = 0.0
     assert float(sublinearity_of(jump, 6, unvisited)) == pytest.approx(0.0, abs=1e-12)
     with pytest.raises(ValueError, match="visited"):
         sublinearity_of(jump, 6, np.zeros_like(jump))
+    for arguments, name in (
+        ((jump, 5), "mean_bids"),
+        ((jump, 1), "karma_max"),
+        ((jump, 6, jump[0]), "mean_field"),
+    ):
+        with pytest.raises(ConfigError, match=f"{name} = "):
+            sublinearity_of(*arguments)
 
 
 def test_equilibrium_bids_are_sublinear_but_for_rounding() -> None:
