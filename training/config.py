@@ -13,6 +13,7 @@ import yaml
 
 from agents.learners import LearnerConfig
 from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
+from karma_envs.game import MeanFieldModel
 from karma_envs.registry import game_class, names
 
 
@@ -63,6 +64,17 @@ class GameRunConfig(Config):
         for name, part in {"game_config": config_class, **self.PARTS}.items():
             if not isinstance(getattr(self, name), part):
                 self._set(**{name: part.from_dict(getattr(self, name))})
+
+    def model(self) -> MeanFieldModel:
+        """The game's mean-field model.
+
+        Raises:
+            ConfigError: when the game has none with this configuration.
+        """
+        model = game_class(self.game)(self.game_config).mean_field()
+        if model is None:
+            raise refuse("game_config", self.game, "a configuration that has a mean-field model")
+        return model
 
     @classmethod
     def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> Self:

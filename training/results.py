@@ -17,7 +17,7 @@ import json
 import os
 import platform
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -135,6 +135,18 @@ def new_folder(config: Config, folder: str | os.PathLike[str] | None, name: str)
     except OSError as error:
         raise ResultsError(f"cannot write results to {path}: {error.strerror or error}") from error
     return path
+
+
+@contextlib.contextmanager
+def all_or_nothing(path: Path) -> Iterator[Path]:
+    """A folder of :func:`new_folder` that goes again when what was to fill it fails or is interrupted."""
+    try:
+        yield path
+    except BaseException:
+        (path / "config.yaml").unlink()
+        with contextlib.suppress(OSError):  # other things are in it
+            path.rmdir()
+        raise
 
 
 def _free_folder(name: str) -> Path:

@@ -6,7 +6,6 @@ per type), ``mean_field.npz`` (mu, z and V) and ``figures/``.
 
 from __future__ import annotations
 
-import contextlib
 import inspect
 import json
 import os
@@ -22,10 +21,8 @@ from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import choice, real, refuse
 from karma_envs.files import read_npz, write_npz, write_text
-from karma_envs.game import MeanFieldModel
-from karma_envs.registry import game_class
 from training.config import GameRunConfig, load_layer
-from training.results import ResultsError, new_folder
+from training.results import ResultsError, all_or_nothing, new_folder
 
 
 @dataclass(frozen=True)
@@ -75,17 +72,6 @@ class SolveConfig(GameRunConfig):
         if self.exploration > 0:
             given["exploration"] = self.exploration
         return given
-
-    def model(self) -> MeanFieldModel:
-        """The game's mean-field model.
-
-        Raises:
-            ConfigError: when the game has none with this configuration.
-        """
-        model = game_class(self.game)(self.game_config).mean_field()
-        if model is None:
-            raise refuse("game_config", self.game, "a configuration that has a mean-field model")
-        return model
 
 
 @dataclass(frozen=True)
@@ -144,16 +130,10 @@ def solve_to_folder(
         ResultsError: when the folder holds results already or cannot be written.
     """
     model = config.model()
-    path = new_folder(config, folder, f"{config.game}-equilibrium")
-    try:
+    with all_or_nothing(new_folder(config, folder, f"{config.game}-equilibrium")) as path:
         found = solve(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
         )
-    except BaseException:  # nothing was found, so nothing stays
-        (path / "config.yaml").unlink()
-        with contextlib.suppress(OSError):
-            path.rmdir()
-        raise
     found.policy.save(path / "policy.npz")
     write_npz(
         path / "mean_field.npz",

@@ -1,4 +1,4 @@
-"""``karma-envs plot``: draw the figures of a finished run or of a solution."""
+"""``karma-envs plot``: draw the figures of a finished run, of a solution or of theory."""
 
 from __future__ import annotations
 
@@ -9,12 +9,13 @@ from typing import Any
 from training.progress import console
 from training.results import Run
 from training.solution import Solution
+from training.theory import Theory
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    command = subparsers.add_parser("plot", help="draw the figures of a finished run or a solution")
-    command.add_argument("run", metavar="RUN", help="folder of the run")
+    command = subparsers.add_parser("plot", help="draw the figures of what a folder holds")
+    command.add_argument("run", metavar="RUN", help="folder of a finished run, a solution or of theory")
     command.add_argument(
         "--formats", default="png,pdf", help="file endings, separated by commas (default png,pdf)"
     )
@@ -29,8 +30,13 @@ def draw(folder: Path, formats: tuple[str, ...]) -> None:
     """Draw the figures and print where they are."""
     from training.plots.run import plot
     from training.plots.solution import plot_solution
+    from training.plots.theory import plot_theory
 
-    is_solution = (folder / "equilibrium.json").is_file()
-    paths = plot_solution(Solution.open(folder), formats) if is_solution else plot(Run.open(folder), formats)
+    if (folder / "equilibrium.json").is_file():
+        paths = plot_solution(Solution.open(folder), formats)
+    elif (folder / "theory.json").is_file():
+        paths = plot_theory(Theory.open(folder), formats)
+    else:
+        paths = plot(Run.open(folder), formats)
     for path in paths:
         console.print(str(path), markup=False)
