@@ -44,6 +44,10 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
 
 
+MONITORS = ("none", "exact", "parallel")
+"""How exploitability may be taken while training."""
+
+
 @dataclass(frozen=True)
 class GameRunConfig(Config):
     """Base of what is done with a game: the game's name and configuration, and parts of its own.
@@ -128,6 +132,9 @@ class TrainConfig(GameRunConfig):
         replicas: independent copies of the run, each with random draws of its own.
         threads: how many replicas are worked on at once; 0 for one per core.
         records: how many points in time the metrics are recorded at.
+        monitor: how exploitability is taken while training: none, exact (in the mean field of the
+            population's own policies) or parallel (Algorithm 3).
+        monitors: how many points in time it is taken at.
         checkpoint_seconds: least time between two checkpoints.
 
     Raises:
@@ -143,6 +150,8 @@ class TrainConfig(GameRunConfig):
     replicas: int = 1
     threads: int = 0
     records: int = 200
+    monitor: str = "none"
+    monitors: int = 10
     checkpoint_seconds: float = 30.0
 
     def __post_init__(self) -> None:
@@ -153,6 +162,8 @@ class TrainConfig(GameRunConfig):
             replicas=whole("replicas", self.replicas, 1, 100_000),
             threads=whole("threads", self.threads, 0, 1024),
             records=whole("records", self.records, 1, 1_000_000),
+            monitor=choice("monitor", self.monitor, MONITORS),
+            monitors=whole("monitors", self.monitors, 1, 1_000_000),
             checkpoint_seconds=real("checkpoint_seconds", self.checkpoint_seconds, 0),
         )
         self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
@@ -168,6 +179,11 @@ class TrainConfig(GameRunConfig):
     def epochs_per_record(self) -> int:
         """Epochs between two records of the metrics."""
         return max(1, self.n_epochs // self.records)
+
+    @property
+    def epochs_per_monitor(self) -> int:
+        """Epochs between two looks at exploitability."""
+        return max(1, self.n_epochs // self.monitors)
 
 
 def load_layer(path: str | os.PathLike[str]) -> dict[str, Any]:

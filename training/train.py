@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.evaluators.by_agent import check_by_agent
 from agents.learners import TabularLearner
 from karma_envs import metrics
 from karma_envs.files import write_text
@@ -24,6 +25,7 @@ from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
 from training import results
 from training.config import TrainConfig, to_yaml
+from training.monitor import Monitor
 from training.results import ResultsError, Row, Run
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
@@ -54,6 +56,8 @@ class Replica:
         self.epoch = 0
         self.rows: list[Row] = []
         self.karma_rows: list[Row] = []
+        self.monitor_rows: list[Row] = []
+        self._monitor = None if config.monitor == "none" else Monitor(config, number)
         self._window_start = self.game.outcome()
         self._changes = (0.0, 0.0, 0)  # of policies since the last record: largest, sum of means, epochs
         n_agents = self.game.n_agents
@@ -83,6 +87,9 @@ class Replica:
         self._changes = max(largest, float(change.max())), means + float(change.mean()), epochs + 1
         if self.epoch % self.config.epochs_per_record == 0 or self.finished:
             self._record()
+        if self._monitor is not None and (self.epoch % self.config.epochs_per_monitor == 0 or self.finished):
+            step = self.epoch * self.config.epoch_length
+            self.monitor_rows.append(self._monitor.row(self.learner, step))
 
     def _record(self) -> None:
         now = self.game.outcome()
@@ -121,6 +128,7 @@ class Replica:
             "epoch": self.epoch,
             "rows": self.rows,
             "karma_rows": self.karma_rows,
+            "monitor_rows": self.monitor_rows,
             "changes": self._changes,
         }
         results.write_checkpoint(path, self.config, self.number, progress, arrays)
@@ -146,6 +154,7 @@ class Replica:
             self._window_start = Outcome(steps=int(window.pop("steps")), **window)
             self.epoch = int(progress["epoch"])
             self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
+            self.monitor_rows = list(progress["monitor_rows"])
             largest, means, epochs = progress["changes"]
             self._changes = float(largest), float(means), int(epochs)
         except (KeyError, TypeError, ValueError) as error:
@@ -208,7 +217,9 @@ def train(
         if to_yaml(run.config) != to_yaml(config):
             raise ResultsError(f"{folder} holds a run of another configuration")
     else:
-        game_class(config.game)(config.game_config)  # may be refused, before anything is written
+        game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
+        if config.monitor == "exact":
+            check_by_agent(game)
         run = results.create_run(config, folder)
     replicas = [Replica(config, number) for number in range(config.replicas)]
     if resume:
@@ -270,6 +281,8 @@ def _write_tables(run: Run, replicas: list[Replica]) -> None:
         results.write_table(
             run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows]
         )
+    if rows := [row for replica in replicas for row in replica.monitor_rows]:
+        results.write_table(run.folder / "monitor.csv", rows)
 
 
 def _check_writable(run: Run) -> None:

@@ -21,6 +21,9 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 
 
+_MOST_ENTRIES = 200_000_000  # of the transition tensor, 1.6 GB
+
+
 @dataclass(frozen=True)
 class ExploitabilityByAgent:
     """What each agent gains by changing its policy while all others keep theirs (Thesis, Definition 2.2).
@@ -75,12 +78,12 @@ def exploitability_by_agent(
         targets: policies to compare with, each played by one agent at a time.
 
     Raises:
-        ConfigError: for a game without a mean-field model.
+        ConfigError: for a game without a mean-field model, or of too many agents.
         PolicyError: when a policy does not fit the game.
     """
+    check_by_agent(game)
     model = game.mean_field(by_agent=True)
-    if model is None:
-        raise refuse("game", type(game).__name__, "one that has a mean-field model")
+    assert model is not None
     rows = [_rows(fitted(each, game)) for each in (policy, *targets)]
     field = stationary_mean_field(model, rows[0])
     current = policy_value(model, field.environment, rows[0])
@@ -98,6 +101,21 @@ def exploitability_by_agent(
         else np.empty((game.n_agents, 0)),
         best_responses=best,
     )
+
+
+def check_by_agent(game: PopulationGame) -> None:
+    """Refuse a game that cannot be evaluated agent by agent.
+
+    Raises:
+        ConfigError: for a game without a mean-field model, or of too many agents.
+    """
+    if game.mean_field() is None:
+        raise refuse("game", type(game).__name__, "one that has a mean-field model, for an exact evaluation")
+    most = _MOST_ENTRIES // (game.n_observations**2 * game.n_actions)
+    if game.n_agents > most:
+        raise refuse(
+            "n_agents", game.n_agents, f"at most {most} for an exact evaluation agent by agent, by memory"
+        )
 
 
 def _rows(policy: TabularPolicy) -> NDArray[np.float64]:

@@ -29,7 +29,7 @@ from agents.evaluators.play import (
     rollouts,
     with_deviation,
 )
-from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
+from agents.evaluators.values import InitialQ, PolicyValues, pilot_value
 from agents.policy import TabularPolicy
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
@@ -87,7 +87,7 @@ def one_at_a_time_exploitability(
         exploring = with_deviation(policies[0], int(agent), (1 - exploration) * own + exploration * uniform)
         start = initial_q
         if start is None:
-            start = pilot_value(game, game.rollout(policies[0], PILOT_STEPS))
+            start = pilot_value(game, policies[0], buffer)
         values = PolicyValues(
             game, policies, config.replace(pooled=False), start, config.batches, rng, np.array([agent])
         )

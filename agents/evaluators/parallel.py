@@ -29,7 +29,7 @@ import numpy as np
 
 from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig, summarised
 from agents.evaluators.play import PIECES, fitted, new_buffer, rollouts
-from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
+from agents.evaluators.values import InitialQ, PolicyValues, pilot_value
 from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame
 
@@ -70,7 +70,7 @@ def parallel_exploitability(
     n_steps = n_burn_in + config.n_samples * config.gap
     buffer = new_buffer(game, n_steps // PIECES)
     if initial_q is None:
-        initial_q = pilot_value(game, game.rollout(policies[0], PILOT_STEPS))
+        initial_q = pilot_value(game, policies[0], buffer)
     n_bins = config.burn_in_bins + config.batches
     values = PolicyValues(game, policies, config, initial_q, n_bins, rng)
     for time, piece in rollouts(game, policies[0], n_steps, buffer):

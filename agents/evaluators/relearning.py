@@ -14,7 +14,7 @@ import numpy as np
 from agents.evaluators.deviation import DeviationGain, deviation_gain
 from agents.evaluators.estimate import MonitorConfig
 from agents.evaluators.play import columns_of, fitted, new_buffer, own_probabilities, rollouts, with_deviation
-from agents.evaluators.values import PILOT_STEPS, InitialQ, PolicyValues, pilot_value
+from agents.evaluators.values import InitialQ, PolicyValues, pilot_value
 from agents.policy import TabularPolicy
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
@@ -59,7 +59,7 @@ def relearning_gain(
     length = -(-n_steps // n_updates)
     buffer = new_buffer(game, length)
     if initial_q is None:
-        initial_q = pilot_value(game, game.rollout(policy, PILOT_STEPS))
+        initial_q = pilot_value(game, policy, buffer)
     values = PolicyValues(game, [policy], config, initial_q, 1, rng, np.array([agent]))
     greedy = own_probabilities(policy, agent)
     for update in range(n_updates):

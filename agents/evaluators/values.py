@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from agents.evaluators.estimate import MonitorConfig
 from agents.evaluators.kernels import learn_values
+from agents.evaluators.play import rollouts
 from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.random import new_streams
 
-PILOT_STEPS = 1000
-"""Steps of play whose mean reward tells where Q starts, unless that is given."""
+_PILOT_AGENT_STEPS = 2_000_000  # whose mean reward tells where Q starts
+_LEAST_PILOT_STEPS = 100
 
 _ILLEGAL = np.float32(-1e30)
 
@@ -138,7 +139,11 @@ def entropy(probabilities: NDArray[np.floating]) -> NDArray[np.float64]:
     return np.asarray(-(positive * np.log(positive)).sum(axis=-1), np.float64)
 
 
-def pilot_value(game: PopulationGame, transitions: Transitions) -> float:
+def pilot_value(game: PopulationGame, policy: TabularPolicy, buffer: Transitions) -> float:
     """A first guess of Q: what the mean reward of some play is worth for ever, discounted."""
-    by_agent = transitions.rewards.mean(axis=0, dtype=np.float64)
+    before = game.outcome()
+    n_steps = max(_PILOT_AGENT_STEPS // game.n_agents, _LEAST_PILOT_STEPS)
+    for _ in rollouts(game, policy, n_steps, buffer):
+        pass
+    by_agent = game.outcome().since(before).rewards / n_steps
     return float((by_agent / (1 - game.discounts[game.type_of_agent])).mean())

@@ -28,7 +28,7 @@ SHARES = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Shares of the run at which exploitability is taken."""
 
 MONITOR = MonitorConfig(burn_in=3_000_000, learning_rate=0.03)
-"""Long, because values settle slowly at a discount of .98; from afar early in training, so with large steps."""
+"""Long, because values settle slowly at a discount of .98; with large steps first, as they come from afar."""
 
 
 @dataclass(frozen=True)

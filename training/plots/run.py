@@ -122,12 +122,35 @@ def policy_change(run: Run) -> Figure:
     return figure
 
 
+def exploitability(run: Run) -> Figure:
+    """Exploitability over training, and what the mean field's equilibrium gains (Thesis, Figure 4.3)."""
+    rows = read_table(run.folder / "monitor.csv")
+    figure, (panel,) = new_figure(4.4, 3.0)
+    for column, label, colour in (
+        ("exploitability_normalised", "best response", COLOURS[0]),
+        ("equilibrium_gain_normalised", "mean-field equilibrium", COLOURS[1]),
+    ):
+        for number, (steps, values) in enumerate(_by_replica(rows, column)):
+            panel.plot(
+                steps,
+                values,
+                color=colour,
+                alpha=0.9 if number == 0 else 0.4,
+                marker=".",
+                label=None if number else label,
+            )
+    panel.axhline(0, color="0.3", linewidth=0.8)
+    panel.set(xlabel="timestep", ylabel="gain by deviating, over |J|")
+    legend_above(panel)
+    return figure
+
+
 def figures(run: Run) -> dict[str, Callable[[], Figure]]:
     """The figures of a run by name; making one is left to the caller."""
     if not run.metrics:
         raise ResultsError(f"{run.folder}: nothing has been recorded yet")
     lines = reference_lines(run.config.game, run.config.game_config, int(run.metrics[0]["window"]))
-    return {
+    found: dict[str, Callable[[], Figure]] = {
         "mean_bid": lambda: mean_bids(run),
         "efficiency": lambda: over_time(run, "efficiency", "efficiency", lines),
         "access_fairness": lambda: over_time(run, "access_fairness", "access fairness", lines),
@@ -135,6 +158,9 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
         "karma_distribution": lambda: karma_distribution(run),
         "policy_change": lambda: policy_change(run),
     }
+    if (run.folder / "monitor.csv").is_file():
+        found["exploitability"] = lambda: exploitability(run)
+    return found
 
 
 def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:

@@ -1,0 +1,74 @@
+"""Looking at exploitability while a run trains (Thesis, Figure 4.3), without disturbing it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from agents import solve
+from agents.evaluators import MonitorConfig, exploitability_by_agent, parallel_exploitability
+from agents.learners import TabularLearner
+from agents.policy import TabularPolicy
+from karma_envs.config import Config
+from karma_envs.game import PopulationGame
+from karma_envs.registry import game_class
+from training.config import TrainConfig
+from training.results import Row
+
+
+class Monitor:
+    """Tells how exploitable a learner's policies are, as they explore.
+
+    Args:
+        config: of the run; ``monitor`` says how.
+        number: the replica's; with the seed it determines the random draws of the estimates.
+
+    Raises:
+        ConfigError: when the game does not allow what ``monitor`` asks for.
+    """
+
+    def __init__(self, config: TrainConfig, number: int) -> None:
+        self._config, self._number = config, number
+        self._game: PopulationGame = game_class(config.game)(config.game_config)
+
+    def row(self, learner: TabularLearner, step: int) -> Row:
+        """What there is to say at a step: payoff J, exploitability, and what the equilibrium's policy gains.
+
+        The last is NaN where no equilibrium of the mean field is known.
+        """
+        policy = learner.policy.copy()
+        known = equilibria(self._config.game, self._config.game_config)
+        targets = [target.for_agents(self._game.type_of_agent) for target in known]
+        if self._config.monitor == "exact":
+            exact = exploitability_by_agent(self._game, policy, targets=targets)
+            payoff, gain, to_targets = exact.payoff, exact.absolute, exact.to_targets.mean(axis=0)
+        else:
+            estimate = parallel_exploitability(
+                self._game,
+                policy,
+                targets=targets,
+                config=MonitorConfig(),
+                seed=[self._config.seed, self._number, 2, step],
+            )
+            payoff, gain = estimate.payoff.value, estimate.mean_greedy.value
+            to_targets = np.array([each.value for each in estimate.mean_to_targets])
+        scale = abs(payoff) or 1.0
+        to_equilibrium = float(to_targets[0]) if len(to_targets) else float("nan")
+        return {
+            "replica": self._number,
+            "step": step,
+            "payoff": payoff,
+            "exploitability": gain,
+            "exploitability_normalised": gain / scale,
+            "equilibrium_gain": to_equilibrium,
+            "equilibrium_gain_normalised": to_equilibrium / scale,
+        }
+
+
+@cache
+def equilibria(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
+    """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
+    model = game_class(game)(game_config).mean_field()
+    found = None if model is None else solve(model)
+    return () if found is None or not found.converged else (found.policy,)
