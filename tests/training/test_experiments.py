@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from karma_envs.config import ConfigError
 from training.cli import main
+from training.commands import reproduce as command
 from training.experiments import experiment as machinery
 from training.experiments.experiment import (
     Experiment,
@@ -41,7 +43,8 @@ def toy(calls: list[tuple[str, int]]) -> Experiment:
 @pytest.fixture
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     made: list[tuple[str, int]] = []
-    monkeypatch.setattr(machinery, "experiments", lambda: {"toy": toy(made)})
+    for module in (machinery, command):
+        monkeypatch.setattr(module, "experiments", lambda: {"toy": toy(made)})
     return made
 
 
@@ -56,6 +59,8 @@ def test_verdicts_page_and_rows(calls: list[tuple[str, int]], tmp_path: Path) ->
     assert "**disagrees**" in page
     assert "Nothing to note." in page
     assert (tmp_path / "toy-quick" / "figures" / "plain.png").stat().st_size > 500
+    index = (tmp_path / "README.md").read_text()
+    assert "| [toy](toy-quick/README.md) | A toy | quick | 3 | 1 of 2 agree | 0 min |" in index
 
 
 def test_a_repeated_call_runs_only_what_is_missing(calls: list[tuple[str, int]], tmp_path: Path) -> None:
@@ -63,6 +68,31 @@ def test_a_repeated_call_runs_only_what_is_missing(calls: list[tuple[str, int]],
     found = reproduce("toy", seeds=2, folder=tmp_path)
     assert calls == [("quick", 0), ("quick", 1)]
     assert found[0].ours == pytest.approx(1.5)
+
+
+def test_points_of_curves_are_kept_and_not_listed(
+    calls: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    plain = machinery.experiments()["toy"]
+    rows = [{"case": "a", "point": -1, "x": 2.0}, {"case": "curve", "point": 0, "x": 7.5}]
+    curved = replace(plain, run=lambda scale, seed: rows, published=())
+    monkeypatch.setattr(machinery, "experiments", lambda: {"toy": curved})
+    reproduce("toy", seeds=1, folder=tmp_path)
+    page = (tmp_path / "toy-quick" / "README.md").read_text()
+    assert "| a | " in page
+    assert "curve" not in page
+    assert "curve" in (tmp_path / "toy-quick" / "results.csv").read_text()
+    assert "no numbers printed" in (tmp_path / "README.md").read_text()
+
+
+def test_several_experiments_in_one_call(calls: list[tuple[str, int]], tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="experiment = 'toys'"):
+        reproduce("toys", folder=tmp_path)
+    assert main(["reproduce", "toy", "toys", "--folder", str(tmp_path)]) == 1
+    assert calls == []
+    assert list(tmp_path.iterdir()) == []
+    assert main(["reproduce", "all", "--seeds", "1", "--folder", str(tmp_path)]) == 0
+    assert calls == [("quick", 0)]
 
 
 def test_unknown_names_are_refused(tmp_path: Path) -> None:
@@ -96,4 +126,4 @@ def test_every_experiment_says_where_it_comes_from(name: str) -> None:
 def test_the_list_names_them_all(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["reproduce", "list"]) == 0
     said = capsys.readouterr().out
-    assert all(name in said for name in experiments())
+    assert [name for name in experiments() if name not in said] == []

@@ -170,7 +170,38 @@ def reproduce(
     )
     found = verdicts(experiment, rows)
     write_text(path / "README.md", page(experiment, scale, rows, found, seconds))
+    write_text(Path(folder) / "README.md", index(Path(folder)))
     return found
+
+
+def index(folder: Path) -> str:
+    """What results there are, as Markdown.
+
+    Args:
+        folder: of all experiments' results.
+    """
+    lines = [
+        "# Results",
+        "",
+        "Published tables and figures made anew, and what we compare them with. Each page has the numbers, "
+        "the verdicts, the figures and the command that makes it.",
+        "",
+        "| experiment | what | scale | seeds | verdicts | run time |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    for name, experiment in sorted(experiments().items()):
+        for scale in SCALES:
+            path = folder / f"{name}-{scale}"
+            if not (path / "run.json").is_file():
+                continue
+            seconds = json.loads((path / "run.json").read_text(encoding="utf-8"))["seconds"]
+            found = verdicts(experiment, read_table(path / "results.csv"))
+            agreeing = sum(item.agrees for item in found)
+            said = f"{agreeing} of {len(found)} agree" if found else "no numbers printed"
+            minutes = f"{sum(seconds.values()) / 60:.0f} min"
+            cells = (f"[{name}]({path.name}/README.md)", experiment.title, scale, str(len(seconds)), said)
+            lines.append(f"| {' | '.join(cells)} | {minutes} |")
+    return "\n".join([*lines, ""])
 
 
 def page(

@@ -9,12 +9,15 @@ from training.experiments.violations import violation_figure, violation_rows
 from training.results import Row
 
 
+_POLICIES = {"quick": 40, "full": 400}
+
+
 def _condition(model: MeanFieldModel, rationality: float, n_policies: int, seed: int) -> Violations:
     return contractivity_violations(model, rationality, n_policies=n_policies, n_updates=20, seed=seed)
 
 
 def _run(scale: str, seed: int) -> list[Row]:
-    return violation_rows(_condition, scale, seed)
+    return violation_rows(_condition, _POLICIES[scale], seed)
 
 
 EXPERIMENT = Experiment(

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+_POLICIES = {"quick": 40, "full": 1000}
 _VARIANTS = {"": False, ", with entropy": True}
 """Whether payoffs count the entropy of the policy, by what is appended to a case's name."""
 
@@ -30,7 +31,7 @@ def _run(scale: str, seed: int) -> list[Row]:
                 model, rationality, n_policies=n_policies, seed=seed, entropy_in_value=counts
             )
 
-        found = violation_rows(condition, scale, seed)
+        found = violation_rows(condition, _POLICIES[scale], seed)
         rows += [{**row, "case": row["case"] + variant} for row in found]
     return rows
 
