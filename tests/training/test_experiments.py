@@ -105,7 +105,9 @@ def test_unknown_names_are_refused(tmp_path: Path) -> None:
 
 def test_numbers_with_errors() -> None:
     assert with_error(-1.08104, 0.00031) == "-1.08104 ± 0.00031"
-    assert with_error(1.5, float("nan")) == "1.5000"
+    assert with_error(1.5, float("nan")) == "1.5"
+    assert with_error(-1.04787, 0.0) == "-1.04787"
+    assert with_error(float("nan"), float("nan")) == "–"
     assert with_error(12.3, 4.0) == "12.3 ± 4.0"
     rows = [{"case": "a", "x": 1.0}, {"case": "b", "x": 9.0}, {"case": "a", "x": 3.0}]
     assert mean_over_seeds(rows, "a", "x") == (2.0, 1.0)

@@ -101,14 +101,12 @@ def mean_over_seeds(rows: Sequence[Row], case: str, quantity: str) -> tuple[floa
 
 
 def with_error(value: float, standard_error: float) -> str:
-    """A number and its standard error, to two digits of the error."""
+    """A number and its standard error, to two digits of the error; alone where it has none."""
     if not np.isfinite(value):
         return "–"
-    if float(value).is_integer() and not standard_error > 0:
-        return f"{value:.0f}"
-    if not np.isfinite(standard_error):
-        return f"{value:.4f}"
-    digits = 4 if standard_error == 0 else int(np.clip(1 - np.floor(np.log10(standard_error)), 0, 8))
+    if not standard_error > 0:
+        return f"{value:.6g}"
+    digits = int(np.clip(1 - np.floor(np.log10(standard_error)), 0, 8))
     return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
 
 
