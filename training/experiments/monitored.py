@@ -101,6 +101,6 @@ def _moment(replica: Replica, share: float, target: TabularPolicy, monitor: Popu
         ),
         exact=exploitability_by_agent(monitor, policy, targets=[target]),
         unexploring=exploitability_by_agent(monitor, learner.greedy_policy(), targets=[target]),
-        policy_change=learner.policy_change if share > 0 else np.full(monitor.n_agents, np.nan),
+        policy_change=learner.policy_change.copy() if share > 0 else np.full(monitor.n_agents, np.nan),
         payoff_change=payoff_change,
     )
