@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
-from karma_envs.config import choice, real, refuse
+from karma_envs.config import choice, real, refuse, whole
 from karma_envs.files import read_npz, write_npz, write_text
 from training.config import GameRunConfig, load_layer
 from training.results import ResultsError, all_or_nothing, new_folder
@@ -37,6 +37,8 @@ class SolveConfig(GameRunConfig):
         rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium.
         exploration: epsilon of the population, in [0, 1].
         options: further options of the method, as a mapping.
+        search: random starts of a search for several equilibria, besides; 0 for no search.
+        search_seed: seed of the search's starts, >= 0.
 
     Raises:
         ConfigError: naming the field, the value and what is allowed.
@@ -47,6 +49,8 @@ class SolveConfig(GameRunConfig):
     rationality: float | None = None
     exploration: float = 0.0
     options: Any = None
+    search: int = 0
+    search_seed: int = 0
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -56,6 +60,14 @@ class SolveConfig(GameRunConfig):
             self._set(tolerance=real("tolerance", self.tolerance, 0, open_low=True))
         if self.rationality is not None:
             self._set(rationality=real("rationality", self.rationality, 0, 1e9, open_low=True))
+        self._set(
+            search=whole("search", self.search, 0, 1_000_000),
+            search_seed=whole("search_seed", self.search_seed, 0, 2**63 - 1),
+        )
+        if self.search and (self.rationality is not None or self.exploration > 0):
+            raise refuse(
+                "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
+            )
         if self.options is not None and not isinstance(self.options, dict):
             raise refuse("options", self.options, "a mapping of the method's options")
         known = inspect.signature(methods()["homotopy" if self.method == "auto" else self.method]).parameters

@@ -20,7 +20,6 @@ from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 
-
 _MOST_ENTRIES = 200_000_000  # of the transition tensor, 1.6 GB
 
 

@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import q_values, transition_matrix
-from agents.mean_field.stationary import stationary_distribution
 from karma_envs.game import MeanFieldModel
 
 _WIDTH = 1e-7  # of finite differences
@@ -41,19 +40,23 @@ class Linearisation:
         legal = model.legal_actions
         self.environment = environment = model.environment(statistic)
         self.q = np.where(legal, q_values(model, environment, value), 0.0)
-        n_types, n_states = value.shape
-        self.q_moves = np.zeros((value.size + len(statistic), *self.q.shape))
-        for kind in range(n_types):
-            moves = self.q_moves[kind * n_states : (kind + 1) * n_states, kind]
-            moves[...] = model.discounts[kind] * np.moveaxis(environment.kernel[kind], -1, 0)
+        n_types, n_states, _ = self.q.shape
         self._kernel_moves = np.empty((len(statistic), *environment.kernel.shape))
+        reward_moves = np.empty((len(statistic), *self.q.shape))
         for index in range(len(statistic)):
             moved = statistic.copy()
             moved[index] += _WIDTH
             there = model.environment(moved)
-            q_there = np.where(legal, q_values(model, there, value), 0.0)
-            self.q_moves[value.size + index] = (q_there - self.q) / _WIDTH
-            self._kernel_moves[index] = (there.kernel - environment.kernel) / _WIDTH
+            np.subtract(there.kernel, environment.kernel, out=self._kernel_moves[index])
+            reward_moves[index] = there.reward - environment.reward
+        self._kernel_moves /= _WIDTH
+        self.q_moves = np.zeros((value.size + len(statistic), *self.q.shape))
+        for kind in range(n_types):
+            moves = self.q_moves[kind * n_states : (kind + 1) * n_states, kind]
+            moves[...] = model.discounts[kind] * np.moveaxis(environment.kernel[kind], -1, 0)
+        flat = self._kernel_moves.reshape(len(statistic), n_types, -1, n_states)
+        following = (flat @ value[..., None]).reshape(reward_moves.shape)
+        self.q_moves[value.size :] = reward_moves / _WIDTH + model.discounts[:, None, None] * following
         self.q_moves *= legal
 
     def inconsistency(
@@ -72,16 +75,18 @@ class Linearisation:
         """
         model, environment = self._model, self.environment
         matrix = transition_matrix(environment, policy)
-        mean_field = stationary_distribution(matrix)
+        mean_field = np.concatenate([_stationary(one, np.zeros((1, len(one))), 1.0) for one in matrix])
         # mu P = mu, so d(mu) (I - P) = mu dP.
-        pushed = np.einsum("tx,ktxa,txay->kty", mean_field, policy_moves, environment.kernel, optimize=True)
+        shape = (model.n_types, -1, model.n_states)
+        moved = (mean_field[..., None] * policy_moves).reshape(len(policy_moves), model.n_types, 1, -1)
+        pushed = (moved @ environment.kernel.reshape(shape))[:, :, 0]
         n_z = len(self._statistic)
-        flow = mean_field[:, :, None] * policy
-        pushed[first_statistic : first_statistic + n_z] += np.einsum(
-            "txa,ztxay->zty", flow, self._kernel_moves, optimize=True
-        )
+        flow = (mean_field[:, :, None] * policy).reshape(model.n_types, 1, -1)
+        pushed[first_statistic : first_statistic + n_z] += (flow @ self._kernel_moves.reshape(n_z, *shape))[
+            :, :, 0
+        ]
         field_moves = np.stack(
-            [_response(matrix[kind], pushed[:, kind]) for kind in range(model.n_types)], axis=1
+            [_stationary(one, pushed[:, kind], 0.0) for kind, one in enumerate(matrix)], axis=1
         )
         gap = model.inconsistency(self._statistic, mean_field, policy)
         derivative = np.empty((n_z, len(policy_moves)))
@@ -99,11 +104,15 @@ class Linearisation:
         return mean_field, gap, derivative
 
 
-def _response(matrix: NDArray[np.float64], pushed: NDArray[np.float64]) -> NDArray[np.float64]:
-    """How a chain's stationary distribution moves, ``[n, X]``, when its rows push mass ``[n, X]``."""
+def _stationary(matrix: NDArray[np.float64], pushed: NDArray[np.float64], mass: float) -> NDArray[np.float64]:
+    """Measures mu, ``[n, X]``, of a mass, with mu = mu P + pushed; ``pushed[n, X]`` has no mass in all.
+
+    The last equation gives way to that of the mass. So it does for the mean field and for its moves
+    alike: away from a root rows of P need not sum to 1, and then it matters which equation gives way.
+    """
     equations = np.eye(len(matrix)) - matrix.T
     right = pushed.T.copy()
-    equations[-1], right[-1] = 1.0, 0.0
+    equations[-1], right[-1] = 1.0, mass
     try:
         return np.asarray(np.linalg.solve(equations, right).T)
     except np.linalg.LinAlgError:  # several classes
@@ -117,8 +126,10 @@ def solve_scaled(jacobian: NDArray[np.float64], right: NDArray[np.float64]) -> N
 
 
 def _scaled_solution(jacobian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
-    rows = np.maximum(np.abs(jacobian).max(axis=1, keepdims=True), 1e-300)
-    columns = np.maximum(np.abs(jacobian / rows).max(axis=0), 1e-300)
+    rows = np.abs(jacobian).max(axis=1, keepdims=True)
+    rows[rows == 0.0] = 1.0
+    columns = np.abs(jacobian / rows).max(axis=0)
+    columns[columns == 0.0] = 1.0  # of an unknown that nothing depends on, which least squares leave be
     scaled = jacobian / rows / columns
     try:
         solution = np.linalg.solve(scaled, right / rows[:, 0]) if len(rows) == len(columns) else None

@@ -1,8 +1,9 @@
 """Homotopy: follow the logit equilibria from beta = 0 until an exact equilibrium is in reach.
 
 The path of logit equilibria starts at the uniform policy and ends, for beta to infinity, in a Nash
-equilibrium (McKelvey and Palfrey 1995; Turocy 2005). On the way, as soon as it is clear which actions
-are played, Newton's method on that support lands on the equilibrium itself.
+equilibrium (McKelvey and Palfrey 1995; Turocy 2005). It is followed wherever it leads, also where beta
+falls for a while. On the way, as soon as it is clear which actions are played, Newton's method on that
+support lands on the equilibrium itself.
 """
 
 from __future__ import annotations
@@ -10,26 +11,22 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import replace
+from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess
 from agents.solvers.exact import exact_equilibrium
-from agents.solvers.quantal_response import LogitSystem
+from agents.solvers.quantal_response import LogitPoint, LogitSystem
 from karma_envs.game import MeanFieldModel
 
 _FIRST_RATIONALITY = 0.02  # at which the uniform policy is a good start
 _LAST_RATIONALITY = 1e8
 _FIRST_ATTEMPT = 1000.0  # before, supports are a guess
+_NEXT_ATTEMPT = 4.0  # times the last attempt's rationality
 _LIMIT = 1e5  # until then only the path's own support is tried, and only what is near it taken
 _NEAR = 0.02  # total variation of what agents do
-
-
-def _distance(one: Assessment, other: Assessment) -> float:
-    """Total variation distance of what agents do in the states they are in."""
-    flow = one.mean_field[..., None] * (one.policy - other.policy)
-    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)
 
 
 def homotopy(
@@ -58,66 +55,66 @@ def homotopy(
     """
     began = time.perf_counter()
     system = LogitSystem(model, exploration)
-    point = system.start(start)
-    beta, factor = min(_FIRST_RATIONALITY, rationality), 3.0
-    reached: float | None = None
-    next_attempt = _FIRST_ATTEMPT
+    nash = not np.isfinite(rationality) and exploration == 0.0
+    last = min(rationality, _LAST_RATIONALITY)
     history: list[Step] = []
-    best = assess(model, system.policy(point.logits)[0])
-    arrived = False
 
-    def record(found_iteration: int) -> None:
-        step = Step(found_iteration, best.exploitability.normalised, best.efficiency)
-        history.append(step)
+    def record(found: Assessment) -> None:
+        history.append(Step(len(history) + 1, found.exploitability.normalised, found.efficiency))
         if observer is not None:
-            observer(step)
+            observer(history[-1])
 
-    while len(history) < 200:
-        found, newton_steps = system.solve(point, beta, 1e-9 if beta == rationality else 1e-6)
-        if found is None:
-            if reached is None:
-                break
-            factor **= 0.5
-            if factor < 1.02:
-                break
-            beta = min(reached * factor, rationality)
-            continue
-        point, reached = found, beta
-        policy = system.policy(point.logits)[0]
-        best = assess(model, policy, best.mean_field)
-        record(len(history) + 1)
-        if beta >= rationality:
-            arrived = True
+    beginning = system.start(start)
+    first = system.solve(beginning, min(_FIRST_RATIONALITY, last))
+    best = here = assess(model, system.policy(beginning.logits)[0])
+    reached, next_attempt = 0.0, _FIRST_ATTEMPT
+    for point in () if first is None else chain([first], system.path(first, until=last)):
+        reached = point.rationality
+        here = assess(model, system.policy(point.logits)[0], here.mean_field)
+        record(here)
+        if not nash or here.exploitability.normalised < best.exploitability.normalised:
+            best = here
+        if nash and reached >= next_attempt:
+            next_attempt = _NEXT_ATTEMPT * reached
+            exact = exact_near(model, point, here, tolerance)
+            if exact is not None:
+                best = exact
+                record(exact)
+        if nash and best.exploitability.normalised <= tolerance:
             break
-        if not np.isfinite(rationality) and exploration == 0.0:
-            if best.exploitability.normalised <= tolerance:
-                break
-            if beta >= next_attempt:
-                next_attempt = 4 * beta
-                exact = exact_equilibrium(
-                    model,
-                    point.statistic,
-                    point.value,
-                    policy,
-                    tolerance=tolerance,
-                    most_supports=1 if beta < _LIMIT else 12,
-                )
-                near = exact is not None and (beta >= _LIMIT or _distance(exact, best) < _NEAR)
-                if exact is not None and near and exact.exploitability.normalised <= tolerance:
-                    best = exact
-                    record(len(history) + 1)
-                    break
-        if beta >= _LAST_RATIONALITY:
-            break
-        if newton_steps <= 4:
-            factor = min(factor * 1.4, 2.0)
-        elif newton_steps > 7:
-            factor = max(factor**0.6, 1.3)
-        beta = min(beta * factor, rationality, _LAST_RATIONALITY)
     result = as_equilibrium("homotopy", best, tolerance, history, time.perf_counter() - began)
-    if np.isfinite(rationality) or exploration > 0:
-        result = replace(result, converged=arrived)
-    return result
+    return result if nash else replace(result, converged=reached >= last)
+
+
+def exact_near(
+    model: MeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
+) -> Assessment | None:
+    """The equilibrium that the path through a point leads to, if it can be told by now.
+
+    Args:
+        model: the mean-field model.
+        point: on a path of logit equilibria.
+        here: the point's policy, assessed.
+        tolerance: normalised exploitability to reach.
+    """
+    early = point.rationality < _LIMIT
+    found = exact_equilibrium(
+        model,
+        point.statistic,
+        point.value,
+        here.policy,
+        tolerance=tolerance,
+        most_supports=1 if early else 12,
+    )
+    if found is None or found.exploitability.normalised > tolerance:
+        return None
+    return None if early and _distance(found, here) >= _NEAR else found
+
+
+def _distance(one: Assessment, other: Assessment) -> float:
+    """Total variation distance of what agents do in the states they are in."""
+    flow = one.mean_field[..., None] * (one.policy - other.policy)
+    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)
 
 
 SOLVER = homotopy

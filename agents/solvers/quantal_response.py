@@ -1,4 +1,4 @@
-"""Logit equilibria: pi = softmax(beta Q^pi), followed in beta with Newton steps.
+"""Logit equilibria: pi = softmax(beta Q^pi), found by Newton's method and followed along their path.
 
 A logit (quantal response) equilibrium of bounded rationality beta is a root in the statistic z, the
 value V and the logits rho of
@@ -10,11 +10,17 @@ with pi = softmax(rho), mixed with uniform exploration. There is no entropy in t
 are as they are, as in the Thesis. Keeping the logits as unknowns of their own makes Newton's method
 converge from afar at any beta: what is linearised is the exponential of a bounded number. They are
 eliminated from the linear system, which has the size of z and V.
+
+Roots form paths in (z, V, rho, log beta), along which beta may fall as well as rise. They are followed
+by pseudo-arclength continuation (Keller 1977; Allgower and Georg 1990): a step along the tangent, then
+Newton's method in the plane perpendicular to it, which turns with the path where beta does. In place
+of beta a shift of the payoffs may move: of Q by the shift times a given direction.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,99 +31,259 @@ from agents.mean_field.stationary import stationary_mean_field
 from karma_envs.game import MeanFieldModel
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
+_MOST_LOG_RATIONALITY_MOVE = 1.5  # per Newton step
+_ACCURATE, _NEAR_PATH = 1e-8, 1e-6  # errors of equations, at a rationality asked for and on the way
 _MATTERS = -12.0  # a logit this far below the best one belongs to no probability to speak of
+_FIRST_STEP, _SHORTEST_STEP, _LONGEST_STEP = 1.0, 1e-4, 8.0  # along the path, in logits that matter
+_STEP_OF_RATIONALITY = 2.5  # a path along which no logit matters moves log beta by 1 in this
 
 
 @dataclass(frozen=True)
 class LogitPoint:
-    """A point on the path: z, V ``[types, X]``, logits ``[types, X, A]`` (illegal ones are -inf)."""
+    """A point near or on a path.
+
+    Attributes:
+        statistic: z.
+        value: V, ``[types, X]``.
+        logits: ``[types, X, A]``; -inf where illegal.
+        rationality: beta.
+        shift: of the payoffs, in units of the system's direction.
+    """
 
     statistic: NDArray[np.float64]
     value: NDArray[np.float64]
     logits: NDArray[np.float64]
+    rationality: float
+    shift: float = 0.0
 
 
-class LogitSystem:
-    """The equations of a logit equilibrium, and Newton's method on them.
+@dataclass(frozen=True)
+class _Move:
+    """Moves of V, z and the parameter (log beta or the shift), in this order, and of the logits."""
 
-    Args:
-        model: the mean-field model.
-        exploration: epsilon; the population plays (1 - epsilon) softmax + epsilon uniform.
+    unknowns: NDArray[np.float64]
+    logits: NDArray[np.float64]
+
+    def times(self, factor: float) -> _Move:
+        return _Move(factor * self.unknowns, factor * self.logits)
+
+
+@dataclass(frozen=True)
+class _Plane:
+    """The points whose move from ``foot`` is perpendicular to ``tangent``, by the measure of ``weight``."""
+
+    foot: LogitPoint
+    tangent: _Move
+    weight: NDArray[np.float64]
+
+
+class _Linearised:
+    """The equations around a point, with the logits eliminated.
+
+    Attributes:
+        point: where.
+        error: how far the point is from a root.
+        logit_moves: ``[directions + 1, types, X, A]``; along V, z, the parameter, and to where they belong.
+        jacobian: ``[directions, directions - 1]``: of the value's and the statistic's equations.
+        gaps: what these lack of 0 once the logits are where they belong.
+        softmax: ``[types, X, A]``, without exploration.
     """
 
-    def __init__(self, model: MeanFieldModel, exploration: float = 0.0) -> None:
-        self.model, self._exploration = model, exploration
-        shape = (model.n_types, model.n_states, model.n_actions)
-        self._legal = np.broadcast_to(model.legal_actions, shape)
-        self._uniform = self._legal / self._legal.sum(axis=2, keepdims=True)
-
-    def start(self, logits: NDArray[np.float64] | None = None) -> LogitPoint:
-        """The point of the policy with these logits, uniform if None; a solution for beta = 0 then."""
-        logits = np.where(self._legal, 0.0 if logits is None else logits, -np.inf)
-        policy, _ = self.policy(logits)
-        field = stationary_mean_field(self.model, policy)
-        return LogitPoint(field.statistic, policy_value(self.model, field.environment, policy), logits)
-
-    def policy(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What is played, and its softmax part."""
-        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-        softmax = weights / weights.sum(axis=2, keepdims=True)
-        return (1 - self._exploration) * softmax + self._exploration * self._uniform, softmax
-
-    def solve(
-        self, point: LogitPoint, rationality: float, tolerance: float = 1e-6, most_steps: int = 14
-    ) -> tuple[LogitPoint | None, int]:
-        """The logit equilibrium at ``rationality`` near a point, and the Newton steps taken.
-
-        None where Newton's method does not converge.
-        """
-        for step in range(most_steps):
-            error, following = self._newton_step(point, rationality)
-            if error <= tolerance:
-                return point, step
-            if following is None:
-                return None, step
-            point = following
-        return None, most_steps
-
-    def _newton_step(self, point: LogitPoint, rationality: float) -> tuple[float, LogitPoint | None]:
-        """How far the point is from a solution, and the point that Newton's method gives."""
-        model, legal = self.model, self._legal
+    def __init__(self, system: LogitSystem, point: LogitPoint) -> None:
+        model, legal, direction = system.model, system.legal, system.direction
+        here = Linearisation(model, point.statistic, point.value)
         best = np.eye(model.n_actions)[point.logits.argmax(axis=2)]
 
         def relative(array: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.asarray((array - (array * best).sum(axis=-1, keepdims=True)) * legal)
 
-        here = Linearisation(model, point.statistic, point.value)
         logits = relative(np.where(legal, point.logits, 0.0))
-        policy, softmax = self.policy(np.where(legal, logits, -np.inf))
-        logit_gap = rationality * relative(here.q) - logits
-        value_gap = (policy * here.q).sum(axis=2) - point.value
+        self.point = replace(point, logits=np.where(legal, logits, -np.inf))
+        policy, self.softmax = system.policy(self.point.logits)
+        beta, q = point.rationality, here.q if direction is None else here.q + point.shift * direction
+        logit_gap = beta * relative(q) - logits
+        value_gap = (policy * q).sum(axis=2) - point.value
 
-        # Moving V or z moves Q, and with it the logits; one more move is that of closing their gap.
-        logit_moves = np.concatenate([rationality * relative(here.q_moves), logit_gap[None]])
-        mean_moves = (softmax * logit_moves).sum(axis=3, keepdims=True)
-        policy_moves = (1 - self._exploration) * softmax * (logit_moves - mean_moves)
+        # Moving V, z or the parameter moves the logits; one more move is that of closing their gap.
+        along = beta * relative(q if direction is None else direction)
+        self.logit_moves = np.concatenate([beta * relative(here.q_moves), along[None], logit_gap[None]])
+        mean_moves = (self.softmax * self.logit_moves).sum(axis=3, keepdims=True)
+        policy_moves = (1 - system.exploration) * self.softmax * (self.logit_moves - mean_moves)
         size = point.value.size
         _, statistic_gap, statistic_moves = here.inconsistency(policy, policy_moves, size)
-        value_moves = (policy_moves * here.q).sum(axis=3).reshape(len(policy_moves), size)
-        value_moves[:-1] += (policy * here.q_moves).sum(axis=3).reshape(-1, size)
+        value_moves = (policy_moves * q).sum(axis=3).reshape(len(policy_moves), size)
+        value_moves[:-2] += (policy * here.q_moves).sum(axis=3).reshape(-1, size)
         value_moves[np.arange(size), np.arange(size)] -= 1.0
-        error = max(
+        if direction is not None:
+            value_moves[-2] += (policy * direction).sum(axis=2).ravel()
+        equations = np.concatenate([value_moves.T, statistic_moves])
+        self.jacobian = equations[:, :-1]
+        self.gaps = np.concatenate([value_gap.ravel(), statistic_gap]) + equations[:, -1]
+        self.error = max(
             float(np.abs(value_gap).max() / (1 + np.abs(point.value).max())),
             float(np.abs(statistic_gap).max()),
-            float(np.abs(logit_gap * softmax).max()),
+            float(np.abs(logit_gap * self.softmax).max()),
         )
-        jacobian = np.concatenate([value_moves.T, statistic_moves])
-        gaps = np.concatenate([value_gap.ravel(), statistic_gap])
-        move = solve_scaled(jacobian[:, :-1], -gaps - jacobian[:, -1])
-        logit_move = logit_gap + np.tensordot(move, logit_moves[:-1], axes=1)
-        if not np.isfinite(logit_move).all():
-            return error, None
-        matters = legal & (np.maximum(logits, logits + logit_move) > _MATTERS)
-        length = min(1.0, _MOST_LOGIT_MOVE / max(float(np.abs(logit_move[matters]).max()), 1e-300))
-        return error, LogitPoint(
-            point.statistic + length * move[size:],
-            point.value + length * move[:size].reshape(point.value.shape),
-            np.where(legal, logits + length * logit_move, -np.inf),
+        self._system, self._legal = system, legal
+
+    def newton(self, plane: _Plane | None) -> _Move:
+        """Newton's move to the path at this parameter, or in a plane."""
+        row, lack = np.zeros(len(self.gaps) + 1), 0.0
+        if plane is None:
+            row[-1] = 1.0
+        else:
+            row = self._functional(plane)
+            foot = np.where(self._legal, plane.foot.logits, 0.0)
+            best = np.eye(foot.shape[2])[self.point.logits.argmax(axis=2)]
+            foot -= (foot * best).sum(axis=2, keepdims=True)  # logits count from the same action
+            off = np.where(self._legal, self.point.logits - foot, 0.0) + self.logit_moves[-1]
+            lack = float((plane.weight * plane.tangent.logits * off).sum())
+            ahead = self._system.parameter(self.point) - self._system.parameter(plane.foot)
+            lack += float(plane.tangent.unknowns[-1]) * ahead
+        unknowns = solve_scaled(np.vstack([self.jacobian, row]), -np.append(self.gaps, lack))
+        if plane is None:
+            unknowns[-1] = 0.0  # but for rounding it is
+        return _Move(unknowns, self.logit_moves[-1] + np.tensordot(unknowns, self.logit_moves[:-1], axes=1))
+
+    def tangent(self, before: _Plane | None, direction: float) -> _Plane:
+        """The path's direction here, on from that of ``before``; the parameter's, at first."""
+        row = np.zeros(len(self.gaps) + 1)
+        if before is None:
+            row[-1] = direction
+        else:
+            row = self._functional(before)
+        right = np.append(np.zeros_like(self.gaps), 1.0)
+        unknowns = solve_scaled(np.vstack([self.jacobian, row]), right)
+        move = _Move(unknowns, np.tensordot(unknowns, self.logit_moves[:-1], axes=1))
+        speed = max(self.largest(move.times(0.0), move), _STEP_OF_RATIONALITY * abs(float(unknowns[-1])))
+        return _Plane(self.point, move.times(1 / speed), self.softmax)
+
+    def _functional(self, plane: _Plane) -> NDArray[np.float64]:
+        """How much the directions are along a plane's tangent."""
+        row = np.tensordot(self.logit_moves[:-1], plane.weight * plane.tangent.logits, axes=3)
+        row[-1] += plane.tangent.unknowns[-1]
+        return np.asarray(row)
+
+    def largest(self, reach: _Move, move: _Move) -> float:
+        """The largest move of a logit that matters, here or after ``reach``."""
+        matters = self._legal & (np.maximum(0.0, reach.logits) + self.point.logits > _MATTERS)
+        return float(np.abs(move.logits[matters]).max())
+
+    def moved(self, move: _Move) -> LogitPoint:
+        """The point after a move."""
+        size, shape, by = self.point.value.size, self.point.value.shape, float(move.unknowns[-1])
+        along_beta = self._system.direction is None
+        return LogitPoint(
+            self.point.statistic + move.unknowns[size:-1],
+            self.point.value + move.unknowns[:size].reshape(shape),
+            np.where(self._legal, self.point.logits + move.logits, -np.inf),
+            float(self.point.rationality * np.exp(by)) if along_beta else self.point.rationality,
+            self.point.shift if along_beta else self.point.shift + by,
         )
+
+
+class LogitSystem:
+    """The equations of logit equilibria, Newton's method on them, and their paths.
+
+    Args:
+        model: the mean-field model.
+        exploration: epsilon; the population plays (1 - epsilon) softmax + epsilon uniform.
+        direction: ``float64[types, X, A]``, in units of payoff: paths lead along shifts of the payoffs
+            in this direction, at one beta; None: along beta.
+
+    Attributes:
+        model: the mean-field model.
+        exploration: epsilon.
+        direction: as given, 0 where illegal.
+        legal: ``bool[types, X, A]``.
+    """
+
+    def __init__(
+        self,
+        model: MeanFieldModel,
+        exploration: float = 0.0,
+        direction: NDArray[np.float64] | None = None,
+    ) -> None:
+        self.model, self.exploration = model, exploration
+        shape = (model.n_types, model.n_states, model.n_actions)
+        self.legal = np.broadcast_to(model.legal_actions, shape)
+        self._uniform = self.legal / self.legal.sum(axis=2, keepdims=True)
+        self.direction = None if direction is None else np.where(self.legal, direction, 0.0)
+
+    def parameter(self, point: LogitPoint) -> float:
+        """What moves along a path besides the unknowns: log beta, or the shift."""
+        return float(np.log(point.rationality)) if self.direction is None else point.shift
+
+    def start(self, logits: NDArray[np.float64] | None = None) -> LogitPoint:
+        """The point of the policy with these logits, uniform if None; a solution for beta = 0 then."""
+        logits = np.where(self.legal, 0.0 if logits is None else logits, -np.inf)
+        policy, _ = self.policy(logits)
+        field = stationary_mean_field(self.model, policy)
+        value = policy_value(self.model, field.environment, policy)
+        return LogitPoint(field.statistic, value, logits, 0.0)
+
+    def policy(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What is played, and its softmax part."""
+        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
+        softmax = weights / weights.sum(axis=2, keepdims=True)
+        return (1 - self.exploration) * softmax + self.exploration * self._uniform, softmax
+
+    def solve(
+        self, point: LogitPoint, rationality: float, tolerance: float = _ACCURATE, most_steps: int = 14
+    ) -> LogitPoint | None:
+        """The logit equilibrium at ``rationality`` near a point; None where Newton's method fails."""
+        reached, _ = self._newton(replace(point, rationality=rationality), None, tolerance, most_steps)
+        return None if reached is None else reached.point
+
+    def path(
+        self, first: LogitPoint, *, until: float = np.inf, direction: float = 1.0, most_points: int = 400
+    ) -> Iterator[LogitPoint]:
+        """Follow the path of logit equilibria from one of them.
+
+        Args:
+            first: a logit equilibrium, at beta > 0; not among the points given.
+            until: beta to end at, which the last point has unless the path is lost before.
+            direction: 1 to begin with a rising beta (or shift), -1 with a falling one.
+            most_points: to give at most.
+
+        Yields:
+            points on the path in order; it ends early where it cannot be followed.
+        """
+        here = _Linearised(self, first)
+        plane = here.tangent(None, direction)
+        length = _FIRST_STEP
+        for _ in range(most_points):
+            following, newton_steps, arrives = None, 0, False
+            while following is None:
+                if length < _SHORTEST_STEP:
+                    return
+                ahead = here.moved(plane.tangent.times(length))
+                arrives = ahead.rationality >= until and self.direction is None
+                goal = replace(ahead, rationality=until) if arrives else ahead
+                across = None if arrives else replace(plane, foot=ahead)
+                following, newton_steps = self._newton(goal, across, _ACCURATE if arrives else _NEAR_PATH, 12)
+                length = length if following is not None else length / 3
+            yield following.point
+            if arrives:
+                return
+            plane, here = following.tangent(plane, direction), following
+            if newton_steps <= 2:
+                length = min(1.5 * length, _LONGEST_STEP)
+            elif newton_steps >= 5:
+                length /= 1.5
+
+    def _newton(
+        self, point: LogitPoint, plane: _Plane | None, tolerance: float, most_steps: int
+    ) -> tuple[_Linearised | None, int]:
+        """A root near a point, at its beta or in a plane, and the steps taken; None if they fail."""
+        for step in range(most_steps + 1):
+            here = _Linearised(self, point)
+            if here.error <= tolerance:
+                return here, step
+            move = here.newton(plane)
+            if not (np.isfinite(move.logits).all() and np.isfinite(move.unknowns).all()):
+                return None, step
+            length = min(1.0, _MOST_LOGIT_MOVE / max(here.largest(move, move), 1e-300))
+            length = min(length, _MOST_LOG_RATIONALITY_MOVE / max(abs(float(move.unknowns[-1])), 1e-300))
+            point = here.moved(move.times(length))
+        return None, most_steps

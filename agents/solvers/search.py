@@ -1,6 +1,6 @@
 """Several equilibria of one model: from many starts, and by continuation from other models.
 
-A karma game has several equilibria (the default game at least six). A search finds some of them and
+A karma game has several equilibria (the default game at least ten). A search finds some of them and
 says how often each was found; that there are no others, it does not say.
 """
 
@@ -12,23 +12,20 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
-from agents.mean_field.dynamic_programming import q_values
 from agents.mean_field.exploitability import type_policies
 from agents.policy import TabularPolicy
+from agents.solvers.branches import Branch, Explorer
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.exact import exact_equilibrium
-from agents.solvers.fictitious_play import fictitious_play
 from agents.solvers.homotopy import homotopy
-from agents.solvers.iteration import softmax
-from agents.solvers.quantal_response import LogitPoint, LogitSystem
 from karma_envs.config import real, whole
 from karma_envs.game import MeanFieldModel
 
-_SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
-_RATIONALITY_FOR_EXACT = 200.0  # before, supports are a guess
-_MOST_RATIONALITY = 1e6
-_DIVERGING = np.errstate(over="ignore", divide="ignore", invalid="ignore")  # Newton's method may, and says so
+_SHIFTS_EVERY = 4
+
+Observer = Callable[[str, "tuple[Found, ...]"], None]
 
 
 @dataclass(frozen=True)
@@ -71,6 +68,7 @@ class SearchReport:
         mean_action_differences: ``float64[n, n]``, the same of the mean actions (in karma games:
             mean bids).
         attempts: how many were made; those that found no equilibrium within the tolerance included.
+        interrupted: whether the search was ended by Ctrl-C.
         path: with continuation, what was found in each model on the way; None where the equilibrium
             could not be followed and the homotopy was started anew and failed too.
         seconds: wall time.
@@ -80,6 +78,7 @@ class SearchReport:
     distances: NDArray[np.float64]
     mean_action_differences: NDArray[np.float64]
     attempts: int
+    interrupted: bool
     path: tuple[Found | None, ...]
     seconds: float
 
@@ -92,13 +91,16 @@ def search(
     tolerance: float = 1e-10,
     apart: float = 1e-6,
     along: Sequence[MeanFieldModel] = (),
-    observer: Callable[[str, Found | None], None] | None = None,
+    observer: Observer | None = None,
 ) -> SearchReport:
     """Look for several equilibria.
 
-    The first attempt is the homotopy. Each further start plays fictitious play from a random policy,
-    goes from there to the nearest logit equilibrium of a random rationality and raises that by random
-    factors until Newton's method on a support lands on an equilibrium.
+    The first attempt is the homotopy. Of the starts that follow, every fourth shifts the payoffs in a
+    random direction and back, from a logit equilibrium on the way to one of the equilibria found so
+    far (it takes as long as ten of the others, and finds about as much). The others go from a random
+    policy by fictitious play to the nearest path of logit equilibria. Each path that is met is followed
+    to both its ends. A start may find several equilibria, or one several times. Ctrl-C ends the search;
+    what was found so far is reported.
 
     Args:
         model: the mean-field model.
@@ -109,7 +111,7 @@ def search(
         along: models that lead to this one, for instance with other mean karma, discounts or
             urgencies; with as many states and actions. An equilibrium of the first is followed to
             this model.
-        observer: called after each attempt with its origin and what it found.
+        observer: called after each attempt with its origin and what it found, known or not.
 
     Raises:
         ConfigError: for an option out of range.
@@ -118,35 +120,53 @@ def search(
     starts, seed = whole("starts", starts, 0), whole("seed", seed, 0)
     tolerance = real("tolerance", tolerance, 0, open_low=True)
     every: list[Found] = []
-    attempts = 0
+    branches: list[Branch] = []  # the first to each of these
+    attempts, interrupted = 0, False
+    path: tuple[Assessment | None, ...] = ()
 
-    def count(origin: str, assessment: Assessment | None) -> None:
+    def count(origin: str, met: Sequence[Branch]) -> None:
         nonlocal attempts
         attempts += 1
-        found = _as_found(assessment, origin)
-        if found is not None:
-            _add(model, every, found, apart)
+        found = tuple(_as_found(branch.equilibrium, origin) for branch in met)
+        for branch, one in zip(met, found):
+            if _add(model, every, one, apart):
+                branches.append(branch)
         if observer is not None:
             observer(origin, found)
 
-    count("homotopy", _by_homotopy(model, tolerance))
-    for index in range(starts):
-        count(f"start {index}", _from_start(model, [seed, index], tolerance))
-    path = continuation([*along, model], tolerance=tolerance) if along else ()
-    if along:
-        count("continuation", path[-1])
+    explorer = Explorer(model, tolerance)
+    try:
+        with threadpool_limits(limits=1, user_api="blas"), _diverging():
+            count("homotopy", explorer.from_uniform())
+            for index in range(starts):
+                rng = np.random.default_rng([seed, index])
+                if index % _SHIFTS_EVERY == 0 and branches:
+                    met = explorer.around(branches[rng.integers(len(branches))], rng)
+                else:
+                    met = explorer.from_policy(rng)
+                count(f"start {index}", met)
+            if along:
+                path = continuation([*along, model], tolerance=tolerance)
+                count("continuation", [Branch(path[-1], ())] if path[-1] is not None else [])
+    except KeyboardInterrupt:
+        interrupted = True
     every.sort(key=lambda one: -one.efficiency)
     return SearchReport(
         found=tuple(every),
         distances=_matrix(every, lambda one, other: distance(model, one, other)),
         mean_action_differences=_matrix(every, lambda one, other: _action_difference(model, one, other)),
         attempts=attempts,
-        path=tuple(_as_found(one, "continuation") for one in path),
+        interrupted=interrupted,
+        path=tuple(None if one is None else _as_found(one, "continuation") for one in path),
         seconds=time.perf_counter() - began,
     )
 
 
-@_DIVERGING
+def _diverging() -> np.errstate:
+    """Newton's method may diverge, and says so."""
+    return np.errstate(over="ignore", divide="ignore", invalid="ignore")
+
+
 def continuation(
     models: Sequence[MeanFieldModel], *, tolerance: float = 1e-10, start: Found | None = None
 ) -> tuple[Assessment | None, ...]:
@@ -166,8 +186,9 @@ def continuation(
     )
     followed: list[Assessment | None] = []
     for model in models:
-        found = None if last is None else _polished(model, last, tolerance)
-        found = found if found is not None else _by_homotopy(model, tolerance)
+        with _diverging():
+            found = None if last is None else _polished(model, last, tolerance)
+            found = found if found is not None else _by_homotopy(model, tolerance)
         followed.append(found)
         last = found if found is not None else last
     return tuple(followed)
@@ -195,13 +216,14 @@ def _weighted(model: MeanFieldModel, one: Found, other: Found, values: NDArray[n
     return float(model.masses @ ((one.mean_field + other.mean_field) / 2 * values).sum(axis=1))
 
 
-def _add(model: MeanFieldModel, every: list[Found], new: Found, apart: float) -> None:
-    """Count an equilibrium that is known already; else append it."""
+def _add(model: MeanFieldModel, every: list[Found], new: Found, apart: float) -> bool:
+    """Count an equilibrium that is known already; else append it. Whether it is new."""
     for index, known in enumerate(every):
         if distance(model, known, new) < apart:
             every[index] = replace(known, origins=known.origins + new.origins)
-            return
+            return False
     every.append(new)
+    return True
 
 
 def _by_homotopy(model: MeanFieldModel, tolerance: float) -> Assessment | None:
@@ -211,43 +233,7 @@ def _by_homotopy(model: MeanFieldModel, tolerance: float) -> Assessment | None:
     return assess(model, type_policies(model, equilibrium.policy), equilibrium.mean_field)
 
 
-@_DIVERGING
-def _from_start(model: MeanFieldModel, seeds: list[int], tolerance: float) -> Assessment | None:
-    """An equilibrium from a random policy; None if the attempt fails."""
-    rng = np.random.default_rng(seeds)
-    rows = model.n_states if rng.random() < 0.5 else 1  # or alike in all states
-    logits = rng.normal(size=(model.n_types, rows, model.n_actions)) * rng.choice(_SPREADS)
-    near = fictitious_play(
-        model,
-        tolerance=10 ** rng.uniform(-4, -2.5),
-        power=rng.uniform(0.6, 0.8),
-        iterations=400,
-        start=softmax(model, logits),
-    )
-    system = LogitSystem(model)
-    rationality = 10 ** rng.uniform(1.5, 3)
-    q = q_values(model, model.environment(near.statistic), near.value)
-    logits = rationality * (q - q.max(axis=2, keepdims=True))
-    point, _ = system.solve(LogitPoint(near.statistic, near.value, logits), rationality, most_steps=40)
-    played = 10 ** rng.uniform(-4, -1)
-    while point is not None and rationality < _MOST_RATIONALITY:
-        if rationality >= _RATIONALITY_FOR_EXACT:
-            guess = assess(model, system.policy(point.logits)[0])
-            exact = _polished(model, guess, tolerance, played)
-            if exact is not None:
-                return exact
-        here = point
-        for factor in (rng.uniform(1.5, 6.0), rng.uniform(1.1, 1.5), 1.03):
-            point, _ = system.solve(here, rationality * factor)
-            if point is not None:
-                rationality *= factor
-                break
-    return None
-
-
-def _polished(
-    model: MeanFieldModel, guess: Assessment, tolerance: float, played: float = 1e-4
-) -> Assessment | None:
+def _polished(model: MeanFieldModel, guess: Assessment, tolerance: float) -> Assessment | None:
     """The exact equilibrium near a guess; None if there is none within the tolerance."""
     found = exact_equilibrium(
         model,
@@ -255,15 +241,12 @@ def _polished(
         guess.value,
         guess.policy,
         tolerance=tolerance,
-        played=played,
         most_supports=20,
     )
     return found if found is not None and found.exploitability.normalised <= tolerance else None
 
 
-def _as_found(assessment: Assessment | None, origin: str) -> Found | None:
-    if assessment is None:
-        return None
+def _as_found(assessment: Assessment, origin: str) -> Found:
     return Found(
         policy=TabularPolicy(assessment.policy),
         mean_field=assessment.mean_field,

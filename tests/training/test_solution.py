@@ -11,6 +11,7 @@ import agents
 from karma_envs.config import ConfigError
 from training.cli import main
 from training.config import load_layer
+from training.equilibria import has_equilibria, read_equilibria, search_to_folder
 from training.results import ResultsError
 from training.solution import Solution, SolveConfig, solve_to_folder
 
@@ -56,6 +57,10 @@ def test_an_interrupted_solver_leaves_nothing(tmp_path: Path) -> None:
         ({"exploration": 2}, "exploration = 2"),
         ({"options": {"speed": 3}}, "speed of method auto = 3"),
         ({"options": 3}, "options = 3"),
+        ({"search": -1}, "search = -1"),
+        ({"search": 1.5}, "search = 1.5"),
+        ({"search_seed": -1}, "search_seed = -1"),
+        ({"search": 3, "rationality": 5}, "search = 3"),
     ],
 )
 def test_what_cannot_be_is_refused_by_name(fields: dict[str, object], says: str) -> None:
@@ -95,3 +100,67 @@ def test_the_command_says_when_nothing_was_found(tmp_path: Path, capsys: pytest.
     )
     said = " ".join(capsys.readouterr().out.split())
     assert "no equilibrium within the tolerance" in said
+
+
+TINY = {"karma_max": 6, "karma_mean": 3, "discount": 0.9}
+
+
+def test_a_search_keeps_what_it_finds_in_the_folder(tmp_path: Path) -> None:
+    config = SolveConfig(game_config=TINY, search=2)
+    solution, main_one = solve_to_folder(config, tmp_path / "eq")
+    before = (tmp_path / "eq" / "policy.npz").read_bytes()
+    report = search_to_folder(solution)
+    assert report.attempts == 3
+    assert (tmp_path / "eq" / "policy.npz").read_bytes() == before
+    rows, policies, mean_fields = read_equilibria(Solution.open(tmp_path / "eq"))
+    assert len(rows) == len(policies) == len(mean_fields) == len(report.found) >= 1
+    assert [row["number"] for row in rows] == list(range(1, len(rows) + 1))
+    assert rows[0]["distance_to_first"] == 0
+    for row, policy, mean_field in zip(rows, policies, mean_fields):
+        assert row["exploitability_normalised"] <= 1e-10
+        found = agents.exploitability(config.model(), policy, mean_field)
+        assert found.normalised <= 1e-10
+        flow = mean_field[0, :, None] * policy.probabilities[0]
+        bids = (flow * np.arange(7)).sum(axis=1).reshape(2, 7).sum(axis=1) / 0.5  # each urgency: half
+        assert row["mean_bid_urgency_1"] == pytest.approx(bids[0], abs=1e-9)
+        assert row["mean_bid_urgency_5"] == pytest.approx(bids[1], abs=1e-9)
+        karma = mean_field.reshape(2, 7).sum(axis=0)
+        assert row["karma_std"] == pytest.approx(np.sqrt(karma @ (np.arange(7) - 3) ** 2), abs=1e-9)
+    homotopys = [row["efficiency"] for row in rows if row["first_found_by"] == "homotopy"]
+    assert homotopys == [pytest.approx(main_one.efficiency, abs=1e-9)]
+
+
+def test_a_search_that_is_interrupted_keeps_what_it_found(tmp_path: Path) -> None:
+    def stop(origin: str, found: object) -> None:
+        raise KeyboardInterrupt
+
+    solution, _ = solve_to_folder(SolveConfig(game_config=TINY, search=1000), tmp_path / "eq")
+    report = search_to_folder(solution, stop)
+    assert report.interrupted
+    assert len(read_equilibria(solution)[0]) == 1
+
+
+def test_a_search_of_no_starts_is_refused(tmp_path: Path) -> None:
+    solution, _ = solve_to_folder(SolveConfig(game_config=TINY), tmp_path / "eq")
+    with pytest.raises(ConfigError, match="search = 0"):
+        search_to_folder(solution)
+    assert not has_equilibria(solution)
+
+
+def test_the_command_searches_and_draws(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = tmp_path / "eq"
+    flags = ["--karma-max", "6", "--karma-mean", "3", "--discount", "0.9", "--folder", str(folder)]
+    assert main(["solve", "matching", *flags, "--search", "1", "--search-seed", "3"]) == 0
+    said = capsys.readouterr().out
+    assert "search of 2 attempts" in said
+    assert "homotopy" in said
+    assert str(folder / "equilibria.csv") in said.replace("\n", "")
+    assert (folder / "policy-1.npz").is_file()
+    figure = folder / "figures" / "several_equilibria.png"
+    assert figure.stat().st_size > 3000
+    figure.unlink()
+    assert main(["plot", str(folder), "--formats", "png"]) == 0
+    assert figure.is_file()
+    (folder / "policy-1.npz").unlink()
+    assert main(["plot", str(folder), "--formats", "png"]) == 1
+    assert "the equilibria cannot be read" in capsys.readouterr().err

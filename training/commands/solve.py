@@ -5,11 +5,16 @@ from __future__ import annotations
 import argparse
 from typing import Any
 
+from rich import box
+from rich.table import Table
+
 from agents.solvers import Step
+from agents.solvers.search import Found
 from training.commands.plot import draw
+from training.equilibria import TABLE, rows_of, search_to_folder
 from training.flags import add_games, layers
 from training.progress import console
-from training.solution import SolveConfig, solve_to_folder
+from training.solution import Solution, SolveConfig, solve_to_folder
 
 
 def add(subparsers: Any) -> None:
@@ -53,5 +58,60 @@ def _run(options: argparse.Namespace) -> None:
         f"results are in {solution.folder}",
         markup=False,
     )
+    if config.search:
+        _search(solution, quiet="quiet" in options)
     if "no_figures" not in options:
         draw(solution.folder, ("png", "pdf"))
+
+
+def _search(solution: Solution, *, quiet: bool) -> None:
+    """Look for several equilibria and print a table of them."""
+    starts = solution.config.search
+    known: set[float] = set()
+    done = -1  # the first attempt is the homotopy
+    with console.status("searching for further equilibria; Ctrl-C keeps those found so far") as status:
+
+        def show(origin: str, found: tuple[Found, ...]) -> None:
+            nonlocal done
+            done += 1
+            known.update(round(one.efficiency, 7) for one in found)
+            status.update(
+                f"start {done} of {starts} · about {len(known)} equilibria so far; Ctrl-C keeps them"
+            )
+
+        report = search_to_folder(solution, None if quiet else show)
+    ended = "interrupted after" if report.interrupted else "search of"
+    title = f"{ended} {report.attempts} attempts, {report.seconds:.0f} s; there may be others"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    rows = rows_of(solution.config.game_config, report)
+    for key in rows[0] if rows else ():
+        table.add_column(_heading(key), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(key, value) for key, value in row.items()))
+    console.print(table if rows else f"{title}; none was found")
+    if rows:
+        console.print(
+            "n: times found; dist: of the policy from the first, in L1, mean over agents (0 … 2)\n"
+            f"this table is in {solution.folder / TABLE}, the policies beside it",
+            markup=False,
+        )
+
+
+def _heading(key: str) -> str:
+    """A column of the table of equilibria, in few letters."""
+    short = {
+        "number": "no",
+        "karma_std": "karma sd",
+        "exploitability_normalised": "exploit.",
+        "times_found": "n",
+    }
+    named = key.replace("mean_bid", "bid").replace("type_", "type ").replace("urgency_", "u=")
+    return short.get(
+        key, named.replace("_found_by", " by").replace("distance_to_first", "dist").replace("_", " ")
+    )
+
+
+def _cell(key: str, value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.5f}" if key == "efficiency" else f"{value:.0e}" if "exploit" in key else f"{value:.3f}"

@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.solvers.search import SearchReport, search
-from karma_envs.registry import make
+from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.games.matching.mean_field import MatchingMeanField
+from training.equilibria import mean_bids
 from training.experiments.experiment import Experiment, Published
 from training.plots.figures import COLOURS, new_figure
 from training.results import Row
@@ -22,7 +24,7 @@ from training.results import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_STARTS = {"quick": 12, "full": 100}
+_STARTS = {"quick": 12, "full": 40}
 _KNOWN = {
     "PBP": ("pay_bid_to_peer", (-1.04787, -1.04764, -1.04759, -1.04657, -1.04459, -1.02968)),
     "PBS": ("pay_bid_to_society", (-1.01273, -1.01403, -1.01420)),
@@ -34,24 +36,19 @@ def _case(mechanism: str, efficiency: float) -> str:
     return f"{mechanism}, known {efficiency:.5f}"
 
 
-def _rows(mechanism: str, known: Sequence[float], report: SearchReport) -> list[Row]:
+def _rows(mechanism: str, known: Sequence[float], config: MatchingConfig, report: SearchReport) -> list[Row]:
     """A row per known equilibrium: the nearest that was found."""
     found = np.array([one.efficiency for one in report.found])
     homotopy = next(one for one in report.found if "homotopy" in one.origins)
     rows: list[Row] = []
     for efficiency in known:
         nearest = report.found[int(np.abs(found - efficiency).argmin())]
-        first, last = (
-            float(nearest.mean_field[0].reshape(2, -1)[urgency] @ bids / nearest.mean_field[0].reshape(2, -1)[urgency].sum())
-            for urgency, bids in enumerate(nearest.policy.mean_actions()[0].reshape(2, -1))
-        )
         rows.append(
             {
                 "case": _case(mechanism, efficiency),
                 "efficiency": nearest.efficiency,
                 "exploitability_normalised": nearest.exploitability_normalised,
-                "mean_bid_urgency_1": first,
-                "mean_bid_urgency_5": last,
+                **mean_bids(config, nearest),
                 "times_found": nearest.times_found,
                 "is_the_homotopys": int(nearest is homotopy),
                 "equilibria_found": len(report.found),
@@ -63,9 +60,9 @@ def _rows(mechanism: str, known: Sequence[float], report: SearchReport) -> list[
 def _run(scale: str, seed: int) -> list[Row]:
     rows = []
     for mechanism, (payment, known) in _KNOWN.items():
-        model = make("matching", payment=payment).mean_field()
-        assert model is not None
-        rows += _rows(mechanism, known, search(model, starts=_STARTS[scale], seed=seed))
+        config = MatchingConfig(payment=payment)
+        report = search(MatchingMeanField(config), starts=_STARTS[scale], seed=seed)
+        rows += _rows(mechanism, known, config, report)
     return rows
 
 
@@ -75,11 +72,15 @@ def _figure(rows: Sequence[Row]) -> Figure:
     for panel, (mechanism, (_, known)) in zip(axes, _KNOWN.items()):
         for place, efficiency in enumerate(known):
             found = [row["efficiency"] for row in rows if row["case"] == _case(mechanism, efficiency)]
-            panel.plot([place] * len(found), found, "x", color=COLOURS[1], label=None if place else "nearest found")
-            panel.plot(place, efficiency, "o", color=COLOURS[0], fillstyle="none", label=None if place else "known")
+            panel.plot(
+                [place] * len(found), found, "x", color=COLOURS[1], label=None if place else "nearest found"
+            )
+            panel.plot(
+                place, efficiency, "o", color=COLOURS[0], fillstyle="none", label=None if place else "known"
+            )
         panel.set(title=mechanism, ylabel="efficiency", xticks=range(len(known)))
         panel.set_xticklabels([f"{efficiency:.5f}" for efficiency in known], rotation=40)
-        panel.legend()
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
 

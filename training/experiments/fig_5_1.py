@@ -8,7 +8,6 @@ from training.experiments.experiment import Experiment, Published
 from training.experiments.violations import violation_figure, violation_rows
 from training.results import Row
 
-
 _POLICIES = {"quick": 40, "full": 400}
 
 

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from training.equilibria import has_equilibria
+from training.plots.equilibria import several_equilibria
 from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
 from training.solution import Solution
 
@@ -104,8 +106,10 @@ def plot_solution(solution: Solution, formats: tuple[str, ...] = ("png", "pdf"))
         ConfigError: for a file ending that matplotlib does not know.
     """
     require_matplotlib()
+    drawn = [policy_heat_maps, mean_bid, karma_distribution, exploitability_history]
+    drawn += [several_equilibria] if has_equilibria(solution) else []
     figures: dict[str, Callable[[], Figure]] = {
         draw.__name__: lambda draw=draw: draw(solution)  # type: ignore[misc]
-        for draw in (policy_heat_maps, mean_bid, karma_distribution, exploitability_history)
+        for draw in drawn
     }
     return save_figures(solution.folder, figures, formats)

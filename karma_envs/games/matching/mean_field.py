@@ -147,7 +147,8 @@ class MatchingMeanField(MeanFieldModel):
         return np.append(self._reduced(joint), self._level(before_sharing, float(surplus)))
 
     def environment(self, statistic: NDArray[np.float64]) -> Environment:
-        n, level = self._n, float(np.clip(statistic[-1], 0, self._n - 1))
+        # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
+        n, level = self._n, float(np.clip(statistic[-1], -0.5, self._n - 1))
         opponents = np.zeros((n, n))
         if self._looks_at_karma:
             opponents[:] = statistic[:-1].reshape(n, n)

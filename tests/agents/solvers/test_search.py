@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ import pytest
 
 import karma_envs
 from agents.mean_field.exploitability import exploitability
+from agents.policy import TabularPolicy
+from agents.solvers.branches import Explorer
 from agents.solvers.search import Found, continuation, distance, search
 from karma_envs.game import MeanFieldModel
 
@@ -25,12 +28,13 @@ def model() -> MeanFieldModel:
 
 
 def test_what_is_found_is_exact_and_distinct(model: MeanFieldModel) -> None:
-    seen: list[tuple[str, Found | None]] = []
+    seen: list[tuple[str, tuple[Found, ...]]] = []
     report = search(model, starts=4, seed=1, observer=lambda origin, found: seen.append((origin, found)))
     assert report.attempts == 5
+    assert not report.interrupted
     assert [origin for origin, _ in seen] == ["homotopy", "start 0", "start 1", "start 2", "start 3"]
     assert len(report.found) >= 1
-    assert sum(one.times_found for one in report.found) == sum(found is not None for _, found in seen)
+    assert sum(one.times_found for one in report.found) == sum(len(found) for _, found in seen)
     for one in report.found:
         assert exploitability(model, one.policy, one.mean_field).normalised <= 1e-10
         assert one.exploitability_normalised <= 1e-10
@@ -64,7 +68,39 @@ def test_continuation_follows_an_equilibrium_to_other_models(model: MeanFieldMod
     assert back.exploitability.normalised <= 1e-10
 
 
-def test_the_default_game_has_several_equilibria() -> None:
-    report = search(model_of(), starts=4, seed=0)
-    assert len(report.found) >= 2
-    assert report.distances.max() > 0.1
+def test_a_search_that_is_interrupted_keeps_what_it_found(model: MeanFieldModel) -> None:
+    def stop(origin: str, found: tuple[Found, ...]) -> None:
+        if origin == "start 0":
+            raise KeyboardInterrupt
+
+    report = search(model, starts=50, observer=stop)
+    assert report.interrupted
+    assert report.attempts == 2
+    assert len(report.found) >= 1
+
+
+def test_what_differs_only_where_nobody_is_counts_as_one() -> None:
+    model = model_of(karma_max=8, karma_mean=4, redistribution="tax(rate=1)")
+    (known,) = search(model, starts=0).found
+    nobody = known.mean_field.min(axis=0) < 1e-12
+    assert nobody.any(), "the test needs states that nobody is ever in"
+    policy = known.policy.probabilities.copy()
+    policy[:, nobody] = np.eye(model.n_actions)[0]
+    other = replace(known, policy=TabularPolicy(policy))
+    assert np.abs(policy - known.policy.probabilities).max() > 0.5
+    assert distance(model, known, other) < 1e-11
+
+
+def test_shifting_payoffs_leads_to_equilibria_that_the_homotopy_does_not() -> None:
+    model = model_of(karma_max=8, karma_mean=4)
+    explorer = Explorer(model, 1e-10)
+    (known,) = explorer.from_uniform()
+    for seed in range(6):  # most of them do
+        met = explorer.around(known, np.random.default_rng(seed))
+        efficiencies = {round(one.equilibrium.efficiency, 6) for one in (known, *met)}
+        if len(efficiencies) > 1:
+            break
+    else:
+        pytest.fail("nothing but the equilibrium that was known")
+    for one in met:
+        assert exploitability(model, one.equilibrium.policy).normalised <= 1e-10

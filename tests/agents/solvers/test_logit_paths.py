@@ -1,0 +1,111 @@
+"""Paths of logit equilibria: they turn where beta does, and every point on them is one."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+import karma_envs
+from agents.mean_field.linearisation import solve_scaled
+from agents.solvers import solve
+from agents.solvers.equilibrium import assess
+from agents.solvers.quantal_response import LogitPoint, LogitSystem
+from karma_envs.game import MeanFieldModel
+
+
+def model_of(**fields: Any) -> MeanFieldModel:
+    model = karma_envs.make("matching", **fields).mean_field()
+    assert model is not None
+    return model
+
+
+def first_on(system: LogitSystem) -> LogitPoint:
+    found = system.solve(system.start(), 0.02)
+    assert found is not None
+    return found
+
+
+def gap_of(model: MeanFieldModel, point: LogitPoint, policy: np.ndarray[Any, Any]) -> float:
+    """How far a policy is from softmax(beta Q) in its own stationary mean field, computed anew."""
+    found = assess(model, policy)
+    environment = model.environment(found.statistic)
+    following = np.einsum("txay,ty->txa", environment.kernel, found.value)
+    q = environment.reward + model.discounts[:, None, None] * following
+    scores = np.where(model.legal_actions, point.rationality * q, -np.inf)
+    weights = np.exp(scores - scores.max(axis=2, keepdims=True))
+    softmax = weights / weights.sum(axis=2, keepdims=True)
+    return float((found.mean_field[..., None] * np.abs(policy - softmax)).sum(axis=(1, 2)).max())
+
+
+@pytest.mark.parametrize("payment", ["pbp", "pbs", "pbp_capped"])
+def test_every_point_is_a_logit_equilibrium(payment: str) -> None:
+    model = model_of(karma_max=5, karma_mean=2, discount=0.9, payment=payment)
+    system = LogitSystem(model)
+    points = list(system.path(first_on(system), until=300.0))
+    assert len(points) > 5
+    assert points[-1].rationality == 300.0
+    for point in points:
+        assert gap_of(model, point, system.policy(point.logits)[0]) < 1e-3
+    assert gap_of(model, points[-1], system.policy(points[-1].logits)[0]) < 1e-5
+
+
+def test_a_path_is_followed_through_a_fold() -> None:
+    """Where beta turns back, stepping in beta ends: PBP at discount .9, near beta = 3600."""
+    model = model_of(discount=0.9)
+    system = LogitSystem(model)
+    rationalities = [point.rationality for point in system.path(first_on(system), until=20_000.0)]
+    steps = np.diff(rationalities)
+    assert (steps < 0).any()
+    assert rationalities[-1] == 20_000.0
+    found = solve(model)
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-10
+
+
+def test_a_path_leads_back_to_where_it_came_from() -> None:
+    system = LogitSystem(model_of(karma_max=5, karma_mean=2, discount=0.9))
+    *_, last = system.path(first_on(system), until=50.0)
+    on_the_way = next(point for point in system.path(last, direction=-1.0) if point.rationality < 5.0)
+    direct = system.solve(system.start(), on_the_way.rationality)
+    assert direct is not None
+    np.testing.assert_allclose(on_the_way.statistic, direct.statistic, atol=1e-5)
+
+
+def test_a_shift_of_payoffs_is_the_equilibrium_of_the_shifted_game() -> None:
+    model = model_of(karma_max=4, karma_mean=2, discount=0.8)
+    bonus = np.random.default_rng(0).normal(size=(1, model.n_states, model.n_actions)) / 10
+    plain, system = LogitSystem(model), LogitSystem(model, direction=bonus)
+    *_, first = plain.path(first_on(plain), until=20.0)
+    shifted = next(point for point in system.path(first) if point.shift > 0.5)
+    assert shifted.rationality == 20.0
+
+    class Shifted(type(model)):  # type: ignore[misc]
+        def environment(self, statistic: np.ndarray[Any, Any]) -> Any:
+            found = super().environment(statistic)
+            return type(found)(found.reward + shifted.shift * bonus, found.kernel)
+
+    other = Shifted(model.config)  # type: ignore[attr-defined]
+    found = LogitSystem(other).solve(shifted, 20.0)
+    assert found is not None
+    np.testing.assert_allclose(found.statistic, shifted.statistic, atol=1e-5)
+
+
+@pytest.mark.parametrize("redistribution", ["none", "uniform", "tax"])
+def test_capped_payment_is_solved(redistribution: str) -> None:
+    fields = {"karma_max": 6, "karma_mean": 3, "discount": 0.9}
+    found = solve(model_of(payment="pbp_capped", redistribution=redistribution, **fields))
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-10
+
+
+def test_an_unknown_that_nothing_depends_on_stays() -> None:
+    jacobian = np.array([[2.0, 0.0], [0.0, 0.0]])
+    np.testing.assert_allclose(solve_scaled(jacobian, np.array([4.0, 0.0])), [2.0, 0.0], atol=1e-12)
+
+
+def test_one_urgency_is_worth_half_of_it() -> None:
+    found = solve(model_of(urgencies=(3,), discount=0.9, karma_max=6, karma_mean=3))
+    assert found.efficiency == pytest.approx(-1.5, abs=1e-9)
+    assert found.converged == (found.exploitability_normalised <= 1e-10)
