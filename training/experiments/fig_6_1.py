@@ -86,9 +86,9 @@ def _against_efficiency(panel: Axes, rows: Sequence[Row]) -> None:
             y, y_errors = _places(rows, mechanism, kind, "access_fairness")
             panel.errorbar(x, y, y_errors, x_errors, style, color=colour, markersize=4)
     for marker, reference in zip("Ds^", _REFERENCES):
-        x, y = (mean_over_seeds(rows, reference, one)[0] for one in ("efficiency", "access_fairness"))
-        panel.plot(x, y, marker, color="0.35", markersize=5)
-        panel.annotate(reference, (x, y), (4, 4), textcoords="offset points", color="0.35")
+        at = [mean_over_seeds(rows, reference, one)[0] for one in ("efficiency", "access_fairness")]
+        panel.plot(*at, marker, color="0.35", markersize=5)
+        panel.annotate(reference, (at[0], at[1]), (4, 4), textcoords="offset points", color="0.35")
     panel.set(xlabel="efficiency", ylabel="access fairness")
 
 

@@ -93,9 +93,9 @@ def test_many_agents_in_two_groups_earn_what_is_said() -> None:
 
 
 def test_algorithm_3_in_the_default_game() -> None:
-    """gamma = .98, an equilibrium with exploration .05: exact greedy gain 2.34, measured 2.65; its greedy policy gains 1.68.
+    """gamma = .98, an equilibrium with exploration .05: exact greedy gain 2.34, measured 2.65.
 
-    The estimate is too great by the maximum of noise; what its greedy policies gain is a lower bound.
+    The estimate is too great by the maximum of noise; what its greedy policies gain, 1.68, is a lower bound.
     """
     game = karma_envs.make("matching")
     model = game.mean_field()
