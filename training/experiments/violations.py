@@ -9,7 +9,7 @@ from agents.evaluators import Violations
 from karma_envs.game import MeanFieldModel
 from karma_envs.registry import make
 from training.experiments.experiment import mean_over_seeds
-from training.plots.figures import COLOURS, legend_above, new_figure
+from training.plots.figures import COLOURS, new_figure
 from training.results import Row
 
 if TYPE_CHECKING:
@@ -65,8 +65,9 @@ def violation_figure(rows: Sequence[Row], variants: Sequence[str] = ("",)) -> Fi
         variants: what is appended to a case's name; a line style each.
     """
     figure, axes = new_figure(7.6, 3.4, 2)
+    strengths = [1 / one for one in _RATIONALITIES]
     over = (
-        (axes[0], [1 / one for one in _RATIONALITIES], [(one, 0.98) for one in _RATIONALITIES]),
+        (axes[0], strengths, [(one, 0.98) for one in _RATIONALITIES]),
         (axes[1], list(_DISCOUNTS), [(1.0, one) for one in _DISCOUNTS]),
     )
     for panel, x, settings in over:
@@ -77,7 +78,9 @@ def violation_figure(rows: Sequence[Row], variants: Sequence[str] = ("",)) -> Fi
                 label = mechanism + variant
                 panel.errorbar(x, means, errors, fmt=style, color=colour, markersize=4, label=label)
         panel.set(ylabel="fraction of violations", ylim=(-0.02, 1.02))
-        legend_above(panel)
-    axes[0].set(xlabel="regularisation 1/beta, discount 0.98", xscale="log")
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    axes[0].set(xlabel="regularisation 1/beta, discount 0.98", xscale="log", xticks=strengths)
+    axes[0].set_xticklabels([f"1/{one:g}" if one > 1 else "1" for one in _RATIONALITIES])
+    axes[0].minorticks_off()
     axes[1].set(xlabel="discount, beta 1")
     return figure
