@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _PAYMENTS = {"PBP": "pay_bid_to_peer", "PBS": "pay_bid_to_society"}
 _RATIONALITIES = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0)
 _DISCOUNTS = (0.0, 0.3, 0.6, 0.9, 0.98)
-_STYLES = ("o-", "x:")
+_STYLES = ("o-", "x:", "s--")
 
 Condition = Callable[[MeanFieldModel, float, int, int], Violations]
 """Takes a model, the rationality, the number of policies and a seed."""
@@ -78,7 +78,7 @@ def violation_figure(rows: Sequence[Row], variants: Sequence[str] = ("",)) -> Fi
                 label = mechanism + variant
                 panel.errorbar(x, means, errors, fmt=style, color=colour, markersize=4, label=label)
         panel.set(ylabel="fraction of violations", ylim=(-0.02, 1.02))
-    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=4)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside upper center", ncols=3)
     axes[0].set(xlabel="regularisation 1/beta, discount 0.98", xscale="log", xticks=strengths)
     axes[0].set_xticklabels([f"1/{one:g}" if one > 1 else "1" for one in _RATIONALITIES])
     axes[0].minorticks_off()

@@ -227,3 +227,14 @@ def test_generalised_monotonicity_is_measured_in_the_policys_own_mean_field() ->
     again = monotonicity_violations(model(), 5.0, n_policies=20, nash=found.equilibrium.policy)
     assert again.worst == pytest.approx(found.worst, abs=1e-6)
     assert monotonicity_violations(model(), 5.0, n_policies=20, seed=1).worst != found.worst
+
+
+def test_policies_on_the_way_violate_monotonicity_where_regularisation_is_weak() -> None:
+    """Random policies lose to the equilibrium's in their own mean field; their best responses need not."""
+    for rationality, least, most in ((1.0, 0.0, 0.0), (30.0, 0.8, 1.0)):  # measured .95
+        drawn = monotonicity_violations(model(), rationality, n_policies=20)
+        updated = monotonicity_violations(model(), rationality, n_policies=20, n_updates=3)
+        assert drawn.n_tested == updated.n_tested > 5
+        assert drawn.fraction == 0.0
+        assert least <= updated.fraction <= most
+        assert updated.worst >= drawn.worst
