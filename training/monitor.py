@@ -38,7 +38,7 @@ class Monitor:
         The last is NaN where no equilibrium of the mean field is known.
         """
         policy = learner.policy.copy()
-        known = equilibria(self._config.game, self._config.game_config)
+        known = equilibrium_policies(self._config.game, self._config.game_config)
         targets = [target.for_agents(self._game.type_of_agent) for target in known]
         if self._config.monitor == "exact":
             exact = exploitability_by_agent(self._game, policy, targets=targets)
@@ -67,7 +67,7 @@ class Monitor:
 
 
 @cache
-def equilibria(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
+def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
     """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
     model = game_class(game)(game_config).mean_field()
     found = None if model is None else solve(model)

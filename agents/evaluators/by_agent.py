@@ -102,6 +102,11 @@ def exploitability_by_agent(
     )
 
 
+def most_agents(game: PopulationGame) -> int:
+    """How many agents of a game can be evaluated agent by agent, by memory."""
+    return _MOST_ENTRIES // (game.n_observations**2 * game.n_actions)
+
+
 def check_by_agent(game: PopulationGame) -> None:
     """Refuse a game that cannot be evaluated agent by agent.
 
@@ -110,7 +115,7 @@ def check_by_agent(game: PopulationGame) -> None:
     """
     if game.mean_field() is None:
         raise refuse("game", type(game).__name__, "one that has a mean-field model, for an exact evaluation")
-    most = _MOST_ENTRIES // (game.n_observations**2 * game.n_actions)
+    most = most_agents(game)
     if game.n_agents > most:
         raise refuse(
             "n_agents", game.n_agents, f"at most {most} for an exact evaluation agent by agent, by memory"

@@ -44,7 +44,7 @@ def one_at_a_time_exploitability(
     *,
     targets: Sequence[TabularPolicy] = (),
     exploration: float = 0.8,
-    replays: int = 30,
+    replays: int = 50,
     config: MonitorConfig | None = None,
     initial_q: InitialQ | None = None,
     seed: int | Sequence[int] = 0,
@@ -61,7 +61,7 @@ def one_at_a_time_exploitability(
             have settled when replays times the mean alpha times (1 - gamma) times the visits of a state
             and action is well above 1.
         config: the configuration; ``burn_in`` is the number of steps of exploration, ``pooled`` has no
-            effect. The defaults if None.
+            effect. If None, the defaults, but with larger steps to begin with.
         initial_q: where Q starts, for instance a learner's ``q``; None: from the mean reward.
         seed: of all random draws.
 
@@ -71,7 +71,7 @@ def one_at_a_time_exploitability(
     Raises:
         PolicyError: when a policy does not fit the game.
     """
-    config = config or MonitorConfig()
+    config = config or MonitorConfig(learning_rate=0.03)
     replays = whole("replays", replays, 1)
     exploration = real("exploration", exploration, 0, 1, open_low=True)
     policies = [fitted(each, game) for each in (policy, *targets)]
@@ -94,6 +94,7 @@ def one_at_a_time_exploitability(
         explored = own_transitions(game, exploring, int(agent), config.burn_in, buffer)
         for replay in range(replays):
             values.update(explored, config.rate(replay / max(replays - 1, 1)), 0, sampling=False)
+        game.reset(rng)  # karma that was lost by exploring would not come back where nobody bids
         for _ in rollouts(game, policies[0], int(_SETTLING * n_sampling) + 1, buffer):
             pass
         for time, piece in rollouts(game, policies[0], n_sampling, buffer):

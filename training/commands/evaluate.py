@@ -64,19 +64,20 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         found = run_exploitability(
             run, options.exploitability, n_agents=whole("agents", options.agents, 1), seed=seed
         )
-    table = Table(
-        title=f"{found[0].meaning}; ± is one standard error", title_justify="left", box=box.SIMPLE_HEAD
-    )
+    title = found[0].meaning
+    if options.exploitability != "exact":
+        title += "; in brackets the standard error, in units of the last digit"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("replica", "payoff J", "exploitability", "over |J|", "equilibrium's gain"):
         table.add_column(heading, justify="right")
     for item in found:
-        gain = "" if item.to_equilibrium is None else str(item.to_equilibrium)
-        numbers = (item.payoff, item.greedy, item.greedy_normalised)
-        table.add_row(str(item.replica), *(each.concise() for each in numbers), gain)
+        numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
+        table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
     console.print(table)
-    if options.exploitability == "parallel":
+    if found[0].agents:
         require_matplotlib()
-        drawn = {"exploitability_parallel": lambda: exploitability_figure(found)}
+        kind = options.exploitability
+        drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
         for path in save_figures(run.folder, drawn, ("png", "pdf")):
             console.print(str(path), markup=False)
 

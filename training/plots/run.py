@@ -11,6 +11,8 @@ import numpy as np
 from karma_envs.metrics import Summary
 from karma_envs.registry import game_class
 from training.evaluate import reference_lines
+from training.exploitability import KINDS
+from training.plots.exploitability import exploitability_figure
 from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
 from training.results import ResultsError, Row, Run, read_table
 
@@ -160,6 +162,9 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
     }
     if (run.folder / "monitor.csv").is_file():
         found["exploitability"] = lambda: exploitability(run)
+    for kind in KINDS:
+        if (run.folder / f"exploitability-{kind}.csv").is_file():
+            found[f"exploitability_{kind}"] = lambda kind=kind: exploitability_figure(run, kind)  # type: ignore[misc]
     return found
 
 
