@@ -59,6 +59,21 @@ class Transitions:
             np.empty((n_steps, n_agents), np.float32),
         )
 
+    @classmethod
+    def room(cls, out: Transitions | None, n_steps: int, n_agents: int) -> Transitions:
+        """The first ``n_steps`` steps of ``out``, or new room for them if None.
+
+        Raises:
+            ValueError: when they do not fit in ``out``, or when there is no step.
+        """
+        out = cls.empty(n_steps, n_agents) if out is None else out
+        if not 1 <= n_steps <= len(out) or out.rewards.shape[1] != n_agents:
+            raise ValueError(
+                f"n_steps = {n_steps} of {n_agents} agents do not fit in out, which has room for "
+                f"{len(out)} steps of {out.rewards.shape[1]} agents; at least one step must be played"
+            )
+        return out[:n_steps]
+
     def __len__(self) -> int:
         return len(self.actions)
 
@@ -68,6 +83,20 @@ class Transitions:
             raise IndexError("transitions can only be cut as [:n]")
         n_steps = len(range(*steps.indices(len(self))))
         return Transitions(self.observations[: n_steps + 1], self.actions[:n_steps], self.rewards[:n_steps])
+
+
+def whole_actions(actions: NDArray[np.integer[Any]], n_agents: int) -> NDArray[np.int64]:
+    """Actions as ``int64[N]``, a new array.
+
+    Raises:
+        IllegalActionError: when they are not ``n_agents`` whole numbers.
+    """
+    array = np.asarray(actions)
+    if array.shape != (n_agents,) or array.dtype.kind not in "iu":
+        raise IllegalActionError(
+            f"actions must be {n_agents} whole numbers; these are {array.dtype}{list(array.shape)}"
+        )
+    return array.astype(np.int64)
 
 
 def check_arrays(what: str, given: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:

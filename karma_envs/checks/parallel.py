@@ -224,9 +224,10 @@ def check_action_types(env: Any) -> None:
     results = []
     for form in (*forms, None):
         copy = _copy(env)
-        copy.reset(seed=0)
-        mixed = forms * len(copy.agents)
-        actions = {agent: (form or mixed[number])(1) for number, agent in enumerate(copy.agents)}
+        masks = _masks(*copy.reset(seed=0))
+        chosen = {agent: int(mask[:2].sum()) - 1 for agent, mask in masks.items()}  # 1 where legal, else 0
+        mixed = forms * len(chosen)
+        actions = {agent: (form or mixed[number])(chosen[agent]) for number, agent in enumerate(chosen)}
         reversed_order = dict(reversed(actions.items()))
         results.append(copy.step(reversed_order))
         same = data_equivalence(results[0], results[-1], exact=True)

@@ -12,19 +12,14 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
+from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, draw_karma, draw_title, say
+
 _MOST_PAIRS = 20
 _MOST_PATCHES = 6
-_GREY, _INK = "0.55", "0.15"
 
 
-class Painter:
+class Painter(EfficiencyPainter):
     """Draws scenes of the matching game and remembers how efficiency went."""
-
-    figure_size = (9.6, 6.4)
-
-    def __init__(self) -> None:
-        self._steps: list[int] = []
-        self._efficiencies: list[float] = []
 
     def draw(self, figure: Figure, scene: dict[str, Any]) -> None:
         """Draw a scene of ``MatchingGame.scene()`` on an empty figure."""
@@ -33,42 +28,13 @@ class Painter:
         axes = figure.subplot_mosaic([["pairs", "karma"], ["pairs", "efficiency"]], width_ratios=(3, 2))
         colours = _urgency_colours(scene["urgency_values"])
         _draw_pairs(axes["pairs"], scene, colours)
-        _draw_karma(axes["karma"], scene)
+        draw_karma(axes["karma"], scene)
         self._draw_efficiency(axes["efficiency"])
         _draw_legend(figure, colours)
         for axis in axes.values():
             axis.spines[["top", "right"]].set_visible(False)
             axis.tick_params(labelsize=9)
-        figure.suptitle(
-            f"Matching game · {len(scene['karma'])} agents · step {scene['steps']}"
-            + (f" · efficiency {efficiency:.3f}".replace("-", "−") if np.isfinite(efficiency) else ""),
-            fontsize=12,
-            color=_INK,
-        )
-
-    def _remember(self, scene: dict[str, Any]) -> float:
-        outcome, steps = scene["outcome"], scene["steps"]
-        contests = outcome.contests.sum()
-        efficiency = float(outcome.rewards.sum() / contests) if contests else float("nan")
-        if self._steps and steps <= self._steps[-1]:  # the same scene again, or a new episode
-            keep = int(np.searchsorted(self._steps, steps))
-            del self._steps[keep:], self._efficiencies[keep:]
-        if contests:
-            self._steps.append(steps)
-            self._efficiencies.append(efficiency)
-        return efficiency
-
-    def _draw_efficiency(self, axis: Axes) -> None:
-        axis.plot(self._steps, self._efficiencies, color="tab:blue", linewidth=1.5)
-        axis.plot(self._steps[-1:], self._efficiencies[-1:], "o", color="tab:blue", markersize=5)
-        axis.set_title("Efficiency so far", fontsize=10, loc="left")
-        axis.set_xlabel("step", fontsize=9)
-        axis.set_ylabel("mean reward per contest", fontsize=9)
-        if not self._steps:
-            _say(axis, "no contest yet")
-            return
-        axis.margins(0.08)
-        axis.locator_params(axis="x", integer=True, nbins=5)
+        draw_title(figure, "Matching game", scene, efficiency)
 
 
 def _urgency_colours(values: list[float]) -> dict[float, Any]:
@@ -83,7 +49,7 @@ def _draw_pairs(axis: Axes, scene: dict[str, Any], colours: dict[float, Any]) ->
     pairs: NDArray[np.int64] = scene["pairs"][:_MOST_PAIRS]
     if len(pairs) == 0:
         axis.set_title("Last step", fontsize=10, loc="left")
-        _say(axis, "no contest yet")
+        say(axis, "no contest yet")
         return
     reach = max(int(bids[pairs].max()), 4)
     tile = 0.11 * reach
@@ -97,14 +63,14 @@ def _draw_pairs(axis: Axes, scene: dict[str, Any], colours: dict[float, Any]) ->
             text: dict[str, Any] = {
                 "va": "center",
                 "fontsize": 9,
-                "color": _INK if wins else _GREY,
+                "color": INK if wins else GREY,
                 "fontweight": "bold" if wins else "normal",
             }
             edge = side * (tile + bids[agent] + 0.02 * reach)
             axis.text(edge, row, str(bids[agent]), ha=outward, **text)
             axis.text(side * 2.0 * reach, row, f"agent {agent}", ha=inward, **text)
             if wins:
-                axis.plot(0, row, marker=">" if side > 0 else "<", color=_INK, markersize=5)
+                axis.plot(0, row, marker=">" if side > 0 else "<", color=INK, markersize=5)
     rest = len(scene["pairs"]) - len(pairs)
     caption = f"the first {len(pairs)} of {rest + len(pairs)} pairs" if rest else f"{len(pairs)} pairs"
     axis.set_title(f"Last step: bids of {caption}, an arrow to the winner", fontsize=10, loc="left")
@@ -116,14 +82,6 @@ def _draw_pairs(axis: Axes, scene: dict[str, Any], colours: dict[float, Any]) ->
     axis.set_xlabel("bid", fontsize=9)
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)
-
-
-def _say(axis: Axes, text: str) -> None:
-    """A text instead of data."""
-    axis.set_xticks([])
-    axis.set_yticks([])
-    axis.spines[:].set_visible(False)
-    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color=_GREY)
 
 
 def _draw_legend(figure: Figure, colours: dict[float, Any]) -> None:
@@ -141,14 +99,3 @@ def _draw_legend(figure: Figure, colours: dict[float, Any]) -> None:
         handlelength=1.2,
         columnspacing=1.2,
     )
-
-
-def _draw_karma(axis: Axes, scene: dict[str, Any]) -> None:
-    """How many agents have how much karma."""
-    counts = np.bincount(scene["karma"], minlength=scene["karma_max"] + 1)
-    axis.bar(np.arange(len(counts)), counts, color="0.65", width=0.8 if len(counts) <= 60 else 1.0)
-    axis.axvline(scene["karma"].mean(), color=_INK, linestyle="--", linewidth=1)
-    axis.set_title("Karma after the step (dashed: mean)", fontsize=10, loc="left")
-    axis.set_xlabel("karma", fontsize=9)
-    axis.set_ylabel("agents", fontsize=9)
-    axis.locator_params(axis="both", integer=True, nbins=6)

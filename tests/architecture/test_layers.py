@@ -17,7 +17,7 @@ PACKAGES = ("karma_envs", "agents", "training")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
-CORE = {"compile", "config", "game", "mechanisms", "metrics", "random", "sampling", "urgency"}
+CORE = {"compile", "config", "game", "karma", "mechanisms", "metrics", "random", "sampling", "urgency"}
 
 
 class Import(NamedTuple):

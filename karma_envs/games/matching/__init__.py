@@ -50,7 +50,6 @@ Differences from the source:
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
@@ -58,7 +57,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, check_arrays
+from karma_envs.game import (
+    IllegalActionError,
+    PopulationGame,
+    SamplingPolicy,
+    Transitions,
+    check_arrays,
+    whole_actions,
+)
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
@@ -71,6 +77,7 @@ from karma_envs.games.matching.kernels import (
     settle,
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
+from karma_envs.karma import check_redistribution, draw_initial_karma
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
 from karma_envs.urgency import transition_thresholds, type_counts
@@ -138,7 +145,7 @@ class MatchingGame(PopulationGame):
 
     def _check_rules(self) -> None:
         """Try the payment on all arguments, so that no rule can create, destroy or overdraw karma."""
-        priority, pay, share = self._rules
+        priority, pay, _ = self._rules
         karma_max = self.config.karma_max
         paid = pay(0, 0, 0, karma_max, self._tables.payment)
         if not isinstance(paid, tuple) or [type(amount) for amount in paid] != [int, int]:
@@ -152,14 +159,7 @@ class MatchingGame(PopulationGame):
                 "loser_karma + to_loser <= karma_max; with (winner_bid, loser_bid, loser_karma) = "
                 f"{tuple(broken[:3].tolist())} it gives {tuple(broken[3:].tolist())}",
             )
-        for karma, active in itertools.product(range(karma_max + 1), (True, False)):
-            tax, _ = share(karma, karma_max, active, self._tables.redistribution)
-            if not 0 <= tax <= karma:
-                raise refuse(
-                    "redistribution",
-                    self.config.redistribution,
-                    f"a rule with 0 <= tax <= karma; with karma {karma} it takes {tax}",
-                )
+        check_redistribution(self.config)
         priority(0, np.float32(0), np.int32(0), self._tables.allocation)
 
     @property
@@ -175,7 +175,7 @@ class MatchingGame(PopulationGame):
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
-        karma = _initial_karma(config, rng)
+        karma = draw_initial_karma(config, rng)
         urgency = np.empty(n_agents, np.uint8)
         for index, distribution in enumerate(self._start_urgency):
             members = self.type_of_agent == index
@@ -196,12 +196,7 @@ class MatchingGame(PopulationGame):
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         state = self.arrays
-        bids = np.asarray(actions)
-        if bids.shape != (self.n_agents,) or bids.dtype.kind not in "iu":
-            raise IllegalActionError(
-                f"actions must be {self.n_agents} whole numbers; these are {bids.dtype}{list(bids.shape)}"
-            )
-        bids = bids.astype(np.int64)
+        bids = whole_actions(actions, self.n_agents)
         agent = first_illegal(bids, state.karma, self._rules_use_bids)
         if agent >= 0:
             limit = state.karma[agent] * self._rules_use_bids
@@ -219,13 +214,7 @@ class MatchingGame(PopulationGame):
     def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         state = self.arrays
         self.check_policy(policy)
-        out = Transitions.empty(n_steps, self.n_agents) if out is None else out
-        if not 1 <= n_steps <= len(out) or out.rewards.shape[1] != self.n_agents:
-            raise ValueError(
-                f"n_steps = {n_steps} of {self.n_agents} agents do not fit in out, which has room for "
-                f"{len(out)} steps of {out.rewards.shape[1]} agents; at least one step must be played"
-            )
-        out = out[:n_steps]
+        out = Transitions.room(out, n_steps, self.n_agents)
         play(
             state,
             self._tables,
@@ -330,21 +319,6 @@ class _LastStep(NamedTuple):
     observations: NDArray[np.integer[Any]]  # [N] before the step
     bids: NDArray[np.integer[Any]]  # [N]
     rewards: NDArray[np.float32]  # [N]
-
-
-def _initial_karma(config: MatchingConfig, rng: np.random.Generator) -> NDArray[np.int16]:
-    """Karma at the start, drawn, then corrected to the exact total by random single units."""
-    n_agents, karma_max = config.n_agents, config.karma_max
-    distribution = config.initial_distribution()
-    if distribution is None:
-        karma = np.full(n_agents, config.total_karma // n_agents, np.int64)
-    else:
-        karma = rng.choice(karma_max + 1, size=n_agents, p=distribution)
-    while missing := config.total_karma - int(karma.sum()):
-        open_to_change = np.flatnonzero(karma < karma_max if missing > 0 else karma > 0)
-        chosen = rng.permutation(open_to_change)[: abs(missing)]
-        karma[chosen] += np.sign(missing)
-    return karma.astype(np.int16)
 
 
 GAME = MatchingGame

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from karma_envs.config import Config, real, refuse, whole
-from karma_envs.mechanisms import Rule, resolve
-from karma_envs.urgency import AgentType, type_counts
-
-Given = str | Rule | Callable[..., Any]
+from karma_envs.config import refuse
+from karma_envs.karma import Given, KarmaConfig
+from karma_envs.urgency import AgentType
 
 
 @dataclass(frozen=True)
-class MatchingConfig(Config):
+class MatchingConfig(KarmaConfig):
     """Configuration of the matching game; the defaults are the Thesis' (section 6.1.1).
 
     Attributes:
@@ -53,107 +47,14 @@ class MatchingConfig(Config):
     redistribution: Given = "uniform"
 
     def __post_init__(self) -> None:
-        self._set(
-            n_agents=whole("n_agents", self.n_agents, 2, 10**8),
-            karma_max=whole("karma_max", self.karma_max, 1, 1000),
-            types=_types(self.types),
-        )
-        self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
-        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6:
-            raise refuse(
-                "karma_mean",
-                self.karma_mean,
-                f"a mean with a whole total; {self.n_agents} agents have {self.n_agents * self.karma_mean:g}",
-            )
-        one = AgentType(1.0, self.discount, self.urgencies, self.urgency_transition)
-        self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)
-        for name in ("urgencies", "urgency_transition", "discount") if self.types else ():
-            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise refuse(
-                    name, getattr(self, name), "its default where types are given; set it in each type"
-                )
-        type_counts(self.agent_types, self.n_agents)
-        if len(self.agent_types) > 255 or self.n_observations > 65535:
-            raise refuse(
-                "types", f"{len(self.agent_types)} types", "at most 255 types and 65535 observations"
-            )
-        self._set(initial_karma=self._checked_initial_karma())
-        for family in ("allocation", "payment", "redistribution"):
-            self._set(**{family: _canonical(family, getattr(self, family))})
-
-    @property
-    def agent_types(self) -> tuple[AgentType, ...]:
-        """The types, also where the short form for one type was used."""
-        return self.types or (AgentType(1.0, self.discount, self.urgencies, self.urgency_transition),)
-
-    @property
-    def total_karma(self) -> int:
-        """Karma in the population, conserved for ever."""
-        return round(self.n_agents * self.karma_mean)
-
-    @property
-    def n_urgencies(self) -> int:
-        """Urgency values of the type that has most."""
-        return max(len(agent_type.urgencies) for agent_type in self.agent_types)
+        self._check_population(2, ("allocation", "payment", "redistribution"))
+        if self.n_observations > 65535:
+            raise refuse("types", f"{self.n_observations} observations", "at most 65535 observations")
 
     @property
     def n_observations(self) -> int:
         """Number of tabular observations, urgency_index * (karma_max + 1) + karma."""
         return self.n_urgencies * (self.karma_max + 1)
-
-    def rule(self, family: str) -> Rule:
-        """The rule of a family."""
-        return resolve(family, getattr(self, family))
-
-    def initial_distribution(self) -> NDArray[np.float64] | None:
-        """Probabilities of 0 … karma_max at the start; None where everyone gets the mean."""
-        if self.initial_karma == "equal":
-            return None
-        if self.initial_karma == "uniform":
-            span = min(self.karma_mean, self.karma_max - self.karma_mean)
-            karma = np.arange(self.karma_max + 1)
-            inside = np.abs(karma - self.karma_mean) <= span + 1e-9
-            return np.asarray(inside / inside.sum(), np.float64)
-        return np.asarray(self.initial_karma, np.float64)
-
-    def _checked_initial_karma(self) -> str | tuple[float, ...]:
-        given, n = self.initial_karma, self.karma_max + 1
-        allowed = f"equal, uniform, or {n} probabilities of 0 … {n - 1} with mean {self.karma_mean:g}"
-        if isinstance(given, str):
-            if given not in ("equal", "uniform"):
-                raise refuse("initial_karma", given, allowed)
-            return given
-        if not isinstance(given, (Sequence, np.ndarray)) or len(given) != n:
-            raise refuse("initial_karma", given, allowed)
-        values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
-        mean = float(np.arange(n) @ np.array(values))
-        if abs(sum(values) - 1) > 1e-9 or abs(mean - self.karma_mean) > 1e-6:
-            raise refuse(
-                "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
-            )
-        return values
-
-
-def _canonical(family: str, given: Given) -> Given:
-    """A rule in its one spelling; functions and rules of the user's stay what they are."""
-    rule = resolve(family, given)
-    return str(rule) if isinstance(given, str) else given
-
-
-def _types(given: Any) -> tuple[AgentType, ...]:
-    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, str):
-        raise refuse("types", given, "a list of agent types")
-    types = []
-    for index, item in enumerate(given):
-        if isinstance(item, AgentType):
-            types.append(item)
-        elif isinstance(item, Mapping):
-            types.append(AgentType.from_dict(item))
-        else:
-            raise refuse(
-                f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}"
-            )
-    return tuple(types)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

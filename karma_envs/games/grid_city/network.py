@@ -1,0 +1,284 @@
+"""Road networks: lanes that agents queue for, and the paths that trips take (Thesis, section 6.2).
+
+:func:`grid` makes the Thesis' city, :mod:`.tntp` and :mod:`.graphml` read others; :func:`road_network`
+makes a network of any of these graphs::
+
+    network = road_network(grid(4, 4), n_agents=1000)  # 80 lanes, 1024 paths, 9 agents per lane and step
+
+    roads = read_tntp("SiouxFalls_net.tntp", "SiouxFalls_trips.tntp")
+    network = road_network(
+        roads.graph, demand=roads.demand, weight="free_flow_time",
+        capacity="capacity", capacity_scale="mean", n_agents=1000,
+    )
+
+Differences from the source: the Thesis counts 1024 shortest paths between boundary nodes of the 4x4
+grid. There are 1032; the 8 that join the two boundary nodes of one corner are left out by default. Its
+capacity rule gives 9.375 for N = 1000; rounded down it reproduces the Thesis' results without karma.
+It says that entries and exits are then free when nobody waits. That holds for those at the sides of the
+grid, not for those at its corners, which more of the paths take: see :meth:`RoadNetwork.occupancy`.
+"""
+
+from __future__ import annotations
+
+import itertools
+import math
+import numbers
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import networkx as nx
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import choice, real, refuse, whole
+from karma_envs.games.grid_city.paths import (
+    Node,
+    Pair,
+    checked_graph,
+    choose_pairs,
+    find_paths,
+    lane_values,
+)
+
+CAPACITY_SHARE = 0.75
+"""Capacity as a share of what an even spread of all agents puts into a lane (section 6.2)."""
+
+ROUNDINGS = {"floor": np.floor, "ceil": np.ceil, "round": np.rint}
+
+
+@dataclass(frozen=True, eq=False)
+class RoadNetwork:
+    """A road network: lanes that agents queue for, and the paths that trips take.
+
+    Attributes:
+        graph: the roads, frozen; edges carry ``lane``, their index, and what was read.
+        lanes: (from node, to node) by lane.
+        paths: the lanes of each path, in order; at least one. In the game paths count from 1: its path 0
+            is the dormant one, which is not here.
+        weights: ``float64[paths]``, at least 0, with sum 1: how likely a trip takes the path.
+        capacity: ``int64[lanes]``, agents that may enter per step, at least 1.
+
+    The arrays are read-only.
+
+    Raises:
+        ConfigError: when these do not fit each other.
+    """
+
+    graph: nx.DiGraph
+    lanes: tuple[Pair, ...]
+    paths: tuple[tuple[int, ...], ...]
+    weights: NDArray[np.float64]
+    capacity: NDArray[np.int64]
+
+    def __post_init__(self) -> None:
+        n_lanes = len(self.lanes)
+        if sorted(lane for _, _, lane in self.graph.edges(data="lane", default=-1)) != list(range(n_lanes)):
+            raise refuse(
+                "graph", self.graph, f"a graph whose edges carry lane, each of 0 … {n_lanes - 1} once"
+            )
+        for index, lane in enumerate(self.lanes):
+            if not self.graph.has_edge(*lane) or self.graph.edges[lane]["lane"] != index:
+                raise refuse(f"lanes[{index}]", lane, f"the edge of the graph that carries lane {index}")
+        if not self.paths:
+            raise refuse("paths", self.paths, "at least one path")
+        for index, path in enumerate(self.paths):
+            self._check_path(index, path)
+        weights = np.array(self.weights, np.float64)
+        if weights.shape != (len(self.paths),) or not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-9:
+            raise refuse("weights", self.weights, f"{len(self.paths)} numbers from 0 up with sum 1")
+        capacity = np.array(self.capacity)
+        if capacity.shape != (n_lanes,) or capacity.dtype.kind not in "iu" or not (capacity >= 1).all():
+            raise refuse("capacity", self.capacity, f"{n_lanes} whole numbers from 1 up")
+        for name, array in (("weights", weights), ("capacity", capacity.astype(np.int64))):
+            array.flags.writeable = False
+            object.__setattr__(self, name, array)
+
+    def _check_path(self, index: int, path: tuple[int, ...]) -> None:
+        field = f"paths[{index}]"
+        if not path or not all(0 <= lane < len(self.lanes) for lane in path):
+            raise refuse(field, path, f"one or more lanes, each from 0 to {len(self.lanes) - 1}")
+        nodes = [self.lanes[path[0]][0], *(self.lanes[lane][1] for lane in path)]
+        if any(self.lanes[lane][0] != node for lane, node in zip(path, nodes)):
+            raise refuse(field, path, "lanes each of which begins where the one before ends")
+        if len(set(nodes)) < len(nodes):
+            raise refuse(field, path, "a path that visits no node twice")
+
+    @property
+    def longest(self) -> int:
+        """z_max, how many lanes the longest path has."""
+        return max(map(len, self.paths))
+
+    @property
+    def positions(self) -> dict[Node, tuple[float, float]] | None:
+        """Where to draw the nodes, by their numbers ``x`` and ``y``; None unless all have both."""
+        places = {node: (data.get("x"), data.get("y")) for node, data in self.graph.nodes(data=True)}
+        if not all(isinstance(coordinate, numbers.Real) for place in places.values() for coordinate in place):
+            return None
+        return {node: (float(x), float(y)) for node, (x, y) in places.items()}
+
+    def occupancy(self) -> NDArray[np.float64]:
+        """Expected share of the travelling agents in each lane when capacity is infinite (Fig. 6.3).
+
+        Nobody waits, so a trip spends one step in every lane of its path. Trips are counted by
+        ``weights``; the time agents are dormant is left out.
+
+        Returns:
+            ``float64[lanes]`` with sum 1. On this scale the Thesis' capacity line is ``0.75 / lanes``,
+            .0094 in its 4x4 grid, where entries and exits have .0076 at the sides and .0112 at the
+            corners, and inner lanes .0135 to .0175.
+        """
+        lengths = [len(path) for path in self.paths]
+        used = np.concatenate([np.asarray(path, np.int64) for path in self.paths])
+        steps = np.bincount(used, np.repeat(self.weights, lengths), minlength=len(self.lanes))
+        return np.asarray(steps / steps.sum(), np.float64)
+
+
+def grid(rows: int = 4, columns: int = 4) -> nx.DiGraph:
+    """The grid city: inner nodes, and a boundary node on every outward side of an outer one (Fig. 6.3).
+
+    A node is (row, column). Inner nodes have rows 0 … rows - 1 and columns 0 … columns - 1; boundary
+    nodes lie one step outside, so that a corner has two. Neighbours are joined in both directions; nodes
+    carry ``x``, ``y`` (downwards negative) and boundary nodes ``boundary``. 4x4: 16 inner nodes,
+    16 boundary nodes, 80 edges.
+
+    Raises:
+        ConfigError: for a size that is not a whole number from 1 up.
+    """
+    rows, columns = whole("rows", rows, 1), whole("columns", columns, 1)
+    graph = nx.DiGraph()
+    for row in range(-1, rows + 1):
+        for column in range(-1, columns + 1):
+            outside = (row in (-1, rows)) + (column in (-1, columns))
+            if outside < 2:
+                graph.add_node((row, column), x=float(column), y=float(-row), boundary=outside == 1)
+    for row, column in list(graph):
+        for neighbour in ((row - 1, column), (row, column - 1), (row, column + 1), (row + 1, column)):
+            both_outside = graph.nodes[row, column]["boundary"] and graph.nodes.get(neighbour, {}).get(
+                "boundary"
+            )
+            if neighbour in graph and not both_outside:
+                graph.add_edge((row, column), neighbour)
+    return graph
+
+
+def road_network(
+    graph: nx.DiGraph,
+    *,
+    n_agents: int | None = None,
+    capacity: float | str | Sequence[float] | None = None,
+    capacity_scale: float | str = 1.0,
+    rounding: str = "floor",
+    pairs: Iterable[Pair] | None = None,
+    demand: Mapping[Pair, float] | None = None,
+    most_pairs: int | None = None,
+    exclude: str | None = "same_junction",
+    paths: str = "shortest",
+    k: int = 1,
+    weight: str | None = None,
+) -> RoadNetwork:
+    """A road network of a graph, which is copied; its edges become lanes, in their order.
+
+    Args:
+        graph: the roads. A node with ``through`` = False is never passed through.
+        n_agents: N, at least 1; needed for the Thesis' capacity and for ``capacity_scale="mean"``.
+        capacity: agents that may enter a lane per step: one number, a number per lane, or the attribute
+            of the edges that tells; None for the Thesis' rule, ``0.75 n_agents / lanes`` for every lane,
+            which is at least 1 after rounding.
+        capacity_scale: what a given capacity is multiplied by, as where it is in vehicles per hour; "mean"
+            for the factor that makes the mean over the lanes ``0.75 n_agents / lanes``.
+        rounding: floor, ceil or round (halves to even), to whole agents per step.
+        pairs: origins and destinations of trips; None for those with demand, or without demand for
+            every two different boundary nodes (nodes marked ``boundary``; where none is, those with one
+            neighbour).
+        demand: how many trips a pair has, in any unit. Pairs without, and trips within a node, are left
+            out. Weights are then the demand, split evenly over the paths of the pair; without
+            demand all paths weigh the same.
+        most_pairs: only that many pairs, those with the largest demands; None for all. What is left
+            out is not made up for: the demands kept are scaled to 1.
+        exclude: same_junction leaves out pairs of boundary nodes that hang on the same node (the two of a
+            corner); None keeps them. It does not apply to given pairs or demand.
+        paths: shortest (all that tie) or k_shortest (the k shortest that visit no node twice).
+        k: how many paths a pair has at most, with k_shortest.
+        weight: the attribute of edges that adds up to a path's length; None to count edges.
+
+    Returns:
+        the network.
+
+    Raises:
+        ConfigError: for an argument that is not allowed, and naming what is wrong with the graph: an edge
+            that is double, joins a node to itself, or lacks an attribute; a lane whose capacity is below 1
+            once rounded; fewer than two boundary nodes; a pair that no path joins; too many paths.
+    """
+    graph = checked_graph(graph)
+    for index, edge in enumerate(graph.edges):
+        graph.edges[edge]["lane"] = index
+    of_lane = _capacities(graph, capacity, capacity_scale, rounding, n_agents)
+    chosen = choose_pairs(graph, pairs, demand, most_pairs, exclude)
+    found = list(find_paths(graph, chosen, paths, k, weight).values())
+    counts = [len(of_pair) for of_pair in found]
+    if isinstance(chosen, dict):
+        weights = np.repeat(np.array(list(chosen.values())) / counts, counts)
+    else:
+        weights = np.ones(sum(counts))
+    lane_of = nx.get_edge_attributes(graph, "lane")
+    return RoadNetwork(
+        graph=nx.freeze(graph),
+        lanes=tuple(lane_of),
+        paths=tuple(
+            tuple(lane_of[edge] for edge in itertools.pairwise(path)) for of_pair in found for path in of_pair
+        ),
+        weights=weights / weights.sum(),
+        capacity=of_lane,
+    )
+
+
+def _capacities(
+    graph: nx.DiGraph,
+    capacity: float | str | Sequence[float] | None,
+    scale: float | str,
+    rounding: str,
+    n_agents: int | None,
+) -> NDArray[np.int64]:
+    """Agents per lane and step, rounded."""
+    whole_of = ROUNDINGS[choice("rounding", rounding, ROUNDINGS)]
+    n_lanes = graph.number_of_edges()
+    if n_agents is not None:
+        n_agents = whole("n_agents", n_agents, 1)
+    elif capacity is None or scale == "mean":
+        raise refuse("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
+    if capacity is None:
+        if scale != 1:
+            raise refuse("capacity_scale", scale, "1 without a capacity to scale")
+        assert n_agents is not None
+        return np.full(n_lanes, max(1, int(whole_of(CAPACITY_SHARE * n_agents / n_lanes))), np.int64)
+    given = _given_capacities(graph, capacity)
+    if scale == "mean":
+        assert n_agents is not None
+        factor = CAPACITY_SHARE * n_agents / n_lanes / given.mean()
+    else:
+        factor = real("capacity_scale", scale, 0, math.inf, open_low=True)
+    scaled = np.round(given * factor, 9)  # so that 9 · (1/3) · 3 is not 8.999…
+    rounded = whole_of(scaled)
+    for edge, exact, number in zip(graph.edges, scaled, rounded):
+        if not 1 <= number < 2**31:
+            raise refuse(
+                f"capacity of edge {edge[0]!r} → {edge[1]!r}",
+                float(exact),
+                f"at least 1 agent per step after rounding ({rounding}), and below 2^31; "
+                "change capacity_scale, rounding or n_agents",
+            )
+    return np.asarray(rounded, np.int64)
+
+
+def _given_capacities(graph: nx.DiGraph, capacity: float | str | Sequence[float]) -> NDArray[np.float64]:
+    n_lanes = graph.number_of_edges()
+    if isinstance(capacity, str):
+        return lane_values(graph, capacity, positive=True)
+    if isinstance(capacity, np.ndarray):
+        capacity = capacity.tolist()
+    if isinstance(capacity, Sequence):
+        if len(capacity) != n_lanes:
+            raise refuse("capacity", capacity, f"{n_lanes} numbers, one for each lane")
+        each = [real(f"capacity[{lane}]", value, 0, open_low=True) for lane, value in enumerate(capacity)]
+        return np.array(each, np.float64)
+    return np.full(n_lanes, real("capacity", capacity, 0, open_low=True))

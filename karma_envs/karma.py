@@ -1,0 +1,178 @@
+"""A population with karma: the part of a configuration that all karma games share, and how karma starts."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import Config, real, refuse, whole
+from karma_envs.mechanisms import Rule, resolve
+from karma_envs.urgency import AgentType, type_counts
+
+Given = str | Rule | Callable[..., Any]
+"""A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
+
+
+class KarmaConfig(Config):
+    """Base of the configurations of karma games: agents of some types, karma, and rules.
+
+    A game's configuration declares the fields below, with its own defaults, and calls
+    ``_check_population``.
+
+    Attributes:
+        n_agents: N, number of agents.
+        types: agent types; empty for one type with the three fields below.
+        urgencies: urgency values U of the one type.
+        urgency_transition: phi of the one type, see AgentType.
+        discount: discount factor gamma of the one type.
+        karma_max: k_max, the most karma an agent can hold.
+        karma_mean: mean karma of the population; times n_agents it must be whole.
+        initial_karma: equal (everyone the mean), uniform (the widest uniform distribution with that
+            mean), or probabilities of 0 … karma_max with that mean; totals are made exact by
+            moving single units between random agents.
+        redistribution: who shares the surplus.
+    """
+
+    n_agents: int
+    types: tuple[AgentType, ...]
+    urgencies: tuple[float, ...]
+    urgency_transition: tuple[tuple[float, ...], ...] | tuple[float, ...] | None
+    discount: float
+    karma_max: int
+    karma_mean: float
+    initial_karma: str | tuple[float, ...]
+    redistribution: Given
+
+    @property
+    def agent_types(self) -> tuple[AgentType, ...]:
+        """The types, also where the short form for one type was used."""
+        return self.types or (AgentType(1.0, self.discount, self.urgencies, self.urgency_transition),)
+
+    @property
+    def total_karma(self) -> int:
+        """Karma in the population, conserved for ever."""
+        return round(self.n_agents * self.karma_mean)
+
+    @property
+    def n_urgencies(self) -> int:
+        """Urgency values of the type that has most."""
+        return max(len(agent_type.urgencies) for agent_type in self.agent_types)
+
+    def rule(self, family: str) -> Rule:
+        """The rule of a family."""
+        return resolve(family, getattr(self, family))
+
+    def initial_distribution(self) -> NDArray[np.float64] | None:
+        """Probabilities of 0 … karma_max at the start; None where everyone gets the mean."""
+        if self.initial_karma == "equal":
+            return None
+        if self.initial_karma == "uniform":
+            span = min(self.karma_mean, self.karma_max - self.karma_mean)
+            karma = np.arange(self.karma_max + 1)
+            inside = np.abs(karma - self.karma_mean) <= span + 1e-9
+            return np.asarray(inside / inside.sum(), np.float64)
+        return np.asarray(self.initial_karma, np.float64)
+
+    def _check_population(self, least_agents: int, families: Sequence[str]) -> None:
+        """Check and normalise the shared fields, and the rules of some families."""
+        self._set(
+            n_agents=whole("n_agents", self.n_agents, least_agents, 10**8),
+            karma_max=whole("karma_max", self.karma_max, 1, 1000),
+            types=_types(self.types),
+        )
+        self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
+        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6:
+            raise refuse(
+                "karma_mean",
+                self.karma_mean,
+                f"a mean with a whole total; {self.n_agents} agents have {self.n_agents * self.karma_mean:g}",
+            )
+        one = AgentType(1.0, self.discount, self.urgencies, self.urgency_transition)
+        self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)
+        for name in ("urgencies", "urgency_transition", "discount") if self.types else ():
+            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                raise refuse(
+                    name, getattr(self, name), "its default where types are given; set it in each type"
+                )
+        type_counts(self.agent_types, self.n_agents)
+        if len(self.agent_types) > 255:
+            raise refuse("types", f"{len(self.agent_types)} types", "at most 255 types")
+        self._set(initial_karma=self._checked_initial_karma())
+        for family in families:
+            self._set(**{family: _canonical(family, getattr(self, family))})
+
+    def _checked_initial_karma(self) -> str | tuple[float, ...]:
+        given, n = self.initial_karma, self.karma_max + 1
+        allowed = f"equal, uniform, or {n} probabilities of 0 … {n - 1} with mean {self.karma_mean:g}"
+        if isinstance(given, str):
+            if given not in ("equal", "uniform"):
+                raise refuse("initial_karma", given, allowed)
+            return given
+        if not isinstance(given, (Sequence, np.ndarray)) or len(given) != n:
+            raise refuse("initial_karma", given, allowed)
+        values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
+        mean = float(np.arange(n) @ np.array(values))
+        if abs(sum(values) - 1) > 1e-9 or abs(mean - self.karma_mean) > 1e-6:
+            raise refuse(
+                "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
+            )
+        return values
+
+
+def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray[np.int16]:
+    """Karma at the start, ``int16[N]``: drawn, then corrected to the exact total by random single units."""
+    n_agents, karma_max = config.n_agents, config.karma_max
+    distribution = config.initial_distribution()
+    if distribution is None:
+        karma = np.full(n_agents, config.total_karma // n_agents, np.int64)
+    else:
+        karma = rng.choice(karma_max + 1, size=n_agents, p=distribution)
+    while missing := config.total_karma - int(karma.sum()):
+        open_to_change = np.flatnonzero(karma < karma_max if missing > 0 else karma > 0)
+        chosen = rng.permutation(open_to_change)[: abs(missing)]
+        karma[chosen] += np.sign(missing)
+    return karma.astype(np.int16)
+
+
+def check_redistribution(config: KarmaConfig) -> None:
+    """Try the redistribution rule on all arguments, so that it cannot overdraw karma.
+
+    Raises:
+        ConfigError: when a tax is below 0 or above the karma that there is.
+    """
+    rule, karma_max = config.rule("redistribution"), config.karma_max
+    parameters = rule.parameter_array()
+    for karma, active in itertools.product(range(karma_max + 1), (True, False)):
+        tax, _ = rule.function(karma, karma_max, active, parameters)
+        if not 0 <= tax <= karma:
+            raise refuse(
+                "redistribution",
+                config.redistribution,
+                f"a rule with 0 <= tax <= karma; with karma {karma} it takes {tax}",
+            )
+
+
+def _canonical(family: str, given: Given) -> Given:
+    """A rule in its one spelling; functions and rules of the user's stay what they are."""
+    rule = resolve(family, given)
+    return str(rule) if isinstance(given, str) else given
+
+
+def _types(given: Any) -> tuple[AgentType, ...]:
+    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, str):
+        raise refuse("types", given, "a list of agent types")
+    types = []
+    for index, item in enumerate(given):
+        if isinstance(item, AgentType):
+            types.append(item)
+        elif isinstance(item, Mapping):
+            types.append(AgentType.from_dict(item))
+        else:
+            raise refuse(
+                f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}"
+            )
+    return tuple(types)

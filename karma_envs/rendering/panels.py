@@ -1,0 +1,75 @@
+"""Panels that pictures of several karma games share: how karma is spread, how efficiency goes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+GREY, INK = "0.55", "0.15"
+
+
+class EfficiencyPainter:
+    """Base of painters that remember how efficiency went over the scenes they drew."""
+
+    figure_size = (9.6, 6.4)
+
+    def __init__(self) -> None:
+        self._steps: list[int] = []
+        self._efficiencies: list[float] = []
+
+    def _remember(self, scene: dict[str, Any]) -> float:
+        """Note the efficiency so far; NaN before the first contest."""
+        outcome, steps = scene["outcome"], scene["steps"]
+        contests = outcome.contests.sum()
+        efficiency = float(outcome.rewards.sum() / contests) if contests else float("nan")
+        if self._steps and steps <= self._steps[-1]:  # the same scene again, or a new episode
+            keep = int(np.searchsorted(self._steps, steps))
+            del self._steps[keep:], self._efficiencies[keep:]
+        if contests:
+            self._steps.append(steps)
+            self._efficiencies.append(efficiency)
+        return efficiency
+
+    def _draw_efficiency(self, axis: Axes) -> None:
+        axis.plot(self._steps, self._efficiencies, color="tab:blue", linewidth=1.5)
+        axis.plot(self._steps[-1:], self._efficiencies[-1:], "o", color="tab:blue", markersize=5)
+        axis.set_title("Efficiency so far", fontsize=10, loc="left")
+        axis.set_xlabel("step", fontsize=9)
+        axis.set_ylabel("mean reward per contest", fontsize=9)
+        if not self._steps:
+            say(axis, "no contest yet")
+            return
+        axis.margins(0.08)
+        axis.locator_params(axis="x", integer=True, nbins=5)
+
+
+def draw_title(figure: Figure, name: str, scene: dict[str, Any], efficiency: float) -> None:
+    """The game, its size, the step and the efficiency so far."""
+    figure.suptitle(
+        f"{name} · {len(scene['karma'])} agents · step {scene['steps']}"
+        + (f" · efficiency {efficiency:.3f}".replace("-", "−") if np.isfinite(efficiency) else ""),
+        fontsize=12,
+        color=INK,
+    )
+
+
+def draw_karma(axis: Axes, scene: dict[str, Any]) -> None:
+    """How many agents have how much karma."""
+    counts = np.bincount(scene["karma"], minlength=scene["karma_max"] + 1)
+    axis.bar(np.arange(len(counts)), counts, color="0.65", width=0.8 if len(counts) <= 60 else 1.0)
+    axis.axvline(scene["karma"].mean(), color=INK, linestyle="--", linewidth=1)
+    axis.set_title("Karma after the step (dashed: mean)", fontsize=10, loc="left")
+    axis.set_xlabel("karma", fontsize=9)
+    axis.set_ylabel("agents", fontsize=9)
+    axis.locator_params(axis="both", integer=True, nbins=6)
+
+
+def say(axis: Axes, text: str) -> None:
+    """A text instead of data."""
+    axis.set_xticks([])
+    axis.set_yticks([])
+    axis.spines[:].set_visible(False)
+    axis.text(0.5, 0.5, text, ha="center", va="center", transform=axis.transAxes, color=GREY)
