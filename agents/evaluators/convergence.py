@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.estimate import standard_error
-from agents.evaluators.play import fitted, new_buffer, rollouts
+from agents.evaluators.play import fitted, new_buffer, play_on, rollouts
 from agents.evaluators.values import entropy
 from agents.policy import TabularPolicy
 from karma_envs.config import real, whole
@@ -116,8 +116,7 @@ def payoff_estimates(
         bonus = entropy(policy.probabilities) / real("rationality", rationality, 0, open_low=True)
     game.reset(np.random.default_rng(seed))
     buffer = new_buffer(game, max(burn_in, n_steps))
-    for _ in rollouts(game, policy, burn_in, buffer):
-        pass
+    play_on(game, policy, burn_in, buffer)
     rows = policy.row_of_agent
     means = np.empty((game.n_agents, batches))
     for batch, part in enumerate(np.diff(np.linspace(0, n_steps, batches + 1).round().astype(int))):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.evaluators.estimate import estimate_of
-from agents.evaluators.play import fitted, new_buffer, rollouts, with_deviation
+from agents.evaluators.play import fitted, new_buffer, play_on, with_deviation
 from agents.policy import TabularPolicy
 from karma_envs.config import real, refuse, whole
 from karma_envs.game import PopulationGame, Transitions
@@ -106,18 +106,14 @@ def deviation_gain(
     buffer = new_buffer(game, max(burn_in, gap))
     window = Transitions.empty(horizon, game.n_agents)
 
-    def played(steps: int) -> None:
-        for _ in rollouts(game, policy, steps, buffer):
-            pass
-
     def discounted(what: TabularPolicy) -> NDArray[np.float64]:
         rewards = game.rollout(what, horizon, out=window).rewards[:, chosen]
         return np.asarray((weights.T * rewards).sum(axis=0))
 
-    played(burn_in)
+    play_on(game, policy, burn_in, buffer)
     returns = np.empty((2, len(chosen), n_samples))
     for sample in range(n_samples):
-        played(gap)
+        play_on(game, policy, gap, buffer)
         state = game.state_dict()
         for index, what in enumerate(deviating):
             returns[1, index, sample] = discounted(what)[index]

@@ -26,6 +26,7 @@ from agents.evaluators.play import (
     new_buffer,
     own_probabilities,
     own_transitions,
+    play_on,
     rollouts,
     with_deviation,
 )
@@ -95,8 +96,7 @@ def one_at_a_time_exploitability(
         for replay in range(replays):
             values.update(explored, config.rate(replay / max(replays - 1, 1)), 0, sampling=False)
         game.reset(rng)  # karma that was lost by exploring would not come back where nobody bids
-        for _ in rollouts(game, policies[0], int(_SETTLING * n_sampling) + 1, buffer):
-            pass
+        play_on(game, policies[0], int(_SETTLING * n_sampling) + 1, buffer)
         for time, piece in rollouts(game, policies[0], n_sampling, buffer):
             values.update(columns_of(piece, np.array([agent])), 0.0, time)
         samples.append(values.samples())

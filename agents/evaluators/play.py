@@ -39,6 +39,12 @@ def rollouts(
         time += len(piece)
 
 
+def play_on(game: PopulationGame, policy: TabularPolicy, n_steps: int, buffer: Transitions) -> None:
+    """Play for ``n_steps`` steps and forget what happened, so that states settle."""
+    for _ in rollouts(game, policy, n_steps, buffer):
+        continue
+
+
 def columns_of(transitions: Transitions, agents: NDArray[np.int64]) -> Transitions:
     """The transitions of some agents; new arrays."""
     return Transitions(

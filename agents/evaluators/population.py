@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig
 from agents.evaluators.one_at_a_time import one_at_a_time_exploitability
-from agents.evaluators.play import fitted, new_buffer, rollouts
+from agents.evaluators.play import fitted, new_buffer, play_on, rollouts
 from agents.policy import TabularPolicy
 from karma_envs.config import whole
 from karma_envs.game import PopulationGame
@@ -66,8 +66,7 @@ def play_in_population(
     policy = fitted(policy, game)
     game.reset(np.random.default_rng(seed))
     buffer = new_buffer(game, max(burn_in, n_steps))
-    for _ in rollouts(game, policy, burn_in, buffer):
-        pass
+    play_on(game, policy, burn_in, buffer)
     n_types, n_states = len(game.discounts), game.n_observations
     place = game.type_of_agent.astype(np.int64) * n_states
     counts = np.zeros(n_types * n_states, np.int64)

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents.evaluators.estimate import MonitorConfig
 from agents.evaluators.kernels import learn_values
-from agents.evaluators.play import rollouts
+from agents.evaluators.play import play_on
 from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.random import new_streams
@@ -143,7 +143,6 @@ def pilot_value(game: PopulationGame, policy: TabularPolicy, buffer: Transitions
     """A first guess of Q: what the mean reward of some play is worth for ever, discounted."""
     before = game.outcome()
     n_steps = max(_PILOT_AGENT_STEPS // game.n_agents, _LEAST_PILOT_STEPS)
-    for _ in rollouts(game, policy, n_steps, buffer):
-        pass
+    play_on(game, policy, n_steps, buffer)
     by_agent = game.outcome().since(before).rewards / n_steps
     return float((by_agent / (1 - game.discounts[game.type_of_agent])).mean())

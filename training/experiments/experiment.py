@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SCALES = ("quick", "full")
+_ROUNDING = 1e-12  # a relative error that is no spread
 
 
 @dataclass(frozen=True)
@@ -104,8 +105,10 @@ def with_error(value: float, standard_error: float) -> str:
     """A number and its standard error, to two digits of the error; alone where it has none."""
     if not np.isfinite(value):
         return "–"
-    if not standard_error > 0:
+    if not standard_error > _ROUNDING * abs(value):
         return f"{value:.6g}"
+    if standard_error < 1e-8:
+        return f"{value:.1e} ± {standard_error:.0e}"
     digits = int(np.clip(1 - np.floor(np.log10(standard_error)), 0, 8))
     return f"{value:.{digits}f} ± {standard_error:.{digits}f}"
 

@@ -98,7 +98,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
             means = [mean_over_seeds(rows, case, quantity)[0] for case in chosen]
             panel.plot(discounts, means, color=colour, marker="o", markersize=3, label=mechanism)
             panel.set(xlabel="discount", ylabel=f"{quantity} of the equilibrium found")
-    axes[1].set(ylabel="seconds to solve", yscale="log")
+    axes[1].set(ylabel="seconds to solve", ylim=(0, None))
     for panel in axes:
         legend_above(panel)
     return figure

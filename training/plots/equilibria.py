@@ -69,7 +69,7 @@ def several_equilibria(solution: Solution) -> Figure:
     for panel in axes[:, 0]:  # once all that share its axis are drawn
         panel.set_ylim(bottom=0)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=4)
+    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, columns + (len(types) == 1)))
     if len(rows) > shown:
         figure.supxlabel(f"the {shown} most efficient of {len(rows)} equilibria found", fontsize=8)
     return figure
