@@ -140,6 +140,8 @@ class PopulationGame(ABC):
         discounts: ``float64[types]``, discount factor of each type.
         observation_bounds: ``(low, high)``, each ``float32[d]``.
         best_reward: the largest reward of a step; ``worst_reward``: the smallest.
+        urgency_of_observation: ``int64[n_observations]``, in karma games: which of its type's urgencies an
+            agent has in an observation, -1 for none; None in games without.
     """
 
     name: ClassVar[str]
@@ -157,6 +159,7 @@ class PopulationGame(ABC):
     observation_bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
     best_reward: float
     worst_reward: float
+    urgency_of_observation: NDArray[np.int64] | None = None
     _policy_checked: tuple[object, ...] = ()
 
     @abstractmethod
@@ -228,6 +231,10 @@ class PopulationGame(ABC):
         None where the game has none, as by default.
         """
         return None
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """``bool[N, n_observations]``: the tabular observations that an agent may be in; by default all."""
+        return np.ones((self.n_agents, self.n_observations), bool)
 
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """The game's limit for N to infinity; None if there is no such model.

@@ -698,3 +698,22 @@ def test_a_lane_beyond_the_end_of_a_path_is_refused() -> None:
     with pytest.raises(ValueError, match="no game with this configuration"):
         with_state(game, leg=2, urgency=0)
     with_state(game, leg=np.where(short, 1, 2), urgency=0)
+
+
+def test_only_what_is_reachable_is_reached() -> None:
+    """On 2x2 paths have 3 or 4 lanes: some agents cannot be on the last lane of a longest path."""
+    game = GridCityGame(**GridCityGame.presets["small"])
+    reachable = game.reachable()
+    assert reachable.shape == (100, game.n_observations)
+    assert not reachable.all()
+    legal = game.legal_actions
+    game.reset(np.random.default_rng(0))
+    seen = game.rollout(TabularPolicy(legal / legal.sum(axis=1, keepdims=True)).for_agents([0] * 100), 3000)
+    assert reachable[np.arange(100), seen.observations].all()
+    places = seen.observations.astype(int) // 15
+    assert game.urgency_of_observation is not None
+    np.testing.assert_array_equal(
+        game.urgency_of_observation[seen.observations], np.where(places > 0, (places - 1) % 2, -1)
+    )
+    lengths = np.array([len(path) for path in game.network.paths])[game.paths_of_agent]
+    assert (reachable.sum(axis=1) == 15 * (1 + 2 * lengths.sum(axis=1))).all()

@@ -34,21 +34,24 @@ def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
 
 
 def mean_bids(run: Run) -> Figure:
-    """Mean bid by karma and urgency, a panel per type: mean over agents, band from 10 % to 90 % of them."""
+    """Mean bid by karma and urgency, a panel per type: mean over agents, band from 10 % to 90 % of them.
+
+    Where a game has several observations with the same karma and urgency, all that an agent may be in count.
+    """
     game = game_class(run.config.game)(run.config.game_config)
     types = run.config.game_config.agent_types
     karma = np.arange(run.config.game_config.karma_max + 1)
     figure, axes = new_figure(3.4 * len(types) + 0.4, 3.0, len(types))
     policies = run.policies
     for index, (agent_type, panel) in enumerate(zip(types, axes)):
-        members = game.type_of_agent == index
-        bids = np.concatenate(
-            [policy.mean_actions()[np.unique(policy.row_of_agent[members])] for policy in policies]
-        ).reshape(-1, run.config.game_config.n_urgencies, len(karma))
+        members = np.flatnonzero(game.type_of_agent == index)
+        bids = np.concatenate([policy.mean_actions()[policy.row_of_agent[members]] for policy in policies])
+        bids = np.where(np.tile(game.reachable()[members], (len(policies), 1)), bids, np.nan)
         for number, urgency in enumerate(agent_type.urgencies):
             colour = COLOURS[number % len(COLOURS)]
-            panel.plot(karma, bids[:, number].mean(axis=0), color=colour, label=f"urgency {urgency:g}")
-            low, high = np.quantile(bids[:, number], (0.1, 0.9), axis=0)
+            chosen = bids[:, game.urgency_of_observation == number].reshape(-1, len(karma))
+            panel.plot(karma, np.nanmean(chosen, axis=0), color=colour, label=f"urgency {urgency:g}")
+            low, high = np.nanquantile(chosen, (0.1, 0.9), axis=0)
             panel.fill_between(karma, low, high, color=colour, alpha=0.18, linewidth=0)
         panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
         panel.set(xlabel="karma", ylabel="mean bid", ylim=(0, None), xlim=(0, karma[-1]))

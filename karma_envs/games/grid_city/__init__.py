@@ -167,6 +167,7 @@ class GridCityGame(PopulationGame):
         self._scratch = new_scratch(n_agents, self._n_lanes + 1)
 
         place, karma = np.divmod(np.arange(self.n_observations), config.karma_max + 1)
+        self.urgency_of_observation = np.where(place > 0, (place - 1) % config.n_urgencies, -1)
         self._uses_bids = allocation.uses_bids
         limit = karma * ((place > 0) & self._uses_bids)
         self.legal_actions = np.arange(self.n_actions) <= limit[:, None]
@@ -254,6 +255,21 @@ class GridCityGame(PopulationGame):
         describe(self.arrays, self._tables, self._urgency_feature, self._karma_feature, features)
         return features
 
+    def reachable(self) -> NDArray[np.bool_]:
+        """Dormant, and the lanes of the agent's own paths with the urgencies of its type."""
+        config = self.config
+        slot, z = np.divmod(np.arange(config.paths_per_agent * self.network.longest), self.network.longest)
+        n_urgencies = np.array([len(kind.urgencies) for kind in config.agent_types])[self.type_of_agent]
+        on_path = z < self._path_lengths()[:, slot]
+        has = np.arange(config.n_urgencies) < n_urgencies[:, None]
+        active = (on_path[:, :, None] & has[:, None, :]).reshape(self.n_agents, -1)
+        places = np.hstack([np.ones((self.n_agents, 1), bool), active])
+        return np.repeat(places, config.karma_max + 1, axis=1)
+
+    def _path_lengths(self) -> NDArray[np.int64]:
+        """Lanes of each agent's paths, ``int64[N, paths_per_agent]``."""
+        return np.array([len(path) for path in self.network.paths])[self.paths_of_agent]
+
     def truthful_actions(self) -> NDArray[np.int64]:
         """Bids of the share of one's karma that one's urgency is of the highest there is, rounded."""
         place, karma = np.divmod(np.arange(self.n_observations), self.config.karma_max + 1)
@@ -302,7 +318,7 @@ class GridCityGame(PopulationGame):
 
     def _on_paths(self, state: CityState) -> bool:
         """Whether every agent is on a lane of a path of its own, with an urgency of its type, or dormant."""
-        lengths = np.array([len(path) for path in self.network.paths])[self.paths_of_agent]
+        lengths = self._path_lengths()
         slot, place = np.divmod(state.leg.astype(np.int64) - 1, self.network.longest)
         if (slot >= self.config.paths_per_agent).any():
             return False

@@ -53,8 +53,7 @@ class RoadNetwork:
     Attributes:
         graph: the roads, frozen; edges carry ``lane``, their index, and what was read.
         lanes: (from node, to node) by lane.
-        paths: the lanes of each path, in order; at least one. In the game paths count from 1: its path 0
-            is the dormant one, which is not here.
+        paths: the lanes of each path, in order; at least one. The game's dormant path is not here.
         weights: ``float64[paths]``, at least 0, with sum 1: how likely a trip takes the path.
         capacity: ``int64[lanes]``, agents that may enter per step, at least 1.
 

@@ -116,7 +116,7 @@ class MatchingGame(PopulationGame):
         allocation, payment, redistribution = (
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
-        karma = np.arange(self.n_observations) % (config.karma_max + 1)
+        self.urgency_of_observation, karma = np.divmod(np.arange(self.n_observations), config.karma_max + 1)
         self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * allocation.uses_bids
         self._rules = allocation.function, payment.function, redistribution.function
         urgency_values = np.zeros((len(types), config.n_urgencies), np.float32)
