@@ -224,12 +224,14 @@ def test_learning_rates_follow_the_progress_of_the_run(
 @pytest.mark.parametrize("failing", [0, 1])
 def test_a_replica_that_fails_stops_the_others(failing: int, tiny: Tiny, tmp_path: Path) -> None:
     """The other one would take 3 seconds; it stops early, and keeps what it did."""
-    failed = threading.Event()
+    begun, failed = threading.Event(), threading.Event()
 
     def observer(replica: Replica, rate: float) -> None:
         if replica.number == failing:
+            begun.wait(60)  # or a busy machine has it fail before the other one starts
             failed.set()
             raise ConnectionAbortedError
+        begun.set()
         failed.wait(60)
         time.sleep(0.01)
 
