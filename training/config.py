@@ -77,7 +77,9 @@ class GameRunConfig(Config):
         """
         model = game_class(self.game)(self.game_config).mean_field()
         if model is None:
-            raise refuse("game_config", self.game, "a configuration that has a mean-field model")
+            raise refuse(
+                "game", self.game, "a game that has a mean-field model, in a configuration with bids"
+            )
         return model
 
     @classmethod
