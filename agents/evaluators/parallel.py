@@ -17,8 +17,9 @@ Differences from the source:
     - a' of the current policy is drawn anew instead of being the next step's action, which has the same
       distribution. One random number serves all policies, so that a target equal to the current policy
       has gain exactly 0.
-    - Without ``initial_q``, Q starts from the mean reward of the first steps over 1 - gamma; the table may
-      be pooled.
+    - Without ``initial_q``, Q starts from the mean reward of the first steps over 1 - gamma.
+    - Agents of one type share the tables of the best response and of common targets, unless ``pooled`` is
+      False: see :class:`agents.evaluators.estimate.MonitorConfig`.
 """
 
 from __future__ import annotations
@@ -53,7 +54,8 @@ def parallel_exploitability(
         policy: what the agents play; it should explore.
         targets: policies to compare with, played by one agent at a time in the thought experiment.
         config: the configuration; the defaults if None.
-        initial_q: where Q starts, for instance a learner's ``q``; None: see the module.
+        initial_q: where Q starts, for instance a learner's ``q`` where that is near the values; early in
+            training it is far from them. None: see the module.
         seed: of all random draws.
 
     Returns:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,19 +11,13 @@ import numpy as np
 from agents.evaluators import deviation_gain, exploitability_by_agent
 from karma_envs.registry import make
 from training.experiments.experiment import Experiment, Published, mean_over_seeds
-from training.experiments.monitored import Moment, monitored_training
+from training.experiments.monitored import MOMENTS, Moment, coarse, monitored_training, row_of
 from training.plots.figures import COLOURS, new_figure
 from training.results import Row
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
-
-MOMENTS = {"beginning": 1, "end": -1}
-"""Which of the moments of a monitored training are called what."""
-
-COARSE = 20
-"""Stretches of samples to a point of a curve."""
 
 _URGENCIES = ("urgency 1", "urgency 5")
 _AGENTS = np.arange(0, 100, 10)
@@ -36,20 +31,11 @@ _SUMMARY = (
 )
 
 
-def _row(case: str, point: int = -1, x: float = np.nan, y: float = np.nan, **summary: float) -> Row:
-    return {"case": case, "point": point, "x": x, "y": y} | {
-        name: summary.get(name, np.nan) for name in _SUMMARY
-    }
+_row = partial(row_of, _SUMMARY)
 
 
 def _curve(case: str, x: Sequence[float], y: Sequence[float]) -> list[Row]:
     return [_row(case, point, *place) for point, place in enumerate(zip(x, y))]
-
-
-def coarse(history: np.ndarray, stretch: int) -> tuple[list[float], list[float]]:
-    """A history as steps and means over :data:`COARSE` stretches each."""
-    means = history[: len(history) // COARSE * COARSE].reshape(-1, COARSE).mean(axis=1)
-    return [(index + 0.5) * COARSE * stretch for index in range(len(means))], means.tolist()
 
 
 def _rows(moment: str, found: Moment, seed: int) -> list[Row]:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
-
 from training.experiments.experiment import Experiment
-from training.experiments.fig_4_1 import MOMENTS, coarse
-from training.experiments.monitored import monitored_training
+from training.experiments.monitored import MOMENTS, coarse, monitored_training, row_of
 from training.plots.figures import COLOURS, legend_above, new_figure
 from training.results import Row
 
@@ -19,10 +17,7 @@ if TYPE_CHECKING:
 _SUMMARY = ("algorithm_3", "exact", "exact_without_exploration")
 
 
-def _row(case: str, point: int = -1, x: float = np.nan, y: float = np.nan, **summary: float) -> Row:
-    return {"case": case, "point": point, "x": x, "y": y} | {
-        name: summary.get(name, np.nan) for name in _SUMMARY
-    }
+_row = partial(row_of, _SUMMARY)
 
 
 def _run(scale: str, seed: int) -> list[Row]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,6 +22,7 @@ from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.registry import make
 from training.config import TrainConfig
+from training.results import Row
 from training.train import Replica
 
 STEPS = {"quick": 8_000_000, "full": 32_000_000}
@@ -29,6 +31,13 @@ SHARES = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 
 MONITOR = MonitorConfig(burn_in=3_000_000, learning_rate=0.03)
 """Long, because values settle slowly at a discount of .98; with large steps first, as they come from afar."""
+
+
+MOMENTS = {"beginning": 1, "end": -1}
+"""Which of the moments of a monitored training are called what."""
+
+COARSE = 20
+"""Stretches of samples to a point of a curve."""
 
 
 @dataclass(frozen=True)
@@ -104,3 +113,23 @@ def _moment(replica: Replica, share: float, target: TabularPolicy, monitor: Popu
         policy_change=learner.policy_change.copy() if share > 0 else np.full(monitor.n_agents, np.nan),
         payoff_change=payoff_change,
     )
+
+
+def coarse(history: NDArray[np.float64], stretch: int) -> tuple[list[float], list[float]]:
+    """A history as steps and means over :data:`COARSE` stretches each."""
+    means = history[: len(history) // COARSE * COARSE].reshape(-1, COARSE).mean(axis=1)
+    return [(index + 0.5) * COARSE * stretch for index in range(len(means))], means.tolist()
+
+
+def row_of(
+    names: Sequence[str],
+    case: str,
+    point: int = -1,
+    x: float = np.nan,
+    y: float = np.nan,
+    **summary: float,
+) -> Row:
+    """A row of a summary, or a point of a curve; NaN where the one says nothing of the other."""
+    return {"case": case, "point": point, "x": x, "y": y} | {
+        name: summary.get(name, np.nan) for name in names
+    }

@@ -177,12 +177,6 @@ class MatchingMeanField(MeanFieldModel):
         """Distribution of karma within each type, ``float64[types, karma_max + 1]``."""
         return np.asarray(mean_field.reshape(self.n_types, -1, self._n).sum(axis=1), np.float64)
 
-    def bid_distribution(
-        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        """nu, ``float64[A]``."""
-        return np.asarray(self._joint(mean_field, policy).sum(axis=1), np.float64)
-
     def _joint(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """m(bid, karma) of the population; its mass is 1 by construction."""
         flow = (self.masses[:, None] * mean_field)[:, :, None] * policy
