@@ -131,6 +131,10 @@ class PopulationGame(ABC):
         title: CamelCase name for ids such as ``karma_envs/Matching-v0``.
         config_class: the configuration's class.
         presets: named configurations, as the fields they change.
+        trained_with: how the game's source trains it: fields of the learner and of the run that differ
+            from the defaults, by preset; under "" those of every preset.
+        exchangeable: whether agents of one type face the same, so that evaluators may pool what they learn
+            from them; not where agents of one type have paths of their own.
         config: the configuration.
         n_agents: N.
         n_observations: number of tabular observations.
@@ -148,6 +152,8 @@ class PopulationGame(ABC):
     title: ClassVar[str]
     config_class: ClassVar[type[Config]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    exchangeable: ClassVar[bool] = True
 
     config: Config
     n_agents: int

@@ -44,8 +44,8 @@ def parse_yaml(text: str) -> Any:
         raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
 
 
-MONITORS = ("none", "exact", "parallel")
-"""How exploitability may be taken while training."""
+MONITORS = ("none", "exact", "parallel", "payoff")
+"""What may be looked at while training."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +86,8 @@ class GameRunConfig(Config):
     def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> Self:
         """A configuration of field names without regard to which part they belong to.
 
+        What is not given is as the game's source trains it, then as the preset says, then the default.
+
         Args:
             game: name of the game.
             preset: name of one of the game's presets, or None.
@@ -103,7 +105,13 @@ class GameRunConfig(Config):
         owners = dict.fromkeys(cls.field_names(), "")
         for part in reversed(classes):
             owners |= dict.fromkeys(classes[part].field_names(), part)
-        for layer in layers:
+        as_in_source = {
+            name: value
+            for given in ("", preset or "")
+            for name, value in found.trained_with.get(given, {}).items()
+            if name in owners
+        }
+        for layer in (as_in_source, *layers):
             for name, value in layer.items():
                 if name in classes:
                     if not isinstance(value, Mapping):
@@ -134,9 +142,10 @@ class TrainConfig(GameRunConfig):
         replicas: independent copies of the run, each with random draws of its own.
         threads: how many replicas are worked on at once; 0 for one per core.
         records: how many points in time the metrics are recorded at.
-        monitor: how exploitability is taken while training: none, exact (in the mean field of the
-            population's own policies) or parallel (Algorithm 3).
-        monitors: how many points in time it is taken at.
+        monitor: what is looked at while training: exact (exploitability in the mean field of the
+            population's own policies), parallel (exploitability by Algorithm 3), payoff (how far an epoch
+            moves payoffs, equation 4.4) or none.
+        monitors: how many points in time it is looked at.
         checkpoint_seconds: least time between two checkpoints.
 
     Raises:

@@ -64,6 +64,7 @@ def add_games(
     for game in names():
         parser = games.add_parser(
             game,
+            aliases=short_names(game),
             help=first_line(game),
             description=first_line(game),
             epilog=_EPILOG,
@@ -77,18 +78,26 @@ def add_games(
         parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
         parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
         for title, config_class in {"the game": found.config_class, **parts}.items():
-            _add_fields(parser.add_argument_group(title), config_class)
+            _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
         parsers.append(parser)
     return parsers
 
 
-def _add_fields(group: Any, config_class: type[Config]) -> None:
+def short_names(game: str) -> list[str]:
+    """What else a game may be called on the command line: its last word, where no other ends in it."""
+    last_words = [name.rpartition("_")[2] for name in names()]
+    short = game.rpartition("_")[2]
+    return [short] if last_words.count(short) == 1 and short != game else []
+
+
+def _add_fields(group: Any, config_class: type[Config], as_in_source: Mapping[str, Any]) -> None:
     meanings = descriptions(config_class)
     for item in dataclasses.fields(config_class):
         if item.name in ("game", "game_config", "learner"):
             continue
         is_list = isinstance(item.default, tuple) or item.name in ("urgency_transition", "initial_karma")
-        shown = ",".join(map(str, item.default)) if isinstance(item.default, tuple) else item.default
+        default = as_in_source.get(item.name, item.default)
+        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
         shown = "none" if shown in ("", None) else shown
         group.add_argument(
             "--" + item.name.replace("_", "-"),

@@ -15,11 +15,20 @@ console = Console(highlight=False)
 """Where commands print."""
 
 
+_FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
+_FORECAST_FROM = 60.0  # a run that takes less needs none
+
+
 class TrainingBar:
-    """A progress bar per run: rate over all replicas, latest efficiency, policy change."""
+    """A progress bar per run: rate over all replicas, latest efficiency, policy change.
+
+    Of a long run it says once how long it will take.
+    """
 
     def __init__(self, config: TrainConfig, *, enabled: bool) -> None:
         self._config = config
+        self._enabled = enabled
+        self._first: tuple[float, int] | None = None
         self._progress = Progress(
             TextColumn("{task.description}"),
             BarColumn(bar_width=24),
@@ -55,6 +64,7 @@ class TrainingBar:
                 self._done += replica.epoch - 1
             self._done += 1
             now = time.perf_counter()
+            self._forecast(now, replica.game.n_agents)
             then, done_then = self._since
             if now - then < 0.25 and self._done < self._config.n_epochs * self._config.replicas:
                 return
@@ -69,3 +79,25 @@ class TrainingBar:
                     f" · policy change {latest['policy_change_max']:.2f}"
                 )
             self._progress.update(self._task, completed=self._done, description="training", state=state)
+
+    def _forecast(self, now: float, n_agents: int) -> None:
+        """Say how long the run will take, once, as soon as that can be told."""
+        if not self._enabled:
+            return
+        if self._first is None:
+            self._first = now, self._done
+            return
+        began, done = self._first
+        if now - began < _FORECAST_AFTER:
+            return
+        self._enabled = False
+        epochs_left = self._config.n_epochs * self._config.replicas - self._done
+        rate = (self._done - done) / (now - began)
+        if epochs_left / rate < _FORECAST_FROM:
+            return
+        agent_steps = self._config.n_epochs * self._config.replicas * self._config.epoch_length * n_agents
+        per_second = rate * self._config.epoch_length * n_agents
+        console.print(
+            f"{agent_steps:.3g} agent-steps at {per_second / 1e6:.1f} M/s: about "
+            f"{epochs_left / rate / 60:.0f} min from now; Ctrl-C keeps what is done"
+        )

@@ -76,6 +76,10 @@ class Replica:
     def run_epoch(self) -> None:
         """Simulate and learn for one epoch, then update the policy; record when due."""
         progress = self.epoch / self.config.n_epochs
+        records = self._is_due(self.config.epochs_per_record)
+        monitor = self._monitor if self._is_due(self.config.epochs_per_monitor) else None
+        if monitor is not None:
+            monitor.before_epoch(self.learner)
         left = self.config.epoch_length
         while left:
             chunk = self.game.rollout(self.learner.policy, min(left, len(self._buffer)), out=self._buffer)
@@ -85,11 +89,14 @@ class Replica:
         largest, means, epochs = self._changes
         change = self.learner.policy_change
         self._changes = max(largest, float(change.max())), means + float(change.mean()), epochs + 1
-        if self.epoch % self.config.epochs_per_record == 0 or self.finished:
+        if records:
             self._record()
-        if self._monitor is not None and (self.epoch % self.config.epochs_per_monitor == 0 or self.finished):
-            step = self.epoch * self.config.epoch_length
-            self.monitor_rows.append(self._monitor.row(self.learner, step))
+        if monitor is not None:
+            self.monitor_rows.append(monitor.after_epoch(self.learner, self.epoch * self.config.epoch_length))
+
+    def _is_due(self, epochs: int) -> bool:
+        """Whether the next epoch ends a stretch of so many, or the run."""
+        return (self.epoch + 1) % epochs == 0 or self.epoch + 1 == self.config.n_epochs
 
     def _record(self) -> None:
         now = self.game.outcome()

@@ -36,7 +36,8 @@ class MonitorConfig(Config):
         rationality: beta of the entropy-regularised game with h(pi) = entropy(pi) / beta; None: h = 0.
         pooled: agents of one type share the tables that mean the same for all of them: that of the best
             response, and that of a policy that they have in common. What an agent faces is then that of
-            the average agent, which differs by O(1/N) and has the data of all; False for games of few.
+            the average agent, which differs by O(1/N) and has the data of all; False for games of few. It
+            has no effect in games whose agents are not exchangeable.
         batches: stretches of samples, from which standard errors are told; at least 2.
 
     Raises:

@@ -64,12 +64,13 @@ class PolicyValues:
         kinds = game.type_of_agent[chosen]
         self._discounts = game.discounts[kinds]
 
+        pooled = config.pooled and game.exchangeable
         given = _given(game, policies[0], np.asarray(initial_q, np.float32))
         self._tables = np.empty((len(policies) + 1, len(chosen)), np.int32)
         starts: list[NDArray[np.float32]] = []
         for index, table in enumerate(self._tables):
             row = self._rows[index] if index < len(policies) else np.zeros_like(kinds)
-            means_the_same = np.stack([row, kinds] if config.pooled else [chosen])
+            means_the_same = np.stack([row, kinds] if pooled else [chosen])
             places = np.unique(means_the_same, axis=1, return_inverse=True)[1].ravel()
             table[:] = len(starts) + places
             members = [chosen[places == place] for place in range(places.max() + 1)]

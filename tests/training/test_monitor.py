@@ -1,4 +1,4 @@
-"""Exploitability taken while training: what it says, and that it leaves the training alone."""
+"""What is looked at while training: what it says, and that it leaves the training alone."""
 
 from __future__ import annotations
 
@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 import agents
-from agents.evaluators import exploitability_by_agent
+from agents.evaluators import exploitability_by_agent, payoff_estimates
 from karma_envs.config import ConfigError
+from karma_envs.registry import make
 from training import TrainConfig, train
 from training.plots.run import plot
 from training.results import Run, read_table
@@ -81,6 +82,27 @@ def test_algorithm_3_says_nearly_the_same(monitored: Run, tmp_path: Path) -> Non
     for name in ("payoff", "exploitability", "equilibrium_gain"):
         assert row[name] == pytest.approx(exact[name], rel=0.06)
     assert np.isfinite(list(row.values())).all()
+
+
+def test_payoff_changes_are_those_of_the_evaluator(monitored: Run, tmp_path: Path) -> None:
+    """Of the last epoch, with the same random draws before and after; and training is as it was."""
+    config = monitored.config.replace(monitor="payoff")
+    run = train(config, tmp_path / "run")
+    rows = read_table(run.folder / "monitor.csv")
+    assert [row["step"] for row in rows] == [100, 200, 300, 400] * 2
+    replica, game = Replica(config, 1), make("matching", **GAME)
+    payoffs = []
+    for _ in range(2):
+        while replica.epoch < config.n_epochs - 1 + len(payoffs):
+            replica.run_epoch()
+        learner = replica.learner
+        payoffs.append(payoff_estimates(game, learner.policy.copy(), learner.q, seed=[config.seed, 1, 2]))
+    assert rows[-1]["payoff"] == pytest.approx(payoffs[1].values.mean())
+    assert rows[-1]["payoff_change_max"] == pytest.approx(payoffs[0].largest_change(payoffs[1]))
+    assert rows[-1]["payoff_change_max"] > 0
+    assert filecmp.cmp(run.folder / "policy-1.npz", monitored.folder / "policy-1.npz", shallow=False)
+    (figure,) = [path for path in plot(run, ("png",)) if path.name == "payoff_change.png"]
+    assert figure.stat().st_size > 5000
 
 
 def test_the_figure_is_drawn(monitored: Run) -> None:

@@ -7,6 +7,7 @@ import json
 import pkgutil
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextvars import ContextVar
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -23,6 +24,16 @@ if TYPE_CHECKING:
 
 SCALES = ("quick", "full")
 _ROUNDING = 1e-12  # a relative error that is no spread
+
+
+Announce = Callable[[str], None]
+
+_announce: ContextVar[Announce] = ContextVar("announce", default=lambda text: None)
+
+
+def announcer() -> Announce:
+    """Where a long experiment says how far it is."""
+    return _announce.get()
 
 
 @dataclass(frozen=True)
@@ -94,6 +105,26 @@ def experiments() -> dict[str, Experiment]:
     return found
 
 
+def row_of(
+    names: Sequence[str],
+    case: str,
+    point: int = -1,
+    x: float = np.nan,
+    y: float = np.nan,
+    **summary: float,
+) -> Row:
+    """A row of a summary, or a point of a curve; NaN where the one says nothing of the other."""
+    return {"case": case, "point": point, "x": x, "y": y} | {
+        name: summary.get(name, np.nan) for name in names
+    }
+
+
+def points(rows: Sequence[Row], case: str, seed: int, *quantities: str) -> tuple[list[float], ...]:
+    """The points of a curve: a list for each quantity, x and y where none is named."""
+    chosen = [row for row in rows if row["case"] == case and row["seed"] == seed]
+    return tuple([row[quantity] for row in chosen] for quantity in quantities or ("x", "y"))
+
+
 def mean_over_seeds(rows: Sequence[Row], case: str, quantity: str) -> tuple[float, float]:
     """Mean and standard error (NaN for one seed) of a quantity of a case."""
     values = np.array([row[quantity] for row in rows if row["case"] == case], np.float64)
@@ -124,7 +155,7 @@ def reproduce(
     scale: str = "quick",
     seeds: int = 3,
     folder: Path = Path("docs/results"),
-    observer: Callable[[str], None] | None = None,
+    observer: Announce | None = None,
 ) -> list[Verdict]:
     """Run an experiment and write its rows, figures and page.
 
@@ -158,7 +189,9 @@ def reproduce(
         if str(seed) in seconds:
             continue
         if observer is not None:
-            observer(f"seed {seed + 1} of {seeds}")
+            where = f"seed {seed + 1} of {seeds}"
+            observer(where)
+            _announce.set(lambda text, where=where: observer(f"{where}: {text}"))  # type: ignore[misc]
         began = time.perf_counter()
         rows += [{"seed": seed, **row} for row in experiment.run(scale, seed)]
         seconds[str(seed)] = round(time.perf_counter() - began, 1)

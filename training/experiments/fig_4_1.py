@@ -10,8 +10,8 @@ import numpy as np
 
 from agents.evaluators import deviation_gain, exploitability_by_agent
 from karma_envs.registry import make
-from training.experiments.experiment import Experiment, Published, mean_over_seeds
-from training.experiments.monitored import MOMENTS, Moment, coarse, monitored_training, row_of
+from training.experiments.experiment import Experiment, Published, mean_over_seeds, points, row_of
+from training.experiments.monitored import MOMENTS, Moment, coarse, monitored_training
 from training.plots.figures import COLOURS, new_figure
 from training.results import Row
 
@@ -75,15 +75,10 @@ def _run(scale: str, seed: int) -> list[Row]:
     return [row for name, index in MOMENTS.items() for row in _rows(name, moments[index], seed)]
 
 
-def _points(rows: Sequence[Row], case: str, seed: int) -> tuple[list[float], list[float]]:
-    chosen = [row for row in rows if row["case"] == case and row["seed"] == seed]
-    return [row["x"] for row in chosen], [row["y"] for row in chosen]
-
-
 def _estimates(panel: Axes, rows: Sequence[Row], moment: str) -> None:
     seeds = sorted({row["seed"] for row in rows})
     for seed in seeds:
-        steps, gains = _points(rows, f"{moment}: estimate", seed)
+        steps, gains = points(rows, f"{moment}: estimate", seed)
         panel.plot(
             np.array(steps) / 1e6,
             gains,
@@ -106,7 +101,7 @@ def _estimate_figure(rows: Sequence[Row]) -> Figure:
     for panel, moment in zip(axes, MOMENTS):
         _estimates(panel, rows, moment)
     for colour, seed in zip(COLOURS, sorted({row["seed"] for row in rows})):
-        values = _points(rows, "end: agents", seed)[1]
+        values = points(rows, "end: agents", seed)[1]
         axes[2].hist(values, bins=15, alpha=0.5, color=colour, label=f"seed {seed}")
     axes[2].set(xlabel="greedy exploitability of an agent, end", ylabel="agents")
     axes[2].legend()
@@ -119,7 +114,7 @@ def _policy_figure(rows: Sequence[Row]) -> Figure:
         for colour, urgency in zip(COLOURS, _URGENCIES):
             for name, style in (("learned", "-"), ("greedy", ":")):
                 case = f"{moment}: {name}, {urgency}"
-                panel.plot(*_points(rows, case, 0), style, color=colour, label=f"{name}, {urgency}")
+                panel.plot(*points(rows, case, 0), style, color=colour, label=f"{name}, {urgency}")
         panel.set(xlabel=f"karma, {moment} of training", ylabel="mean bid over agents")
         panel.locator_params(integer=True)
     axes[0].legend()

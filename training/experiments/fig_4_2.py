@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from functools import partial
 from typing import TYPE_CHECKING
 
-from training.experiments.experiment import Experiment
-from training.experiments.monitored import MOMENTS, coarse, monitored_training, row_of
+from training.experiments.experiment import Experiment, points, row_of
+from training.experiments.monitored import MOMENTS, coarse, monitored_training
 from training.plots.figures import COLOURS, legend_above, new_figure
 from training.results import Row
 
@@ -43,11 +43,9 @@ def _figure(rows: Sequence[Row]) -> Figure:
     seeds = sorted({row["seed"] for row in rows})
     for colour, moment in zip(COLOURS, MOMENTS):
         for seed in seeds:
-            chosen = [row for row in rows if row["seed"] == seed and row["case"] == f"{moment}: estimate"]
+            steps, gains = points(rows, f"{moment}: estimate", seed)
             label = f"{moment} of training" if seed == seeds[0] else None
-            panel.plot(
-                [row["x"] / 1e6 for row in chosen], [row["y"] for row in chosen], color=colour, label=label
-            )
+            panel.plot([step / 1e6 for step in steps], gains, color=colour, label=label)
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set(xlabel="million steps of evaluation", ylabel="J learned less J equilibrium's policy")
     legend_above(panel)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 
@@ -22,7 +21,6 @@ from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.registry import make
 from training.config import TrainConfig
-from training.results import Row
 from training.train import Replica
 
 STEPS = {"quick": 8_000_000, "full": 32_000_000}
@@ -119,17 +117,3 @@ def coarse(history: NDArray[np.float64], stretch: int) -> tuple[list[float], lis
     """A history as steps and means over :data:`COARSE` stretches each."""
     means = history[: len(history) // COARSE * COARSE].reshape(-1, COARSE).mean(axis=1)
     return [(index + 0.5) * COARSE * stretch for index in range(len(means))], means.tolist()
-
-
-def row_of(
-    names: Sequence[str],
-    case: str,
-    point: int = -1,
-    x: float = np.nan,
-    y: float = np.nan,
-    **summary: float,
-) -> Row:
-    """A row of a summary, or a point of a curve; NaN where the one says nothing of the other."""
-    return {"case": case, "point": point, "x": x, "y": y} | {
-        name: summary.get(name, np.nan) for name in names
-    }

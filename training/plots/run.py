@@ -17,6 +17,7 @@ from training.plots.figures import COLOURS, legend_above, new_figure, require_ma
 from training.results import ResultsError, Row, Run, read_table
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 _LINE_STYLES = {"DICT": "--", "COIN": ":", "TURN": "-."}
@@ -68,9 +69,7 @@ def mean_bids(run: Run) -> Figure:
 def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> Figure:
     """A metric over training, one line per replica, beside the allocations without karma."""
     figure, (panel,) = new_figure(4.4, 3.0)
-    for number, (steps, values) in enumerate(_by_replica(run.metrics, column)):
-        panel.plot(steps, values, color=COLOURS[0], alpha=0.9 if number == 0 else 0.4,
-                   label="learning" if number == 0 else None)  # fmt: skip
+    _draw_replicas(panel, run.metrics, column, COLOURS[0], "learning")
     for name, summary in lines.items():
         panel.axhline(
             getattr(summary, column).value,
@@ -110,18 +109,8 @@ def karma_distribution(run: Run) -> Figure:
 def policy_change(run: Run) -> Figure:
     """How far each epoch moved the policies (Thesis, Definition 4.1): mean over agents, and the most."""
     figure, (panel,) = new_figure(4.4, 3.0)
-    for column, label, colour in (
-        ("policy_change_max", "largest", COLOURS[1]),
-        ("policy_change_mean", "mean over agents", COLOURS[0]),
-    ):
-        for number, (steps, values) in enumerate(_by_replica(run.metrics, column)):
-            panel.plot(
-                steps,
-                values,
-                color=colour,
-                alpha=0.9 if number == 0 else 0.4,
-                label=None if number else label,
-            )
+    _draw_replicas(panel, run.metrics, "policy_change_max", COLOURS[1], "largest")
+    _draw_replicas(panel, run.metrics, "policy_change_mean", COLOURS[0], "mean over agents")
     panel.set(xlabel="timestep", ylabel="policy change per epoch", ylim=(0, None))
     legend_above(panel)
     return figure
@@ -135,19 +124,34 @@ def exploitability(run: Run) -> Figure:
         ("exploitability_normalised", "best response", COLOURS[0]),
         ("equilibrium_gain_normalised", "mean-field equilibrium", COLOURS[1]),
     ):
-        for number, (steps, values) in enumerate(_by_replica(rows, column)):
-            panel.plot(
-                steps,
-                values,
-                color=colour,
-                alpha=0.9 if number == 0 else 0.4,
-                marker=".",
-                label=None if number else label,
-            )
+        _draw_replicas(panel, rows, column, colour, label, marker=".")
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set(xlabel="timestep", ylabel="gain by deviating, over |J|")
     legend_above(panel)
     return figure
+
+
+def payoff_change(run: Run) -> Figure:
+    """The largest change of an agent's payoff by one epoch, over training (Thesis, Figure 6.4 b)."""
+    figure, (panel,) = new_figure(4.4, 3.0)
+    rows = read_table(run.folder / "monitor.csv")
+    _draw_replicas(panel, rows, "payoff_change_max", COLOURS[0], "largest of all agents", marker=".")
+    panel.set(xlabel="timestep", ylabel="payoff change per epoch", ylim=(0, None))
+    legend_above(panel)
+    return figure
+
+
+def _draw_replicas(panel: Axes, rows: list[Row], column: str, colour: str, label: str, **style: str) -> None:
+    """A line per replica, the first one strong and named."""
+    for number, (steps, values) in enumerate(_by_replica(rows, column)):
+        panel.plot(
+            steps,
+            values,
+            color=colour,
+            alpha=0.9 if number == 0 else 0.4,
+            label=None if number else label,
+            **style,  # type: ignore[arg-type]
+        )
 
 
 def figures(run: Run) -> dict[str, Callable[[], Figure]]:
@@ -164,7 +168,8 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
         "policy_change": lambda: policy_change(run),
     }
     if (run.folder / "monitor.csv").is_file():
-        found["exploitability"] = lambda: exploitability(run)
+        looked_at = payoff_change if run.config.monitor == "payoff" else exploitability
+        found[looked_at.__name__] = lambda: looked_at(run)
     for kind in KINDS:
         if (run.folder / f"exploitability-{kind}.csv").is_file():
             found[f"exploitability_{kind}"] = lambda kind=kind: exploitability_figure(run, kind)  # type: ignore[misc]

@@ -39,6 +39,14 @@ class LaneOutcome:
         return self.attempts / max(self.steps, 1)
 
     @property
+    def mean_wait(self) -> NDArray[np.float64]:
+        """Steps that an agent loses before it enters the lane, on average, ``float64[L]``.
+
+        By Little's law: attempts over entries, less the one step that everyone spends.
+        """
+        return np.maximum(self.attempts / np.maximum(self.entries, 1) - 1, 0)
+
+    @property
     def mean_bid(self) -> NDArray[np.float64]:
         """Mean bid for the lane, ``float64[L]``; NaN where nobody bid (Thesis, Figure 6.5 b)."""
         return np.where(self.attempts > 0, self.bids / np.maximum(self.attempts, 1), np.nan)

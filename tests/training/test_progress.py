@@ -1,0 +1,43 @@
+"""How long a run will take, said once."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from training import TrainConfig, progress
+from training.progress import TrainingBar
+from training.train import Replica
+
+
+def shown(
+    seconds: list[float], monkeypatch: pytest.MonkeyPatch, n_epochs: int = 10_000, enabled: bool = True
+) -> None:
+    """Epochs of 100 steps of 50 agents that end at these times."""
+    config = TrainConfig(n_steps=n_epochs * 100, epoch_length=100)
+    bar = TrainingBar(config, enabled=enabled)
+    clock = iter(seconds)
+    monkeypatch.setattr(progress, "time", SimpleNamespace(perf_counter=lambda: next(clock)))
+    with bar:
+        for epoch in range(1, len(seconds) + 1):
+            replica: Any = SimpleNamespace(number=0, epoch=epoch, rows=[], game=SimpleNamespace(n_agents=50))
+            bar(cast(Replica, replica), 1e6)
+
+
+def test_a_long_run_says_how_long_it_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """From the first epoch to the sixth 2.5 s: 2 epochs and 10,000 agent-steps per second."""
+    shown([10.0, 10.5, 11.0, 11.5, 12.0, 12.5, 13.0, 16.0], monkeypatch)
+    said = "5e+07 agent-steps at 0.0 M/s: about 83 min from now; Ctrl-C keeps what is done"
+    assert capsys.readouterr().out.count(said) == 1
+
+
+@pytest.mark.parametrize(("n_epochs", "enabled"), [(100, True), (10_000, False)])
+def test_a_short_or_quiet_one_does_not(
+    n_epochs: int, enabled: bool, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown([10.0, 10.5, 11.0, 11.5, 12.0, 12.5, 13.0, 16.0], monkeypatch, n_epochs, enabled)
+    assert "min from now" not in capsys.readouterr().out

@@ -1,0 +1,116 @@
+"""The congested city as it is trained for Figures 6.4 to 6.8 and Tables 6.3 and A.4, and watched at play.
+
+N = 1000, 4x4, PBS, discount 0.98; alpha = 0.01, beta = 10, epochs of 100 steps, 10^7 steps, as printed;
+exploration 0.05 and Q_0 = 0, which are not printed. Each seed draws paths of its own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.policy import TabularPolicy
+from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.games.grid_city import GridCityGame, LaneOutcome
+from karma_envs.games.grid_city.luck import Luck, luck
+from karma_envs.metrics import Outcome, access_fairness, efficiency, reward_fairness
+from training.config import TrainConfig
+from training.experiments.kept import kept_run
+from training.results import Run
+
+N_STEPS = {"quick": 1_000_000, "full": 10_000_000}
+PLAYED, BURN_IN = 10_000, 1000
+_CHUNK = 500
+
+
+def city_config(scale: str, seed: int, **fields: Any) -> TrainConfig:
+    """The training run of a seed; ``fields`` of the game, the learner or the run that differ."""
+    given = {"path_seed": seed, "seed": seed, "n_steps": N_STEPS[scale], "monitor": "payoff", "monitors": 100}
+    return TrainConfig.from_flat("grid_city", "thesis", {**given, **fields})
+
+
+def city_run(scale: str, seed: int) -> Run:
+    """The training run behind the figures; trained once."""
+    return kept_run(city_config(scale, seed), f"city-{scale}-{seed}")
+
+
+@dataclass(frozen=True)
+class Play:
+    """What happened in a stretch of play after a burn-in.
+
+    Attributes:
+        game: the game.
+        outcome: by agent.
+        lanes: by lane.
+        visits: ``int64[N, observations]``, how often an agent was in an observation.
+        bids: ``int64[N, observations]``, sum of its bids there.
+    """
+
+    game: GridCityGame
+    outcome: Outcome
+    lanes: LaneOutcome
+    visits: NDArray[np.int64]
+    bids: NDArray[np.int64]
+
+    @property
+    def luck(self) -> Luck:
+        """Who was lucky, by the congestion of this stretch."""
+        return luck(self.game.network, self.game.paths_of_agent, self.lanes)
+
+    def mean_bid(self, agents: NDArray[np.int64] | int, chosen: NDArray[np.bool_]) -> float:
+        """Mean bid of agents in the ``chosen[observations]``; NaN if they never were there."""
+        agents = np.atleast_1d(agents)
+        visits = self.visits[agents][:, chosen].sum()
+        return float(self.bids[agents][:, chosen].sum() / visits) if visits else float("nan")
+
+    def social_outcome(self) -> dict[str, float]:
+        """The metrics of Table 6.3, over all agents and steps, the dormant included."""
+        outcome = self.outcome
+        return {
+            "efficiency": efficiency(outcome.rewards / outcome.steps),
+            "access_fairness": access_fairness(outcome.accesses, outcome.steps),
+            "reward_fairness": reward_fairness(outcome.rewards, outcome.steps),
+        }
+
+
+def play_city(game: GridCityGame, policy: SamplingPolicy, seed: int) -> Play:
+    """Play a policy from a reset, 10,000 steps after a burn-in of 1000, and count."""
+    game.reset(np.random.default_rng([62, seed]))
+    buffer = Transitions.empty(_CHUNK, game.n_agents)
+    for _ in range(BURN_IN // _CHUNK):
+        game.rollout(policy, _CHUNK, out=buffer)
+    outcome, lanes = game.outcome(), game.lane_outcome()
+    size = game.n_agents * game.n_observations
+    visits, bids = np.zeros(size, np.int64), np.zeros(size, np.int64)
+    first = np.arange(game.n_agents) * game.n_observations
+    for _ in range(PLAYED // _CHUNK):
+        piece = game.rollout(policy, _CHUNK, out=buffer)
+        where = (first + piece.observations[:-1]).ravel()
+        visits += np.bincount(where, minlength=size)
+        made = game.bid_of_action[piece.actions].ravel()
+        bids += np.bincount(where, made, minlength=size).astype(np.int64)
+    shape = game.n_agents, game.n_observations
+    return Play(
+        game,
+        game.outcome().since(outcome),
+        game.lane_outcome().since(lanes),
+        visits.reshape(shape),
+        bids.reshape(shape),
+    )
+
+
+@cache
+def learned_play(scale: str, seed: int) -> Play:
+    """The learned policies at play, exploring as they did in training."""
+    run = city_run(scale, seed)
+    game = GridCityGame(run.config.game_config)
+    return play_city(game, exploring_policy(run, game), seed)
+
+
+def exploring_policy(run: Run, game: PopulationGame) -> TabularPolicy:
+    """What the agents of a run played at the end of training."""
+    return run.policy.mixed_with_uniform(run.config.learner.exploration, game.legal_actions)

@@ -1,0 +1,91 @@
+"""Route choice, redistribution by lane and congestion taxes in the city: the Thesis' future work, tried.
+
+Section 6.2 proposes path planning, redistribution by lane, and taxes or subsidies that depend on congestion,
+as cures for what Table 6.3 shows, and tries none of them. All cases are trained alike; the training is
+shorter than that of Table 6.3 (3 million steps at full scale), so that `fixed paths` is not its `Karma`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+
+from karma_envs.baselines import baseline_policy
+from karma_envs.games.grid_city import GridCityGame
+from training.experiments.city import Play, city_config, exploring_policy, play_city
+from training.experiments.experiment import Experiment, row_of
+from training.experiments.kept import kept_run
+from training.experiments.table_6_3 import outcome_figure
+from training.results import Row
+
+_N_STEPS = {"quick": 300_000, "full": 3_000_000}
+_LEARNED: Mapping[str, Mapping[str, Any]] = {
+    "fixed paths": {},
+    "route choice": {"route_choice": "node"},
+    "only the active share": {"redistribution": "uniform_to_active"},
+    "redistribution by lane": {"redistribution": "by_lane"},
+    "congestion tax": {"redistribution": "congestion_tax"},
+    "congestion tax, route choice": {"redistribution": "congestion_tax", "route_choice": "node"},
+}
+_WITHOUT_KARMA = {"DICT": "dict", "COIN": "coin"}
+
+_row = partial(
+    row_of,
+    (
+        "efficiency",
+        "access_fairness",
+        "reward_fairness",
+        "reward_lucky",
+        "reward_average",
+        "reward_unlucky",
+        "mean_congestion",
+        "greatest_congestion",
+    ),
+)
+
+
+def _measured(case: str, play: Play) -> Row:
+    rewards = play.outcome.rewards / play.outcome.steps
+    groups = {f"reward_{kind}": float(rewards[members].mean()) for kind, members in play.luck.groups.items()}
+    return _row(
+        case,
+        **play.social_outcome(),
+        **groups,
+        mean_congestion=float(play.lanes.congestion.mean()),
+        greatest_congestion=float(play.lanes.congestion.max()),
+    )
+
+
+def _run(scale: str, seed: int) -> list[Row]:
+    rows = []
+    for case, fields in _LEARNED.items():
+        config = city_config(scale, seed, n_steps=_N_STEPS[scale], monitor="none", **fields)
+        name = case.replace(", ", "-").replace(" ", "-")
+        run = kept_run(config, f"city-mechanisms-{scale}-{name}-{seed}")
+        game = GridCityGame(run.config.game_config)
+        rows.append(_measured(case, play_city(game, exploring_policy(run, game), seed)))
+    for choice in ("fixed paths", "route choice"):
+        for case, allocation in _WITHOUT_KARMA.items():
+            game = GridCityGame(path_seed=seed, allocation=allocation, **_LEARNED[choice])
+            rows.append(
+                _measured(f"{case}, {choice}", play_city(game, baseline_policy("bid_nothing", game), seed))
+            )
+    return rows
+
+
+EXPERIMENT = Experiment(
+    name="city-mechanisms",
+    title="Route choice, redistribution by lane and congestion taxes in the city",
+    source="ours, after the future work of Vaishampayan 2024, section 6.2",
+    run=_run,
+    figures={"fairness_and_efficiency": outcome_figure},
+    notes=(
+        "Means over all agents and 10,000 steps after 1000, the dormant included; agents explore as in "
+        "training. With route choice agents decide at every node which of the shortest paths of their trip to "
+        "go on with, and learn that together with their bids; DICT and COIN with route choice take a lane at "
+        "random, which is what those who bid for nothing would do before they learn. Lucky, average and "
+        "unlucky are told by the paths that were drawn and the congestion of each case."
+    ),
+)

@@ -1,0 +1,64 @@
+"""Figure 6.6: the mean bid for a lane against the lane's congestion."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+from scipy.stats import linregress, spearmanr
+
+from training.experiments.city import learned_play
+from training.experiments.experiment import Experiment, row_of
+from training.experiments.fig_6_5 import mean_by_lane
+from training.plots.lanes import bid_against_congestion
+from training.results import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_row = partial(
+    row_of, ("rank_correlation", "slope", "bid_urgent", "bid_not_urgent", "congestion", "mean_bid")
+)
+
+
+def _run(scale: str, seed: int) -> list[Row]:
+    play = learned_play(scale, seed)
+    congestion, bids = play.lanes.congestion, play.lanes.mean_bid
+    everyone = np.arange(play.game.n_agents)
+    urgency = play.game.urgency_of_observation
+    summary = _row(
+        "all lanes",
+        rank_correlation=float(spearmanr(congestion, bids).statistic),
+        slope=float(linregress(congestion, bids).slope),
+        bid_urgent=play.mean_bid(everyone, urgency == 1),
+        bid_not_urgent=play.mean_bid(everyone, urgency == 0),
+        congestion=float(congestion.mean()),
+        mean_bid=float(bids.mean()),
+    )
+    return [
+        summary,
+        *(
+            _row("lane", lane, congestion=x, mean_bid=y)
+            for lane, (x, y) in enumerate(zip(congestion.tolist(), bids.tolist()))
+        ),
+    ]
+
+
+def _figure(rows: Sequence[Row]) -> Figure:
+    return bid_against_congestion(mean_by_lane(rows, "congestion"), mean_by_lane(rows, "mean_bid"))
+
+
+EXPERIMENT = Experiment(
+    name="fig-6-6",
+    title="Figure 6.6: bids against congestion",
+    source="Vaishampayan 2024, Figure 6.6",
+    run=_run,
+    figures={"bids_and_congestion": _figure},
+    notes=(
+        "The figure prints no numbers; it shows an increasing relationship. Congestion is the mean number of "
+        "agents that want a lane, slope that of a straight line in karma per agent. `bid urgent` and "
+        "`bid not urgent` are the mean bids with urgency 5 and 1 over the whole city."
+    ),
+)

@@ -1,0 +1,87 @@
+"""Table 6.3: social outcomes in the congested city, with karma and without."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from karma_envs.baselines import baseline_policy
+from karma_envs.games.grid_city import GridCityGame
+from training.experiments.city import Play, city_run, learned_play, play_city
+from training.experiments.experiment import Experiment, Published, mean_over_seeds, row_of
+from training.plots.figures import COLOURS, new_figure
+from training.results import Row
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_MEASURES = ("efficiency", "access_fairness", "reward_fairness")
+_row = partial(row_of, _MEASURES)
+_DRAW = "by hand before the run, from the spread over draws of the paths"
+_LEARNED = "printed to two digits; training settings are not all printed"
+
+
+def _measured(case: str, play: Play) -> Row:
+    return _row(case, **play.social_outcome())
+
+
+def _run(scale: str, seed: int) -> list[Row]:
+    run = city_run(scale, seed)
+    config = run.config.game_config
+    game = GridCityGame(config)
+    rows = [
+        _measured("Karma", learned_play(scale, seed)),
+        _measured("Karma, no exploration", play_city(game, run.policy, seed)),
+    ]
+    for case, allocation in (("DICT", "dict"), ("COIN", "coin"), ("TURN", "turn")):
+        reference = GridCityGame(config, allocation=allocation)
+        rows.append(_measured(case, play_city(reference, baseline_policy("bid_nothing", reference), seed)))
+    for baseline in ("proportional", "random"):
+        rows.append(
+            _measured(f"Karma, {baseline} bids", play_city(game, baseline_policy(baseline, game), seed))
+        )
+    return rows
+
+
+def outcome_figure(rows: Sequence[Row]) -> Figure:
+    """Fairness against efficiency, a point per case."""
+    figure, axes = new_figure(8.4, 3.4, 2)
+    for panel, quantity in zip(axes, _MEASURES[1:]):
+        for number, case in enumerate(dict.fromkeys(row["case"] for row in rows)):
+            x, x_error = mean_over_seeds(rows, case, "efficiency")
+            y, y_error = mean_over_seeds(rows, case, quantity)
+            panel.errorbar(
+                x, y, np.nan_to_num(y_error), np.nan_to_num(x_error), markersize=5,
+                fmt="os^"[number // len(COLOURS)], color=COLOURS[number % len(COLOURS)], label=case,
+            )  # fmt: skip
+        panel.set(xlabel="efficiency", ylabel=quantity.replace("_", " "))
+    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
+    return figure
+
+
+EXPERIMENT = Experiment(
+    name="table-6-3",
+    title="Table 6.3: social outcomes in the congested city",
+    source="Vaishampayan 2024, Table 6.3",
+    run=_run,
+    figures={"fairness_and_efficiency": outcome_figure},
+    published=(
+        Published("DICT", "efficiency", -0.42, 0.02, _DRAW),
+        Published("DICT", "access_fairness", -0.21, 0.03, _DRAW),
+        Published("DICT", "reward_fairness", -0.21, 0.03, _DRAW),
+        Published("COIN", "efficiency", -1.23, 0.04, _DRAW),
+        Published("COIN", "access_fairness", -0.10, 0.02, _DRAW),
+        Published("COIN", "reward_fairness", -0.33, 0.05, _DRAW),
+        Published("Karma", "efficiency", -0.82, 0.05, _LEARNED),
+        Published("Karma", "access_fairness", -0.15, 0.02, _LEARNED),
+        Published("Karma", "reward_fairness", -0.43, 0.05, _LEARNED),
+    ),
+    notes=(
+        "Means over all agents and 10,000 steps after 1000, the dormant included. `Karma` is what the agents "
+        "learned, exploring with 0.05 as in training; `proportional bids` are truthful ones (all one's karma "
+        "with urgency 5, a fifth of it with urgency 1), which nobody has learned."
+    ),
+)
