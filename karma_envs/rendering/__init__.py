@@ -1,72 +1,14 @@
 """Pictures of games. A file here, named like its game, holds the ``Painter`` that draws it.
 
-A painter has a ``figure_size`` in inches and a method ``draw(figure, scene)`` that fills an empty
-Matplotlib figure with what ``game.scene()`` gave. One painter sees all scenes of a window in turn.
-Matplotlib is imported when the first picture is drawn.
+A painter has a ``figure_size`` in inches and a method ``draw(figure, scene)`` that shows what
+``game.scene()`` gave on a Matplotlib figure, which is empty or the one it drew the scene before on.
+:mod:`.roads` draws road networks for papers, :func:`animate` plays a game into a file. Matplotlib is
+imported when the first picture is drawn.
 """
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
-from typing import Any
+from karma_envs.rendering.animation import animate
+from karma_envs.rendering.canvas import RENDER_MODES, Canvas, has_renderer
 
-import numpy as np
-from numpy.typing import NDArray
-
-RENDER_MODES = ("human", "rgb_array")
-_DPI = 100
-
-
-def has_renderer(game: str) -> bool:
-    """Whether there is a painter for the game of that name."""
-    return importlib.util.find_spec(f"{__name__}.{game}") is not None
-
-
-class Canvas:
-    """A window or an image onto which scenes of one game are drawn.
-
-    Args:
-        game: the game's name; it must have a renderer.
-        mode: ``human`` for a window, ``rgb_array`` for images.
-
-    Raises:
-        ImportError: when Matplotlib is missing.
-    """
-
-    def __init__(self, game: str, mode: str) -> None:
-        try:
-            from matplotlib import pyplot
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("rendering needs Matplotlib: pip install 'karma-envs[plot]'") from error
-        self._pyplot = pyplot
-        self._painter = importlib.import_module(f"{__name__}.{game}").Painter()
-        style = {"figsize": self._painter.figure_size, "dpi": _DPI}
-        self._shown = mode == "human"
-        self._figure = pyplot.figure(**style) if self._shown else Figure(**style)
-        if not self._shown:
-            FigureCanvasAgg(self._figure)
-
-    def show(self, scene: dict[str, Any]) -> NDArray[np.uint8] | None:
-        """Draw a scene.
-
-        Returns:
-            the image ``uint8[H, W, 3]`` in mode ``rgb_array``; None in mode ``human``, where without
-            a display nothing is shown.
-        """
-        self._figure.clear()
-        self._painter.draw(self._figure, scene)
-        canvas: Any = self._figure.canvas
-        canvas.draw()
-        if not self._shown:
-            return np.asarray(canvas.buffer_rgba())[..., :3].copy()
-        if canvas.required_interactive_framework is not None:
-            self._pyplot.show(block=False)
-            self._pyplot.pause(0.001)
-        return None
-
-    def close(self) -> None:
-        """Close the window."""
-        self._pyplot.close(self._figure)
+__all__ = ["RENDER_MODES", "Canvas", "animate", "has_renderer"]

@@ -12,20 +12,25 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, draw_karma, draw_title, say
+from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, Places, draw_karma, draw_title, say
 
 _MOST_PAIRS = 20
 _MOST_PATCHES = 6
+_PLACES: Places = {
+    "pairs": (0.01, 0.14, 0.535, 0.755),
+    "karma": (0.65, 0.585, 0.34, 0.31),
+    "efficiency": (0.65, 0.14, 0.34, 0.31),
+}
 
 
 class Painter(EfficiencyPainter):
     """Draws scenes of the matching game and remembers how efficiency went."""
 
     def draw(self, figure: Figure, scene: dict[str, Any]) -> None:
-        """Draw a scene of ``MatchingGame.scene()`` on an empty figure."""
+        """Draw a scene of ``MatchingGame.scene()`` on a figure that is empty or shows the one before."""
+        figure.clear()
         efficiency = self._remember(scene)
-        figure.set_layout_engine("constrained", w_pad=0.1, h_pad=0.08)
-        axes = figure.subplot_mosaic([["pairs", "karma"], ["pairs", "efficiency"]], width_ratios=(3, 2))
+        axes = {name: figure.add_axes(place) for name, place in _PLACES.items()}
         colours = _urgency_colours(scene["urgency_values"])
         _draw_pairs(axes["pairs"], scene, colours)
         draw_karma(axes["karma"], scene)
@@ -92,7 +97,7 @@ def _draw_legend(figure: Figure, colours: dict[float, Any]) -> None:
     patches = [Patch(color=colours[values[index]], label=f"{values[index]:g}") for index in shown]
     figure.legend(
         handles=[heading, *patches],
-        loc="outside lower left",
+        loc="lower left",
         ncols=len(patches) + 1,
         frameon=False,
         fontsize=9,

@@ -9,6 +9,11 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 GREY, INK = "0.55", "0.15"
+Places = dict[str, tuple[float, float, float, float]]
+"""Left, bottom, width and height of panels in the figure: fixed, so that drawing is fast and nothing jumps
+from one scene to the next."""
+_LEAST_SPAN = 0.02
+"""Of efficiencies on an axis: less is noise, and takes many digits."""
 
 
 class EfficiencyPainter:
@@ -43,7 +48,11 @@ class EfficiencyPainter:
             say(axis, "no contest yet")
             return
         axis.margins(0.08)
-        axis.locator_params(axis="x", integer=True, nbins=5)
+        low, high = axis.get_ylim()
+        if high - low < _LEAST_SPAN:
+            axis.set_ylim((low + high - _LEAST_SPAN) / 2, (low + high + _LEAST_SPAN) / 2)
+        axis.locator_params(axis="x", integer=True, nbins=4)
+        axis.locator_params(axis="y", nbins=6)
 
 
 def draw_title(figure: Figure, name: str, scene: dict[str, Any], efficiency: float) -> None:
@@ -61,7 +70,7 @@ def draw_karma(axis: Axes, scene: dict[str, Any]) -> None:
     counts = np.bincount(scene["karma"], minlength=scene["karma_max"] + 1)
     axis.bar(np.arange(len(counts)), counts, color="0.65", width=0.8 if len(counts) <= 60 else 1.0)
     axis.axvline(scene["karma"].mean(), color=INK, linestyle="--", linewidth=1)
-    axis.set_title("Karma after the step (dashed: mean)", fontsize=10, loc="left")
+    axis.set_title("Karma now (dashed: mean)", fontsize=10, loc="left")
     axis.set_xlabel("karma", fontsize=9)
     axis.set_ylabel("agents", fontsize=9)
     axis.locator_params(axis="both", integer=True, nbins=6)

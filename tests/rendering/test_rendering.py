@@ -3,12 +3,10 @@
 import sys
 
 import gymnasium
-import networkx as nx
 import numpy as np
 import pytest
 
-from karma_envs import grid_city_v0, matching_v0
-from karma_envs.games.grid_city.network import road_network
+from karma_envs import matching_v0
 from karma_envs.rendering import Canvas, has_renderer
 from karma_envs.views.single_agent import SingleAgentEnv
 from karma_envs.views.vector import PopulationVectorEnv
@@ -54,8 +52,8 @@ def test_rgb_array(arguments):
 def texts_of(scene):
     canvas = Canvas("matching", "rgb_array")
     canvas.show(scene)
-    pairs = canvas._figure.axes[0]
-    return [text.get_text() for text in pairs.texts], pairs, canvas._figure
+    pairs = canvas.figure.axes[0]
+    return [text.get_text() for text in pairs.texts], pairs, canvas.figure
 
 
 def test_pairs_and_bids_are_those_of_the_step():
@@ -174,69 +172,3 @@ def test_missing_matplotlib_is_explained(monkeypatch):
 def test_has_renderer():
     assert has_renderer("matching")
     assert not has_renderer("no_such_game")
-
-
-def city(**arguments):
-    env = grid_city_v0.parallel_env(render_mode="rgb_array", **arguments)
-    env.reset(seed=0)
-    return env
-
-
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        {"preset": "small"},
-        {"n_agents": 6, "rows": 1, "columns": 2},
-        {"n_agents": 200, "preset": "coin"},
-        {"n_agents": 3, "dormant_probability": 1},
-        {"n_agents": 5, "network": "tests.rendering.test_rendering:triangle"},
-    ],
-    ids=str,
-)
-def test_city(arguments):
-    env = city(**arguments)
-    pictures = [env.render()]
-    for _ in range(3):
-        env.step(dict.fromkeys(env.agents, 0))
-        pictures.append(env.render())
-    for picture in pictures:
-        assert picture.dtype == np.uint8
-        assert picture.shape == (640, 960, 3)
-        assert picture.min() < 100 < 200 < picture.max()
-    assert not np.array_equal(pictures[0], pictures[1])
-
-
-def triangle(n_agents):
-    """A network whose nodes have no places."""
-    graph = nx.DiGraph([(0, 1), (1, 2), (2, 0)])
-    return road_network(graph, n_agents=n_agents, pairs=[(0, 2), (1, 0)])
-
-
-def test_arrows_show_how_full_lanes_are():
-    env = city(n_agents=50, rows=2, columns=2, capacity=2)
-    canvas = Canvas("grid_city", "rgb_array")
-    canvas.show(env.game.scene())
-    assert canvas._figure.axes[0].get_title(loc="left") == "No step yet"
-    env.step(dict.fromkeys(env.agents, 0))
-    scene, totals = env.game.scene(), env.game.lane_outcome()
-    canvas.show(scene)
-    axis = canvas._figure.axes[0]
-    (arrows,) = (part for part in axis.collections if hasattr(part, "U"))
-    np.testing.assert_array_equal(arrows.get_array(), totals.attempts / 2)
-    waiting = (totals.attempts - totals.entries).sum()
-    assert waiting > 0
-    assert axis.get_title(loc="left") == (
-        f"Last step: {totals.attempts.sum()} agents under way, {waiting} had to wait"
-    )
-    assert "50 agents · step 1 · efficiency −" in canvas._figure.get_suptitle()
-
-
-def test_lanes_of_both_directions_lie_side_by_side():
-    env = city(n_agents=6, rows=1, columns=2)
-    canvas = Canvas("grid_city", "rgb_array")
-    canvas.show(env.game.scene())
-    (arrows,) = (part for part in canvas._figure.axes[0].collections if hasattr(part, "U"))
-    lanes = env.game.network.lanes
-    there, back = lanes.index(((0, 0), (0, 1))), lanes.index(((0, 1), (0, 0)))
-    assert arrows.U[there] > 0 > arrows.U[back]  # eastwards, westwards
-    assert arrows.Y[there] < 0 < arrows.Y[back]  # each keeps to its right
