@@ -115,6 +115,49 @@ def simulation_and_learning(repeats: int, sizes: tuple[int, ...]) -> Rows:
     return rows
 
 
+def city(repeats: int, n_agents: int = 1000) -> Rows:
+    """The congested grid city with a policy per agent: rollout, learning, policies, training."""
+    rows: Rows = [
+        ("epoch", "rollout", "learning", "policy update", "training, 1 core", "Q and policy, bytes per agent")
+    ]
+    for epoch_length in (100, 1000):
+        config = TrainConfig(
+            game="grid_city",
+            game_config={"n_agents": n_agents},
+            learner=LearnerConfig(rationality=10.0),
+            epoch_length=epoch_length,
+            n_steps=epoch_length * 10**6,
+            records=1,
+        )
+        replica = Replica(config, 0)
+        learner, buffer, agent_steps = replica.learner, replica._buffer, epoch_length * n_agents
+        for _ in range(2_000_000 // agent_steps):
+            replica.run_epoch()
+        chunks = epoch_length // len(buffer)
+        times: list[list[float]] = [[], [], []]
+        for _ in range(10 * repeats):
+            parts = [0.0, 0.0, 0.0]
+            for _ in range(chunks):
+                start = time.perf_counter()
+                replica.game.rollout(learner.policy, len(buffer), out=buffer)
+                played = time.perf_counter()
+                learner.update(buffer, end_of_epoch=False)
+                learned = time.perf_counter()
+                parts[0] += played - start
+                parts[1] += learned - played
+            start = time.perf_counter()
+            learner._recompute(learner._draw_updates())
+            parts[2] = time.perf_counter() - start
+            for found, part in zip(times, parts):
+                found.append(part)
+        tables = (learner.q.nbytes + learner.policy.thresholds.nbytes) / n_agents
+        taken = [statistics.median(found) for found in times] + [seconds(replica.run_epoch, 10 * repeats)]
+        rates = [million(agent_steps, each) for each in taken]
+        rows.append((f"{epoch_length:,}", *rates, f"{tables:,.0f}"))
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
 def algorithms(repeats: int) -> Rows:
     """Training with each algorithm and grouping, and with epochs of one step, at N = 100."""
     rows: Rows = [("training at N = 100, PBP", "agent-steps/s")]
@@ -243,6 +286,9 @@ def main() -> None:
         "## Simulation, learning, training: million agent-steps per second\n\n"
         "SARSA, epochs of 1000 steps. Two cores: two replicas in two threads.",
         markdown(simulation_and_learning(repeats, sizes)),
+        "## Congested grid city: million agent-steps per second on one core\n\n"
+        "N = 1,000, SARSA, a policy per agent, rationality 10.",
+        markdown(city(repeats)),
         "## Algorithms: million agent-steps per second on one core",
         markdown(algorithms(repeats)),
         "## Views",

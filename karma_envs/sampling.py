@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import types
+from numba.core import cgutils, types
 from numba.core.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -28,6 +28,7 @@ NEVER = 65535
 """A threshold that no draw reaches."""
 
 _LINE_BYTES = 64
+_AHEAD = 32  # agents whose rows are fetched before their turn
 
 
 def aligned_empty(shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
@@ -101,6 +102,40 @@ def _count_at_most(typing_context, table, block, draw):
     return signature, codegen
 
 
+@intrinsic
+def _prefetch(typing_context, table, index):
+    """Ask for the cache line of entry number ``index`` of a contiguous array."""
+    signature = types.void(table, types.int64)
+
+    def codegen(context, builder, signature, arguments):
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        pointer, flag = ir.IntType(8).as_pointer(), ir.IntType(32)
+        address = builder.bitcast(builder.gep(array.data, [arguments[1]]), pointer)
+        kind = ir.FunctionType(ir.VoidType(), [pointer, flag, flag, flag])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        to_read, keep, data = flag(0), flag(3), flag(1)
+        builder.call(function, [address, to_read, keep, data])
+        return context.get_dummy_value()
+
+    return signature, codegen
+
+
+@kernel
+def prefetch(table, row, observation, action):
+    """Fetch ``table[row, observation, action]`` and its cache line from memory, without waiting for it.
+
+    Worth it before a loop over entries that lie far apart: their ways from memory then overlap.
+
+    Args:
+        table: ``[rows, observations, width]``, contiguous.
+        row: which policy or Q table.
+        observation: tabular observation.
+        action: action.
+    """
+    place = np.int64(row) * table.shape[1] + np.int64(observation)
+    _prefetch(table, place * table.shape[2] + np.int64(action))  # type: ignore[call-arg]
+
+
 @kernel
 def sample_action(thresholds, row, observation, draw):
     """The action that ``draw`` (uniform ``uint16``) selects in one row.
@@ -136,6 +171,8 @@ def sample_actions(thresholds, row_of_agent, observations, streams, stream, acti
     counter = np.uint64(streams[stream])
     bits = np.uint64(0)
     for agent in range(n_agents):
+        ahead = min(agent + _AHEAD, n_agents - 1)
+        prefetch(thresholds, row_of_agent[ahead], observations[ahead], 0)
         if agent & 3 == 0:
             counter += GOLDEN
             bits = mix(counter)

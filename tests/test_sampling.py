@@ -17,6 +17,7 @@ from karma_envs.sampling import (
     NEVER,
     aligned_empty,
     padded_width,
+    prefetch,
     probabilities_of,
     sample_action,
     sample_actions,
@@ -28,6 +29,13 @@ from karma_envs.sampling import (
 def action_of_every_draw(thresholds, row, observation, out):  # type: ignore[no-untyped-def]
     for draw in range(out.shape[0]):
         out[draw] = sample_action(thresholds, row, observation, np.uint16(draw))
+
+
+@kernel
+def prefetch_everything(table):  # type: ignore[no-untyped-def]
+    for row in range(table.shape[0]):
+        for observation in range(table.shape[1]):
+            prefetch(table, row, observation, table.shape[2] - 1)
 
 
 def random_probabilities(rng: np.random.Generator, *shape: int) -> NDArray[np.float64]:
@@ -166,3 +174,11 @@ def test_a_step_of_draws_uses_a_quarter_as_many_random_numbers(n_agents: int) ->
     ]
     expected = [int((thresholds[0, 0] <= min(draw, NEVER - 1)).sum()) for draw in draws]
     assert actions.tolist() == expected
+
+
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
+def test_fetching_ahead_changes_nothing(dtype: type) -> None:
+    table = np.random.default_rng(2).integers(0, 1000, (50, 20, 40)).astype(dtype)
+    before = table.copy()
+    prefetch_everything(table)
+    np.testing.assert_array_equal(table, before)

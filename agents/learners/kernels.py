@@ -1,18 +1,9 @@
-"""Tabular learning from a buffer of transitions, and the policies that follow from Q, compiled."""
+"""Tabular learning from a buffer of transitions, compiled."""
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from karma_envs.compile import kernel
-from karma_envs.sampling import NEVER
-
-ILLEGAL = np.float32(-1e30)
-"""Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
-
-_NEGLIGIBLE = -16.0  # exp(-16) is 1e-7, far below the resolution 1.5e-5 of the thresholds
+from karma_envs.sampling import prefetch
 
 
 @kernel
@@ -83,6 +74,8 @@ def learn(
         for learner in range(learning_agents.shape[0]):
             agent = learning_agents[learner]
             row = row_of_agent[agent]
+            for step in range(n_steps):  # all at once: waiting for one by one is most of the time
+                prefetch(q, row, observations[step, agent], actions[step, agent])
             for step in range(last):
                 _learn_one(
                     q, thresholds, stale, row, observations[step, agent], actions[step, agent],
@@ -121,57 +114,3 @@ def row_maximum(q, row, observation):
         third = max(third, q[row, observation, action + 2])
         fourth = max(fourth, q[row, observation, action + 3])
     return max(max(first, second), max(third, fourth))
-
-
-@kernel
-def update_policy(q, thresholds, stale, updates, rationality, exploration, uniform, scratch, change):
-    """Recompute the policy where Q changed: softmax(beta Q), mixed with uniform.
-
-    Exact although it leaves the other rows alone: their Q is what it was. Written as short loops
-    that each vectorise, but for the exponentials and the running sum.
-
-    Args:
-        q: ``float32[rows, observations, width]``.
-        thresholds: ``uint16[rows, observations, padded]``, changed in place.
-        stale: ``uint8[rows, observations]``, reset where the policy was recomputed.
-        updates: ``uint8[rows]``, 0 for a row that keeps its policy this time.
-        rationality: beta > 0.
-        exploration: epsilon in [0, 1].
-        uniform: ``float64[observations, actions]``, probabilities of the legal actions, all equal.
-        scratch: ``float64[actions]``.
-        change: ``float64[rows]``, written: sum over observations of the Wasserstein-1 distance of old
-            and new policy, over the number of legal actions less one (Thesis, Definition 4.1).
-    """
-    n_actions = scratch.shape[0]
-    for row in range(q.shape[0]):
-        change[row] = 0.0
-        if updates[row] == 0:
-            continue
-        for observation in range(q.shape[1]):
-            if stale[row, observation] == 0:
-                continue
-            stale[row, observation] = 0
-            best = row_maximum(q, row, observation)
-            for action in range(n_actions):
-                scratch[action] = rationality * np.float64(q[row, observation, action] - best)
-            total = 0.0
-            for action in range(n_actions):
-                if scratch[action] > _NEGLIGIBLE:
-                    total += math.exp(scratch[action])
-                    scratch[action] = total
-                else:
-                    scratch[action] = total
-            scale = (1.0 - exploration) * NEVER / total
-            mixed = exploration * NEVER
-            spread = 0.5  # so that truncation rounds
-            for action in range(n_actions):
-                spread += mixed * uniform[observation, action]
-                scratch[action] = scale * scratch[action] + spread
-            moved = np.int32(0)
-            for action in range(n_actions):
-                threshold = min(np.int32(scratch[action]), np.int32(NEVER))
-                moved += abs(threshold - np.int32(thresholds[row, observation, action]))
-                thresholds[row, observation, action] = threshold
-            choices = 1.0 / uniform[observation, 0] - 1.0  # action 0 is always legal
-            if choices > 0.5:
-                change[row] += moved / (NEVER * choices)

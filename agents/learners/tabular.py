@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.learners.grouping import GROUPINGS
-from agents.learners.kernels import ILLEGAL, learn, update_policy
+from agents.learners.kernels import learn
 from agents.learners.schedules import SCHEDULES
-from agents.learners.target import targets
+from agents.learners.softmax import Scratch, update_policy
+from agents.learners.target import ILLEGAL, targets
 from agents.policy import TabularPolicy
 from karma_envs.config import Config, choice, real, refuse
 from karma_envs.game import PopulationGame, Transitions, check_arrays
@@ -129,8 +130,7 @@ class TabularLearner:
         self._pending_action = np.zeros(n_learners, np.int32)
         self._pending_reward = np.zeros(n_learners, np.float32)
         self._streams = new_streams(rng or np.random.default_rng(), 1)
-        self._uniform = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
-        self._scratch = np.empty(game.n_actions)
+        self._scratch = Scratch.of(game.n_actions)
         self._recompute(np.ones(n_rows, np.uint8))
 
     def update(
@@ -181,9 +181,8 @@ class TabularLearner:
             self.policy.thresholds,
             self._stale,
             updates,
-            self.config.rationality,
-            self.config.exploration,
-            self._uniform,
+            np.float32(self.config.rationality),
+            np.float32(self.config.exploration),
             self._scratch,
             self.policy_change,
         )
@@ -198,9 +197,8 @@ class TabularLearner:
             thresholds,
             np.ones_like(self._stale),
             np.ones(n_rows, np.uint8),
-            self.config.rationality,
-            0.0,
-            self._uniform,
+            np.float32(self.config.rationality),
+            np.float32(0.0),
             self._scratch,
             np.empty(n_rows),
         )

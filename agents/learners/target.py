@@ -9,6 +9,11 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
+import numpy as np
+
+ILLEGAL = np.float32(-1e30)
+"""Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
+
 
 @dataclass(frozen=True)
 class Target:
