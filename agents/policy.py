@@ -145,9 +145,23 @@ class TabularPolicy:
         mixed = (1 - exploration) * probabilities + exploration * uniform
         return TabularPolicy(mixed.astype(probabilities.dtype), self._row_of_agent)
 
-    def mean_actions(self) -> NDArray[np.float64]:
-        """``float64[rows, observations]``: the expected action (in karma games: mean bid)."""
-        return np.asarray(self.probabilities @ np.arange(self._n_actions), np.float64)
+    def mean_actions(self, values: ArrayLike | None = None) -> NDArray[np.float64]:
+        """The expectation of what actions are worth, ``float64[rows, observations]``.
+
+        Args:
+            values: ``float[actions]``, a number for each action, such as a game's ``bid_of_action``, which
+                gives mean bids; None for 0, 1, 2 …
+
+        Raises:
+            ValueError: when there is not one number for each action.
+        """
+        worth = np.arange(self._n_actions) if values is None else np.asarray(values)
+        if worth.shape != (self._n_actions,):
+            raise ValueError(
+                f"values must be a number for each of {self._n_actions} actions; "
+                f"these are {worth.dtype}{list(worth.shape)}"
+            )
+        return np.asarray(self.probabilities @ worth, np.float64)
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write the policy to ``path`` (npz: arrays and JSON metadata, no pickle), all or nothing.

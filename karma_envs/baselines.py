@@ -24,14 +24,13 @@ def random(game: PopulationGame) -> NDArray[np.float64]:
 
 
 def bid_all(game: PopulationGame) -> NDArray[np.float64]:
-    """The highest legal action."""
-    legal = game.legal_actions
-    return _always(legal.shape[1] - 1 - np.argmax(legal[:, ::-1], axis=1), game)
+    """The highest legal bid."""
+    return _bidding(np.where(game.legal_actions, _bid_of_action(game), 0).max(axis=1), game)
 
 
 def bid_nothing(game: PopulationGame) -> NDArray[np.float64]:
-    """Action 0."""
-    return _always(np.zeros(game.n_observations, np.int64), game)
+    """Bid 0."""
+    return _bidding(np.zeros(game.n_observations, np.int64), game)
 
 
 def proportional(game: PopulationGame) -> NDArray[np.float64]:
@@ -43,12 +42,18 @@ def proportional(game: PopulationGame) -> NDArray[np.float64]:
     actions = game.truthful_actions()
     if actions is None:
         raise refuse("baseline", "proportional", f"one that the game {game.name} has")
-    return _always(actions, game)
+    return _bidding(_bid_of_action(game)[actions], game)
 
 
-def _always(actions: NDArray[np.int64], game: PopulationGame) -> NDArray[np.float64]:
-    """The deterministic policy that takes ``actions[..., observations]``."""
-    return np.eye(game.n_actions)[np.atleast_2d(actions)]
+def _bid_of_action(game: PopulationGame) -> NDArray[np.int64]:
+    """The bid that an action makes; in games without bids the action itself."""
+    return np.arange(game.n_actions) if game.bid_of_action is None else game.bid_of_action
+
+
+def _bidding(bids: NDArray[np.int64], game: PopulationGame) -> NDArray[np.float64]:
+    """Bid ``bids[..., observations]``; of the legal actions that do, each with the same probability."""
+    chosen = game.legal_actions & (_bid_of_action(game) == np.atleast_2d(bids)[..., None])
+    return np.asarray(chosen / chosen.sum(axis=2, keepdims=True), np.float64)
 
 
 BASELINES: dict[str, Callable[[PopulationGame], NDArray[np.float64]]] = {

@@ -146,6 +146,8 @@ class PopulationGame(ABC):
         best_reward: the largest reward of a step; ``worst_reward``: the smallest.
         urgency_of_observation: ``int64[n_observations]``, in karma games: which of its type's urgencies an
             agent has in an observation, -1 for none; None in games without.
+        bid_of_action: ``int64[n_actions]``, in karma games: the bid that an action makes; None in games
+            without.
     """
 
     name: ClassVar[str]
@@ -166,6 +168,7 @@ class PopulationGame(ABC):
     best_reward: float
     worst_reward: float
     urgency_of_observation: NDArray[np.int64] | None = None
+    bid_of_action: NDArray[np.int64] | None = None
     _policy_checked: tuple[object, ...] = ()
 
     @abstractmethod

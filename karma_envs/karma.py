@@ -139,15 +139,15 @@ def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray
 
 
 def check_redistribution(config: KarmaConfig) -> None:
-    """Try the redistribution rule on all arguments, so that it cannot overdraw karma.
+    """Try the redistribution rule on every karma, with and without crowding, so that it cannot overdraw.
 
     Raises:
         ConfigError: when a tax is below 0 or above the karma that there is.
     """
     rule, karma_max = config.rule("redistribution"), config.karma_max
     parameters = rule.parameter_array()
-    for karma, active in itertools.product(range(karma_max + 1), (True, False)):
-        tax, _ = rule.function(karma, karma_max, active, parameters)
+    for karma, crowding in itertools.product(range(karma_max + 1), (0.0, 0.5, 1.0, 2.0, 1000.0)):
+        tax, _ = rule.function(karma, karma_max, crowding, parameters)
         if not 0 <= tax <= karma:
             raise refuse(
                 "redistribution",

@@ -30,7 +30,7 @@ class AgentType(Config):
         urgencies: urgency values U, each finite and >= 0.
         urgency_transition: phi, rows the current and columns the next urgency, rows sum to 1; or
             one row, the probabilities of urgencies drawn anew at every step; or None for all
-            urgencies equally likely.
+            urgencies equally likely. Where urgencies belong to trips, read trip for step.
 
     Raises:
         ConfigError: for a value outside these ranges.
@@ -142,12 +142,33 @@ def transition_thresholds(types: Sequence[AgentType]) -> NDArray[np.int64]:
     n = max(len(agent_type.urgencies) for agent_type in types)
     table = np.full((len(types), n, n), DRAW_RANGE, np.int64)
     for index, agent_type in enumerate(types):
-        phi = agent_type.transition_matrix
-        cumulative = np.rint(np.cumsum(phi, axis=1) * DRAW_RANGE).astype(np.int64)
-        last_possible = len(phi) - 1 - np.argmax(phi[:, ::-1] > 0, axis=1)
-        cumulative[np.arange(len(phi)) >= last_possible[:, None]] = DRAW_RANGE
-        table[index, : len(phi), : len(phi)] = cumulative
+        size = len(agent_type.urgencies)
+        table[index, :size, :size] = _cumulative(agent_type.transition_matrix)
     return table
+
+
+def trip_thresholds(types: Sequence[AgentType]) -> NDArray[np.int64]:
+    """Cumulative probabilities of the urgency of a trip, in units of 2**-32, padded over types.
+
+    Returns:
+        ``int64[types, U+1, U]``: after a trip with each of the urgencies, and in the last row after none,
+        from the chain's stationary distribution (of a chain of one row: that row).
+    """
+    after_trip = transition_thresholds(types)
+    table = np.concatenate([after_trip, after_trip[:, :1]], axis=1)
+    for index, agent_type in enumerate(types):
+        phi, size = agent_type.transition_matrix, len(agent_type.urgencies)
+        if (phi != phi[0]).any():
+            table[index, -1, :size] = _cumulative(agent_type.stationary_urgency[None])
+    return table
+
+
+def _cumulative(probabilities: NDArray[np.float64]) -> NDArray[np.int64]:
+    """Cumulative sums of rows in units of 2**-32; from the last possible value on the whole range."""
+    cumulative = np.rint(np.cumsum(probabilities, axis=1) * DRAW_RANGE).astype(np.int64)
+    last_possible = probabilities.shape[1] - 1 - np.argmax(probabilities[:, ::-1] > 0, axis=1)
+    cumulative[np.arange(probabilities.shape[1]) >= last_possible[:, None]] = DRAW_RANGE
+    return cumulative
 
 
 @kernel

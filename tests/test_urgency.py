@@ -14,7 +14,14 @@ from scipy.stats import chi2
 
 from karma_envs.config import ConfigError
 from karma_envs.random import GOLDEN, mix
-from karma_envs.urgency import DRAW_RANGE, AgentType, step_urgency, transition_thresholds, type_counts
+from karma_envs.urgency import (
+    DRAW_RANGE,
+    AgentType,
+    step_urgency,
+    transition_thresholds,
+    trip_thresholds,
+    type_counts,
+)
 
 CYCLE = ((0, 1, 0), (0, 0, 1), (1, 0, 0))
 SKEWED = ((0.2, 0.8, 0.0), (0.0, 0.35, 0.65), (0.55, 0.15, 0.3))
@@ -204,3 +211,15 @@ def test_each_agent_has_its_own_32_bits(n_agents: int, seed: int) -> None:
         bits = int(mix(np.uint64((seed + (agent // 2 + 1) * int(GOLDEN)) % 2**64)))
         draw = bits >> 32 if agent % 2 else bits % 2**32
         assert after[agent] == np.searchsorted(cumulative[before[agent]], draw, side="right")
+
+
+def test_urgencies_of_trips() -> None:
+    chain = AgentType(urgency_transition=((0.25, 0.75), (0.5, 0.5)))  # stationary: 2/5, 3/5
+    row = AgentType(urgencies=(1, 2, 3), urgency_transition=(0.25, 0.75, 0))
+    table = trip_thresholds([chain, row])
+    assert table.shape == (2, 4, 3)
+    whole = 2**32
+    assert table[0, [0, 1, 3], 0].tolist() == [whole // 4, whole // 2, round(0.4 * whole)]
+    assert (table[0][[0, 1, 3], 1:] == whole).all()
+    assert table[1].tolist() == [[whole // 4, whole, whole]] * 4
+    assert (table[:, :3] == transition_thresholds([chain, row])).all()

@@ -42,6 +42,8 @@ class Rule:
         aliases: other names, such as the Thesis' abbreviation.
         parameters: by name.
         uses_bids: for an allocation, whether bids matter; where they do not, agents bid nothing.
+        by_resource: for a redistribution, whether what was paid for a resource is first given back to those
+            who competed for it.
         values: values for parameters that differ from their defaults.
     """
 
@@ -50,6 +52,7 @@ class Rule:
     aliases: tuple[str, ...] = ()
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
     uses_bids: bool = True
+    by_resource: bool = False
     values: Mapping[str, float] = field(default_factory=dict)
 
     def with_values(self, **values: float) -> Rule:

@@ -16,18 +16,18 @@ from karma_envs.random import next_below, next_uniform
 
 
 @kernel
-def _with_room_above(level, karma, active, karma_max, rule, parameters):
+def _with_room_above(level, karma, resource, crowding, karma_max, rule, parameters):
     """How many agents share and can take more than ``level`` units."""
     count = 0
     for agent in range(karma.shape[0]):
         held = np.int64(karma[agent])
-        _, receives = rule(held, karma_max, active[agent] != 0, parameters)
+        _, receives = rule(held, karma_max, crowding[resource[agent]], parameters)
         count += receives & (karma_max - held > level)
     return count
 
 
 @kernel
-def redistribute(karma, active, karma_max, surplus, order, rule, parameters, streams, stream):
+def redistribute(karma, resource, crowding, karma_max, surplus, order, rule, parameters, streams, stream):
     """Tax every agent by a redistribution rule, then share out the surplus.
 
     Everyone who shares is offered the same whole number of units, a level, and takes what it can hold:
@@ -37,7 +37,8 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
 
     Args:
         karma: ``int[N]``, 0 … karma_max; changed in place.
-        active: ``uint8[N]``, who competed in this step.
+        resource: ``int[N]``, what each agent competed for in this step.
+        crowding: ``float64[resources]``, agents per place there; 0 for what is none.
         karma_max: the cap.
         surplus: ``int64[1]``, what was paid to society; what nobody could take remains.
         order: ``int32[N]``, any permutation of the agents; left as another.
@@ -50,7 +51,7 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
     total = surplus[0]
     for agent in range(n_agents):
         held = np.int64(karma[agent])
-        tax, _ = rule(held, karma_max, active[agent] != 0, parameters)
+        tax, _ = rule(held, karma_max, crowding[resource[agent]], parameters)
         if tax > 0.0:
             due = np.int64(tax)
             due += next_uniform(streams, stream) < tax - due
@@ -62,11 +63,11 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
         return
 
     level = 0
-    takers = _with_room_above(level, karma, active, karma_max, rule, parameters)
+    takers = _with_room_above(level, karma, resource, crowding, karma_max, rule, parameters)
     while takers > 0 and takers <= total:
         total -= takers
         level += 1
-        takers = _with_room_above(level, karma, active, karma_max, rule, parameters)
+        takers = _with_room_above(level, karma, resource, crowding, karma_max, rule, parameters)
 
     # The extra units first: who gets one has room for the level besides, and keeps its place below.
     extra = total if takers > 0 else 0
@@ -78,7 +79,7 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
         order[position] = agent
         position += 1
         held = np.int64(karma[agent])
-        _, receives = rule(held, karma_max, active[agent] != 0, parameters)
+        _, receives = rule(held, karma_max, crowding[resource[agent]], parameters)
         if receives & (karma_max - held > level):
             karma[agent] = held + 1
             extra -= 1
@@ -86,6 +87,52 @@ def redistribute(karma, active, karma_max, surplus, order, rule, parameters, str
     if level > 0:
         for agent in range(n_agents):
             held = np.int64(karma[agent])
-            _, receives = rule(held, karma_max, active[agent] != 0, parameters)
+            _, receives = rule(held, karma_max, crowding[resource[agent]], parameters)
             karma[agent] = held + min(level, karma_max - held) * receives
     surplus[0] = total
+
+
+@kernel
+def share_by_resource(karma, resource, karma_max, paid, surplus, rooms, levels, streams, stream):
+    """Share out what was paid for each resource among those who competed for it.
+
+    The level of :func:`redistribute`, one for each resource; what its competitors cannot hold joins the
+    surplus.
+
+    Args:
+        karma: ``int[N]``, 0 … karma_max; changed in place.
+        resource: ``int[N]``, what each agent competed for in this step.
+        karma_max: the cap.
+        paid: ``int64[resources]``, what was paid for each; 0 for what is none.
+        surplus: ``int64[1]``, grows by what is left.
+        rooms: ``int32[resources, karma_max + 1]``, scratch.
+        levels: ``int64[resources, 3]``, scratch.
+        streams: random streams.
+        stream: index of the stream to draw from.
+    """
+    rooms[:] = 0
+    for agent in range(karma.shape[0]):
+        rooms[resource[agent], karma_max - np.int64(karma[agent])] += 1
+    for place in range(paid.shape[0]):
+        total, level, takers = paid[place], 0, 0
+        for room in range(1, karma_max + 1):
+            takers += rooms[place, room]
+        while takers > 0 and takers <= total:
+            total -= takers
+            level += 1
+            takers -= rooms[place, level]
+        levels[place, 0] = level
+        levels[place, 1] = total if takers > 0 else 0  # one unit each for so many of the takers
+        levels[place, 2] = takers
+        surplus[0] += total if takers == 0 else 0
+    for agent in range(karma.shape[0]):
+        place = resource[agent]
+        held, level = np.int64(karma[agent]), levels[place, 0]
+        room = karma_max - held
+        share = min(level, room)
+        if room > level and levels[place, 1] > 0:
+            chosen = next_below(streams, stream, levels[place, 2]) < levels[place, 1]
+            levels[place, 1] -= chosen
+            levels[place, 2] -= 1
+            share += chosen
+        karma[agent] = held + share

@@ -195,6 +195,9 @@ def test_mean_actions() -> None:
     np.testing.assert_allclose(TabularPolicy(HALVES).mean_actions(), [[0.5, 0], [1.75, 2]])
     np.testing.assert_allclose(on_thresholds().mean_actions(), [[0.5, 0], [1.75, 2]], atol=1e-4)
     assert on_thresholds().mean_actions().dtype == np.float64
+    np.testing.assert_allclose(TabularPolicy(HALVES).mean_actions([0, 1, 0]), [[0.5, 0], [0.25, 0]])
+    with pytest.raises(ValueError, match=r"each of 3 actions; these are int64\[2\]"):
+        TabularPolicy(HALVES).mean_actions([0, 1])
 
 
 # --- files -----------------------------------------------------------------------------------------

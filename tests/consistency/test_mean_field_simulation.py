@@ -20,7 +20,8 @@ from karma_envs.mechanisms.rule import rules
 N_AGENTS, BATCH, BATCHES, BURN_IN = 10_000, 50, 30, 200
 SMALL: dict[str, Any] = {"karma_max": 8, "karma_mean": 4}
 TYPES = ({"share": 1, "discount": 0.7}, {"share": 3, "urgencies": (1, 2, 9), "discount": 0.9})
-PAYMENTS, REDISTRIBUTIONS = sorted(rules("payment")), sorted(rules("redistribution"))
+PAYMENTS = sorted(rules("payment"))
+REDISTRIBUTIONS = sorted(name for name, rule in rules("redistribution").items() if not rule.by_resource)
 DRAINING = [
     (payment, "none") for payment in PAYMENTS if payment != "pay_capped_bid_to_peer"
 ]  # what goes to society is lost

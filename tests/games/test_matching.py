@@ -157,8 +157,9 @@ def check_step(game: MatchingGame, bids: NDArray[np.int64]) -> None:
     assert after.surplus >= 0
     rule = str(config.redistribution)
     shares = {"none": np.zeros(n, bool), "uniform_to_active": active}.get(rule, np.ones(n, bool))
+    shares = active if rule.startswith("congestion") else shares  # all pairs are congested, two for one
     assert after.surplus == 0 or (after.karma[shares] == cap).all()
-    if not rule.startswith("tax"):
+    if "tax" not in rule:
         gained = after.karma - karma
         assert (gained >= 0).all()
         assert (gained[~shares] == 0).all()
@@ -196,7 +197,10 @@ def societies(draw: st.DrawFn) -> dict[str, Any]:
     }
 
 
-@pytest.mark.parametrize(("allocation", "payment", "redistribution"), EVERY_PAIR_OF_RULES)
+CONGESTION = ("highest_bid", "pay_bid_to_society", "congestion_tax(rate=0.3)")
+
+
+@pytest.mark.parametrize(("allocation", "payment", "redistribution"), [*EVERY_PAIR_OF_RULES, CONGESTION])
 @given(fields=societies(), seed=st.integers(0, 2**32 - 1))
 @settings(max_examples=20, deadline=None)
 def test_every_step_obeys_the_rules(
@@ -735,15 +739,15 @@ def test_payments_are_tried_on_what_the_allocation_allows() -> None:
         MatchingGame(n_agents=4, karma_max=3, karma_mean=1, payment=pays_the_other_bid, allocation=lowest_bid)
 
 
-def taxes_the_idle(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
-    return 0.0 if active else karma + 1.0, True
+def taxes_the_idle(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
+    return 0.0 if crowding > 0 else karma + 1.0, True
 
 
-def subsidises(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
+def subsidises(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
     return -1.0, True
 
 
-def not_a_number(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
+def not_a_number(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
     return karma / 0.0 - karma / 0.0, True
 
 
@@ -751,6 +755,12 @@ def not_a_number(karma, karma_max, active, parameters):  # type: ignore[no-untyp
 def test_broken_redistributions_are_refused(redistribution: Any) -> None:
     with pytest.raises(ConfigError, match=r"redistribution = .*0 <= tax <= karma; with karma 0"):
         MatchingGame(n_agents=4, karma_max=3, karma_mean=1, redistribution=redistribution)
+
+
+def test_redistribution_by_resource_is_refused() -> None:
+    for rule in ("by_resource", "by_lane", Rule("own", kernel(subsidises), by_resource=True)):
+        with pytest.raises(ConfigError, match=r"redistribution = .* that is not by resource"):
+            MatchingGame(redistribution=rule)
 
 
 def test_an_allocation_of_the_users_own() -> None:

@@ -91,31 +91,42 @@ def test_only_the_karma_allocation_uses_bids() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "karma", "active", "expected"),
+    ("name", "karma", "crowding", "expected"),
     [
-        ("uniform", 5, True, (0, True)),
-        ("uniform", 5, False, (0, True)),
-        ("uniform_to_active", 5, True, (0, True)),
-        ("uniform_to_active", 5, False, (0, False)),
-        ("none", 5, True, (0, False)),
-        ("tax", 0, True, (0, True)),
-        ("tax(rate=0.2)", 10, True, (2, True)),  # at the cap: the rate
-        ("tax(rate=0.2)", 5, True, (0.5, True)),  # at half: half the rate, of half the karma
-        ("tax(rate=0.2)", 5, False, (0.5, True)),
-        ("tax(rate=0)", 10, True, (0, True)),
-        ("tax(rate=1)", 10, True, (10, True)),
+        ("uniform", 5, 1.0, (0, True)),
+        ("uniform", 5, 0.0, (0, True)),
+        ("by_lane", 5, 0.0, (0, True)),
+        ("uniform_to_active", 5, 0.1, (0, True)),
+        ("uniform_to_active", 5, 0.0, (0, False)),
+        ("none", 5, 1.0, (0, False)),
+        ("tax", 0, 1.0, (0, True)),
+        ("tax(rate=0.2)", 10, 1.0, (2, True)),  # at the cap: the rate
+        ("tax(rate=0.2)", 5, 1.0, (0.5, True)),  # at half: half the rate, of half the karma
+        ("tax(rate=0.2)", 5, 0.0, (0.5, True)),
+        ("tax(rate=0)", 10, 1.0, (0, True)),
+        ("tax(rate=1)", 10, 1.0, (10, True)),
+        ("congestion_tax", 8, 0.0, (0.4, False)),
+        ("congestion_tax", 8, 1.0, (0.4, False)),  # as many agents as places: no congestion
+        ("congestion_tax", 8, 1.1, (0, True)),
+        ("congestion_tax(rate=1, threshold=2)", 8, 2.0, (8, False)),
+        ("congestion_tax(rate=1, threshold=2)", 8, 2.5, (0, True)),
+        ("congestion_tax(threshold=0)", 8, 0.1, (0, True)),
     ],
 )
-def test_redistributions(name: str, karma: int, active: bool, expected: tuple[float, bool]) -> None:
+def test_redistributions(name: str, karma: int, crowding: float, expected: tuple[float, bool]) -> None:
     rule = resolve("redistribution", name)
-    tax, receives = rule.function(karma, 10, active, rule.parameter_array())
+    tax, receives = rule.function(karma, 10, crowding, rule.parameter_array())
     assert tax == pytest.approx(expected[0], abs=1e-15)
     assert receives == expected[1]
 
 
+def test_one_redistribution_is_by_resource() -> None:
+    assert [name for name, rule in rules("redistribution").items() if rule.by_resource] == ["by_resource"]
+
+
 def test_tax_is_progressive() -> None:
     rule = resolve("redistribution", "tax(rate=0.3)")
-    shares = [rule.function(karma, 20, True, rule.parameter_array())[0] / karma for karma in range(1, 21)]
+    shares = [rule.function(karma, 20, 1.0, rule.parameter_array())[0] / karma for karma in range(1, 21)]
     assert (np.diff(shares) > 0).all()
     assert shares[-1] == pytest.approx(0.3)
 

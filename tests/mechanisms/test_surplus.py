@@ -17,9 +17,9 @@ from scipy.stats import chi2
 
 from karma_envs.compile import kernel
 from karma_envs.mechanisms import Rule, resolve
-from karma_envs.mechanisms.surplus import redistribute
+from karma_envs.mechanisms.surplus import redistribute, share_by_resource
 
-RULES = ("uniform", "uniform_to_active", "none", "tax(rate=0.3)")
+RULES = ("uniform", "uniform_to_active", "none", "tax(rate=0.3)", "congestion_tax(rate=0.3)")
 
 
 class Society:
@@ -33,11 +33,12 @@ class Society:
 
     def share(self, karma: Any, surplus: int, active: Any = None) -> tuple[NDArray[np.int16], int]:
         after = np.array(karma, np.int16)
-        flags = np.ones(len(after), np.uint8) if active is None else np.array(active, np.uint8)
+        resource = np.ones(len(after), np.uint8) if active is None else np.array(active, np.uint8)
         left = np.array([surplus], np.int64)
         redistribute(
             after,
-            flags,
+            resource,
+            np.array([0.0, 2.0]),
             self.karma_max,
             left,
             self.order,
@@ -139,9 +140,11 @@ def test_conserved_capped_and_shared_to_the_end(
     assert after.min() >= 0
     assert after.max() <= karma_max
     receives = {"none": np.zeros_like(active), "uniform_to_active": active}.get(rule, np.ones_like(active))
+    receives = active if rule.startswith("congestion") else receives
     assert left >= 0
     assert left == 0 or (after[receives] == karma_max).all()
-    if rule.startswith("tax"):
+    if "tax" in rule:
+        assert not rule.startswith("congestion") or (after[~active] <= karma[~active]).all()
         return
     gained = after - karma
     assert (gained >= 0).all()
@@ -184,18 +187,18 @@ def test_outcomes_have_the_right_probabilities(
 
 
 @kernel
-def taken_away(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
+def taken_away(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
     """A tax that nobody gets back: what is collected can be seen in the surplus."""
     return 0.3 * karma, False
 
 
 @kernel
-def everything(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
+def everything(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
     return 1.0 * karma, False
 
 
 @kernel
-def more_than_everything(karma, karma_max, active, parameters):  # type: ignore[no-untyped-def]
+def more_than_everything(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
     return karma + 0.5, False
 
 
@@ -231,3 +234,76 @@ def test_taxed_karma_is_shared_with_the_surplus() -> None:
     after, left = Society("tax(rate=1)", 4, 10, seed=8).share([10, 0, 0, 0], 2)
     assert after.tolist() == [3, 3, 3, 3]
     assert left == 0
+
+
+# --- by resource -----------------------------------------------------------------------------------
+
+
+def share(
+    karma: Any, resource: Any, paid: Any, karma_max: int, seed: int = 1
+) -> tuple[NDArray[np.int16], int]:
+    after, surplus = np.array(karma, np.int16), np.array([5], np.int64)
+    paid = np.array(paid, np.int64)
+    rooms, levels = np.empty((len(paid), karma_max + 1), np.int32), np.empty((len(paid), 3), np.int64)
+    streams = np.array([7, seed], np.uint64)
+    share_by_resource(
+        after, np.array(resource, np.int32), karma_max, paid, surplus, rooms, levels, streams, 1
+    )
+    assert streams[0] == 7
+    return after, int(surplus[0]) - 5
+
+
+@pytest.mark.parametrize(
+    ("karma", "resource", "paid", "expected", "left"),
+    [
+        ([0, 0, 0], [0, 0, 1], [4, 3], [2, 2, 3], 0),
+        ([9, 0, 0], [0, 0, 1], [4, 3], [10, 3, 3], 0),  # one for the first, the rest for the second
+        ([9, 8, 0], [0, 0, 1], [5, 0], [10, 10, 0], 2),  # although the third could hold more
+        ([10, 10, 0], [0, 0, 1], [5, 0], [10, 10, 0], 5),
+        ([1, 2, 3], [1, 1, 1], [0, 9], [4, 5, 6], 0),
+        ([1, 2, 3], [0, 0, 1], [0, 0], [1, 2, 3], 0),
+    ],
+)
+def test_shares_of_resources_by_hand(karma: Any, resource: Any, paid: Any, expected: Any, left: int) -> None:
+    after, surplus = share(karma, resource, paid, 10)
+    assert (after.tolist(), surplus) == (expected, left)
+
+
+@given(
+    karma_max=st.integers(1, 9),
+    agents=st.lists(st.tuples(st.integers(0, 9), st.integers(0, 2)), min_size=1, max_size=12),
+    paid=st.lists(st.integers(0, 20), min_size=3, max_size=3),
+    seed=st.integers(0, 2**64 - 1),
+)
+@settings(max_examples=200, deadline=None)
+def test_each_resource_is_shared_as_a_society_of_its_own(
+    karma_max: int, agents: list[tuple[int, int]], paid: list[int], seed: int
+) -> None:
+    karma, resource = np.array([min(k, karma_max) for k, _ in agents]), np.array([r for _, r in agents])
+    after, surplus = share(karma, resource, paid, karma_max, seed)
+    left = 0
+    for place, total in enumerate(paid):
+        here = resource == place
+        if not here.any():
+            left += total
+            continue
+        alone, rest = Society("uniform", int(here.sum()), karma_max, seed).share(karma[here], total)
+        left += rest
+        assert after[here].sum() == alone.sum()
+        difference = after[here] - alone.astype(int)  # at most an extra unit is another's
+        assert np.abs(difference).max() <= 1
+    assert surplus == left
+    assert after.sum() + surplus == karma.sum() + sum(paid)
+    assert (after <= karma_max).all()
+    assert (after >= karma).all()
+
+
+def test_extra_units_of_a_resource_go_to_everyone_alike() -> None:
+    # 2 of 5 get one, 10 ways; who is full gets none. Seeds 0 … 9999.
+    counts = Counter(
+        tuple(share([0, 10, 0, 0, 0, 0, 0], [0, 0, 0, 0, 0, 0, 1], [2, 0], 10, seed)[0])
+        for seed in range(10_000)
+    )
+    assert len(counts) == 10
+    statistic = sum((count - 1000) ** 2 / 1000 for count in counts.values())
+    assert statistic < chi2.isf(1e-5, 9)

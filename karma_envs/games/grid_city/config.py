@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from karma_envs.config import real, refuse, whole
+from karma_envs.config import choice, real, refuse, whole
 from karma_envs.karma import Given, KarmaConfig
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city.network import RoadNetwork
+
+
+TNTP, GRAPHML = "_net.tntp", ".graphml"
+"""How the names of files with networks end."""
+
+PATH_SETS = ("all", "central", "peripheral")
 
 
 @dataclass(frozen=True)
@@ -24,8 +32,9 @@ class GridCityConfig(KarmaConfig):
         n_agents: N, number of agents.
         types: agent types; empty for one type with the three fields below.
         urgencies: urgency values U of the one type.
-        urgency_transition: probabilities of the urgencies of a trip, drawn anew for each trip; None for
-            all equally likely. Here and in types: one row, as trips are not chained.
+        urgency_transition: one row, the probabilities of urgencies drawn anew for each trip; or None for all
+            equally likely; or a matrix, rows the urgency of the trip that has ended and columns that of the
+            next, where after a dormant step it is drawn from the stationary distribution.
         discount: discount factor gamma of the one type.
         karma_max: k_max, the most karma an agent can hold.
         karma_mean: mean karma of the population; times n_agents it must be whole.
@@ -36,16 +45,29 @@ class GridCityConfig(KarmaConfig):
         columns: columns of inner nodes, at least 1; rows * columns must be at least 2.
         capacity: how many agents may enter a lane in a step: one number for all lanes, or one for each;
             None for three quarters of n_agents spread over the lanes, rounded down, but at least 1.
-        network: grid, or a network of your own: a function that is given n_agents and returns a
-            RoadNetwork, or its name as module:function. Then rows, columns and capacity must stay at
-            their defaults.
+        network: grid; town (an example of rings and radial roads); a file, …_net.tntp (with …_trips.tntp and
+            …_node.tntp beside it, if there are) or ….graphml, see
+            karma_envs.games.grid_city.named_networks; or a function that is given n_agents and returns a
+            RoadNetwork, or its name as module:function. Where it is not grid, rows, columns and capacity
+            must stay at their defaults.
         paths_per_agent: how many paths each agent has besides the dormant one.
         path_seed: seed of the draw of everyone's paths. The population is part of the game, so a reset
             does not draw other paths.
+        path_sets: from which paths the agents of each type draw, one for each type: all, central or
+            peripheral (paths whose lanes are used more, or not more, than those of the median path), or a
+            function that is given the network and returns a weight for each path, or its name as
+            module:function; empty for all paths.
+        route_choice: whether agents choose their way: none (they take the paths that were drawn), trip
+            (a path that was drawn stands for its origin and destination; which path between the two to
+            take is chosen with the first bid), or node (the next lane is chosen with every bid).
+        routes_per_trip: how many paths there are to choose from: the one that was drawn, and others of the
+            same origin and destination drawn at random; None for all of them.
         dormant_probability: chance that an agent that has arrived, or was dormant, is dormant next.
         allocation: who enters a lane: highest_bid, dict, coin, turn, or a rule of your own.
         redistribution: who shares what winners paid: uniform (dormant agents too), uniform_to_active
-            (not to dormant ones), none, tax(rate=0.05), or a rule of your own.
+            (not to dormant ones), none, tax(rate=0.05), by_resource (by lane: who bid for it, then all),
+            congestion_tax(rate=0.05, threshold=1) (who wanted a lane with more bids than places, paid for
+            by the others), or a rule of your own.
 
     Raises:
         ConfigError: naming the field, the value and what is allowed.
@@ -65,33 +87,75 @@ class GridCityConfig(KarmaConfig):
     network: str | Callable[[int], RoadNetwork] = "grid"
     paths_per_agent: int = 2
     path_seed: int = 0
+    path_sets: tuple[str | Callable[[RoadNetwork], NDArray[np.float64]], ...] = ()
+    route_choice: str = "none"
+    routes_per_trip: int | None = None
     dormant_probability: float = 0.1
     allocation: Given = "highest_bid"
     redistribution: Given = "uniform"
 
     def __post_init__(self) -> None:
         self._check_population(1, ("allocation", "redistribution"))
-        for agent_type in self.agent_types:
-            chain = agent_type.urgency_transition
-            if chain is not None and not isinstance(chain[0], float):
-                allowed = "one row of probabilities, or None: every trip's urgency is drawn anew"
-                raise refuse("urgency_transition", chain, allowed)
         self._set(
             rows=whole("rows", self.rows, 1, 100),
             columns=whole("columns", self.columns, 1, 100),
             capacity=_capacity(self.capacity),
             paths_per_agent=whole("paths_per_agent", self.paths_per_agent, 1, 65535),
             path_seed=whole("path_seed", self.path_seed, 0, 2**63 - 1),
+            path_sets=_path_sets(self.path_sets, len(self.agent_types)),
+            route_choice=choice("route_choice", self.route_choice, ("none", "trip", "node")),
             dormant_probability=real("dormant_probability", self.dormant_probability, 0, 1),
         )
+        if self.routes_per_trip is not None:
+            if self.route_choice == "none":
+                raise refuse("routes_per_trip", self.routes_per_trip, "None where route_choice is none")
+            self._set(routes_per_trip=whole("routes_per_trip", self.routes_per_trip, 1))
         if self.rows * self.columns < 2:
             raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
-        named = isinstance(self.network, str) and (self.network == "grid" or ":" in self.network)
+        named = isinstance(self.network, str) and (
+            self.network in ("grid", "town") or self.network.endswith((TNTP, GRAPHML)) or ":" in self.network
+        )
         if not named and not callable(self.network):
-            raise refuse("network", self.network, "grid, module:function, or a function of n_agents")
+            raise refuse(
+                "network",
+                self.network,
+                f"grid, town, a file whose name ends with {TNTP} or {GRAPHML}, module:function, "
+                "or a function of n_agents",
+            )
         for name in ("rows", "columns", "capacity") if self.network != "grid" else ():
             if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                 raise refuse(name, getattr(self, name), "its default where network is not grid")
+
+
+def named_function(field: str, given: Any, allowed: str) -> Any:
+    """A function, given itself or as module:function.
+
+    Raises:
+        ConfigError: when it cannot be imported, or is no function.
+    """
+    if not isinstance(given, str):
+        return given
+    module, _, function = given.partition(":")
+    try:
+        found = getattr(importlib.import_module(module), function)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise refuse(field, given, f"{allowed} ({error})") from error
+    if not callable(found):
+        raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
+    return found
+
+
+def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
+    allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
+    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, (str, bytes)):
+        raise refuse("path_sets", given, f"a list: {allowed}")
+    if len(given) not in (0, n_types):
+        raise refuse("path_sets", given, f"none, or as many as types, here {n_types}")
+    for index, each in enumerate(given):
+        named = isinstance(each, str) and (each in PATH_SETS or ":" in each)
+        if not named and not callable(each):
+            raise refuse(f"path_sets[{index}]", each, allowed)
+    return tuple(given)
 
 
 def _capacity(given: Any) -> int | tuple[int, ...] | None:
@@ -108,5 +172,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     "dict": {"allocation": "benevolent_dictator"},
     "coin": {"allocation": "coin_toss"},
     "turn": {"allocation": "turn_taking"},
+    "routes": {"route_choice": "node"},
+    "town": {"network": "town"},
 }
-"""The Thesis' setting (section 6.2), a small city, and the Thesis' city without karma (as in Table 6.3)."""
+"""The Thesis' setting (section 6.2), a small city, the Thesis' city without karma (as in Table 6.3), with
+the choice of routes that it leaves for future work, and a town that is no grid."""

@@ -7,7 +7,7 @@ from karma_envs.compile import kernel
 
 @kernel
 def describe(state, tables, urgency_feature, karma_feature, features):
-    """Observations in numbers: urgency, karma, place on the path, the path one-hot, the type one-hot.
+    """Observations in numbers: urgency, karma, position on the trip, the trip one-hot, the type one-hot.
 
     Args:
         state: the game's state.
@@ -19,12 +19,12 @@ def describe(state, tables, urgency_feature, karma_feature, features):
     """
     n_slots = tables.n_slots
     for agent in range(features.shape[0]):
-        leg, agent_type = int(state.leg[agent]), tables.type_of_agent[agent]
-        active = leg > 0
-        slot, place = divmod(max(leg - 1, 0), tables.longest)
+        position, agent_type = int(state.position[agent]), tables.type_of_agent[agent]
+        active = position > 0
+        slot, place = divmod(max(position - 1, 0), tables.per_slot)
         features[agent, 0] = urgency_feature[agent_type, state.urgency[agent]] * active
         features[agent, 1] = karma_feature[state.karma[agent]]
-        features[agent, 2] = (place + 1) / tables.longest * active
+        features[agent, 2] = (place + 1) / tables.per_slot * active
         for other in range(n_slots):
             features[agent, 3 + other] = active & (slot == other)
         for other in range(3 + n_slots, features.shape[1]):
@@ -32,9 +32,23 @@ def describe(state, tables, urgency_feature, karma_feature, features):
 
 
 @kernel
-def first_illegal(bids, karma, leg, uses_bids):
-    """The first agent whose bid is below 0 or above its karma (above 0 if it may not bid); or -1."""
-    for agent in range(bids.shape[0]):
-        if (bids[agent] < 0) | (bids[agent] > karma[agent] * (uses_bids & (leg[agent] != 0))):
+def first_illegal(actions, karma, position, options, karma_max, uses_bids):
+    """The first agent whose option there is not, or whose bid is above its karma (0 if it may not bid).
+
+    Args:
+        actions: ``int64[N]``, option * (karma_max + 1) + bid.
+        karma: ``int[N]``.
+        position: ``int[N]``.
+        options: ``int64[P]``, how many options a position has.
+        karma_max: the cap.
+        uses_bids: whether bids above 0 are allowed.
+
+    Returns:
+        the agent; -1 if all is legal.
+    """
+    for agent in range(actions.shape[0]):
+        option, bid = divmod(actions[agent], karma_max + 1)
+        limit = karma[agent] * (uses_bids & (position[agent] != 0))
+        if (option < 0) | (option >= options[position[agent]]) | (bid > limit):
             return agent
     return -1

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.compile import kernel
-from karma_envs.mechanisms.surplus import redistribute
+from karma_envs.mechanisms.surplus import redistribute, share_by_resource
 from karma_envs.random import next_below, next_uint64
 from karma_envs.sampling import sample_actions
 
@@ -25,13 +25,12 @@ class CityState(NamedTuple):
     """Everything that changes. N agents; L lanes and the dormant one; karma in units."""
 
     karma: NDArray[np.int16]  # [N] 0 … karma_max
-    leg: NDArray[np.uint16]  # [N] 0 dormant, else 1 + slot * longest + z: next lane z of the path in a slot
+    position: NDArray[np.uint16]  # [N] in the agent's plan; 0 dormant
     urgency: NDArray[np.uint8]  # [N] index into the type's urgency values; 0 if dormant
-    active: NDArray[np.uint8]  # [N] 1 if it bid in the last step, 0 if it was dormant
     accesses: NDArray[np.int32]  # [N] lanes entered since reset
     contests: NDArray[np.int32]  # [N] bids for lanes since reset
     reward_total: NDArray[np.float64]  # [N] rewards since reset
-    attempts: NDArray[np.int64]  # [L+1] bids by lane since reset
+    attempts: NDArray[np.int64]  # [L+1] bids by lane since reset, of the dormant 0
     entries: NDArray[np.int64]  # [L+1] agents that entered, by lane
     bid_total: NDArray[np.int64]  # [L+1] sum of bids by lane
     surplus: NDArray[np.int64]  # [1] karma that nobody could take, offered again next step
@@ -49,38 +48,57 @@ class CityTables(NamedTuple):
 
     karma_max: int
     n_urgencies: int
-    n_slots: int  # paths per agent
-    longest: int  # lanes of the longest path
+    n_slots: int  # trips per agent
+    per_slot: int  # positions of a trip
+    n_options: int  # options in a position, at most
     type_of_agent: NDArray[np.uint8]  # [N]
     urgency_values: NDArray[np.float32]  # [types, U]
-    urgency_thresholds: NDArray[np.int64]  # [types, U] cumulative, in units of 2**-32
+    urgency_thresholds: NDArray[np.int64]  # [types, U+1, U] after each urgency, and after none; cumulative
     dormant_threshold: int  # in units of 2**-32
-    routes: NDArray[np.int16] | NDArray[np.int32]  # [N, legs] lane of each leg; ~lane if it is a path's last
+    steps: NDArray[Any]  # [N, E] the options of all positions, see Plans
+    first_option: NDArray[np.int32]  # [P] where a position's options begin in a row of steps
+    lane_bits: int
+    starts: NDArray[np.uint16]  # [N, n_slots] positions in which trips begin
     capacity: NDArray[np.int64]  # [L+1]
     allocation: NDArray[np.float64]  # the rules' parameters
     redistribution: NDArray[np.float64]
+    by_resource: bool  # whether what is paid for a lane goes back to those who bid for it
 
 
 class CityScratch(NamedTuple):
     """Room to work in, written anew in each step."""
 
+    bid: NDArray[np.int32]  # [N]
     lane: NDArray[np.int32]  # [N] wanted
+    following: NDArray[np.uint16]  # [N] position after that lane, 0 on arrival
     key: NDArray[np.uint64]  # [N] priority there
     counts: NDArray[np.int32]  # [L+1, DIGITS]
     threshold: NDArray[np.uint64]  # [L+1] key of the last that gets in
     places: NDArray[np.int64]  # [L+1] left for agents with that key
     tied: NDArray[np.int64]  # [L+1] how many have it
+    attempts: NDArray[np.int64]  # [L+1] bids
+    crowding: NDArray[np.float64]  # [L+1] bids for each place; 0 for the dormant
+    paid: NDArray[np.int64]  # [L+1] by those who got in, where redistribution is by lane
+    rooms: NDArray[np.int32]  # [L+1, karma_max + 1] for redistribution by lane
+    levels: NDArray[np.int64]  # [L+1, 3] likewise
 
 
-def new_scratch(n_agents: int, n_lanes: int) -> CityScratch:
-    """Scratch for N agents and L + 1 lanes."""
+def new_scratch(n_agents: int, n_lanes: int, n_rooms: int = 0) -> CityScratch:
+    """Scratch for N agents and L + 1 lanes; ``n_rooms`` is karma_max + 1 for redistribution by lane."""
     return CityScratch(
         np.zeros(n_agents, np.int32),
+        np.zeros(n_agents, np.int32),
+        np.zeros(n_agents, np.uint16),
         np.zeros(n_agents, np.uint64),
         np.zeros((n_lanes, DIGITS), np.int32),
         np.zeros(n_lanes, np.uint64),
         np.zeros(n_lanes, np.int64),
         np.zeros(n_lanes, np.int64),
+        np.zeros(n_lanes, np.int64),
+        np.zeros(n_lanes, np.float64),
+        np.zeros(n_lanes, np.int64),
+        np.zeros((n_lanes, n_rooms), np.int32),
+        np.zeros((n_lanes, 3), np.int64),
     )
 
 
@@ -98,7 +116,7 @@ def real_key(priority):
 
 
 @kernel
-def line_up(state, tables, scratch, bids, priority, key_of):
+def line_up(state, tables, scratch, actions, priority, key_of):
     """Who wants which lane, how much.
 
     Returns:
@@ -106,21 +124,32 @@ def line_up(state, tables, scratch, bids, priority, key_of):
     """
     first = np.uint64(0)
     varying = np.uint64(0)
-    for agent in range(bids.shape[0]):
-        leg = state.leg[agent]
-        route = np.int64(tables.routes[agent, leg])
-        lane = route ^ (route >> 63)  # ~route if negative
-        bid = np.int64(bids[agent])
+    n_bids = tables.karma_max + 1
+    lane_mask = (1 << tables.lane_bits) - 1
+    scratch.attempts[:] = 0
+    for agent in range(actions.shape[0]):
+        position = np.int64(state.position[agent])
+        bid = np.int64(actions[agent])
+        option = 0
+        for candidate in range(1, tables.n_options):  # instead of a division
+            option += bid >= candidate * n_bids
+        bid -= option * n_bids
+        step = np.int64(tables.steps[agent, tables.first_option[position] + option])
+        lane = step & lane_mask
         urgency = tables.urgency_values[tables.type_of_agent[agent], state.urgency[agent]]
         key = key_of(priority(bid, urgency, state.accesses[agent], tables.allocation))
         first = key if agent == 0 else first
         varying |= key ^ first
+        scratch.bid[agent] = bid
         scratch.lane[agent] = lane
+        scratch.following[agent] = step >> tables.lane_bits
         scratch.key[agent] = key
-        state.active[agent] = leg != 0
-        state.contests[agent] += leg != 0
-        state.attempts[lane] += 1
+        scratch.attempts[lane] += 1
+        state.contests[agent] += position != 0
         state.bid_total[lane] += bid
+    for lane in range(tables.capacity.shape[0] - 1):
+        state.attempts[lane] += scratch.attempts[lane]
+        scratch.crowding[lane] = scratch.attempts[lane] / tables.capacity[lane]
     return varying
 
 
@@ -168,37 +197,42 @@ def find_thresholds(scratch, capacity, varying):
 
 @kernel
 def begin_trip(state, tables, agent):
-    """Draw what comes after an arrival or a dormant step: dormant again, or a path and an urgency."""
+    """Draw what comes after an arrival or a dormant step: dormant again, or a trip and an urgency.
+
+    The urgency depends on that of the trip that has ended.
+    """
     bits = next_uint64(state.streams, TRIPS)
+    ended = np.int64(state.urgency[agent]) if state.position[agent] != 0 else tables.n_urgencies
     state.urgency[agent] = 0
-    state.leg[agent] = 0
+    state.position[agent] = 0
     if np.int64(bits & np.uint64(0xFFFFFFFF)) >= tables.dormant_threshold:
         agent_type = tables.type_of_agent[agent]
         draw = np.int64(bits >> np.uint64(32))
         urgency = 0
         for candidate in range(tables.n_urgencies - 1):
-            urgency += tables.urgency_thresholds[agent_type, candidate] <= draw
+            urgency += tables.urgency_thresholds[agent_type, ended, candidate] <= draw
         state.urgency[agent] = urgency
         slot = next_below(state.streams, TRIPS, tables.n_slots)
-        state.leg[agent] = 1 + slot * tables.longest
+        state.position[agent] = tables.starts[agent, slot]
 
 
 @kernel
 def begin_trips(state, tables):
     """A new trip for everyone."""
-    for agent in range(state.leg.shape[0]):
+    for agent in range(state.position.shape[0]):
         begin_trip(state, tables, agent)
 
 
 @kernel
-def move(state, tables, scratch, bids, rewards):
+def move(state, tables, scratch, rewards):
     """Winners pay and move on, losers wait and suffer.
 
     Of the agents at a lane's threshold each in turn gets in with probability places left over agents
     left, so that every way to fill the places has the same probability.
     """
     surplus = state.surplus[0]
-    for agent in range(bids.shape[0]):
+    scratch.paid[:] = 0
+    for agent in range(rewards.shape[0]):
         lane, key = scratch.lane[agent], scratch.key[agent]
         won = key > scratch.threshold[lane]
         if key == scratch.threshold[lane]:
@@ -206,31 +240,47 @@ def move(state, tables, scratch, bids, rewards):
             won = places >= tied or next_below(state.streams, TIES, tied) < places
             scratch.places[lane] = places - won
             scratch.tied[lane] = tied - 1
-        leg = state.leg[agent]
-        paid = np.int64(bids[agent]) * won
+        position, following = state.position[agent], scratch.following[agent]
+        paid = np.int64(scratch.bid[agent]) * won
         loss = tables.urgency_values[tables.type_of_agent[agent], state.urgency[agent]] * np.float32(1 - won)
         state.karma[agent] -= paid
-        surplus += paid
+        if tables.by_resource:
+            scratch.paid[lane] += paid
+        else:
+            surplus += paid
         rewards[agent] = np.float32(0) - loss
         state.reward_total[agent] -= loss
-        state.accesses[agent] += won & (leg != 0)
+        state.accesses[agent] += won & (position != 0)
         state.entries[lane] += won
-        if won and tables.routes[agent, leg] < 0:
+        if won and following == 0:
             begin_trip(state, tables, agent)
         else:
-            state.leg[agent] = leg + won
+            state.position[agent] = following if won else position
     state.surplus[0] = surplus
 
 
 @kernel
-def settle(state, tables, scratch, bids, rewards, priority, key_of, share):
-    """One step of the game after the bids: steps 2 to 6 of the order in the game's docstring."""
-    varying = line_up(state, tables, scratch, bids, priority, key_of)
+def settle(state, tables, scratch, actions, rewards, priority, key_of, share):
+    """One step of the game after the actions: steps 2 to 6 of the order in the game's docstring."""
+    varying = line_up(state, tables, scratch, actions, priority, key_of)
     find_thresholds(scratch, tables.capacity, varying)
-    move(state, tables, scratch, bids, rewards)
+    move(state, tables, scratch, rewards)
+    if tables.by_resource:
+        share_by_resource(
+            state.karma,
+            scratch.lane,
+            tables.karma_max,
+            scratch.paid,
+            state.surplus,
+            scratch.rooms,
+            scratch.levels,
+            state.streams,
+            REDISTRIBUTION,
+        )
     redistribute(
         state.karma,
-        state.active,
+        scratch.lane,
+        scratch.crowding,
         tables.karma_max,
         state.surplus,
         state.sharing,
@@ -244,9 +294,9 @@ def settle(state, tables, scratch, bids, rewards, priority, key_of, share):
 
 @kernel
 def observe(state, tables, observations):
-    """Tabular observations, place * (karma_max + 1) + karma; place: 0 if dormant, else by leg and urgency."""
+    """Tabular observations, place * (karma_max + 1) + karma; place: by position and urgency, 0 if dormant."""
     for agent in range(observations.shape[0]):
-        place = (np.int64(state.leg[agent]) - 1) * tables.n_urgencies + state.urgency[agent] + 1
+        place = (np.int64(state.position[agent]) - 1) * tables.n_urgencies + state.urgency[agent] + 1
         observations[agent] = max(place, 0) * (tables.karma_max + 1) + state.karma[agent]
 
 

@@ -11,6 +11,8 @@ makes a network of any of these graphs::
         capacity="capacity", capacity_scale="mean", n_agents=1000,
     )
 
+The game does the latter by itself for files that it is given (:mod:`.named_networks`).
+
 Differences from the source: the Thesis counts 1024 shortest paths between boundary nodes of the 4x4
 grid. There are 1032; the 8 that join the two boundary nodes of one corner are left out by default. Its
 capacity rule gives 9.375 for N = 1000; rounded down it reproduces the Thesis' results without karma.

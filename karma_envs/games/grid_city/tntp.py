@@ -9,14 +9,14 @@ from __future__ import annotations
 import math
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 import networkx as nx
 
 from karma_envs.config import ConfigError, refuse, whole
-
-PathLike = str | os.PathLike[str]
+from karma_envs.files import PathLike, write_text
+from karma_envs.games.grid_city.paths import Pair
 
 COLUMNS = ("capacity", "length", "free_flow_time", "b", "power", "speed", "toll", "link_type")
 """What follows the two nodes of a link, in this order; the first three are required."""
@@ -29,7 +29,7 @@ class Roads(NamedTuple):
     """What :func:`read_tntp` has read."""
 
     graph: nx.DiGraph
-    demand: dict[tuple[int, int], float] | None  # trips by (origin, destination), above 0; None: no file
+    demand: dict[Pair, float] | None  # trips by (origin, destination), above 0; None: no file
 
 
 def read_tntp(
@@ -155,10 +155,10 @@ def _columns(place: str, values: list[str]) -> dict[str, float]:
     return numbers
 
 
-def _read_trips(path: PathLike, graph: nx.DiGraph) -> dict[tuple[int, int], float]:
+def _read_trips(path: PathLike, graph: nx.DiGraph) -> dict[Pair, float]:
     lines = _lines(path)
     _metadata(path, lines)
-    demand: dict[tuple[int, int], float] = {}
+    demand: dict[Pair, float] = {}
     origin = None
     for place, text in lines:
         heading = re.fullmatch(r"origin\s+(\S+)", text, re.IGNORECASE)
@@ -196,3 +196,97 @@ def _read_coordinates(path: PathLike, graph: nx.DiGraph) -> None:
     if len(seen) < len(graph):
         missing = min(set(graph) - seen)
         raise ConfigError(f"{os.fspath(path)} has no coordinates of node {missing}")
+
+
+def write_tntp(
+    graph: nx.DiGraph,
+    net_path: PathLike,
+    *,
+    demand: Mapping[Pair, float] | None = None,
+    trips_path: PathLike | None = None,
+    node_path: PathLike | None = None,
+) -> None:
+    """Write a network such that :func:`read_tntp` reads the same again.
+
+    Args:
+        graph: nodes 1 … n in order. Those marked ``boundary`` come before all others, and so do those with
+            ``through`` = False. Edges carry the first three or more of COLUMNS.
+        net_path: the file of links.
+        demand: trips by (origin, destination); None without.
+        trips_path: the file of trips, with demand.
+        node_path: the file of coordinates, which nodes carry as ``x`` and ``y``; None without.
+
+    Raises:
+        ConfigError: when the format has no room for this network.
+    """
+    if (demand is None) != (trips_path is None):
+        raise refuse("trips_path", trips_path, "a path with demand, None without")
+    links, coordinates = _link_lines(graph), [] if node_path is None else _node_lines(graph)
+    trips = [] if demand is None else _trip_lines(graph, demand)
+    write_text(net_path, "\n".join(links))
+    if trips_path is not None:
+        write_text(trips_path, "\n".join(trips))
+    if node_path is not None:
+        write_text(node_path, "\n".join(coordinates))
+
+
+def _link_lines(graph: nx.DiGraph) -> list[str]:
+    boundary, through = (
+        [bool(data.get(name, default)) for _, data in graph.nodes(data=True)]
+        for name, default in (("boundary", False), ("through", True))
+    )
+    n_zones, n_closed = sum(boundary), len(through) - sum(through)
+    if list(graph) != list(range(1, len(graph) + 1)):
+        raise refuse("graph", list(graph), f"nodes 1 … {len(graph)}, in order")
+    if not all(boundary[:n_zones]) or n_zones == 0:
+        raise refuse("graph", graph, "one or more nodes marked boundary, before all others")
+    if any(through[:n_closed]):
+        raise refuse("graph", graph, "nodes with through = False before all others")
+    lines = [
+        f"<NUMBER OF ZONES> {n_zones}",
+        f"<NUMBER OF NODES> {len(graph)}",
+        f"<FIRST THRU NODE> {n_closed + 1}",
+        f"<NUMBER OF LINKS> {graph.number_of_edges()}",
+        "<END OF METADATA>",
+        "",
+        "\t".join(("~", "init_node", "term_node", *COLUMNS, ";")),
+    ]
+    for start, end, data in graph.edges(data=True):
+        known = tuple(column for column in COLUMNS if column in data)
+        if known != COLUMNS[: len(known)] or len(known) < 3:
+            raise refuse(f"edge {start} → {end}", sorted(data), f"the first three or more of {COLUMNS}")
+        values = (start, end, *(data[column] for column in known))
+        lines.append("\t".join(("", *map(_text, values), ";")))
+    return [*lines, ""]
+
+
+def _trip_lines(graph: nx.DiGraph, demand: Mapping[Pair, float]) -> list[str]:
+    lines = [
+        f"<NUMBER OF ZONES> {sum(bool(zone) for _, zone in graph.nodes(data='boundary'))}",
+        f"<TOTAL OD FLOW> {_text(round(sum(demand.values()), 6))}",
+        "<END OF METADATA>",
+        "",
+    ]
+    last = None
+    for (origin, destination), flow in sorted(demand.items()):
+        if origin not in graph or destination not in graph:
+            raise refuse("demand", (origin, destination), f"pairs of nodes 1 … {len(graph)}")
+        if origin != last:
+            lines.append(f"Origin {origin}")
+        last = origin
+        lines.append(f"    {destination} : {_text(flow)};")
+    return [*lines, ""]
+
+
+def _node_lines(graph: nx.DiGraph) -> list[str]:
+    lines = ["Node\tX\tY\t;"]
+    for node, data in graph.nodes(data=True):
+        if "x" not in data or "y" not in data:
+            raise refuse("graph", node, "nodes with x and y, where coordinates are to be written")
+        lines.append(f"{node}\t{_text(data['x'])}\t{_text(data['y'])}\t;")
+    return [*lines, ""]
+
+
+def _text(value: float) -> str:
+    """A number, exactly; whole ones without a point."""
+    return str(int(value)) if float(value).is_integer() else repr(float(value))

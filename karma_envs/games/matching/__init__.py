@@ -109,6 +109,7 @@ class MatchingGame(PopulationGame):
         self.n_agents = config.n_agents
         self.n_observations = config.n_observations
         self.n_actions = config.karma_max + 1
+        self.bid_of_action = np.arange(self.n_actions)
         self.discounts = np.array([agent_type.discount for agent_type in types])
         self.type_of_agent = np.repeat(
             np.arange(len(types), dtype=np.uint8), type_counts(types, config.n_agents)

@@ -27,8 +27,8 @@ class MatchingConfig(KarmaConfig):
             moving single units between random agents.
         allocation: who wins: highest_bid, dict, coin, turn, or a rule of your own.
         payment: what the winner pays: pbp, pbp_capped, pbs, second_price, or a rule of your own.
-        redistribution: who shares the surplus: uniform, uniform_to_active, none, tax(rate=0.05), or
-            a rule of your own.
+        redistribution: who shares the surplus: uniform, uniform_to_active, none, tax(rate=0.05),
+            congestion_tax(rate=0.05, threshold=1) (who sits out pays), or a rule of your own.
 
     Raises:
         ConfigError: naming the field, the value and what is allowed.
@@ -48,6 +48,12 @@ class MatchingConfig(KarmaConfig):
 
     def __post_init__(self) -> None:
         self._check_population(2, ("allocation", "payment", "redistribution"))
+        if self.rule("redistribution").by_resource:
+            raise refuse(
+                "redistribution",
+                self.redistribution,
+                "a rule that is not by resource: what a pair pays to society is not kept apart here",
+            )
         if self.n_observations > 65535:
             raise refuse("types", f"{self.n_observations} observations", "at most 65535 observations")
 

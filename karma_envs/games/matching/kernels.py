@@ -18,6 +18,9 @@ MATCHING, TIES, REDISTRIBUTION, URGENCY, BIDS = range(5)
 """Random streams, one per purpose."""
 N_STREAMS = 5
 
+PAIR_CROWDING = np.array([0.0, 2.0])
+"""Agents that want the resource, by ``active``: none where an agent sits out, two in a pair."""
+
 
 class MatchingState(NamedTuple):
     """Everything that changes. N agents; karma in units."""
@@ -129,6 +132,7 @@ def settle(state, tables, bids, rewards, priority, pay, share):
     redistribute(
         state.karma,
         state.active,
+        PAIR_CROWDING,
         tables.karma_max,
         state.surplus,
         state.sharing,

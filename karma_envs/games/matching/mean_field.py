@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from karma_envs.compile import kernel
 from karma_envs.config import refuse
 from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.games.matching.kernels import PAIR_CROWDING
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -67,7 +68,7 @@ def _pair_outcomes(opponents, karma_max, priority, pay, allocation, payment, win
 def _tabulate_redistribution(karma_max, rule, parameters, tax, receives):
     """The redistribution rule on every karma of an agent that competed."""
     for karma in range(karma_max + 1):
-        due, gets = rule(karma, karma_max, True, parameters)
+        due, gets = rule(karma, karma_max, PAIR_CROWDING[1], parameters)
         tax[karma] = due
         receives[karma] = gets
 

@@ -11,7 +11,7 @@ from karma_envs.mechanisms.rule import Parameter, Rule
 
 
 @kernel
-def redistribute(karma, karma_max, active, parameters):
+def redistribute(karma, karma_max, crowding, parameters):
     return parameters[0] * karma * karma / karma_max, True
 
 

@@ -5,7 +5,7 @@ from karma_envs.mechanisms.rule import Rule
 
 
 @kernel
-def redistribute(karma, karma_max, active, parameters):
+def redistribute(karma, karma_max, crowding, parameters):
     return 0.0, True
 
 

@@ -9,8 +9,8 @@ from karma_envs.mechanisms.rule import Rule
 
 
 @kernel
-def redistribute(karma, karma_max, active, parameters):
-    return 0.0, active
+def redistribute(karma, karma_max, crowding, parameters):
+    return 0.0, crowding > 0
 
 
 RULE = Rule("uniform_to_active", redistribute)
