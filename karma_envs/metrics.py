@@ -29,6 +29,8 @@ class Outcome:
         karma: ``int64[N]``, karma at the end of the stretch.
         losses_if_never: ``float64[N]``, what each agent would have had if it had always lost, in
             expectation (minus its mean urgency times its contests); the zero of Nash welfare.
+        counted: ``int64[N]``, the steps that efficiency is a mean over: contests, or all steps where the
+            game's source lets those who did not compete count.
     """
 
     steps: int
@@ -37,6 +39,12 @@ class Outcome:
     contests: NDArray[np.int64]
     karma: NDArray[np.int64]
     losses_if_never: NDArray[np.float64]
+    counted: NDArray[np.int64]
+
+    @property
+    def efficiency(self) -> float:
+        """Mean reward per agent and step that counts (Definition 2.6); NaN if none does."""
+        return efficiency(self.rewards, self.counted)
 
     def since(self, earlier: Outcome) -> Outcome:
         """The stretch from ``earlier`` (of the same game) to this one."""
@@ -47,6 +55,7 @@ class Outcome:
             self.contests - earlier.contests,
             self.karma,
             self.losses_if_never - earlier.losses_if_never,
+            self.counted - earlier.counted,
         )
 
     def of_agents(self, agents: NDArray[Any]) -> Outcome:
@@ -58,6 +67,7 @@ class Outcome:
             self.contests[agents],
             self.karma[agents],
             self.losses_if_never[agents],
+            self.counted[agents],
         )
 
 
@@ -177,6 +187,7 @@ def total_outcome(stretches: Sequence[Outcome]) -> Outcome:
         np.sum([stretch.contests for stretch in stretches], axis=0),
         last.karma,
         np.sum([stretch.losses_if_never for stretch in stretches], axis=0),
+        np.sum([stretch.counted for stretch in stretches], axis=0),
     )
 
 
@@ -204,10 +215,7 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
         return Estimate(value, error)
 
     return Summary(
-        efficiency=batched(
-            lambda outcome: efficiency(outcome.rewards, outcome.contests),
-            efficiency(whole.rewards, whole.contests),
-        ),
+        efficiency=batched(lambda outcome: outcome.efficiency, whole.efficiency),
         access_fairness=Estimate(-float(np.std(access_rate)), _std_error_of_std(access_rate)),
         reward_fairness=Estimate(-float(np.std(reward_rate)), _std_error_of_std(reward_rate)),
         access_gini=_jackknife(gini, access_rate),

@@ -41,6 +41,7 @@ def outcome(
         np.asarray(np.full(n, steps) if contests is None else contests, np.int64),
         np.asarray(np.ones(n) if karma is None else karma, np.int64),
         np.asarray(np.full(n, -3.0 * steps) if zero is None else zero, np.float64),
+        np.asarray(np.full(n, steps) if contests is None else contests, np.int64),
     )
 
 
@@ -135,7 +136,7 @@ def test_stretches_add_up() -> None:
     assert second.karma.tolist() == [7, 4]
     assert second.losses_if_never.tolist() == [-12, -9]
     again = total_outcome([first, second])
-    for name in ("steps", "rewards", "accesses", "contests", "karma", "losses_if_never"):
+    for name in ("steps", "rewards", "accesses", "contests", "karma", "losses_if_never", "counted"):
         np.testing.assert_array_equal(getattr(again, name), getattr(total, name))
 
 

@@ -106,7 +106,7 @@ class Replica:
             {
                 **where,
                 "window": window.steps,
-                "efficiency": metrics.efficiency(window.rewards, window.contests),
+                "efficiency": window.efficiency,
                 "access_fairness": metrics.access_fairness(window.accesses, window.steps),
                 "reward_fairness": metrics.reward_fairness(window.rewards, window.steps),
                 "karma_gini": metrics.gini(now.karma),

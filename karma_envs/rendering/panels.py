@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from karma_envs.metrics import Outcome
+
 GREY, INK = "0.55", "0.15"
 Places = dict[str, tuple[float, float, float, float]]
 """Left, bottom, width and height of panels in the figure: fixed, so that drawing is fast and nothing jumps
@@ -26,14 +28,13 @@ class EfficiencyPainter:
         self._efficiencies: list[float] = []
 
     def _remember(self, scene: dict[str, Any]) -> float:
-        """Note the efficiency so far; NaN before the first contest."""
-        outcome, steps = scene["outcome"], scene["steps"]
-        contests = outcome.contests.sum()
-        efficiency = float(outcome.rewards.sum() / contests) if contests else float("nan")
+        """Note the efficiency so far; NaN before the first step."""
+        outcome: Outcome = scene["outcome"]
+        steps, efficiency = scene["steps"], outcome.efficiency
         if self._steps and steps <= self._steps[-1]:  # the same scene again, or a new episode
             keep = int(np.searchsorted(self._steps, steps))
             del self._steps[keep:], self._efficiencies[keep:]
-        if contests:
+        if np.isfinite(efficiency):
             self._steps.append(steps)
             self._efficiencies.append(efficiency)
         return efficiency
@@ -43,9 +44,9 @@ class EfficiencyPainter:
         axis.plot(self._steps[-1:], self._efficiencies[-1:], "o", color="tab:blue", markersize=5)
         axis.set_title("Efficiency so far", fontsize=10, loc="left")
         axis.set_xlabel("step", fontsize=9)
-        axis.set_ylabel("mean reward per contest", fontsize=9)
+        axis.set_ylabel("mean reward", fontsize=9)
         if not self._steps:
-            say(axis, "no contest yet")
+            say(axis, "no step yet")
             return
         axis.margins(0.08)
         low, high = axis.get_ylim()

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import networkx as nx
-import numpy as np
 import pytest
 
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityConfig, GridCityGame
-from karma_envs.games.grid_city.network import RoadNetwork, road_network
+from karma_envs.games.grid_city.network import RoadNetwork
 
 
 @pytest.mark.parametrize(

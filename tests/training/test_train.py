@@ -85,7 +85,7 @@ def test_a_run_is_what_its_parts_do_by_hand(tiny: Tiny, tmp_path: Path) -> None:
                     "replica": 0,
                     "step": 50 * epoch,
                     "window": 100,
-                    "efficiency": metrics.efficiency(window.rewards, window.contests),
+                    "efficiency": window.efficiency,
                     "access_fairness": metrics.access_fairness(window.accesses, 100),
                     "reward_fairness": metrics.reward_fairness(window.rewards, 100),
                     "karma_gini": metrics.gini(window.karma),

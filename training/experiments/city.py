@@ -17,7 +17,7 @@ from agents.policy import TabularPolicy
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
-from karma_envs.metrics import Outcome, access_fairness, efficiency, reward_fairness
+from karma_envs.metrics import Outcome, access_fairness, reward_fairness
 from training.config import TrainConfig
 from training.experiments.kept import kept_run
 from training.results import Run
@@ -71,7 +71,7 @@ class Play:
         """The metrics of Table 6.3, over all agents and steps, the dormant included."""
         outcome = self.outcome
         return {
-            "efficiency": efficiency(outcome.rewards / outcome.steps),
+            "efficiency": outcome.efficiency,
             "access_fairness": access_fairness(outcome.accesses, outcome.steps),
             "reward_fairness": reward_fairness(outcome.rewards, outcome.steps),
         }

@@ -56,13 +56,12 @@ def _run(scale: str, seed: int) -> list[Row]:
         name = "".join(letter if letter.isalnum() else "-" for letter in case)
         run = kept_run(config, f"city-learning-{scale}-{name}-{seed}")
         game = GridCityGame(run.config.game_config)
+        exploring = play_city(game, exploring_policy(run, game), seed).social_outcome()
         unexploring = play_city(game, run.policy, seed).social_outcome()
         rows.append(
-            _row(
-                case,
-                **play_city(game, exploring_policy(run, game), seed).social_outcome(),
-                **{f"{measure}_without_exploration": value for measure, value in unexploring.items()},
-            )
+            _row(case)
+            | exploring
+            | {f"{measure}_without_exploration": value for measure, value in unexploring.items()}
         )
         rows += [_row(case, at, row["step"], row["efficiency"]) for at, row in enumerate(run.metrics)]
     return rows

@@ -11,7 +11,6 @@ from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
-
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
 from training.experiments.city import Play, city_config, exploring_policy, play_city
@@ -49,13 +48,11 @@ _row = partial(
 def _measured(case: str, play: Play) -> Row:
     rewards = play.outcome.rewards / play.outcome.steps
     groups = {f"reward_{kind}": float(rewards[members].mean()) for kind, members in play.luck.groups.items()}
-    return _row(
-        case,
-        **play.social_outcome(),
-        **groups,
-        mean_congestion=float(play.lanes.congestion.mean()),
-        greatest_congestion=float(play.lanes.congestion.max()),
-    )
+    congestion = {
+        "mean_congestion": float(play.lanes.congestion.mean()),
+        "greatest_congestion": float(play.lanes.congestion.max()),
+    }
+    return _row(case) | play.social_outcome() | groups | congestion
 
 
 def _run(scale: str, seed: int) -> list[Row]:
@@ -83,9 +80,9 @@ EXPERIMENT = Experiment(
     figures={"fairness_and_efficiency": outcome_figure},
     notes=(
         "Means over all agents and 10,000 steps after 1000, the dormant included; agents explore as in "
-        "training. With route choice agents decide at every node which of the shortest paths of their trip to "
-        "go on with, and learn that together with their bids; DICT and COIN with route choice take a lane at "
-        "random, which is what those who bid for nothing would do before they learn. Lucky, average and "
+        "training. With route choice agents decide at every node which of the shortest paths of their trip "
+        "to go on with, and learn that together with their bids; DICT and COIN with route choice take a lane "
+        "at random, which is what those who bid for nothing would do before they learn. Lucky, average and "
         "unlucky are told by the paths that were drawn and the congestion of each case."
     ),
 )

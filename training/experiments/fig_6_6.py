@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import linregress, spearmanr
+from scipy.stats import linregress, spearmanr  # type: ignore[import-untyped]
 
 from training.experiments.city import learned_play
 from training.experiments.experiment import Experiment, row_of

@@ -25,7 +25,7 @@ _LEARNED = "printed to two digits; training settings are not all printed"
 
 
 def _measured(case: str, play: Play) -> Row:
-    return _row(case, **play.social_outcome())
+    return _row(case) | play.social_outcome()
 
 
 def _run(scale: str, seed: int) -> list[Row]:

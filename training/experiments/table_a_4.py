@@ -48,8 +48,7 @@ def _summary(play: Play, case: str, agents: NDArray[np.int64]) -> Row:
         wait_path_2=float(worse),
         reward=float(outcome.rewards[agents].mean() / outcome.steps),
         karma=float(outcome.karma[agents].mean()),
-        **dict(zip(_BIDS, _bids(play, agents))),
-    )
+    ) | dict(zip(_BIDS, _bids(play, agents)))
 
 
 def _run(scale: str, seed: int) -> list[Row]:

@@ -46,7 +46,9 @@ def mean_bids(run: Run) -> Figure:
     policies = run.policies
     for index, (agent_type, panel) in enumerate(zip(types, axes)):
         members = np.flatnonzero(game.type_of_agent == index)
-        bids = np.concatenate([policy.mean_actions()[policy.row_of_agent[members]] for policy in policies])
+        bids = np.concatenate(
+            [policy.mean_actions(game.bid_of_action)[policy.row_of_agent[members]] for policy in policies]
+        )
         bids = np.where(np.tile(game.reachable()[members], (len(policies), 1)), bids, np.nan)
         for number, urgency in enumerate(agent_type.urgencies):
             colour = COLOURS[number % len(COLOURS)]

@@ -64,9 +64,7 @@ Differences from the source:
     The choice of routes and redistribution that looks at lanes, which the thesis names as future work,
     have forms of ours; so have sets of paths by type, and urgencies that depend on the trip before.
     Karma that nobody may take (redistribution none, or uniform_to_active with all active agents at the
-    cap) stays in a surplus, which counts as karma of the population. In outcome(), contests are the
-    steps in which an agent bid, so that metrics.efficiency(rewards, contests) leaves dormant steps out;
-    the thesis' table is over all agents and steps: metrics.efficiency(outcome.rewards / outcome.steps).
+    cap) stays in a surplus, which counts as karma of the population.
 """
 
 from __future__ import annotations
@@ -85,7 +83,7 @@ from karma_envs.game import (
     check_arrays,
     whole_actions,
 )
-from karma_envs.games.grid_city.config import PRESETS, GridCityConfig
+from karma_envs.games.grid_city.config import PRESETS, TRAINED_WITH, GridCityConfig
 from karma_envs.games.grid_city.interface import describe, first_illegal
 from karma_envs.games.grid_city.kernels import (
     N_STREAMS,
@@ -119,6 +117,7 @@ class GridCityGame(PopulationGame):
         network: the roads.
         paths_of_agent: ``int64[N, paths_per_agent]``, index into the network's paths: those that were drawn.
         plans: what agents may do on their trips, and which paths these may take.
+        slot_of_observation: ``int64[n_observations]``, on which of its trips an agent is, -1 if dormant.
 
     Args:
         config: the configuration; the defaults if None.
@@ -132,11 +131,15 @@ class GridCityGame(PopulationGame):
     title = "GridCity"
     config_class = GridCityConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH
+    exchangeable = False  # agents have paths of their own
 
     config: GridCityConfig
     network: RoadNetwork
     paths_of_agent: NDArray[np.int64]
     plans: Plans
+    slot_of_observation: NDArray[np.int64]
+    urgency_of_observation: NDArray[np.int64]
     bid_of_action: NDArray[np.int64]
 
     def __init__(self, config: GridCityConfig | None = None, **fields: Any) -> None:
@@ -188,6 +191,8 @@ class GridCityGame(PopulationGame):
         option, self.bid_of_action = np.divmod(np.arange(self.n_actions), n_bids)
         place, karma = np.divmod(np.arange(self.n_observations), n_bids)
         self.urgency_of_observation = np.where(place > 0, (place - 1) % config.n_urgencies, -1)
+        slot = (place - 1) // (config.n_urgencies * plans.per_slot)
+        self.slot_of_observation = np.where(place > 0, slot, -1)
         limit = karma * ((place > 0) & self._uses_bids)
         options = plans.options[(place + config.n_urgencies - 1) // config.n_urgencies]
         self.legal_actions = (self.bid_of_action <= limit[:, None]) & (option < options[:, None])
@@ -311,6 +316,7 @@ class GridCityGame(PopulationGame):
             contests=contests,
             karma=state.karma.astype(np.int64),
             losses_if_never=-self._mean_urgency * contests,
+            counted=np.full(self.n_agents, state.steps[0]),
         )
 
     def lane_outcome(self) -> LaneOutcome:

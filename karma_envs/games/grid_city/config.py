@@ -177,3 +177,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 """The Thesis' setting (section 6.2), a small city, the Thesis' city without karma (as in Table 6.3), with
 the choice of routes that it leaves for future work, and a town that is no grid."""
+
+TRAINED_WITH: dict[str, dict[str, Any]] = {
+    "": {"n_steps": 10_000_000, "epoch_length": 100, "learning_rate": 0.01, "rationality": 10.0},
+    "small": {"n_steps": 2_000_000},
+}
+"""The Thesis' training (section 6.2), and a shorter one."""

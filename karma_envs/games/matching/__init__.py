@@ -258,6 +258,7 @@ class MatchingGame(PopulationGame):
             contests=contests,
             karma=state.karma.astype(np.int64),
             losses_if_never=-self._mean_urgency * contests,
+            counted=contests,
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
