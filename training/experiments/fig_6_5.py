@@ -60,7 +60,7 @@ def mean_by_lane(rows: Sequence[Row], quantity: str) -> NDArray[np.float64]:
     seeds = sorted({row["seed"] for row in chosen})
     for row in chosen:
         table[seeds.index(row["seed"]), row["point"]] = row[quantity]
-    return np.asarray(np.nanmean(table, axis=0), np.float64)
+    return np.asarray(np.ma.masked_invalid(table).mean(axis=0).filled(np.nan), np.float64)
 
 
 def _figure(rows: Sequence[Row]) -> Figure:

@@ -44,11 +44,11 @@ def _figure(rows: Sequence[Row]) -> Figure:
         for colour, name in zip(COLOURS, _URGENCIES):
             lines = [points(curves, f"{kind}, {name}", seed) for seed in seeds]
             karma = lines[0][0]
-            bids = np.array([line[1] for line in lines])
-            panel.plot(karma, np.nanmean(bids, axis=0), color=colour, label=name)
+            bids = np.ma.masked_invalid([line[1] for line in lines])  # some karma nobody ever has
+            panel.plot(karma, bids.mean(axis=0), color=colour, label=name)
             if len(seeds) > 1:
                 panel.fill_between(
-                    karma, np.nanmin(bids, axis=0), np.nanmax(bids, axis=0), color=colour, alpha=0.2, lw=0
+                    karma, bids.min(axis=0), bids.max(axis=0), color=colour, alpha=0.2, linewidth=0
                 )
         panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
         panel.set(xlabel="karma", title=kind, ylim=(0, karma[-1]), xlim=(0, karma[-1]))
