@@ -18,21 +18,9 @@ from scipy.stats import chi2
 from agents.policy import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.compile import kernel
-from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
-from karma_envs.games.grid_city import GridCityConfig, GridCityGame
-from karma_envs.games.grid_city.kernels import (
-    REDISTRIBUTION,
-    CityScratch,
-    find_thresholds,
-    line_up,
-    move,
-    new_scratch,
-    real_key,
-    whole_key,
-)
+from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.network import RoadNetwork
-from karma_envs.mechanisms.surplus import redistribute
 from karma_envs.metrics import access_fairness, efficiency
 from karma_envs.urgency import AgentType
 
