@@ -44,9 +44,12 @@ from karma_envs.games.grid_city import GridCityConfig, GridCityGame
 
 @dataclass(frozen=True)
 class GridCityRoutesConfig(GridCityConfig):
-    """Configuration of :class:`GridCityConfig`, with a choice of routes at every node."""
+    """The grid city's configuration, with a choice of routes at every node."""
 
     route_choice: str = "node"
+
+
+GridCityRoutesConfig.__doc__ = GridCityConfig.__doc__  # the fields mean the same, as the command's help says
 
 
 class GridCityRoutesGame(GridCityGame):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import networkx as nx
 import pytest
 
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityConfig, GridCityGame
-from karma_envs.games.grid_city.network import RoadNetwork
+from karma_envs.games.grid_city.network import RoadNetwork, road_network
 
 
 @pytest.mark.parametrize(
@@ -49,4 +50,4 @@ def test_a_network_of_ones_own_has_its_own_size() -> None:
 
 
 def small_town(n_agents: int) -> RoadNetwork:
-    return roads([(0, 1)], [(0,)], n_agents)
+    return road_network(nx.DiGraph([("in", "out")]), pairs=[("in", "out")], capacity=n_agents)
