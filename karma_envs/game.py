@@ -144,6 +144,7 @@ class PopulationGame(ABC):
         discounts: ``float64[types]``, discount factor of each type.
         observation_bounds: ``(low, high)``, each ``float32[d]``.
         best_reward: the largest reward of a step; ``worst_reward``: the smallest.
+        followed: the agent that pictures show besides the population, where they can; None for nobody.
         urgency_of_observation: ``int64[n_observations]``, in karma games: which of its type's urgencies an
             agent has in an observation, -1 for none; None in games without.
         bid_of_action: ``int64[n_actions]``, in karma games: the bid that an action makes; None in games
@@ -167,6 +168,7 @@ class PopulationGame(ABC):
     observation_bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
     best_reward: float
     worst_reward: float
+    followed: int | None = None
     urgency_of_observation: NDArray[np.int64] | None = None
     bid_of_action: NDArray[np.int64] | None = None
     _policy_checked: tuple[object, ...] = ()
@@ -217,6 +219,23 @@ class PopulationGame(ABC):
     @abstractmethod
     def outcome(self) -> Outcome:
         """Totals since reset, for the metrics; new arrays."""
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """What happened since reset to each part of the game, as the columns of tables by name.
+
+        By default one table, ``agents``: mean reward, accesses and contests per step, and karma now.
+        """
+        outcome = self.outcome()
+        steps = max(outcome.steps, 1)
+        agents: dict[str, NDArray[Any]] = {
+            "agent": np.arange(self.n_agents),
+            "type": self.type_of_agent,
+            "reward": outcome.rewards / steps,
+            "accesses": outcome.accesses / steps,
+            "contests": outcome.contests / steps,
+            "karma": outcome.karma,
+        }
+        return {"agents": agents}
 
     @abstractmethod
     def state_dict(self) -> dict[str, NDArray[Any]]:

@@ -14,7 +14,7 @@ from karma_envs.config import ConfigError, real, whole
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
 from karma_envs.registry import game_class
-from training.results import Run
+from training.results import Row, Run
 
 REFERENCE_ALLOCATIONS: Mapping[str, str] = {
     "DICT": "benevolent_dictator",
@@ -153,6 +153,25 @@ def evaluate(
             continue
         found.append(measured(name.replace("_", " "), [baseline] * n_seeds, game))
     return found
+
+
+def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> dict[str, list[Row]]:
+    """What happens to each agent, and on each lane where a game has lanes, with the learned policy.
+
+    Args:
+        run: a finished run; its first replica is played, without exploration.
+        n_steps: steps from a reset.
+        seed: of all random draws.
+
+    Returns:
+        the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`.
+    """
+    game = game_class(run.config.game)(run.config.game_config)
+    play(game, run.policy, n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
+    return {
+        name: [dict(zip(columns, values)) for values in zip(*(each.tolist() for each in columns.values()))]
+        for name, columns in game.tables().items()
+    }
 
 
 def reference_games(game: str, game_config: Any) -> dict[str, PopulationGame]:

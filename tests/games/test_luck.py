@@ -31,6 +31,7 @@ def test_paths_are_congested_above_the_median_trip() -> None:
         "average": [2, 3],
         "unlucky": [0],
     }
+    assert list(found.names) == ["unlucky", "lucky", "average", "average"]
     assert found.examples == {"lucky": 1, "average": 2, "unlucky": 0}
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from training import TrainConfig, train
 from training.cli import main
 
 
@@ -91,3 +92,13 @@ def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     text = capsys.readouterr().out
     for word in ("--policy", "proportional", "ffmpeg", "examples:", "--steps-per-frame", "default 200"):
         assert word in text
+
+
+def test_an_agent_is_followed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = train(TrainConfig.from_flat("grid_city", "small", {"n_steps": 100}), tmp_path / "run")
+    paths = [tmp_path / name for name in ("plain.gif", "followed.gif")]
+    for path, arguments in zip(paths, ([], ["--follow", "99"])):
+        assert main(["animate", str(run.folder), "--steps", "2", "--output", str(path), *arguments]) == 0
+    assert paths[0].read_bytes() != paths[1].read_bytes()
+    assert main(["animate", str(run.folder), "--follow", "100"]) == 1
+    assert "follow = 100 is not allowed; allowed: a whole number from 0 to 99" in capsys.readouterr().err

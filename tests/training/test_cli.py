@@ -153,6 +153,18 @@ def test_help_of_the_other_commands_shows_defaults(command: str, capsys: pytest.
     assert all("(default" in text for text in flags.values())
 
 
+def test_the_city_is_trained_under_its_short_name(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """With a table of its agents and one of its lanes, and maps of these."""
+    folder = tmp_path / "run"
+    arguments = ["--preset", "small", "--n-steps", "300", "--folder", str(folder), "--quiet"]
+    assert main(["train", "city", *arguments]) == 0
+    assert Run.open(folder).config.game == "grid_city"
+    assert len((folder / "agents.csv").read_text().splitlines()) == 101
+    assert len((folder / "lanes.csv").read_text().splitlines()) == 25
+    assert (folder / "figures" / "lanes.png").stat().st_size > 5000
+    assert "(default 10000000)" in flags_in_help(capsys, "train", "city")["--n-steps"]
+
+
 def test_train_leaves_a_table_and_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """Then evaluate and plot do the same again; here, without a progress bar."""
     folder = tmp_path / "run"

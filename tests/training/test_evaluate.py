@@ -13,14 +13,16 @@ import pytest
 from karma_envs import make, metrics
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
+from karma_envs.games.grid_city import GridCityGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
-from training import ResultsError, Run
+from training import ResultsError, Run, TrainConfig, train
 from training.evaluate import (
     evaluate,
     over_seeds,
     play,
     reference_games,
     reference_lines,
+    tables,
 )
 
 METRICS = tuple(Summary.__dataclass_fields__)
@@ -197,3 +199,36 @@ def test_the_metric_is_per_competing_agent() -> None:
     # 3000 contests: 2/2/sqrt(3000) = .018; seed 3, within 4.
     assert metrics.efficiency(whole.rewards, whole.contests) == pytest.approx(-1.5, abs=4 * 0.018)
     assert summarise(stretches).efficiency.value == metrics.efficiency(whole.rewards, whole.contests)
+
+
+def test_tables_of_agents_and_lanes_are_those_of_the_play(tmp_path: Path) -> None:
+    config = TrainConfig.from_flat("grid_city", "small", {"n_steps": 200})
+    run = train(config, tmp_path / "run")
+    found = tables(run, n_steps=500, seed=4)
+    game = GridCityGame(run.config.game_config)
+    stretches = play(game, run.policy, n_steps=500, burn_in=0, seed=4)
+    whole = total_outcome(stretches)
+    np.testing.assert_allclose([row["reward"] for row in found["agents"]], whole.rewards / 500)
+    assert {row["luck"] for row in found["agents"]} <= {"lucky", "average", "unlucky"}
+    lanes = game.lane_outcome()
+    assert [row["congestion"] for row in found["lanes"]] == pytest.approx(lanes.attempts / 500)
+    assert (found["lanes"][0]["from"], found["lanes"][0]["to"]) == ("(-1, 0)", "(0, 0)")
+    # Everybody who wants a lane enters it after so many steps of waiting, in the mean.
+    entries = np.array([row["entries"] for row in found["lanes"]])
+    waits = np.array([row["mean_wait"] for row in found["lanes"]])
+    np.testing.assert_allclose(entries * (1 + waits), lanes.attempts / 500)
+
+
+def test_tables_of_a_game_without_lanes(finished_folder: Path) -> None:
+    found = tables(Run.open(finished_folder), n_steps=100)
+    assert list(found) == ["agents"]
+    assert len(found["agents"]) == 20
+    assert sum(row["karma"] for row in found["agents"]) == 200
+
+
+def test_the_efficiency_of_the_city_is_over_all_steps_the_dormant_included() -> None:
+    game = GridCityGame(n_agents=100, rows=2, columns=2, dormant_probability=0.5)
+    (outcome,) = play(game, baseline_policy("bid_nothing", game), n_steps=200, burn_in=0, batches=1, seed=2)
+    assert outcome.contests.sum() < 200 * 100
+    assert outcome.efficiency == pytest.approx(outcome.rewards.sum() / (200 * 100))
+    assert summarise([outcome]).efficiency.value == outcome.efficiency

@@ -66,6 +66,16 @@ def test_a_file_may_be_nested_as_a_run_writes_it(file: Path) -> None:
         TrainConfig.from_flat("matching", None, {"game": "chess"})
 
 
+def test_a_game_is_trained_as_in_its_source() -> None:
+    """By preset, and less than what is said; a configuration made without ``from_flat`` has the defaults."""
+    city = TrainConfig.from_flat("grid_city", "thesis")
+    assert (city.n_steps, city.epoch_length, city.learner.rationality) == (10_000_000, 100, 10.0)
+    assert TrainConfig.from_flat("grid_city", "small").n_steps == 2_000_000
+    said = TrainConfig.from_flat("grid_city", "small", {"n_steps": 500, "rationality": 3})
+    assert (said.n_steps, said.epoch_length, said.learner.rationality) == (500, 100, 3.0)
+    assert TrainConfig.from_flat("matching", None) == TrainConfig()
+
+
 def test_every_preset_makes_a_configuration() -> None:
     for game in names():
         for preset, fields in game_class(game).presets.items():

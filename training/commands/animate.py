@@ -9,7 +9,7 @@ from typing import Any
 from rich.progress import Progress
 
 from karma_envs.baselines import BASELINES, baseline_policy
-from karma_envs.config import choice
+from karma_envs.config import choice, whole
 from karma_envs.registry import game_class
 from training.flags import value
 from training.plots.figures import require_matplotlib
@@ -29,6 +29,7 @@ _EPILOG = """\
 examples:
   karma-envs animate runs/grid_city-001
   karma-envs animate runs/grid_city-001 --policy random --output random.gif
+  karma-envs animate runs/grid_city-001 --follow 7
   karma-envs animate runs/grid_city-001 --steps 2000 --steps-per-frame 10 --output city.mp4
 """
 
@@ -54,6 +55,9 @@ def add(subparsers: Any) -> None:
     command.add_argument(
         "--policy", default=_LEARNED, help=f"what all play: {', '.join(_POLICIES)} (default {_LEARNED})"
     )
+    command.add_argument(
+        "--follow", type=value, metavar="AGENT", help="also show the paths of an agent, by its number"
+    )
     command.add_argument("--seed", type=value, default=0, help="seed of the game (default 0)")
     command.set_defaults(action=_run)
 
@@ -65,6 +69,8 @@ def _run(options: argparse.Namespace) -> None:
     require_matplotlib()
     run = Run.open(options.run)
     game = game_class(run.config.game)(run.config.game_config)
+    if options.follow is not None:
+        game.followed = whole("follow", options.follow, 0, game.n_agents - 1)
     policy = run.policy if name == _LEARNED else baseline_policy(name, game)
     if options.output is None:
         (run.folder / "figures").mkdir(exist_ok=True)

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from karma_envs.config import whole
 from training import results
-from training.evaluate import Evaluation, evaluate
+from training.evaluate import Evaluation, evaluate, tables
 from training.exploitability import KINDS, run_exploitability
 from training.flags import value
 from training.plots.exploitability import exploitability_figure
@@ -56,6 +56,7 @@ def _run(options: argparse.Namespace) -> None:
         exploration=options.exploration,
     )
     report(run, found)
+    keep_tables(run, n_steps=options.n_steps, seed=options.seed)
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
@@ -80,6 +81,12 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
         for path in save_figures(run.folder, drawn, ("png", "pdf")):
             console.print(str(path), markup=False)
+
+
+def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> None:
+    """Write what happens to each agent, and on each lane, beside the run."""
+    for name, rows in tables(run, n_steps=n_steps, seed=seed).items():
+        results.write_table(run.folder / f"{name}.csv", rows)
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 
 from agents.learners import LearnerConfig
 from karma_envs.config import ConfigError
-from training.commands.evaluate import report
+from training.commands.evaluate import keep_tables, report
 from training.commands.plot import draw
 from training.config import TrainConfig
 from training.evaluate import evaluate
@@ -51,5 +51,6 @@ def _run(options: argparse.Namespace) -> None:
         f"trained in {time.perf_counter() - started:.1f} s; results are in {run.folder}", markup=False
     )
     report(run, evaluate(run))
+    keep_tables(run)
     if "no_figures" not in options:
         draw(run.folder, ("png", "pdf"))

@@ -31,10 +31,11 @@ _STRETCH = 20  # steps; standard errors do not grow when stretches are longer
 _KARMA_DEPENDENT = (
     "pay_capped_bid_to_peer"  # what is paid depends on the loser's karma: slow to solve exactly
 )
+_FOR_LANES = {"by_resource", "congestion_tax"}  # refused here, and the same as uniform
 _PAIRS = [
     (payment, redistribution)
     for payment in sorted(rules("payment"))
-    for redistribution in sorted(rules("redistribution"))
+    for redistribution in sorted(set(rules("redistribution")) - _FOR_LANES)
     if redistribution != "none" or payment == _KARMA_DEPENDENT  # otherwise karma is lost
 ]
 _DEFAULT = ("pay_bid_to_peer", "uniform")

@@ -14,6 +14,7 @@ from training.evaluate import reference_lines
 from training.exploitability import KINDS
 from training.plots.exploitability import exploitability_figure
 from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
+from training.plots.lanes import lane_maps
 from training.results import ResultsError, Row, Run, read_table
 
 if TYPE_CHECKING:
@@ -143,6 +144,19 @@ def payoff_change(run: Run) -> Figure:
     return figure
 
 
+def lanes(run: Run) -> Figure:
+    """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
+    rows = read_table(run.folder / "lanes.csv")
+    game: Any = game_class(run.config.game)(run.config.game_config)
+    return lane_maps(
+        game.network,
+        {
+            "congestion": ([row["congestion"] for row in rows], "agents that want the lane"),
+            "bids": ([row["mean_bid"] for row in rows], "mean bid"),
+        },
+    )
+
+
 def _draw_replicas(panel: Axes, rows: list[Row], column: str, colour: str, label: str, **style: str) -> None:
     """A line per replica, the first one strong and named."""
     for number, (steps, values) in enumerate(_by_replica(rows, column)):
@@ -172,6 +186,8 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
     if (run.folder / "monitor.csv").is_file():
         looked_at = payoff_change if run.config.monitor == "payoff" else exploitability
         found[looked_at.__name__] = lambda: looked_at(run)
+    if (run.folder / "lanes.csv").is_file():
+        found["lanes"] = lambda: lanes(run)
     for kind in KINDS:
         if (run.folder / f"exploitability-{kind}.csv").is_file():
             found[f"exploitability_{kind}"] = lambda kind=kind: exploitability_figure(run, kind)  # type: ignore[misc]

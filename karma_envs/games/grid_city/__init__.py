@@ -97,7 +97,8 @@ from karma_envs.games.grid_city.kernels import (
     settle,
     whole_key,
 )
-from karma_envs.games.grid_city.lanes import LaneOutcome
+from karma_envs.games.grid_city.lanes import LaneOutcome, lane_table
+from karma_envs.games.grid_city.luck import luck
 from karma_envs.games.grid_city.named_networks import network_of
 from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
@@ -329,6 +330,14 @@ class GridCityGame(PopulationGame):
             bids=state.bid_total[:n_lanes].copy(),
         )
 
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Agents, with the luck they have with their paths, and lanes."""
+        lanes = self.lane_outcome()
+        found = luck(self.network, self.paths_of_agent, lanes)
+        waits = {f"wait_path_{slot + 1}": waits for slot, waits in enumerate(found.waits.T)}
+        agents = super().tables()["agents"] | waits | {"luck": found.names}
+        return {"agents": agents, "lanes": lane_table(self.network, lanes)}
+
     def state_dict(self) -> dict[str, NDArray[Any]]:
         return {name: array.copy() for name, array in self.arrays._asdict().items()}
 
@@ -362,7 +371,8 @@ class GridCityGame(PopulationGame):
             ``network``, ``steps``, ``outcome`` and ``lane_outcome`` since reset, ``karma[N]`` now,
             ``karma_max``, ``urgency_values`` (all there are, rising); and of the last step ``lanes[N]``
             (the lane wanted, -1 if dormant or before the first step), ``bids[N]``, ``rewards[N]`` and
-            ``urgency[N]`` (0 if dormant).
+            ``urgency[N]`` (0 if dormant); ``followed``, where an agent is: ``agent``, ``paths`` (the lanes
+            of those that were drawn for it) and ``lane`` as above; else None.
         """
         state, n_agents, n_urgencies = self.arrays, self.n_agents, self.config.n_urgencies
         last = self._last_step or _LastStep(
@@ -372,6 +382,11 @@ class GridCityGame(PopulationGame):
         position = (place + n_urgencies - 1) // n_urgencies
         option = last.actions.astype(np.int64) // (self.config.karma_max + 1)
         urgency = self._tables.urgency_values[self.type_of_agent, (place - 1) % n_urgencies]
+        lanes = np.where(place > 0, self.plans.lanes(position, option), -1)
+        followed = None
+        if self.followed is not None:
+            paths = [self.network.paths[path] for path in self.paths_of_agent[self.followed]]
+            followed = {"agent": self.followed, "paths": paths, "lane": int(lanes[self.followed])}
         return {
             "network": self.network,
             "steps": int(state.steps[0]),
@@ -380,10 +395,11 @@ class GridCityGame(PopulationGame):
             "karma": state.karma.astype(np.int64),
             "karma_max": self.config.karma_max,
             "urgency_values": sorted({u for kind in self.config.agent_types for u in kind.urgencies}),
-            "lanes": np.where(place > 0, self.plans.lanes(position, option), -1),
+            "lanes": lanes,
             "bids": self.bid_of_action[last.actions],
             "rewards": last.rewards.copy(),
             "urgency": urgency * (place > 0),
+            "followed": followed,
         }
 
 

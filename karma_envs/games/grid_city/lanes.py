@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+from karma_envs.games.grid_city.network import RoadNetwork
 
 
 @dataclass(frozen=True)
@@ -50,3 +53,17 @@ class LaneOutcome:
     def mean_bid(self) -> NDArray[np.float64]:
         """Mean bid for the lane, ``float64[L]``; NaN where nobody bid (Thesis, Figure 6.5 b)."""
         return np.where(self.attempts > 0, self.bids / np.maximum(self.attempts, 1), np.nan)
+
+
+def lane_table(network: RoadNetwork, lanes: LaneOutcome) -> dict[str, NDArray[Any]]:
+    """What happened on each lane, as columns of a table, per step where it is counted."""
+    return {
+        "lane": np.arange(len(network.lanes)),
+        "from": np.array([str(start) for start, _ in network.lanes]),
+        "to": np.array([str(end) for _, end in network.lanes]),
+        "capacity": network.capacity,
+        "congestion": lanes.congestion,
+        "entries": lanes.entries / max(lanes.steps, 1),
+        "mean_wait": lanes.mean_wait,
+        "mean_bid": lanes.mean_bid,
+    }

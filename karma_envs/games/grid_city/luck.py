@@ -41,6 +41,14 @@ class Luck:
         return {name: np.flatnonzero(mask) for name, mask in masks.items()}
 
     @property
+    def names(self) -> NDArray[np.str_]:
+        """Each agent's group, ``str[N]``."""
+        names = np.empty(len(self.waits), "U8")
+        for name, agents in self.groups.items():
+            names[agents] = name
+        return names
+
+    @property
     def examples(self) -> dict[str, int]:
         """The most telling agent of each kind.
 
