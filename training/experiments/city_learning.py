@@ -16,6 +16,7 @@ from karma_envs.games.grid_city import GridCityGame
 from training.experiments.city import city_config, exploring_policy, play_city
 from training.experiments.experiment import Experiment, points, row_of
 from training.experiments.kept import kept_run
+from training.experiments.outcomes import MEASURES
 from training.plots.figures import COLOURS, new_figure
 from training.results import Row
 
@@ -34,19 +35,10 @@ _SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "learning_rate_final": 0.01,
         "learning_rate_schedule": "exponential",
     },
+    "alpha = .1": {"learning_rate": 0.1},
     "pooled": {"grouping": "pooled"},
 }
-_row = partial(
-    row_of,
-    (
-        "efficiency",
-        "access_fairness",
-        "reward_fairness",
-        "efficiency_without_exploration",
-        "access_fairness_without_exploration",
-        "reward_fairness_without_exploration",
-    ),
-)
+_row = partial(row_of, (*MEASURES, *(f"{measure}_without_exploration" for measure in MEASURES)))
 
 
 def _run(scale: str, seed: int) -> list[Row]:

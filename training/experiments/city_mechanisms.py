@@ -16,7 +16,7 @@ from karma_envs.games.grid_city import GridCityGame
 from training.experiments.city import Play, city_config, exploring_policy, play_city
 from training.experiments.experiment import Experiment, row_of
 from training.experiments.kept import kept_run
-from training.experiments.table_6_3 import outcome_figure
+from training.experiments.outcomes import MEASURES, outcome_figure
 from training.results import Row
 
 _N_STEPS = {"quick": 300_000, "full": 3_000_000}
@@ -33,9 +33,7 @@ _WITHOUT_KARMA = {"DICT": "dict", "COIN": "coin"}
 _row = partial(
     row_of,
     (
-        "efficiency",
-        "access_fairness",
-        "reward_fairness",
+        *MEASURES,
         "reward_lucky",
         "reward_average",
         "reward_unlucky",

@@ -10,10 +10,7 @@ finds; there are several.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from typing import Any
 
 from agents import solve
 from agents.learners import LearnerConfig
@@ -23,13 +20,10 @@ from karma_envs.metrics import summarise
 from karma_envs.registry import make
 from training.config import TrainConfig
 from training.evaluate import play
-from training.experiments.experiment import Experiment, Published, mean_over_seeds
-from training.plots.figures import COLOURS, new_figure
+from training.experiments.experiment import Experiment, Published
+from training.experiments.outcomes import outcome_figure
 from training.results import Row
 from training.train import Replica
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 _STEPS = {"quick": 2_000_000, "full": 32_000_000}
 _SPREAD = "by hand before the run, from the expected spread of 10,000 steps"
@@ -67,28 +61,12 @@ def _run(scale: str, seed: int) -> list[Row]:
     return rows
 
 
-def _figure(rows: Sequence[Row]) -> Figure:
-    figure, axes = new_figure(7.4, 3.2, 2)
-    cases = list(dict.fromkeys(row["case"] for row in rows))
-    for panel, quantity in zip(axes, ("access_fairness", "reward_fairness")):
-        for number, case in enumerate(cases):
-            x, x_error = mean_over_seeds(rows, case, "efficiency")
-            y, y_error = mean_over_seeds(rows, case, quantity)
-            panel.errorbar(
-                x, y, np.nan_to_num(y_error), np.nan_to_num(x_error),
-                fmt="o", markersize=4, color=COLOURS[number % len(COLOURS)], label=case,
-            )  # fmt: skip
-        panel.set(xlabel="efficiency", ylabel=quantity.replace("_", " "))
-    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
-
-
 EXPERIMENT = Experiment(
     name="table-6-1",
     title="Table 6.1: social outcomes of various mechanisms",
     source="Vaishampayan 2024, Table 6.1",
     run=_run,
-    figures={"fairness_and_efficiency": _figure},
+    figures={"fairness_and_efficiency": outcome_figure},
     published=(
         Published("MARL PBS", "efficiency", -1.033, 0.03, "the softmax scale is ambiguous"),
         Published("MFG PBS", "efficiency", -1.012, 0.005, _SPREAD),

@@ -2,24 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
 from training.experiments.city import Play, city_run, learned_play, play_city
-from training.experiments.experiment import Experiment, Published, mean_over_seeds, row_of
-from training.plots.figures import COLOURS, new_figure
+from training.experiments.experiment import Experiment, Published, row_of
+from training.experiments.outcomes import MEASURES, outcome_figure
 from training.results import Row
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-_MEASURES = ("efficiency", "access_fairness", "reward_fairness")
-_row = partial(row_of, _MEASURES)
+_row = partial(row_of, MEASURES)
 _DRAW = "by hand before the run, from the spread over draws of the paths"
 _LEARNED = "printed to two digits; training settings are not all printed"
 
@@ -44,22 +36,6 @@ def _run(scale: str, seed: int) -> list[Row]:
             _measured(f"Karma, {baseline} bids", play_city(game, baseline_policy(baseline, game), seed))
         )
     return rows
-
-
-def outcome_figure(rows: Sequence[Row]) -> Figure:
-    """Fairness against efficiency, a point per case."""
-    figure, axes = new_figure(8.4, 3.4, 2)
-    for panel, quantity in zip(axes, _MEASURES[1:]):
-        for number, case in enumerate(dict.fromkeys(row["case"] for row in rows)):
-            x, x_error = mean_over_seeds(rows, case, "efficiency")
-            y, y_error = mean_over_seeds(rows, case, quantity)
-            panel.errorbar(
-                x, y, np.nan_to_num(y_error), np.nan_to_num(x_error), markersize=5,
-                fmt="os^"[number // len(COLOURS)], color=COLOURS[number % len(COLOURS)], label=case,
-            )  # fmt: skip
-        panel.set(xlabel="efficiency", ylabel=quantity.replace("_", " "))
-    axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
-    return figure
 
 
 EXPERIMENT = Experiment(
