@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.experiments import city, city_learning, city_mechanisms, kept
+from training.experiments import city, kept
 from training.experiments.experiment import Experiment, experiments
 from training.results import Row
 
@@ -21,8 +21,8 @@ def _short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kept, "FOLDER", tmp_path_factory.mktemp("reproductions"))
         patch.setattr(city, "PLAYED", 1000)
-        for module, name in ((city, "N_STEPS"), (city_learning, "_N_STEPS"), (city_mechanisms, "_N_STEPS")):
-            patch.setitem(getattr(module, name), "quick", 500)
+        for lengths in (city.N_STEPS, city.SHORT):
+            patch.setitem(lengths, "quick", 500)
         city.learned_play.cache_clear()
         yield
         city.learned_play.cache_clear()
@@ -91,5 +91,5 @@ def test_the_comparisons_train_every_case() -> None:
     assert summary(rows, "COIN, fixed paths")["efficiency"] == pytest.approx(-1.23, abs=0.06)
     _, rows = rows_of("city-learning")
     learned = [row for row in rows if row["point"] < 0]
-    assert len(learned) == 8
+    assert len(learned) == 9
     assert all(-1.6 < row["efficiency"] < -0.6 for row in learned)

@@ -14,14 +14,11 @@ from typing import Any
 
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
-from training.experiments.city import Play, city_config, exploring_policy, play_city
+from training.experiments.city import LARGE_STEPS, Play, compared_run, exploring_policy, play_city
 from training.experiments.experiment import Experiment, row_of
-from training.experiments.kept import kept_run
 from training.experiments.outcomes import MEASURES, outcome_figure
 from training.results import Row
 
-_N_STEPS = {"quick": 300_000, "full": 3_000_000}
-_LEARNING_RATE = 0.1
 _LEARNED: Mapping[str, Mapping[str, Any]] = {
     "fixed paths": {},
     "route choice": {"route_choice": "node"},
@@ -58,10 +55,7 @@ def _measured(case: str, play: Play) -> Row:
 def _run(scale: str, seed: int) -> list[Row]:
     rows = []
     for case, fields in _LEARNED.items():
-        training = {"n_steps": _N_STEPS[scale], "learning_rate": _LEARNING_RATE, "monitor": "none"}
-        config = city_config(scale, seed, **training, **fields)
-        name = case.replace(", ", "-").replace(" ", "-")
-        run = kept_run(config, f"city-mechanisms-{scale}-{name}-{seed}")
+        run = compared_run(scale, seed, learning_rate=LARGE_STEPS, **fields)
         game = GridCityGame(run.config.game_config)
         rows.append(_measured(case, play_city(game, exploring_policy(run, game), seed)))
     for choice in ("fixed paths", "route choice"):

@@ -7,8 +7,9 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from training.experiments.city import learned_play
+from training.experiments.city import LEARNERS, Play, learned_play
 from training.experiments.experiment import Experiment, points, row_of
 from training.plots.figures import COLOURS, new_figure
 from training.results import Row
@@ -16,33 +17,51 @@ from training.results import Row
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_row = partial(row_of, ("visits", "mean_bid"))
+_row = partial(row_of, ("visits", "mean_bid", "urgent_less_calm"))
 _URGENCIES = {"urgency 1": 0, "urgency 5": 1}
+_KINDS = ("lucky", "average", "unlucky")
 
 
 def _run(scale: str, seed: int) -> list[Row]:
-    play = learned_play(scale, seed)
-    game, luck = play.game, play.luck
-    karma = np.arange(game.n_observations) % (game.config.karma_max + 1)
-    rows = []
-    for kind, members in luck.groups.items():
-        for name, level in _URGENCIES.items():
-            urgent = game.urgency_of_observation == level
-            visits = int(play.visits[members][:, urgent].sum())
-            rows.append(_row(f"{kind}, {name}", visits=visits, mean_bid=play.mean_bid(members, urgent)))
-            for held in range(game.config.karma_max + 1):
-                bid = play.mean_bid(members, urgent & (karma == held))
-                rows.append(_row(f"{kind}, {name}", held, held, bid))
+    rows: list[Row] = []
+    for said, large_steps in LEARNERS.items():
+        play = learned_play(scale, seed, large_steps)
+        for kind, members in play.luck.groups.items():
+            rows += _rows_of(play, f"{kind}{said}", members)
     return rows
 
 
-def _figure(rows: Sequence[Row]) -> Figure:
+def _rows_of(play: Play, case: str, members: NDArray[np.int64]) -> list[Row]:
+    """Some agents: a row, one for each urgency, and their mean bids by karma as points."""
+    game = play.game
+    karma = np.arange(game.n_observations) % (game.config.karma_max + 1)
+    rows, bids, visits = [], {}, {}
+    for name, level in _URGENCIES.items():
+        urgent = game.urgency_of_observation == level
+        alike = [urgent & (karma == held) for held in range(game.config.karma_max + 1)]
+        visits[name] = np.array([play.visits[members][:, chosen].sum() for chosen in alike])
+        bids[name] = np.array([play.mean_bid(members, chosen) for chosen in alike])
+        rows.append(
+            _row(f"{case}, {name}", visits=int(visits[name].sum()), mean_bid=play.mean_bid(members, urgent))
+        )
+        rows += [_row(f"{case}, {name}", held, held, bid) for held, bid in enumerate(bids[name].tolist())]
+    calm, urgent_too = visits.values()
+    both = (calm > 0) & (urgent_too > 0)
+    difference = (bids["urgency 5"] - bids["urgency 1"])[both]
+    weights = (calm + urgent_too)[both]
+    rows.append(
+        _row(f"{case}, at equal karma", urgent_less_calm=float(np.average(difference, weights=weights)))
+    )
+    return rows
+
+
+def _figure(said: str, rows: Sequence[Row]) -> Figure:
     figure, axes = new_figure(9.0, 3.1, 3)
     curves = [row for row in rows if row["point"] >= 0]
     seeds = sorted({row["seed"] for row in rows})
-    for panel, kind in zip(axes, ("lucky", "average", "unlucky")):
+    for panel, kind in zip(axes, _KINDS):
         for colour, name in zip(COLOURS, _URGENCIES):
-            lines = [points(curves, f"{kind}, {name}", seed) for seed in seeds]
+            lines = [points(curves, f"{kind}{said}, {name}", seed) for seed in seeds]
             karma = lines[0][0]
             bids = np.ma.masked_invalid([line[1] for line in lines])  # some karma nobody ever has
             panel.plot(karma, bids.mean(axis=0), color=colour, label=name)
@@ -62,9 +81,15 @@ EXPERIMENT = Experiment(
     title="Figure 6.8: bidding strategies of lucky, average and unlucky agents",
     source="Vaishampayan 2024, Figure 6.8",
     run=_run,
-    figures={"strategies": _figure},
+    figures={
+        "strategies": partial(_figure, ""),
+        "strategies_with_large_steps": partial(_figure, ", alpha = .1"),
+    },
     notes=(
         "Mean bid by karma over all lanes of both paths, as they were visited, of all agents of a kind; the "
-        "band is the range over seeds. The Thesis shows one agent of each kind and prints no numbers."
+        "band is the range over seeds. `urgent less calm` is the difference of the bids with urgency 5 and "
+        "1 at equal karma, weighted by visits: the means themselves also differ because the urgent have "
+        "spent more. `alpha = .1` is a training with larger steps, whose agents have settled further. The "
+        "Thesis shows one agent of each kind and prints no numbers."
     ),
 )
