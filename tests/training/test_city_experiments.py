@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.experiments import city, kept
+from training.experiments import city, city_mechanisms, kept
 from training.experiments.experiment import Experiment, experiments
 from training.results import Row
 
@@ -21,7 +21,7 @@ def _short(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(kept, "FOLDER", tmp_path_factory.mktemp("reproductions"))
         patch.setattr(city, "PLAYED", 1000)
-        for lengths in (city.N_STEPS, city.SHORT):
+        for lengths in (city.N_STEPS, city.SHORT, city_mechanisms._ROUTES_ONLY):
             patch.setitem(lengths, "quick", 500)
         city.learned_play.cache_clear()
         yield
