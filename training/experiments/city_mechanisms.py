@@ -84,6 +84,7 @@ EXPERIMENT = Experiment(
         "Means over all agents and 10,000 steps after 1000, the dormant included; agents explore as in "
         "training. With route choice agents decide at every node which of the shortest paths of their trip "
         "to go on with, and learn that together with their bids; without karma that is all they learn, in a "
-        "tenth of the steps. Lucky, average and unlucky are told by the paths that were drawn and the congestion of each case."
+        "tenth of the steps. Lucky, average and unlucky are told by the paths that were drawn and the "
+        "congestion of each case."
     ),
 )
