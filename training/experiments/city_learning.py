@@ -52,16 +52,18 @@ def _run(scale: str, seed: int) -> list[Row]:
             | exploring
             | {f"{measure}_without_exploration": value for measure, value in unexploring.items()}
         )
-        rows += [_row(case, at, row["step"], row["efficiency"]) for at, row in enumerate(run.metrics)]
+        rows += [
+            _row(f"{case}, over time", at, row["step"], row["efficiency"])
+            for at, row in enumerate(run.metrics)
+        ]
     return rows
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
     figure, (panel,) = new_figure(6.4, 3.4)
-    curves = [row for row in rows if row["point"] >= 0]
     seeds = sorted({row["seed"] for row in rows})
     for number, case in enumerate(_SETTINGS):
-        lines = [points(curves, case, seed) for seed in seeds]
+        lines = [points(rows, f"{case}, over time", seed) for seed in seeds]
         style = "-" if number < len(COLOURS) else "--"
         panel.plot(
             np.array(lines[0][0]) / 1e6, np.mean([line[1] for line in lines], axis=0),

@@ -97,7 +97,7 @@ EXPERIMENT = Experiment(
     notes=(
         "The figure prints no numbers. Shares are of the agents under way; the capacity is 0.75/80 = .0094 "
         "on that scale. Entries and exits are the least loaded lanes, and the map has the symmetries of the "
-        "square. The Thesis says that the capacity leaves entries and exits free: that is so for the 24 at "
-        "the sides, not for the 8 at the corners, which more of the paths take."
+        "square. The Thesis says that the capacity leaves entries and exits free: that is so for the 16 at "
+        "the sides, not for the 16 at the corners, which more of the paths take."
     ),
 )

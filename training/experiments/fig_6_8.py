@@ -44,7 +44,9 @@ def _rows_of(play: Play, case: str, members: NDArray[np.int64]) -> list[Row]:
         rows.append(
             _row(f"{case}, {name}", visits=int(visits[name].sum()), mean_bid=play.mean_bid(members, urgent))
         )
-        rows += [_row(f"{case}, {name}", held, held, bid) for held, bid in enumerate(bids[name].tolist())]
+        rows += [
+            _row(f"{case}, {name}, by karma", held, held, bid) for held, bid in enumerate(bids[name].tolist())
+        ]
     calm, urgent_too = visits.values()
     both = (calm > 0) & (urgent_too > 0)
     difference = (bids["urgency 5"] - bids["urgency 1"])[both]
@@ -57,11 +59,10 @@ def _rows_of(play: Play, case: str, members: NDArray[np.int64]) -> list[Row]:
 
 def _figure(said: str, rows: Sequence[Row]) -> Figure:
     figure, axes = new_figure(9.0, 3.1, 3)
-    curves = [row for row in rows if row["point"] >= 0]
     seeds = sorted({row["seed"] for row in rows})
     for panel, kind in zip(axes, _KINDS):
         for colour, name in zip(COLOURS, _URGENCIES):
-            lines = [points(curves, f"{kind}{said}, {name}", seed) for seed in seeds]
+            lines = [points(rows, f"{kind}{said}, {name}, by karma", seed) for seed in seeds]
             karma = lines[0][0]
             bids = np.ma.masked_invalid([line[1] for line in lines])  # some karma nobody ever has
             panel.plot(karma, bids.mean(axis=0), color=colour, label=name)
