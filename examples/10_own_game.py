@@ -1,0 +1,113 @@
+"""A game of your own: drivers who choose a road; checked, learned, and given to PettingZoo."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from agents.learners import LearnerConfig, TabularLearner
+from karma_envs.checks import check_game, check_parallel_env
+from karma_envs.config import Config, whole
+from karma_envs.game import IllegalActionError, PopulationGame, Transitions, check_arrays, whole_actions
+from karma_envs.metrics import Outcome
+from karma_envs.random import new_streams
+from karma_envs.sampling import sample_actions
+from karma_envs.views.parallel import PopulationParallelEnv
+
+DELAY = np.array([0.2, 0.5, 1.0], np.float32)  # at full load; the road of action a is DELAY[a] * share
+SWITCHING = np.float32(0.05)
+
+
+@dataclass(frozen=True)
+class RoadsConfig(Config):
+    """n_agents: how many drive."""
+
+    n_agents: int = 60
+
+    def __post_init__(self) -> None:
+        self._set(n_agents=whole("n_agents", self.n_agents, 1))
+
+
+class RoadsGame(PopulationGame):
+    """Each driver sees which road it took last, and pays for its delay and for changing the road."""
+
+    name, title, config_class, presets = "roads", "Roads", RoadsConfig, {}
+
+    def __init__(self, config=None, **fields):
+        self.config = (config or RoadsConfig()).replace(**fields)
+        self.n_agents, self.n_observations, self.n_actions = self.config.n_agents, 3, 3
+        self.legal_actions = np.ones((3, 3), bool)
+        self.type_of_agent, self.discounts = np.zeros(self.n_agents, np.uint8), np.array([0.9])
+        self.observation_bounds = np.zeros(3, np.float32), np.ones(3, np.float32)
+        self.best_reward, self.worst_reward = 0.0, -1.05
+
+    def reset(self, rng):
+        self.state = {
+            "road": rng.integers(0, 3, self.n_agents),
+            "rewards": np.zeros(self.n_agents),
+            "steps": np.zeros(1, np.int64),
+            "streams": new_streams(rng, 1),
+        }
+
+    def step(self, actions):
+        roads, state = whole_actions(actions, self.n_agents), self.state
+        if ((roads < 0) | (roads > 2)).any():
+            raise IllegalActionError("there are roads 0, 1 and 2")
+        share = np.bincount(roads, minlength=3)[roads] / np.float32(self.n_agents)
+        rewards = (-DELAY[roads] * share - SWITCHING * (roads != state["road"])).astype(np.float32)
+        state["road"], state["rewards"] = roads, state["rewards"] + rewards
+        state["steps"] = state["steps"] + 1
+        return rewards
+
+    def rollout(self, policy, n_steps, out=None):
+        self.check_policy(policy)
+        out = Transitions.room(out, n_steps, self.n_agents)
+        for step in range(n_steps):
+            out.observations[step] = self.state["road"]
+            sample_actions(
+                policy.thresholds, policy.row_of_agent, out.observations[step],
+                self.state["streams"], 0, out.actions[step],
+            )  # fmt: skip
+            out.rewards[step] = self.step(out.actions[step])
+        out.observations[n_steps] = self.state["road"]
+        return out
+
+    def observation_index(self):
+        return self.state["road"].copy()
+
+    def observations(self):
+        return np.eye(3, dtype=np.float32)[self.state["road"]]
+
+    def outcome(self):
+        steps = int(self.state["steps"][0])
+        count, zero = np.full(self.n_agents, steps), np.zeros(self.n_agents, np.int64)
+        return Outcome(steps, self.state["rewards"].copy(), zero, count, zero, -1.05 * count, count)
+
+    def state_dict(self):
+        return {name: array.copy() for name, array in self.state.items()}
+
+    def load_state_dict(self, state):
+        if not hasattr(self, "state"):
+            self.reset(np.random.default_rng(0))
+        check_arrays("game", state, self.state)
+        self.state = {name: array.copy() for name, array in state.items()}
+
+    def scene(self):
+        return {}
+
+
+check_game(RoadsGame())
+check_parallel_env(PopulationParallelEnv(RoadsGame, max_cycles=50))
+print("the game keeps all contracts")
+
+game = RoadsGame()
+game.reset(np.random.default_rng(0))
+learner = TabularLearner(
+    game, LearnerConfig(algorithm="q_learning", rationality=60.0), np.random.default_rng(0)
+)
+for _ in range(200):
+    played = game.rollout(learner.policy, 100)
+    learner.update(played)
+shares = np.bincount(played.actions.ravel(), minlength=3) / played.actions.size
+print("shares of the roads:", shares.round(2), "delays:", (DELAY * shares).round(2))
