@@ -23,6 +23,7 @@ PRINTED = {
     "06_compare_mechanisms": r"PBP.* -1\.0\d.*\nPBS.* -1\.0\d.*\nDICT.* -1\.00.*\nCOIN.* -1\.[45]",
     "07_how_exploitable": r"exact: .* 0\.[2-5]\d, .*\nlearned: .* 0\.[2-5]\d+ ± .*\nachieved: 0\.[2-5]",
     "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 252 .*\n(from .* [345]\.\d .*\n){3}",
+    "11_stable_baselines": r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\nCOIN.* -1\.[45]",
 }
 
 
