@@ -166,7 +166,17 @@ def test_heavy_packages_stay_where_they_belong(file: Path) -> None:
         top = found.module.partition(".")[0]
         places = allowed_places(top)
         assert places is None or path.startswith(places), f"line {found.line} imports {found.module}"
-        assert found.lazy or top not in LAZY, f"line {found.line}: import {found.module} in a function"
+        in_place = found.lazy or top not in LAZY or path.startswith("training/integrations/")
+        assert in_place, f"line {found.line}: import {found.module} in a function"
+
+
+def test_nothing_depends_on_integrations() -> None:
+    """So that they may import what they integrate at their top."""
+    others = [file for file in FILES if not file.is_relative_to(ROOT / "training" / "integrations")]
+    assert len(others) < len(FILES)
+    for file in others:
+        for found in imports_of(file):
+            assert found.lazy or not within(found.module, {"training.integrations"}), file
 
 
 FORBIDDEN_MODULES = {"pickle", "cPickle", "cloudpickle", "dill", "marshal", "shelve"}
@@ -197,9 +207,12 @@ def test_the_packages_that_are_installed_are_the_folders() -> None:
         assert ROOT.joinpath(*name.split("."), "__init__.py").exists(), name
 
 
-def test_importing_the_package_loads_nothing_heavy() -> None:
-    heavy = ("numba", "matplotlib", "torch", "stable_baselines3", "supersuit", "ray")
-    program = f"import sys, karma_envs; print([name for name in {heavy} if name in sys.modules])"
+@pytest.mark.parametrize(
+    ("packages", "also"), [("karma_envs", {"numba"}), ("agents, training, training.integrations", set())]
+)
+def test_importing_the_packages_loads_nothing_heavy(packages: str, also: set[str]) -> None:
+    heavy = {"matplotlib", "torch", "stable_baselines3", "supersuit", "ray"} | also
+    program = f"import sys, {packages}; print([name for name in {sorted(heavy)} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )

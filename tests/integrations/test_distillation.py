@@ -1,0 +1,108 @@
+"""Networks as tables; the networks here are formulas."""
+
+import numpy as np
+import pytest
+
+import karma_envs
+from karma_envs.baselines import baseline_policy
+from karma_envs.games.matching import MatchingGame
+from training.integrations.distillation import tabulate
+
+SIZES = {"n_agents": 12, "karma_max": 5, "karma_mean": 3}
+WEIGHTS = np.random.default_rng(5).normal(size=(2, 30, 200))
+
+
+def arbitrary(observations, legal, types):
+    """A softmax of a function of the observation and the type, over legal actions."""
+    n, features = observations.shape
+    logits = np.empty(legal.shape)
+    for row in range(n):
+        weights = WEIGHTS[types[row] % 2, :features, : legal.shape[1]]
+        logits[row] = 3 * np.sin(2 * observations[row] @ weights)
+    odds = np.exp(logits) * legal
+    return odds / odds.sum(axis=1, keepdims=True)
+
+
+def always(action):
+    def network(observations, legal, types):
+        assert legal[:, action].all()
+        return np.tile(np.eye(legal.shape[1])[action], (len(legal), 1))
+
+    return network
+
+
+@pytest.mark.parametrize(
+    ("name", "preset"), [*((name, None) for name in karma_envs.names()), ("matching", "two-discounts")]
+)
+def test_the_table_is_what_the_network_does(name, preset):
+    """In play that the distillation has not seen; exact, as the numbers are a function of the state."""
+    game = karma_envs.make(name, preset=preset, **SIZES)
+    found = tabulate(arbitrary, game, n_steps=200)
+    assert found.policy.row_of_agent.tolist() == game.type_of_agent.tolist()
+    assert found.share_of_play > 0.98
+    assert 0.3 < found.share_visited <= 1
+    assert not found.policy.probabilities[:, ~game.legal_actions].any()
+    game.check_policy(found.policy)
+    game.reset(np.random.default_rng(3))
+    compared = 0
+    for _ in range(50):
+        types, now = game.type_of_agent, game.observation_index()
+        known = found.visited[types, now]
+        expected = arbitrary(game.observations(), game.legal_actions[now], types)
+        table = found.policy.probabilities[types, now]
+        np.testing.assert_allclose(table[known], expected[known], rtol=0, atol=1e-12)
+        compared += known.sum()
+        game.rollout(baseline_policy("random", game), 1)
+    assert compared > 0.9 * 50 * game.n_agents
+
+
+def test_where_nobody_was_seen():
+    """One step shows only the start: karma 3, both urgencies.
+
+    With karma 4 and 5 they do as with 3; with less too if they can, else anything.
+    """
+    game = karma_envs.make("matching", n_agents=40, karma_max=5, karma_mean=3)
+
+    def network(observations, legal, types):
+        np.testing.assert_array_equal(legal, np.tile(np.arange(6) <= 3, (2, 1)))
+        urgent = observations[:, :1] == 1
+        return np.where(urgent, np.eye(6)[3], (np.eye(6)[0] + np.eye(6)[1] + 2 * np.eye(6)[2]) / 4)
+
+    found = tabulate(network, game, n_steps=1)
+    assert found.visited.tolist() == [[False, False, False, True, False, False] * 2]
+    assert found.share_visited == pytest.approx(2 / 12)
+    assert found.share_of_play == 1
+    relaxed, urgent = found.policy.probabilities[0].reshape(2, 6, 6)
+    expected = [[1, 0, 0], [1 / 2, 1 / 2, 0], *[[1 / 4, 1 / 4, 1 / 2]] * 4]
+    np.testing.assert_allclose(relaxed[:, :3], expected)
+    for karma in range(3):
+        np.testing.assert_allclose(urgent[karma], [1 / (karma + 1)] * (karma + 1) + [0] * (5 - karma))
+    np.testing.assert_array_equal(urgent[3:], np.tile(np.eye(6)[3], (3, 1)))
+
+
+def test_what_was_not_seen_in_play_is_counted():
+    game = karma_envs.make("matching", n_agents=12)
+    short, long = (tabulate(arbitrary, game, n_steps=n_steps) for n_steps in (2, 500))
+    assert short.share_visited < long.share_visited
+    assert short.share_of_play < 1
+    assert long.share_of_play == 1
+
+
+def test_the_game_is_not_touched_and_the_seed_decides():
+    game = karma_envs.make("matching", **SIZES)
+    game.reset(np.random.default_rng(0))
+    before = game.state_dict()
+    first, second = (tabulate(arbitrary, game, n_steps=3, seed=7) for _ in range(2))
+    for name, array in game.state_dict().items():
+        np.testing.assert_array_equal(array, before[name])
+    np.testing.assert_array_equal(first.visited, second.visited)
+    np.testing.assert_array_equal(first.policy.probabilities, second.policy.probabilities)
+
+
+def test_numbers_that_say_more_than_the_tabular_observation_are_refused():
+    class Numbered(MatchingGame):
+        def observations(self):
+            return super().observations() * np.linspace(0.5, 1, self.n_agents, dtype=np.float32)[:, None]
+
+    with pytest.raises(ValueError, match="see different numbers in tabular observation"):
+        tabulate(always(0), Numbered(**SIZES))

@@ -1,0 +1,124 @@
+"""Policies of neural networks as tables, which games play, evaluators take and figures show.
+
+A network sees an agent's observation in numbers; a table has a row of probabilities for every type and
+tabular observation. Where the numbers are a function of type and tabular observation, as in all games
+here, the table is exact wherever somebody was seen: the games are played, and the network is asked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.policy import TabularPolicy
+from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.config import ConfigError, whole
+from karma_envs.game import PopulationGame, SamplingPolicy
+
+Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
+"""Probabilities ``float64[n, actions]``, 0 where illegal, of n agents' observations ``float32[n, d]``,
+legal actions ``bool[n, actions]`` and types ``int64[n]``."""
+
+
+@dataclass(frozen=True)
+class Distilled:
+    """A network's policy as a table, and how much of it is the network's.
+
+    Attributes:
+        policy: a row for each type.
+        visited: ``bool[types, observations]``, where the network was asked. Elsewhere stands what it does in
+            the nearest visited observation of the same urgency (in karma games: with the nearest karma)
+            as far as that is legal; if there is none, every legal action with the same probability.
+        share_visited: share of the observations that agents may be in at all that were visited.
+        share_of_play: share of agent-steps in visited observations, when all play the policy.
+    """
+
+    policy: TabularPolicy
+    visited: NDArray[np.bool_]
+    share_visited: float
+    share_of_play: float
+
+
+def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
+    """Ask a network what it does in all observations that play leads to.
+
+    A game of its own is played by each of the baselines, then by the network's table as it is then.
+
+    Args:
+        network: what to ask.
+        game: the game; it is not touched.
+        n_steps: how many steps each of them plays; in each all agents are looked at.
+        seed: of all random draws.
+
+    Raises:
+        ValueError: when agents of one type see different numbers in one tabular observation, so that
+            there is no table of what the network does.
+    """
+    n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
+    seen = _Seen(type(game)(game.config))
+    for name in BASELINES:
+        with contextlib.suppress(ConfigError):  # this game has no such baseline
+            seen.play(baseline_policy(name, game), n_steps, rng)
+    seen.play(_table(network, game, seen), n_steps, rng)
+    policy, visited = _table(network, game, seen), seen.visited.copy()
+    reachable = np.zeros_like(visited)
+    np.logical_or.at(reachable, game.type_of_agent, game.reachable())
+    share = float((visited & reachable).sum() / reachable.sum())
+    return Distilled(policy, visited, share, share_of_play=seen.play(policy, n_steps, rng))
+
+
+class _Seen:
+    """What agents saw: for each type and tabular observation the observation in numbers."""
+
+    def __init__(self, game: PopulationGame) -> None:
+        shape = len(game.discounts), game.n_observations
+        self.game = game
+        self.visited = np.zeros(shape, np.bool_)
+        self.features = np.zeros((*shape, len(game.observation_bounds[0])), np.float32)
+
+    def play(self, policy: SamplingPolicy, n_steps: int, rng: np.random.Generator) -> float:
+        """Play from a reset; the share of agent-steps in observations that had been visited before."""
+        before, hits = self.visited.copy(), 0
+        self.game.reset(rng)
+        for _ in range(n_steps):
+            hits += before[self._look()].sum()
+            self.game.rollout(policy, 1)
+        return float(hits / (n_steps * self.game.n_agents))
+
+    def _look(self) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+        """Take down what the agents see now; their types and tabular observations."""
+        where = self.game.type_of_agent, self.game.observation_index()
+        rows = self.game.observations()
+        new = ~self.visited[where]
+        self.features[where[0][new], where[1][new]] = rows[new]
+        self.visited[where] = True
+        if (differ := (self.features[where] != rows).any(axis=1)).any():
+            raise ValueError(
+                f"agents of one type see different numbers in tabular observation {where[1][differ][0]}; "
+                "what a network does there is not a function of it, so it has no table"
+            )
+        return where
+
+
+def _table(network: Network, game: PopulationGame, seen: _Seen) -> TabularPolicy:
+    """What the network does where somebody was seen, and the nearest of it elsewhere."""
+    legal = game.legal_actions
+    types, observations = np.nonzero(seen.visited)
+    probabilities = np.zeros((*seen.visited.shape, game.n_actions))
+    probabilities[types, observations] = network(
+        seen.features[types, observations], legal[observations], types
+    )
+    urgency = game.urgency_of_observation
+    urgency = np.zeros(game.n_observations, np.int64) if urgency is None else urgency
+    for agent_type, missing in zip(*np.nonzero(~seen.visited)):
+        similar = np.flatnonzero(seen.visited[agent_type] & (urgency == urgency[missing]))
+        row = legal[missing].astype(np.float64)
+        if len(similar):
+            nearest = probabilities[agent_type, similar[np.abs(similar - missing).argmin()]] * row
+            row = nearest if nearest.any() else row
+        probabilities[agent_type, missing] = row / row.sum()
+    return TabularPolicy(probabilities, game.type_of_agent)
