@@ -7,7 +7,7 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from dataclasses import fields
 from pathlib import Path
@@ -173,9 +173,11 @@ Observer = Callable[[Replica, float], None]
 
 
 @contextlib.contextmanager
-def _stop_on_signal() -> Iterator[threading.Event]:
-    """An event that the first Ctrl-C (or SIGTERM) sets; the second interrupts at once."""
-    stop = threading.Event()
+def stop_on_signal(stop: threading.Event) -> Iterator[threading.Event]:
+    """Let the first Ctrl-C (or SIGTERM) set an event; the second interrupts at once.
+
+    Only the main thread can: in others nothing sets it.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -199,6 +201,7 @@ def train(
     *,
     resume: bool = False,
     observer: Observer | None = None,
+    stop: threading.Event | None = None,
 ) -> Run:
     """Train, and keep everything in a folder.
 
@@ -208,6 +211,7 @@ def train(
         resume: go on with the run in ``folder`` from its checkpoints; the result is the same to the
             bit as without the interruption.
         observer: called after every epoch, from the replica's thread.
+        stop: when it is set, the run stops as after Ctrl-C; whoever gives it looks after signals.
 
     Returns:
         the finished run.
@@ -215,7 +219,7 @@ def train(
     Raises:
         ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged.
         ConfigError: when the game refuses a rule of the user's, or no file can name it.
-        Interrupted: after Ctrl-C; the epoch was finished and a checkpoint written.
+        Interrupted: after Ctrl-C or ``stop``; the epoch was finished and a checkpoint written.
     """
     if resume:
         if folder is None:
@@ -236,13 +240,15 @@ def train(
     _check_writable(run)
     results.write_metadata(run, status="running")
     started = time.perf_counter()
-    with _stop_on_signal() as stop, ThreadPoolExecutor(_threads(config)) as pool:
-        jobs = [pool.submit(_work, run, replica, stop, observer) for replica in replicas]
+    signals = stop_on_signal(threading.Event()) if stop is None else contextlib.nullcontext(stop)
+    failed = threading.Event()  # of a replica; it stops the others, but nobody else who shares ``stop``
+    with signals as stop, ThreadPoolExecutor(_threads(config)) as pool:
+        jobs = [pool.submit(_work, run, replica, (stop, failed), observer) for replica in replicas]
         try:
             for job in wait(jobs, return_when=FIRST_EXCEPTION).done:
                 job.result()
         except BaseException:
-            stop.set()
+            failed.set()
             raise
     seconds = time.perf_counter() - started
     finished = all(replica.finished for replica in replicas)
@@ -261,12 +267,12 @@ def _threads(config: TrainConfig) -> int:
     return min(config.threads or os.cpu_count() or 1, config.replicas)
 
 
-def _work(run: Run, replica: Replica, stop: threading.Event, observer: Observer | None) -> None:
-    """Run a replica to its end or to the stop; checkpoint now and then and at the stop."""
+def _work(run: Run, replica: Replica, stops: Sequence[threading.Event], observer: Observer | None) -> None:
+    """Run a replica to its end or to a stop; checkpoint now and then and at the stop."""
     path = run.checkpoint_path(replica.number)
     agent_steps = replica.config.epoch_length * replica.game.n_agents
     saved = before = time.perf_counter()
-    while not replica.finished and not stop.is_set():
+    while not (replica.finished or any(stop.is_set() for stop in stops)):
         replica.run_epoch()
         now = time.perf_counter()
         if observer is not None:

@@ -1,0 +1,322 @@
+"""Sweeps: the same training run over a grid of values, on many cores or machines, resumable to the bit.
+
+A folder holds ``sweep.yaml`` (the runs' common configuration, what is swept, versions), ``trials.csv``
+(one row per trial, written anew as trials end), ``trial-<number>/`` (a run each, see
+:mod:`training.results`) and ``figures/``. While there is a file ``stop``, all trials that run finish their
+epoch, write a checkpoint and stop, on whatever machine: that is what Ctrl-C does.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import yaml
+
+from karma_envs import __version__
+from karma_envs.config import ConfigError, choice, whole
+from karma_envs.files import write_text
+from karma_envs.metrics import Summary, summarise
+from karma_envs.registry import game_class
+from training import results
+from training.backends import BACKENDS, StopFile, require
+from training.config import TrainConfig, load_layer, to_yaml
+from training.evaluate import over_seeds, play
+from training.results import ResultsError, Row, Run
+from training.train import Interrupted, stop_on_signal, train
+from training.trials import SweepConfig, Trial, as_text, check_games, trial_folder
+
+TRAINING = ("efficiency", "access_fairness", "reward_fairness", "karma_gini")
+"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas."""
+
+_COLUMNS = (
+    *(f"train_{name}" for name in TRAINING),
+    *(column for name in Summary.__dataclass_fields__ for column in (name, f"{name}_se")),
+    "seconds",
+    "error",
+)
+
+
+@dataclass(frozen=True)
+class Sweep:
+    """A sweep on disk.
+
+    Attributes:
+        folder: where it is.
+        config: what it is over.
+        trials: its trials.
+        rows: a row for each: trial, the swept values, status (finished, failed or missing),
+            ``train_<metric>`` (see TRAINING), the metrics of the learned policies without exploration and
+            their standard errors ``<metric>_se``, seconds (of the last session), error; None for
+            what is not known.
+    """
+
+    folder: Path
+    config: SweepConfig
+    trials: tuple[Trial, ...]
+    rows: tuple[Row, ...]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str]) -> Sweep:
+        """The sweep in a folder.
+
+        Raises:
+            ResultsError: when there is none.
+        """
+        folder = Path(folder)
+        if not (folder / "sweep.yaml").is_file():
+            raise ResultsError(f"{folder} holds no sweep: there is no sweep.yaml in it")
+        config = _read_config(folder)
+        trials = config.trials()
+        return cls(folder, config, trials, tuple(_read_rows(folder, trials)))
+
+    @property
+    def failed(self) -> tuple[Row, ...]:
+        """Rows of the trials that failed."""
+        return tuple(row for row in self.rows if row["status"] == "failed")
+
+    @property
+    def best_first(self) -> tuple[Row, ...]:
+        """Rows of the finished trials by falling efficiency of what was learned."""
+        finished = [row for row in self.rows if row["status"] == "finished"]
+        return tuple(
+            sorted(
+                finished, key=lambda row: math.inf if math.isnan(row["efficiency"]) else -row["efficiency"]
+            )
+        )
+
+
+def _empty_row(trial: Trial) -> Row:
+    return {"trial": trial.number, **trial.values, "status": "missing", **dict.fromkeys(_COLUMNS)}
+
+
+def _read_config(folder: Path) -> SweepConfig:
+    path = folder / "sweep.yaml"
+    layer = load_layer(path)
+    try:
+        return SweepConfig(layer.get("base"), layer.get("over"))
+    except ConfigError as error:
+        raise ResultsError(f"{path}: {error}") from error
+
+
+def _read_rows(folder: Path, trials: Sequence[Trial]) -> list[Row]:
+    """What ``trials.csv`` knows; a trial whose policies are gone is missing."""
+    table = results.read_table(folder / "trials.csv") if (folder / "trials.csv").is_file() else []
+    known = {row.get("trial"): row for row in table}
+    rows = []
+    for trial in trials:
+        row, run = known.get(trial.number, {}), Run(folder / trial.name, trial.config)
+        paths = [run.policy_path(replica) for replica in range(trial.config.replicas)]
+        if row.get("status") == "finished" and not all(path.is_file() for path in paths):
+            row = {}
+        found = {name: row[name] for name in ("status", *_COLUMNS) if row.get(name, "") != ""}
+        rows.append(_empty_row(trial) | found)
+    return rows
+
+
+def _write_rows(folder: Path, trials: Sequence[Trial], rows: Sequence[Row]) -> None:
+    table = [
+        {**row, **{name: as_text(value) for name, value in trial.values.items()}}
+        for trial, row in zip(trials, rows)
+    ]
+    try:
+        results.write_table(folder / "trials.csv", table)
+    except OSError as error:
+        raise ResultsError(f"cannot write results to {folder}: {error.strerror or error}") from error
+
+
+def _begin(folder: Path, config: SweepConfig) -> None:
+    """Write ``sweep.yaml``, or see that it is there already."""
+    text = to_yaml(config)
+    if (folder / "sweep.yaml").is_file():
+        if to_yaml(_read_config(folder)) != text:
+            raise ResultsError(f"{folder} holds another sweep; choose another folder")
+        return
+    if (folder / "config.yaml").exists():
+        raise ResultsError(f"{folder} holds a run; choose another folder")
+    versions = {"karma-envs": __version__, "numpy": np.__version__, "numba": numba.__version__}
+    versions["python"] = platform.python_version()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        write_text(folder / "sweep.yaml", text + yaml.safe_dump({"versions": versions}, sort_keys=False))
+    except OSError as error:
+        raise ResultsError(f"cannot write results to {folder}: {error.strerror or error}") from error
+
+
+# --- one trial --------------------------------------------------------------------------------------
+
+
+_STOP = "stop"
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know, wherever it is.
+
+    Attributes:
+        trial: number of the trial.
+        config: the run's configuration, as plain data.
+        sweep: the sweep's folder.
+    """
+
+    trial: int
+    config: dict[str, Any]
+    sweep: str
+
+
+def run_trial(job: Job) -> Row:
+    """Train, from the beginning or a checkpoint, and evaluate; a failure is part of what is returned.
+
+    Returns:
+        the columns of the trial's row that are known now.
+    """
+    folder, stop = Path(job.sweep) / trial_folder(job.trial), StopFile(Path(job.sweep) / _STOP)
+    started = time.perf_counter()
+    try:
+        if stop.is_set():
+            return {"status": "missing"}
+        config = TrainConfig.from_dict(job.config)
+        run = train(config, folder, resume=(folder / "config.yaml").exists(), stop=stop)
+        found = _end_of_training(run) | _learned(run).to_dict()
+    except Interrupted:
+        return {"status": "missing"}
+    except Exception as error:
+        return _failure(error)
+    return {"status": "finished", **found, "seconds": round(time.perf_counter() - started, 3)}
+
+
+def _failure(error: Exception) -> Row:
+    text = " ".join(str(error).split())
+    ours = isinstance(error, (ConfigError, ResultsError))
+    return {"status": "failed", "error": text if ours else f"{type(error).__name__}: {text}"}
+
+
+def _end_of_training(run: Run) -> dict[str, float]:
+    rows = run.metrics
+    steps = sorted({row["step"] for row in rows})
+    last = set(steps[-max(1, len(steps) // 10) :])
+    return {
+        f"train_{name}": float(np.mean([row[name] for row in rows if row["step"] in last]))
+        for name in TRAINING
+    }
+
+
+def _learned(run: Run) -> Summary:
+    """The learned policies without exploration, as the first row of :func:`training.evaluate.evaluate`."""
+    game = game_class(run.config.game)(run.config.game_config)
+    return over_seeds(
+        [summarise(play(game, policy, seed=[1, number])) for number, policy in enumerate(run.policies)]
+    )
+
+
+# --- all trials -------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sweep is.
+
+    Attributes:
+        trials: in all.
+        ended: finished or failed.
+        running: at work now.
+        last: the row of the trial that ended last, missing if it was stopped; or None.
+    """
+
+    trials: int
+    ended: int
+    running: int
+    last: Row | None
+
+
+def sweep(
+    base: TrainConfig,
+    over: Mapping[str, Sequence[Any]],
+    folder: str | os.PathLike[str],
+    *,
+    backend: str = "threads",
+    jobs: int = 0,
+    observer: Callable[[Progress], None] | None = None,
+) -> Sweep:
+    """Train with every combination of values, or go on with what is in the folder.
+
+    Trials that are finished are kept, those that were interrupted go on from their checkpoints, and
+    those that failed are tried again; the results are the same to the bit as without the interruption.
+
+    Args:
+        base: the runs' common configuration.
+        over: lists of values by the name of a field, of the game, the learner or the run.
+        folder: where results go.
+        backend: threads, joblib or ray.
+        jobs: trials at once; 0 for one per core, with ray of the whole cluster. A trial of several
+            replicas works on these at once, too, see the field ``threads``.
+        observer: called at the start and whenever a trial has ended, from this thread.
+
+    Returns:
+        the sweep; some of its trials may have failed.
+
+    Raises:
+        ConfigError: before any work, when a trial is refused or two are equal.
+        ResultsError: when the folder holds another sweep or cannot be written, or the backend is not
+            installed.
+        Interrupted: after Ctrl-C; epochs were finished and checkpoints written.
+    """
+    config, folder = SweepConfig(base, over), Path(folder)
+    trials = config.trials()
+    run_jobs, jobs = BACKENDS[choice("backend", backend, BACKENDS)], whole("jobs", jobs, 0, 100_000)
+    if backend != "threads":
+        require(backend)
+    check_games(trials)
+    _begin(folder, config)
+    rows = _read_rows(folder, trials)
+    todo = [trial for trial in trials if rows[trial.number]["status"] != "finished"]
+    for trial in todo:
+        rows[trial.number] = _empty_row(trial)
+    _write_rows(folder, trials, rows)
+    started = returned = 0
+
+    def jobs_left() -> Iterator[Job]:
+        nonlocal started
+        for trial in todo:
+            if stop.is_set():
+                return
+            started += 1
+            yield Job(trial.number, trial.config.to_dict(), str(folder.absolute()))
+
+    def tell(running: int, last: Row | None) -> None:
+        if observer is not None:
+            ended = sum(row["status"] != "missing" for row in rows)
+            observer(Progress(len(trials), ended, running, last))
+
+    tell(min(jobs or os.cpu_count() or 1, len(todo)), None)
+    (folder / _STOP).unlink(missing_ok=True)
+    with (
+        stop_on_signal(StopFile(folder / _STOP)) as stop,
+        contextlib.closing(run_jobs(run_trial, jobs_left(), jobs)) as ends,
+    ):
+        try:
+            for job, found in ends:
+                rows[job.trial] |= _failure(found) if isinstance(found, Exception) else found
+                _write_rows(folder, trials, rows)
+                returned += 1
+                tell(started - returned, rows[job.trial])
+        except BaseException:
+            stop.set()  # those that run now
+            raise
+    (folder / _STOP).unlink(missing_ok=True)
+    if any(row["status"] == "missing" for row in rows):
+        finished = sum(row["status"] == "finished" for row in rows)
+        raise Interrupted(
+            f"stopped, {finished} of {len(rows)} trials are finished; "
+            f"go on with: karma-envs sweep --resume {folder}"
+        )
+    return Sweep(folder, config, trials, tuple(rows))
