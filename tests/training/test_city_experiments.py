@@ -91,5 +91,5 @@ def test_the_comparisons_train_every_case() -> None:
     assert summary(rows, "COIN, fixed paths")["efficiency"] == pytest.approx(-1.23, abs=0.06)
     _, rows = rows_of("city-learning")
     learned = [row for row in rows if row["point"] < 0]
-    assert len(learned) == 9
+    assert len(learned) == 10
     assert all(-1.6 < row["efficiency"] < -0.6 for row in learned)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 _SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "as printed": {},
     "Q0 = -45": {"initial_q": -45.0},
+    "Q0 = -45, as long as Table 6.3": {"initial_q": -45.0, "n_steps": N_STEPS},
     "alpha = .05": {"learning_rate": 0.05},
     "alpha = .05, Q0 = -45": {"learning_rate": 0.05, "initial_q": -45.0},
     "alpha = .05, no exploration": {"learning_rate": 0.05, "exploration": 0.0},

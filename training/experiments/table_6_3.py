@@ -61,6 +61,7 @@ EXPERIMENT = Experiment(
         "agents learned, exploring with 0.05 as in training, with the printed settings and, where it says "
         "so, with alpha = .1 after 3 million steps instead of .01 after 10 million; `proportional bids` are "
         "truthful ones (all one's karma with urgency 5, a fifth of it with urgency 1), which nobody has "
-        "learned."
+        "learned. With the printed settings agents are still learning at the end, see city-learning; draws "
+        "of the paths differ, and the Thesis shows one."
     ),
 )
