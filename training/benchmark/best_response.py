@@ -1,0 +1,164 @@
+"""The matching game of one learner: agent 0 acts, all others play the mean-field equilibrium.
+
+In numbers what ``gymnasium.make("karma_envs/Matching-v0", population=equilibrium)`` is, but a game, so that
+whatever learns in a game learns here as well. Its mean-field model is the decision problem of one agent
+among infinitely many.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.policy import TabularPolicy
+from agents.solvers import Equilibrium, solve
+from karma_envs.game import (
+    Environment,
+    IllegalActionError,
+    MeanFieldModel,
+    PopulationGame,
+    SamplingPolicy,
+    Transitions,
+    whole_actions,
+)
+from karma_envs.games.matching import MatchingGame
+from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.metrics import Outcome
+from karma_envs.random import new_streams
+from karma_envs.sampling import sample_actions
+
+_CHUNK_STEPS = 1000
+_LEARNER = np.zeros(1, np.int64)
+
+
+@cache
+def _equilibrium(config: MatchingConfig) -> Equilibrium:
+    model = MatchingGame(config).mean_field()
+    assert model is not None
+    return solve(model)
+
+
+class BestResponseGame(PopulationGame):
+    """A game of one agent, see the module's docstring; the configuration is the matching game's.
+
+    Attributes:
+        population: the game of all agents.
+    """
+
+    name = "matching"
+    title = "Matching"
+    config_class = MatchingConfig
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets
+
+    config: MatchingConfig
+
+    def __init__(self, config: MatchingConfig | None = None, **fields: Any) -> None:
+        self.population = game = MatchingGame(config, **fields)
+        self.config, self.n_agents = game.config, 1
+        self.n_observations, self.n_actions = game.n_observations, game.n_actions
+        self.legal_actions, self.bid_of_action = game.legal_actions, game.bid_of_action
+        self.type_of_agent, self.discounts = game.type_of_agent[:1], game.discounts[:1]
+        self.observation_bounds = game.observation_bounds
+        self.best_reward, self.worst_reward = game.best_reward, game.worst_reward
+        self.urgency_of_observation = game.urgency_of_observation
+        self._equilibrium = _equilibrium(game.config)
+        self._others = self._equilibrium.policy.for_agents(game.type_of_agent)
+        self._streams = np.zeros(1, np.uint64)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        """Begin anew."""
+        self.population.reset(rng)
+        self._streams = new_streams(rng, 1)
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        """One step, the learner's action given."""
+        action = whole_actions(actions, 1)[0]
+        observed = self.population.observation_index()
+        if not (0 <= action < self.n_actions and self.legal_actions[observed[0], action]):
+            raise IllegalActionError(f"action {action} is illegal in observation {observed[0]}")
+        chosen = np.empty(self.population.n_agents, np.int64)
+        sample_actions(self._others.thresholds, self._others.row_of_agent, observed, self._streams, 0, chosen)
+        chosen[0] = action
+        return self.population.step(chosen)[:1].copy()
+
+    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
+        """Play for ``n_steps`` steps; the transitions are the learner's."""
+        self.check_policy(policy)
+        out = Transitions.room(out, n_steps, 1)
+        learner = len(self._others.thresholds)
+        rows = self._others.row_of_agent.copy()
+        rows[0] = learner
+        tables = np.concatenate([self._others.thresholds, policy.thresholds[policy.row_of_agent]])
+        everyone = TabularPolicy.from_thresholds(tables, self.n_actions, rows)
+        buffer = Transitions.empty(min(n_steps, _CHUNK_STEPS), self.population.n_agents)
+        for start in range(0, n_steps, _CHUNK_STEPS):
+            played = self.population.rollout(everyone, min(n_steps - start, _CHUNK_STEPS), out=buffer)
+            end = start + len(played)
+            out.observations[start : end + 1, 0] = played.observations[:, 0]
+            out.actions[start:end, 0], out.rewards[start:end, 0] = played.actions[:, 0], played.rewards[:, 0]
+        return out
+
+    def observation_index(self) -> NDArray[np.int64]:
+        """The learner's."""
+        return self.population.observation_index()[:1].copy()
+
+    def observations(self) -> NDArray[np.float32]:
+        """The learner's."""
+        return self.population.observations()[:1].copy()
+
+    def outcome(self) -> Outcome:
+        """The learner's totals."""
+        return self.population.outcome().of_agents(_LEARNER)
+
+    def truthful_actions(self) -> NDArray[np.int64] | None:
+        """The learner's."""
+        actions = self.population.truthful_actions()
+        return None if actions is None else actions[:1]
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """The learner's."""
+        return self.population.reachable()[:1]
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """The population's state, and the random stream of what the others do in :meth:`step`."""
+        return {**self.population.state_dict(), "others": self._streams.copy()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        """Continue from a state."""
+        others = dict(state)
+        streams = others.pop("others", np.zeros(0, np.uint64))
+        if streams.shape != (1,) or streams.dtype != np.uint64:
+            raise ValueError("game state 'others' must be uint64[1]")
+        self.population.load_state_dict(others)
+        self._streams = streams.copy()
+
+    def scene(self) -> dict[str, Any]:
+        """The population's."""
+        return self.population.scene()
+
+    def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel:
+        """The learner's decision problem; whether ``by_agent`` makes no difference."""
+        model = self.population.mean_field()
+        assert model is not None
+        return _DecisionProblem(model, self._equilibrium)
+
+
+class _DecisionProblem(MeanFieldModel):
+    """An agent of the first type in the equilibrium's environment, whatever it does itself."""
+
+    def __init__(self, model: MeanFieldModel, equilibrium: Equilibrium) -> None:
+        around = model.environment(equilibrium.statistic)
+        self._environment = Environment(around.reward[:1], around.kernel[:1])
+        self.masses, self.discounts = np.ones(1), model.discounts[:1]
+        self.legal_actions = model.legal_actions
+        self.initial_mean_field = equilibrium.mean_field[:1]
+
+    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros(1)
+
+    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+        return self._environment

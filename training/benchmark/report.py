@@ -1,0 +1,167 @@
+"""The report on a folder of results: tables in Markdown and a page in HTML; and the leaderboard."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+from karma_envs.files import write_text
+from training.benchmark.page import to_html
+from training.benchmark.result import METRICS, Result
+from training.benchmark.statistics import aggregate
+from training.benchmark.tables import Cell, Report
+from training.benchmark.tasks import TASKS
+from training.results import ResultsError
+
+LEADERBOARD = Path("docs/benchmark")
+
+
+def write_report(folder: str | os.PathLike[str]) -> Report:
+    """Write ``README.md`` and ``index.html`` about the result files in ``results`` of a folder.
+
+    Raises:
+        ResultsError: when there are none, or one is not valid.
+    """
+    folder = Path(folder)
+    paths = sorted((folder / "results").glob("*.json"))
+    if not paths:
+        raise ResultsError(f"{folder} holds no results: there are no files results/*.json in it")
+    report = summarise([Result.load(path) for path in paths])
+    write_text(folder / "README.md", to_markdown(report))
+    write_text(folder / "index.html", to_html(report))
+    return report
+
+
+def summarise(results: Sequence[Result]) -> Report:
+    """Interquartile means and their intervals, by metric, task and algorithm.
+
+    Raises:
+        ResultsError: when two results are of one algorithm and task.
+    """
+    by_place: dict[tuple[str, str], Result] = {}
+    for result in results:
+        place = result.task, result.algorithm
+        if place in by_place:
+            raise ResultsError(f"there are two results of {result.algorithm} in {result.task}")
+        by_place[place] = result
+    marked = {place for place, result in by_place.items() if not result.comparable}
+    cells: dict[tuple[str, str, str], Cell] = {}
+    overall: dict[tuple[str, str], Cell] = {}
+    algorithms = list(dict.fromkeys(result.algorithm for result in results))
+    tasks = [task for task in TASKS if any(result.task == task for result in results)]
+    for metric in METRICS:
+        for algorithm in algorithms:
+            found = {task: by_place[task, algorithm] for task in tasks if (task, algorithm) in by_place}
+            strata = {task: values for task, result in found.items() if (values := result.values(metric))}
+            for task, values in strata.items():
+                cells[metric, task, algorithm] = Cell(
+                    aggregate([values]), tuple(values), 1, (task, algorithm) not in marked
+                )
+            if strata:
+                overall[metric, algorithm] = Cell(
+                    aggregate(list(strata.values())),
+                    tuple(value for values in strata.values() for value in values),
+                    len(strata),
+                    not any((task, algorithm) in marked for task in strata),
+                )
+    if by_place:
+        order = {name: overall["score", name].estimate.value for name in algorithms}
+        algorithms.sort(key=lambda name: -order[name])
+    about = {result.algorithm: result.description for result in results}
+    return Report(tuple(tasks), tuple(algorithms), about, cells, overall)
+
+
+def add_result(
+    file: str | os.PathLike[str],
+    leaderboard: str | os.PathLike[str] = LEADERBOARD,
+    *,
+    replace: bool = False,
+) -> Path:
+    """Enter a result into the leaderboard, and write its report anew.
+
+    Args:
+        file: a file that ``karma-envs benchmark run`` wrote.
+        leaderboard: the leaderboard's folder.
+        replace: whether to overwrite the algorithm's result in that task.
+
+    Returns:
+        where it is now.
+
+    Raises:
+        ResultsError: when the file is not valid, not comparable, or would overwrite another.
+    """
+    result = Result.load(file)
+    if not result.comparable:
+        raise ResultsError(
+            f"{os.fspath(file)} is not comparable: its budget is {result.budget}, that of {result.task} is "
+            f"{TASKS[result.task].budget}"
+            if result.budget != TASKS[result.task].budget
+            else f"{os.fspath(file)} is not comparable: {result.task} is defined otherwise now"
+        )
+    path = Path(leaderboard) / "results" / result.file_name
+    if path.exists() and not replace:
+        raise ResultsError(f"{path} is there already; --replace overwrites it")
+    others = [Result.load(other) for other in sorted(path.parent.glob("*.json")) if other != path]
+    summarise([*others, result])  # may be refused, before anything is written
+    result.save(path.parent)
+    write_report(leaderboard)
+    return path
+
+
+def to_markdown(report: Report) -> str:
+    """The report as a page of tables, a table per metric."""
+    lines = ["# The karma benchmark", "", *_paragraphs(report)]
+    for name, metric in METRICS.items():
+        if not (tasks := report.tasks_of(name)):
+            continue
+        better = "more" if metric.more_is_better else "less"
+        lines += ["", f"## {metric.title[:1].upper()}{metric.title[1:]}", "", f"({better} is better)", ""]
+        rows = [
+            [task, *(_text(report.cells.get((name, task, each))) for each in report.algorithms)]
+            for task in tasks
+        ]
+        overall = [_text(report.overall.get((name, each)), len(tasks)) for each in report.algorithms]
+        lines += _table(["task", *map(_escaped, report.algorithms)], [*rows, ["**all tasks**", *overall]])
+    lines += ["", "## Algorithms and tasks", ""]
+    lines += _table(
+        ["algorithm", "what it is"],
+        [[_escaped(name), _escaped(report.about[name])] for name in report.algorithms],
+    )
+    lines += [""]
+    lines += _table(
+        ["task", "what it is", "agent-steps"],
+        [[name, TASKS[name].title, TASKS[name].budget_text] for name in report.tasks],
+    )
+    return "\n".join(lines) + "\n"
+
+
+def _paragraphs(report: Report) -> Iterable[str]:
+    yield (
+        "Interquartile mean over seeds, in the last row over tasks and seeds, with 95 % intervals of the "
+        "stratified bootstrap in brackets (none for one seed)."
+    )
+    if not report.comparable:
+        yield ""
+        yield r"\* trained with another budget, or in another version of the task: not comparable."
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    return [
+        f"| {' | '.join(head)} |",
+        f"|{' --- |' * len(head)}",
+        *(f"| {' | '.join(row)} |" for row in rows),
+    ]
+
+
+def _text(cell: Cell | None, n_tasks: int | None = None) -> str:
+    if cell is None:
+        return ""
+    text = cell.text.replace("*", r"\*")
+    return text if n_tasks in (None, cell.n_tasks) else f"{text} ({cell.n_tasks} of {n_tasks} tasks)"
+
+
+def _escaped(text: str) -> str:
+    """Text of a file as Markdown that shows it and nothing else."""
+    text = text.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
+    return "".join(f"\\{each}" if each in r"\`*_{}[]()#+!|~" else each for each in text)

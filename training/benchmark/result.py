@@ -1,0 +1,230 @@
+"""Results on disk: a JSON file for each algorithm and task, with a row per seed; whole or not there."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import math
+import os
+import platform
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from karma_envs.files import write_text
+from training import results
+from training.benchmark.tasks import TASKS, Task
+from training.results import ResultsError, Row
+
+_FORMAT, _VERSION = "karma-envs benchmark", 1
+_PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "torch", "stable-baselines3", "sb3-contrib")
+_LONGEST = 300  # characters of a text in a file
+
+
+@dataclass(frozen=True)
+class Metric:
+    """What is measured: a title, whether more is better, whether it may be missing."""
+
+    title: str
+    more_is_better: bool = True
+    optional: bool = False
+
+
+METRICS: dict[str, Metric] = {
+    "score": Metric("normalised score: 0 a coin toss, 1 a benevolent dictator"),
+    "efficiency": Metric("efficiency: mean reward"),
+    "access_fairness": Metric("access fairness", optional=True),
+    "reward_fairness": Metric("reward fairness", optional=True),
+    "exploitability": Metric("normalised exploitability", more_is_better=False, optional=True),
+    "steps_per_second": Metric("agent-steps of training per second, compilation included", optional=True),
+    "seconds": Metric("seconds of training, compilation included", more_is_better=False),
+}
+"""The numbers of a row, in the order of a report."""
+
+_FIELDS = {"format", "version", "algorithm", "description", "task", "definition", "budget", "comparable"} | {
+    "reference",
+    "rows",
+}
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an algorithm did in a task.
+
+    Attributes:
+        algorithm: its name.
+        description: what it is, in a line.
+        task: the task's name.
+        definition: the task as it was, see :meth:`training.benchmark.tasks.Task.definition`.
+        budget: the most agent-steps it was allowed.
+        reference: efficiency of COIN and DICT.
+        rows: for each seed the metrics, agent_steps, and where they come from.
+    """
+
+    algorithm: str
+    description: str
+    task: str
+    definition: Mapping[str, Any]
+    budget: int
+    reference: Mapping[str, float]
+    rows: tuple[Row, ...] = ()
+
+    @property
+    def comparable(self) -> bool:
+        """Whether it was trained with the task's budget, in the task as it is now."""
+        task = TASKS[self.task]
+        return self.budget == task.budget and dict(self.definition) == task.definition()
+
+    @property
+    def file_name(self) -> str:
+        """The name of its file."""
+        return file_name(self.algorithm, self.task)
+
+    @property
+    def seeds(self) -> list[int]:
+        """The seeds that are done."""
+        return [row["seed"] for row in self.rows]
+
+    def values(self, metric: str) -> list[float]:
+        """A metric of all seeds; empty where one has none."""
+        found = [row[metric] for row in self.rows]
+        return [] if None in found else found
+
+    def with_row(self, row: Row) -> Result:
+        """The same with a seed more."""
+        rows = sorted((*self.rows, row), key=lambda each: each["seed"])
+        return Result(**{**self.__dict__, "rows": tuple(rows)})
+
+    def to_text(self) -> str:
+        """As JSON."""
+        comparable = self.budget == self.definition["budget"]
+        head = {"format": _FORMAT, "version": _VERSION, "comparable": comparable}
+        return json.dumps({**head, **self.__dict__}, indent=2, allow_nan=False) + "\n"
+
+    def save(self, folder: str | os.PathLike[str]) -> Path:
+        """Write the file into a folder; give its path."""
+        path = Path(folder) / self.file_name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, self.to_text())
+        return path
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Result:
+        """Read a file.
+
+        Raises:
+            ResultsError: when it is not a valid result; the message names the file and what is wrong.
+        """
+        try:
+            return cls._checked(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number))
+        except (OSError, ValueError, OverflowError, RecursionError) as error:
+            raise ResultsError(f"{os.fspath(path)} is not a benchmark result: {error}") from error
+
+    @classmethod
+    def _checked(cls, found: Any) -> Result:
+        """A result of a file's content.
+
+        Raises:
+            ValueError: saying what is wrong.
+        """
+        if not isinstance(found, dict) or set(found) != _FIELDS:
+            raise ValueError(f"it must be an object with the fields {', '.join(sorted(_FIELDS))}")
+        if found["format"] != _FORMAT or found["version"] != _VERSION:
+            raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
+        for name in ("algorithm", "description", "task"):
+            text = found[name]
+            if not isinstance(text, str) or len(text) > _LONGEST or not text.isprintable():
+                raise ValueError(f"{name} must be a line of at most {_LONGEST} characters")
+        if not found["algorithm"]:
+            raise ValueError("algorithm is empty")
+        if found["task"] not in TASKS:
+            raise ValueError(f"there is no task {found['task']!r}; tasks: {', '.join(TASKS)}")
+        if not isinstance(found["definition"], dict) or not isinstance(found["rows"], list):
+            raise ValueError("definition must be an object and rows a list")
+        if not found["rows"]:
+            raise ValueError("there are no rows")
+        reference = found["reference"]
+        if not isinstance(reference, dict) or set(reference) != {"COIN", "DICT"}:
+            raise ValueError("reference must hold COIN and DICT")
+        for name, number in reference.items():
+            _check_number(f"reference {name}", number)
+        _check_whole("budget", found["budget"], 1)
+        for number, row in enumerate(found["rows"]):
+            _check_row(f"row {number}", row, found["budget"])
+        seeds = [row["seed"] for row in found["rows"]]
+        if len(set(seeds)) < len(seeds):
+            raise ValueError("a seed is there twice")
+        names = ("algorithm", "description", "task", "definition", "budget", "reference")
+        if found["comparable"] is not (found["budget"] == found["definition"].get("budget")):
+            raise ValueError("comparable must be whether the budget is the task's")
+        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]))
+
+
+def file_name(algorithm: str, task: str) -> str:
+    """The name of a result's file, without characters that file systems do not take."""
+    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '.', algorithm).strip('.')}-{task}.json"
+
+
+def provenance() -> Row:
+    """Where a row comes from."""
+    versions: dict[str, str] = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            versions[package] = importlib.metadata.version(package)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return {"commit": results._commit(), "versions": versions}
+
+
+def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:
+    """COIN and DICT of a task as kept in a file, or ``measured`` after writing it; None if there are none.
+
+    Raises:
+        ResultsError: when the file is damaged or of another task.
+    """
+    definition = {name: value for name, value in task.definition().items() if name != "budget"}
+    if measured is not None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_text(path, json.dumps({"definition": definition, "reference": measured}, indent=2) + "\n")
+        return dict(measured)
+    if not path.exists():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        if found["definition"] != definition:
+            raise ValueError("it is of another task; delete it")
+        reference = {name: found["reference"][name] for name in ("COIN", "DICT")}
+        for name, number in reference.items():
+            _check_number(name, number)
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ResultsError(f"{path} is not a usable reference: {error}") from error
+    return reference
+
+
+def _check_row(where: str, row: Any, budget: int) -> None:
+    expected = {"seed", "agent_steps", "commit", "versions", *METRICS}
+    if not isinstance(row, dict) or set(row) != expected:
+        raise ValueError(f"{where} must be an object with the fields {', '.join(sorted(expected))}")
+    _check_whole(f"{where}: seed", row["seed"], 0)
+    _check_whole(f"{where}: agent_steps", row["agent_steps"], 0, budget)
+    for name, metric in METRICS.items():
+        if row[name] is not None or not metric.optional:
+            _check_number(f"{where}: {name}", row[name])
+    if not isinstance(row["versions"], dict) or not isinstance(row["commit"], (str, type(None))):
+        raise ValueError(f"{where}: versions must be an object and commit a text or null")
+
+
+def _check_number(what: str, number: Any) -> None:
+    if isinstance(number, bool) or not isinstance(number, (int, float)) or not math.isfinite(number):
+        raise ValueError(f"{what} must be a finite number, not {number!r}")
+
+
+def _check_whole(what: str, number: Any, low: int, high: int = 2**63 - 1) -> None:
+    if isinstance(number, bool) or not isinstance(number, int) or not low <= number <= high:
+        raise ValueError(f"{what} must be a whole number from {low} to {high}, not {number!r}")
+
+
+def _no_number(text: str) -> float:
+    raise ValueError(f"{text} is not a finite number")

@@ -1,0 +1,167 @@
+"""Running the benchmark: every algorithm in every task with every seed, resumable, failures apart."""
+
+from __future__ import annotations
+
+import math
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from karma_envs.config import ConfigError, choice, whole
+from karma_envs.game import SamplingPolicy
+from training.benchmark.algorithms import Algorithm, Trained, find
+from training.benchmark.measure import measure, measure_reference
+from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
+from training.benchmark.tasks import TASKS, Task
+from training.results import ResultsError, Row
+from training.train import Interrupted
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What the observer is told: before a seed of an algorithm in a task, and after.
+
+    Attributes:
+        done: how many seeds have ended, of all algorithms and tasks.
+        total: how many there are.
+        what: which one is meant.
+        row: its metrics, once it has ended well.
+        error: why it failed, once it has.
+    """
+
+    done: int
+    total: int
+    what: str
+    row: Row | None = None
+    error: str | None = None
+
+
+Observer = Callable[[Progress], None]
+
+
+def run_benchmark(
+    algorithms: Sequence[str],
+    folder: str | os.PathLike[str],
+    *,
+    tasks: Sequence[str] | None = None,
+    seeds: int = 3,
+    budget: int | None = None,
+    observer: Observer | None = None,
+) -> tuple[list[Result], list[str]]:
+    """Run what is not in the folder yet.
+
+    Args:
+        algorithms: names of built-in ones or ``module:function``.
+        folder: results go to ``results/<algorithm>-<task>.json`` in it after every seed.
+        tasks: names; None for all.
+        seeds: how many, from 0.
+        budget: agent-steps other than the tasks'; results are not comparable then.
+        observer: told of every seed before and after.
+
+    Returns:
+        the results, and for each seed that failed a line that says why; the others are not affected.
+
+    Raises:
+        ConfigError: for an unknown name or a value out of range, before any work.
+        ResultsError: for a damaged file, or one of another budget or task, before any work.
+        Interrupted: after Ctrl-C; what was finished is kept.
+    """
+    found = [find(name) for name in dict.fromkeys(algorithms)]
+    if not found:
+        raise ConfigError("name at least one algorithm")
+    names = [choice("tasks", name, TASKS) for name in (dict.fromkeys(tasks) if tasks is not None else TASKS)]
+    seeds = whole("seeds", seeds, 1, 10_000)
+    budget = None if budget is None else whole("budget", budget, 1, 10**15)
+    folder = Path(folder)
+    pairs = [
+        (algorithm, TASKS[name], _begun(folder, algorithm, TASKS[name], budget))
+        for name in names
+        for algorithm in found
+    ]
+    if len({(begun.file_name) for *_, begun in pairs}) < len(pairs):
+        raise ConfigError("two algorithms have names of which the same file name is made")
+    tell = observer or (lambda progress: None)
+    total, done = len(pairs) * seeds, 0
+    results: list[Result] = []
+    failed: list[str] = []
+    try:
+        for algorithm, task, begun in pairs:
+            result = begun
+            for seed in range(seeds):
+                what = f"{algorithm.name}, {task.name}, seed {seed}"
+                tell(Progress(done, total, what))
+                row, error = None, None
+                if seed not in result.seeds:
+                    try:
+                        row = _run(algorithm, task, seed, result.budget, _reference(folder, task))
+                    except ResultsError:
+                        raise
+                    except Exception as problem:  # whatever an algorithm of somebody else's may raise
+                        error = f"{what}: {type(problem).__name__}: {problem}"
+                        failed.append(error)
+                    else:
+                        result = result.with_row(row)
+                        result = Result(**{**result.__dict__, "reference": _reference(folder, task)})
+                        result.save(folder / "results")
+                done += 1
+                tell(Progress(done, total, what, row, error))
+            if result.rows:
+                results.append(result)
+    except KeyboardInterrupt as error:
+        raise Interrupted("stopped; the same command goes on") from error
+    return results, failed
+
+
+def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -> Result:
+    """What there is of a result."""
+    path = folder / "results" / file_name(algorithm.name, task.name)
+    wanted = task.budget if budget is None else budget
+    if not path.exists():
+        return Result(algorithm.name, algorithm.description[:300], task.name, task.definition(), wanted, {})
+    found = Result.load(path)
+    if (found.algorithm, found.task) != (algorithm.name, task.name):
+        raise ResultsError(f"{path} is of {found.algorithm} in {found.task}; take another folder")
+    if found.budget != wanted:
+        raise ResultsError(
+            f"{path} has results of budget {found.budget}, not {wanted}; take another folder or that budget"
+        )
+    if dict(found.definition) != task.definition():
+        raise ResultsError(f"{path} is of {task.name} as it was once; take another folder")
+    return found
+
+
+def _reference(folder: Path, task: Task) -> Row:
+    """COIN and DICT, measured if they are not kept in the folder."""
+    path = folder / "references" / f"{task.name}.json"
+    found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
+    assert found is not None
+    return found
+
+
+def _run(algorithm: Algorithm, task: Task, seed: int, budget: int, reference: Row) -> Row:
+    """Train and measure."""
+    game = task.make()
+    started = time.perf_counter()
+    given = algorithm.train(game, budget, seed)
+    seconds = time.perf_counter() - started
+    trained = given if isinstance(given, Trained) else Trained(given, budget)
+    steps = whole("agent_steps", trained.agent_steps, 0, budget)
+    policy: SamplingPolicy = trained.policy
+    if not (hasattr(policy, "thresholds") and hasattr(policy, "row_of_agent")):
+        raise TypeError(
+            f"train must give a policy, such as agents.TabularPolicy, not {type(policy).__name__}"
+        )
+    row = {
+        "seed": seed,
+        **measure(task, policy, seed, reference),
+        "agent_steps": steps,
+        "seconds": seconds,
+        "steps_per_second": steps / seconds if steps else None,
+        **provenance(),
+    }
+    for name in METRICS:
+        if row[name] is not None and not math.isfinite(row[name]):
+            raise ValueError(f"{name} = {row[name]}")
+    return row

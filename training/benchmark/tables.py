@@ -1,0 +1,71 @@
+"""What a report shows: an interval for each metric, task and algorithm."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from training.benchmark.statistics import Interval
+
+
+@dataclass(frozen=True)
+class Cell:
+    """A number of a table.
+
+    Attributes:
+        estimate: interquartile mean and interval.
+        values: of the seeds.
+        n_tasks: how many tasks they are of.
+        comparable: whether all of them are.
+    """
+
+    estimate: Interval
+    values: tuple[float, ...]
+    n_tasks: int
+    comparable: bool
+
+    @property
+    def text(self) -> str:
+        """As printed: ``0.812 [0.801, 0.823]``, with a star if it is not comparable."""
+        found = self.estimate
+        text = number_text(found.value)
+        if found.low is not None and found.high is not None:
+            text += f" [{number_text(found.low)}, {number_text(found.high)}]"
+        return text + ("" if self.comparable else "*")
+
+
+@dataclass(frozen=True)
+class Report:
+    """All numbers of a report.
+
+    Attributes:
+        tasks: names, in the registry's order.
+        algorithms: names, the best first.
+        about: what each algorithm is, in a line.
+        cells: by metric, task and algorithm; without those that have no number.
+        overall: over all tasks of an algorithm, by metric and algorithm.
+    """
+
+    tasks: tuple[str, ...]
+    algorithms: tuple[str, ...]
+    about: Mapping[str, str]
+    cells: Mapping[tuple[str, str, str], Cell]
+    overall: Mapping[tuple[str, str], Cell]
+
+    def tasks_of(self, metric: str) -> list[str]:
+        """The tasks in which some algorithm has a metric."""
+        return [
+            task for task in self.tasks if any((metric, task, each) in self.cells for each in self.algorithms)
+        ]
+
+    @property
+    def comparable(self) -> bool:
+        """Whether all results are."""
+        return all(cell.comparable for cell in self.cells.values())
+
+
+def number_text(value: float) -> str:
+    """Four decimals, or three digits of large and tiny numbers."""
+    if value == 0 or 5e-5 <= abs(value) < 1e3:
+        return f"{value:.4f}"
+    return f"{value:.3g}"

@@ -1,0 +1,110 @@
+"""The benchmark's tasks. Adding one is adding an entry to :data:`TASKS`.
+
+Differences from the source: the settings are the Thesis', the budgets are ours. In most tasks every agent
+acts 10^6 times, where the Thesis trains 3.2 * 10^7 steps in the matching game; in the Thesis' city it is
+10^7 as there.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from karma_envs.game import PopulationGame
+from karma_envs.games.matching.config import PRESETS as MATCHING
+from karma_envs.registry import configured, game_class
+from training.benchmark.best_response import BestResponseGame
+
+
+@dataclass(frozen=True)
+class Task:
+    """What algorithms are compared in.
+
+    Attributes:
+        name: as on the command line.
+        title: what it is, in a line.
+        budget: the most agent-steps that an algorithm may train for.
+        game: a game's name in the registry, or a game's class.
+        game_config: fields of the game's configuration that differ from the defaults.
+        n_steps: steps that a policy is measured for.
+        burn_in: steps before, which are not measured.
+    """
+
+    name: str
+    title: str
+    budget: int
+    game: str | type[PopulationGame] = "matching"
+    game_config: Mapping[str, Any] = field(default_factory=dict)
+    n_steps: int = 10_000
+    burn_in: int = 1000
+
+    def make(self) -> PopulationGame:
+        """The game, not yet reset."""
+        return configured(self._class, None, dict(self.game_config))
+
+    @property
+    def _class(self) -> type[PopulationGame]:
+        return game_class(self.game) if isinstance(self.game, str) else self.game
+
+    @property
+    def budget_text(self) -> str:
+        """The budget as printed, such as 1e8."""
+        return f"{self.budget:g}".replace("e+0", "e").replace("e+", "e")
+
+    def definition(self) -> dict[str, Any]:
+        """What numbers depend on, as plain data; results of another definition are not comparable."""
+        definition = {
+            "game": self._class.__name__,
+            "game_config": self._class.config_class(**self.game_config).to_dict(),
+            "budget": self.budget,
+            "n_steps": self.n_steps,
+            "burn_in": self.burn_in,
+        }
+        plain: dict[str, Any] = json.loads(json.dumps(definition))
+        return plain
+
+
+_SMALL_CITY = {"n_agents": 100, "rows": 2, "columns": 2}
+
+TASKS: dict[str, Task] = {
+    task.name: task
+    for task in (
+        Task("matching-pbp", "matching, the winner pays its bid to the peer", 10**8),
+        Task(
+            "matching-pbs", "matching, the winner pays its bid to society", 10**8, game_config=MATCHING["pbs"]
+        ),
+        Task(
+            "matching-rare-urgency",
+            "matching, high urgency is rare",
+            10**8,
+            game_config=MATCHING["rare-high-urgency"],
+        ),
+        Task(
+            "matching-two-discounts",
+            "matching, half of the agents are less patient",
+            2 * 10**8,
+            game_config=MATCHING["two-discounts"],
+        ),
+        Task(
+            "matching-two-urgencies",
+            "matching, half of the agents are urgent less often",
+            2 * 10**8,
+            game_config=MATCHING["two-urgencies"],
+        ),
+        Task("matching-n4", "matching, four agents", 10**8, game_config={"n_agents": 4}, n_steps=100_000),
+        Task("matching-n1000", "matching, a thousand agents", 10**9, game_config={"n_agents": 1000}),
+        Task("city-small", "a city of 2 x 2 nodes, 100 agents", 2 * 10**8, "grid_city", _SMALL_CITY),
+        Task("city-thesis", "the Thesis' city, 1000 agents", 10**10, "grid_city"),
+        Task("city-routes", "the Thesis' city with a choice of routes", 10**9, "grid_city_routes"),
+        Task(
+            "best-response",
+            "one learner among agents who play the equilibrium of matching-pbp",
+            10**6,
+            BestResponseGame,
+            n_steps=200_000,
+        ),
+    )
+}
+"""The tasks by name."""
