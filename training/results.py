@@ -193,7 +193,7 @@ def write_metadata(run: Run, **values: Any) -> None:
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         "python": platform.python_version(),
         "versions": {name: _version(name) for name in _PACKAGES},
-        "commit": _commit(),
+        "commit": source_commit(),
         **values,
     }
     write_text(path, json.dumps(known, indent=2) + "\n")
@@ -206,7 +206,7 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _commit() -> str | None:
+def source_commit() -> str | None:
     """The commit of the source, where this runs from a checkout."""
     try:
         done = subprocess.run(

@@ -175,7 +175,7 @@ def provenance() -> Row:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"commit": results._commit(), "versions": versions}
+    return {"commit": results.source_commit(), "versions": versions}
 
 
 def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:
