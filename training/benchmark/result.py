@@ -9,7 +9,7 @@ import os
 import platform
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +95,7 @@ class Result:
     def with_row(self, row: Row) -> Result:
         """The same with a seed more."""
         rows = sorted((*self.rows, row), key=lambda each: each["seed"])
-        return Result(**{**self.__dict__, "rows": tuple(rows)})
+        return replace(self, rows=tuple(rows))
 
     def to_text(self) -> str:
         """As JSON."""

@@ -6,7 +6,7 @@ import math
 import os
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_envs.config import ConfigError, choice, whole
@@ -80,7 +80,7 @@ def run_benchmark(
         for name in names
         for algorithm in found
     ]
-    if len({(begun.file_name) for *_, begun in pairs}) < len(pairs):
+    if len({begun.file_name for *_, begun in pairs}) < len(pairs):
         raise ConfigError("two algorithms have names of which the same file name is made")
     tell = observer or (lambda progress: None)
     total, done = len(pairs) * seeds, 0
@@ -95,15 +95,15 @@ def run_benchmark(
                 row, error = None, None
                 if seed not in result.seeds:
                     try:
-                        row = _run(algorithm, task, seed, result.budget, _reference(folder, task))
+                        reference = _reference(folder, task)
+                        row = _run(algorithm, task, seed, result.budget, reference)
                     except ResultsError:
                         raise
                     except Exception as problem:  # whatever an algorithm of somebody else's may raise
                         error = f"{what}: {type(problem).__name__}: {problem}"
                         failed.append(error)
                     else:
-                        result = result.with_row(row)
-                        result = Result(**{**result.__dict__, "reference": _reference(folder, task)})
+                        result = replace(result.with_row(row), reference=reference)
                         result.save(folder / "results")
                 done += 1
                 tell(Progress(done, total, what, row, error))
