@@ -50,6 +50,8 @@ def test_an_example_runs(path: Path, tmp_path: Path) -> None:
         env={**os.environ, "TMPDIR": str(tmp_path / "temporary"), "PYTHONIOENCODING": "utf-8"},
         timeout=300,
     )
+    if done.stderr.startswith("this example needs "):
+        pytest.skip(done.stderr.strip())
     assert done.returncode == 0, done.stderr
     assert done.stderr == ""
     assert re.search(PRINTED.get(path.stem, r"\w"), done.stdout), done.stdout

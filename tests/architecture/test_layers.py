@@ -140,23 +140,28 @@ def test_parts_of_agents_do_not_import_each_other(part: str) -> None:
     assert not breaches(files_in("agents", part), shared)
 
 
+TRAINERS = {
+    *("stable_baselines3", "sb3_contrib", "supersuit", "torchrl", "tensordict", "benchmarl", "agilerl"),
+    "tianshou",
+}
+
+
 def allowed_places(module: str) -> tuple[str, ...] | None:
     """Where a heavy or optional package may be imported; None: anywhere."""
     return {
-        "pettingzoo": ("karma_envs/views/", "karma_envs/__init__.py", "karma_envs/registry.py"),
+        "pettingzoo": (
+            *("karma_envs/views/", "karma_envs/__init__.py", "karma_envs/registry.py"),
+            "training/integrations/",
+        ),
         "matplotlib": ("karma_envs/rendering/", "training/plots/", "training/experiments/"),
-        "supersuit": ("training/integrations/",),
-        "stable_baselines3": ("training/integrations/",),
-        "sb3_contrib": ("training/integrations/",),
+        **dict.fromkeys(TRAINERS, ("training/integrations/",)),
         "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweep.py"),
-        "torchrl": ("training/integrations/",),
-        "benchmarl": ("training/integrations/",),
         "ray": ("training/integrations/", "training/sweep.py"),
         "optuna": ("training/integrations/", "training/sweep.py"),
     }.get(module)
 
 
-LAZY = {"torch", "stable_baselines3", "sb3_contrib", "supersuit", "ray", "torchrl", "benchmarl", "optuna"}
+LAZY = {*TRAINERS, "torch", "ray", "optuna"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

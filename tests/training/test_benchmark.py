@@ -89,8 +89,8 @@ def content(folder: Path, name: str = "random-tiny") -> Any:
 def test_the_real_tasks_have_budgets_that_are_whole_steps() -> None:
     assert set(REAL) == {
         "matching-pbp", "matching-pbs", "matching-rare-urgency", "matching-two-discounts",
-        "matching-two-urgencies", "matching-n4", "matching-n1000", "city-small", "city-thesis",
-        "city-routes", "best-response",
+        "matching-two-urgencies", "matching-n4", "matching-n1000", "matching-tiny", "city-small",
+        "city-thesis", "city-routes", "best-response",
     }  # fmt: skip
     for name, task in REAL.items():
         assert task.budget % task.definition()["game_config"]["n_agents"] == 0

@@ -47,11 +47,13 @@ class Algorithm:
     Attributes:
         name: as on the command line.
         train: the function.
+        extra: the extra that brings what it needs; empty if it needs none.
         needs: packages that must be installed.
     """
 
     name: str
     train: Train
+    extra: str = ""
     needs: tuple[str, ...] = ()
 
     @property
@@ -65,10 +67,10 @@ ALGORITHMS: dict[str, Algorithm] = {}
 """The built-in algorithms by name."""
 
 
-def _algorithm(*needs: str) -> Callable[[Train], Train]:
+def _algorithm(extra: str = "", *needs: str) -> Callable[[Train], Train]:
     def enter(train: Train) -> Train:
         name = getattr(train, "__name__", "").replace("_", "-")
-        ALGORITHMS[name] = Algorithm(name, train, needs)
+        ALGORITHMS[name] = Algorithm(name, train, extra, needs)
         return train
 
     return enter
@@ -84,7 +86,9 @@ def find(name: str) -> Algorithm:
         found = ALGORITHMS[choice("algo", name, (*ALGORITHMS, "module:function"))]
         missing = [package for package in found.needs if importlib.util.find_spec(package) is None]
         if missing:
-            raise ConfigError(f"algo {name} needs {', '.join(missing)}: pip install 'karma-envs[sb3]'")
+            raise ConfigError(
+                f"algo {name} needs {', '.join(missing)}: pip install 'karma-envs[{found.extra}]'"
+            )
         return found
     module, _, function = name.partition(":")
     here = str(Path.cwd())
@@ -187,13 +191,16 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     return Trained(tables.greedy_policy(), n_epochs * epoch_length * game.n_agents)
 
 
-def _stable_baselines(name: str, game: PopulationGame, budget: int, seed: int) -> Trained:
-    from training.integrations import sb3_algorithms
+def _integrated(path: str, game: PopulationGame, budget: int, seed: int) -> Trained:
+    """What ``module:function`` of :mod:`training.integrations` trains; only then its package is imported."""
+    module, _, function = path.partition(":")
+    train: Callable[[PopulationGame, int, int], Trained] = getattr(
+        importlib.import_module(f"training.integrations.{module}"), function
+    )
+    return train(game, budget, seed)
 
-    return Trained(*getattr(sb3_algorithms, name)(game, budget, seed))
 
-
-@_algorithm("stable_baselines3")
+@_algorithm("sb3", "stable_baselines3")
 def ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
     """PPO of Stable-Baselines3, a network per type; at most 10^7 agent-steps, as it is slow.
 
@@ -201,19 +208,19 @@ def ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
     are more, before each update; minibatches of 800 at most; learning rate from 1e-3 to 0 in 20 stages;
     entropy coefficient 0.03.
     """
-    return _stable_baselines("ppo", game, budget, seed)
+    return _integrated("sb3_algorithms:ppo", game, budget, seed)
 
 
-@_algorithm("stable_baselines3", "sb3_contrib")
+@_algorithm("sb3", "stable_baselines3", "sb3_contrib")
 def maskable_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
     """PPO that knows which actions are legal, of sb3-contrib; at most 10^7 agent-steps.
 
     Otherwise as :func:`ppo`.
     """
-    return _stable_baselines("maskable_ppo", game, budget, seed)
+    return _integrated("sb3_algorithms:maskable_ppo", game, budget, seed)
 
 
-@_algorithm("stable_baselines3")
+@_algorithm("sb3", "stable_baselines3")
 def dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
     """DQN of Stable-Baselines3, a network per type; at most 10^7 agent-steps, as it is slow.
 
@@ -221,4 +228,40 @@ def dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
     budget if that is less, before learning starts; batches of 256; 4 updates every 4 steps; target network
     every 2000 agent-steps; learning rate from 1e-3 to 0 in 20 stages; epsilon 0.1.
     """
-    return _stable_baselines("dqn", game, budget, seed)
+    return _integrated("sb3_algorithms:dqn", game, budget, seed)
+
+
+@_algorithm("torch", "torch")
+def single_file_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """PPO in one file, a network for all agents, on arrays (training.integrations.single_file_ppo)."""
+    return _integrated("single_file_ppo:train", game, budget, seed)
+
+
+@_algorithm("rllib", "ray")
+def rllib_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """PPO of RLlib, a masked network per type (training.integrations.rllib)."""
+    return _integrated("rllib:train", game, budget, seed)
+
+
+@_algorithm("torchrl", "torchrl")
+def torchrl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """PPO of TorchRL, a masked network for all agents (training.integrations.torchrl)."""
+    return _integrated("torchrl:train", game, budget, seed)
+
+
+@_algorithm("benchmarl", "benchmarl")
+def benchmarl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """IPPO of BenchMARL, a masked network for all agents (training.integrations.benchmarl)."""
+    return _integrated("benchmarl:train", game, budget, seed)
+
+
+@_algorithm("agilerl", "agilerl")
+def agilerl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """IPPO of AgileRL, a network for all agents (training.integrations.agilerl)."""
+    return _integrated("agilerl:train", game, budget, seed)
+
+
+@_algorithm("tianshou", "tianshou")
+def tianshou_dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """DQN of Tianshou, one learner among others who play what it was (training.integrations.tianshou)."""
+    return _integrated("tianshou:train", game, budget, seed)

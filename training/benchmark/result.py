@@ -19,7 +19,10 @@ from training.benchmark.tasks import TASKS, Task
 from training.results import ResultsError, Row
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
-_PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "torch", "stable-baselines3", "sb3-contrib")
+_PACKAGES = (
+    *("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo", "supersuit", "torch"),
+    *("stable-baselines3", "sb3-contrib", "ray", "torchrl", "tensordict", "benchmarl", "agilerl", "tianshou"),
+)
 _LONGEST = 300  # characters of a text in a file
 
 

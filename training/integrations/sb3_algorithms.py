@@ -14,9 +14,9 @@ import torch
 from stable_baselines3 import DQN, PPO
 from stable_baselines3.common.vec_env import VecNormalize
 
-from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
+from training.benchmark.algorithms import Trained
 from training.integrations.sb3 import PopulationVecEnv, distil
 
 _MOST_AGENT_STEPS = 10**7
@@ -29,20 +29,20 @@ Make = Callable[..., Any]
 """Makes a model of an environment, a discount factor, a learning rate, a seed and steps before an update."""
 
 
-def ppo(game: PopulationGame, budget: int, seed: int) -> tuple[TabularPolicy, int]:
-    """PPO; the policy and its agent-steps."""
+def ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """PPO."""
     return _train(partial(_ppo, PPO), game, budget, seed, max(_STEPS, _SAMPLES // game.n_agents))
 
 
-def maskable_ppo(game: PopulationGame, budget: int, seed: int) -> tuple[TabularPolicy, int]:
-    """MaskablePPO; the policy and its agent-steps."""
+def maskable_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """MaskablePPO."""
     from sb3_contrib import MaskablePPO
 
     return _train(partial(_ppo, MaskablePPO), game, budget, seed, max(_STEPS, _SAMPLES // game.n_agents))
 
 
-def dqn(game: PopulationGame, budget: int, seed: int) -> tuple[TabularPolicy, int]:
-    """DQN; the policy and its agent-steps."""
+def dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """DQN."""
     return _train(partial(_dqn, budget // 10), game, budget, seed, _DQN_STEPS)
 
 
@@ -68,7 +68,7 @@ def _dqn(
     )  # fmt: skip
 
 
-def _train(make: Make, game: PopulationGame, budget: int, seed: int, steps: int) -> tuple[TabularPolicy, int]:
+def _train(make: Make, game: PopulationGame, budget: int, seed: int, steps: int) -> Trained:
     """Train a model for each type in turn, the others playing what their models were a stage ago."""
     budget = min(budget, _MOST_AGENT_STEPS)
     steps = min(steps, budget // game.n_agents)
@@ -102,4 +102,4 @@ def _train(make: Make, game: PopulationGame, budget: int, seed: int, steps: int)
         for env, model in zip(envs, models):
             now = updates * (stage + 1) // stages - updates * stage // stages
             model.learn(now * steps * env.num_envs, reset_num_timesteps=False)
-    return distil(models, game, seed=seed).policy, sum(model.num_timesteps for model in models)
+    return Trained(distil(models, game, seed=seed).policy, sum(model.num_timesteps for model in models))

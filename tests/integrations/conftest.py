@@ -1,0 +1,30 @@
+"""What every trainer has to show: it learns more than chance in a game of ten agents, in seconds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from training.benchmark import TASKS
+from training.benchmark.algorithms import Trained, find
+from training.benchmark.measure import measure, measure_reference
+
+LEAST = 0.15
+"""Random bids score 0 with a standard error of .01 over seeds and play; the equilibrium .74."""
+
+
+@pytest.fixture
+def score_of() -> Callable[..., float]:
+    """Trains a built-in algorithm in ``matching-tiny`` for some agent-steps; the normalised score."""
+
+    def score(name: str, budget: int = 20_000, seed: int = 0) -> float:
+        task = TASKS["matching-tiny"]
+        trained = find(name).train(task.make(), budget, seed)
+        assert isinstance(trained, Trained)
+        assert 0.8 * budget <= trained.agent_steps <= budget
+        found = measure(task, trained.policy, seed, measure_reference(task))["score"]
+        assert isinstance(found, float)
+        return found
+
+    return score
