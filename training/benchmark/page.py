@@ -13,13 +13,13 @@ from training.benchmark.tables import Cell, Report, number_text
 from training.benchmark.tasks import TASKS
 
 _OVERALL = "all tasks"
-_WIDTH, _ROW, _TOP, _BOTTOM = 560, 22, 8, 26
+_WIDTH, _ROW, _TOP, _BOTTOM = 460, 22, 8, 26
 _LABEL, _RIGHT = 150, 16  # pixels left and right of a panel's axis
 _LONGEST_LABEL = 22
 _COLOURS = ("#4269d0", "#e8741a", "#3a9d5c", "#c03b52", "#7a52c7", "#1698a3", "#8a6642", "#b3459e")
 
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; background: #fbfbfd; max-width: 75rem;
+body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; background: #fbfbfd; max-width: 84rem;
   margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.6rem; margin-bottom: .3rem; } h2 { font-size: 1.15rem; margin-top: 1.6rem; }
 p, .note { color: #4b5568; max-width: 50rem; } .note { border-left: 4px solid #e0a100; padding-left: .8rem; }
@@ -32,7 +32,9 @@ th { background: #f0f2f7; } th button { font: inherit; font-weight: 600; border:
 th[aria-sort=ascending] button::after { content: " ▲"; }
 th[aria-sort=descending] button::after { content: " ▼"; }
 td small { color: #6b7486; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(22rem, 1fr)); gap: 1rem; }
+pre { background: white; border: 1px solid #e4e7ee; border-radius: 6px; padding: .6rem; overflow-x: auto;
+  font-size: 13px; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(25rem, 1fr)); gap: 1rem; }
 figure { margin: 0; background: white; border: 1px solid #e4e7ee; border-radius: 6px; padding: .6rem; }
 figcaption { font-weight: 600; font-size: 13px; } figcaption small { font-weight: 400; color: #6b7486; }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: #1d2433; }
@@ -101,6 +103,10 @@ def to_html(report: Report) -> str:
         f"<li><b>{escape(name)}</b>: {escape(TASKS[name].title)}; {TASKS[name].budget:,} agent-steps</li>"
         for name in report.tasks
     )
+    environments = "".join(
+        f"<li><b>{escape(', '.join(names))}</b>: {escape(text)}</li>"
+        for text, names in report.environments.items()
+    )
     return f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -119,6 +125,9 @@ column to sort by it.</p>
 {"".join(_section(report, name) for name in shown)}
 <h2>Algorithms</h2><ul>{about}</ul>
 <h2>Tasks</h2><ul>{tasks}</ul>
+<h2>What gives these numbers</h2>
+<pre>{escape(chr(10).join(report.commands))}</pre>
+<ul>{environments}</ul>
 <div id="tip" role="status"></div>
 <script>{_SCRIPT}</script>
 </body>
@@ -153,7 +162,8 @@ def _section(report: Report, metric: str) -> str:
     )
     better = "more" if means.more_is_better else "less"
     return (
-        f'<section data-metric="{metric}"><h2>{escape(means.title)} ({better} is better)</h2>'
+        f'<section data-metric="{metric}"><h2>{escape(means.title.capitalize())}</h2>'
+        f"<p>{escape(means.meaning)}; {better} is better</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<div class="panels">{panels}</div></section>\n'
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
@@ -69,7 +70,51 @@ def summarise(results: Sequence[Result]) -> Report:
         order = {name: overall["score", name].estimate.value for name in algorithms}
         algorithms.sort(key=lambda name: -order[name])
     about = {result.algorithm: result.description for result in results}
-    return Report(tuple(tasks), tuple(algorithms), about, cells, overall)
+    return Report(
+        tuple(tasks),
+        tuple(algorithms),
+        about,
+        cells,
+        overall,
+        tuple(
+            _commands(
+                [by_place[task, name] for name in algorithms for task in tasks if (task, name) in by_place]
+            )
+        ),
+        _environments(results),
+    )
+
+
+def _commands(results: Sequence[Result]) -> Iterable[str]:
+    """A line for all algorithms that were run in the same tasks with as many seeds."""
+    tasks: dict[tuple[str, int, int | None], list[str]] = {}
+    for one in results:
+        budget = None if one.budget == TASKS[one.task].budget else one.budget
+        tasks.setdefault((one.algorithm, max(one.seeds) + 1, budget), []).append(one.task)
+    algorithms: dict[tuple[tuple[str, ...], int, int | None], list[str]] = {}
+    for (algorithm, seeds, budget), names in tasks.items():
+        algorithms.setdefault((tuple(names), seeds, budget), []).append(algorithm)
+    for (places, seeds, budget), found in algorithms.items():
+        yield shlex.join(
+            [
+                *("karma-envs", "benchmark", "run"),
+                *(word for algorithm in found for word in ("--algo", algorithm)),
+                *("--tasks", ",".join(places), "--seeds", str(seeds)),
+                *(("--budget", str(budget)) if budget is not None else ()),
+                *("--folder", "runs/bench"),
+            ]
+        )
+    yield "karma-envs benchmark report runs/bench"
+
+
+def _environments(results: Sequence[Result]) -> dict[str, tuple[str, ...]]:
+    """The algorithms that were run with the same versions of packages."""
+    found: dict[str, dict[str, None]] = {}
+    for result in results:
+        for row in result.rows:
+            text = ", ".join(f"{package} {version}" for package, version in row["versions"].items())
+            found.setdefault(text, {})[result.algorithm] = None
+    return {text: tuple(algorithms) for text, algorithms in found.items()}
 
 
 def add_result(
@@ -110,36 +155,52 @@ def add_result(
 
 
 def to_markdown(report: Report) -> str:
-    """The report as a page of tables, a table per metric."""
-    lines = ["# The karma benchmark", "", *_paragraphs(report)]
-    for name, metric in METRICS.items():
-        if not (tasks := report.tasks_of(name)):
-            continue
-        better = "more" if metric.more_is_better else "less"
-        lines += ["", f"## {metric.title[:1].upper()}{metric.title[1:]}", "", f"({better} is better)", ""]
+    """The report as a page: the score in all tasks, then all metrics of each task."""
+    lines = ["# The karma benchmark", "", *_paragraphs(report), ""]
+    lines += ["## Normalised score", ""]
+    columns = report.tasks_of("score")
+    lines += _table(
+        ["algorithm", *columns, "**all tasks**"],
+        (
+            [
+                _escaped(name),
+                *(_text(report.cells.get(("score", task, name))) for task in columns),
+                _text(report.overall.get(("score", name)), len(columns)),
+            ]
+            for name in report.algorithms
+        ),
+    )
+    for task in report.tasks:
+        metrics = [name for name in METRICS if task in report.tasks_of(name)]
+        lines += ["", f"## {task}", "", f"{TASKS[task].title}; {TASKS[task].budget_text} agent-steps", ""]
         rows = [
-            [task, *(_text(report.cells.get((name, task, each))) for each in report.algorithms)]
-            for task in tasks
+            [_escaped(name), *(_text(report.cells.get((metric, task, name))) for metric in metrics)]
+            for name in report.best_first(task)
         ]
-        overall = [_text(report.overall.get((name, each)), len(tasks)) for each in report.algorithms]
-        lines += _table(["task", *map(_escaped, report.algorithms)], [*rows, ["**all tasks**", *overall]])
-    lines += ["", "## Algorithms and tasks", ""]
+        lines += _table(["algorithm", *(METRICS[name].title for name in metrics)], rows)
+    lines += ["", "## Algorithms", ""]
     lines += _table(
         ["algorithm", "what it is"],
-        [[_escaped(name), _escaped(report.about[name])] for name in report.algorithms],
+        ([_escaped(name), _escaped(report.about[name])] for name in report.algorithms),
     )
-    lines += [""]
+    lines += ["", "## What gives these numbers", "", "```", *report.commands, "```", ""]
     lines += _table(
-        ["task", "what it is", "agent-steps"],
-        [[name, TASKS[name].title, TASKS[name].budget_text] for name in report.tasks],
+        ["algorithms", "run with"],
+        ([_escaped(", ".join(names)), _escaped(text)] for text, names in report.environments.items()),
     )
     return "\n".join(lines) + "\n"
 
 
 def _paragraphs(report: Report) -> Iterable[str]:
     yield (
-        "Interquartile mean over seeds, in the last row over tasks and seeds, with 95 % intervals of the "
+        "Interquartile mean over seeds, under “all tasks” over tasks and seeds, with 95 % intervals of the "
         "stratified bootstrap in brackets (none for one seed)."
+    )
+    yield ""
+    yield from (
+        f"- {metric.title}: {metric.meaning}; {'more' if metric.more_is_better else 'less'} is better"
+        for name, metric in METRICS.items()
+        if report.tasks_of(name)
     )
     if not report.comparable:
         yield ""

@@ -28,21 +28,35 @@ _LONGEST = 300  # characters of a text in a file
 
 @dataclass(frozen=True)
 class Metric:
-    """What is measured: a title, whether more is better, whether it may be missing."""
+    """What is measured: its name and what it is, whether more is better, whether it may be missing."""
 
     title: str
+    meaning: str
     more_is_better: bool = True
     optional: bool = False
 
 
 METRICS: dict[str, Metric] = {
-    "score": Metric("normalised score: 0 a coin toss, 1 a benevolent dictator"),
-    "efficiency": Metric("efficiency: mean reward"),
-    "access_fairness": Metric("access fairness", optional=True),
-    "reward_fairness": Metric("reward fairness", optional=True),
-    "exploitability": Metric("normalised exploitability", more_is_better=False, optional=True),
-    "steps_per_second": Metric("agent-steps of training per second, compilation included", optional=True),
-    "seconds": Metric("seconds of training, compilation included", more_is_better=False),
+    "score": Metric("normalised score", "0 is a coin toss, 1 a benevolent dictator"),
+    "efficiency": Metric("efficiency", "mean reward of an agent in a step"),
+    "access_fairness": Metric(
+        "access fairness",
+        "minus the standard deviation, over agents, of the share of steps won",
+        optional=True,
+    ),
+    "reward_fairness": Metric(
+        "reward fairness", "minus the standard deviation, over agents, of mean rewards", optional=True
+    ),
+    "exploitability": Metric(
+        "normalised exploitability",
+        "what a best response gains in the mean field, as a share of the mean discounted payoff",
+        more_is_better=False,
+        optional=True,
+    ),
+    "steps_per_second": Metric(
+        "agent-steps per second", "of training, compilation and other load included", optional=True
+    ),
+    "seconds": Metric("seconds", "of training, compilation and other load included", more_is_better=False),
 }
 """The numbers of a row, in the order of a report."""
 

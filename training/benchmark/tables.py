@@ -44,6 +44,8 @@ class Report:
         about: what each algorithm is, in a line.
         cells: by metric, task and algorithm; without those that have no number.
         overall: over all tasks of an algorithm, by metric and algorithm.
+        commands: what gives these results.
+        environments: versions of packages, with the algorithms that were run with them.
     """
 
     tasks: tuple[str, ...]
@@ -51,12 +53,19 @@ class Report:
     about: Mapping[str, str]
     cells: Mapping[tuple[str, str, str], Cell]
     overall: Mapping[tuple[str, str], Cell]
+    commands: tuple[str, ...]
+    environments: Mapping[str, tuple[str, ...]]
 
     def tasks_of(self, metric: str) -> list[str]:
         """The tasks in which some algorithm has a metric."""
         return [
             task for task in self.tasks if any((metric, task, each) in self.cells for each in self.algorithms)
         ]
+
+    def best_first(self, task: str) -> list[str]:
+        """The algorithms that were run in a task, by their score in it."""
+        found = [name for name in self.algorithms if ("score", task, name) in self.cells]
+        return sorted(found, key=lambda name: -self.cells["score", task, name].estimate.value)
 
     @property
     def comparable(self) -> bool:

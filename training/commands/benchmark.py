@@ -20,6 +20,7 @@ from training.flags import value
 from training.progress import console
 from training.results import ResultsError
 
+_COLUMN = 12  # characters that a task takes in the table of scores
 _EXAMPLES = """\
 examples:
   What there is:
@@ -157,20 +158,30 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _print(report: Report) -> None:
-    """The normalised scores."""
-    table = Table(
-        title="normalised score, interquartile mean and 95 % interval"
-        + ("" if report.comparable else "; * not comparable: another budget"),
-        title_justify="left",
-        box=box.SIMPLE_HEAD,
-    )
-    for heading in ("algorithm", *report.tasks, "all tasks"):
-        table.add_column(heading)
-    for name in report.algorithms:  # names come from files: no markup
-        cells = [report.cells.get(("score", task, name)) for task in report.tasks]
-        cells.append(report.overall.get(("score", name)))
-        table.add_row(Text(name), *(Text("" if cell is None else cell.text) for cell in cells))
-    console.print(table)
+    """The normalised scores, in as many tables as the width of the terminal asks for."""
+    title = "normalised score, interquartile mean"
+    title += "" if report.comparable else "; * not comparable: another budget"
+    columns = [*report.tasks, "all tasks"]
+    longest = max(map(len, report.algorithms))
+    at_once = max(1, (console.width - longest - 4) // _COLUMN)
+    for start in range(0, len(columns), at_once):
+        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+        table.add_column("algorithm", min_width=longest)
+        for column in columns[start : start + at_once]:
+            table.add_column(column.replace("-", "\n").replace(" ", "\n"), no_wrap=True, vertical="bottom")
+        for name in report.algorithms:  # names come from files: no markup
+            table.add_row(
+                Text(name), *(_score(report, column, name) for column in columns[start : start + at_once])
+            )
+        console.print(table)
+
+
+def _score(report: Report, column: str, algorithm: str) -> Text:
+    cell = report.cells.get(("score", column, algorithm))
+    cell = report.overall.get(("score", algorithm)) if column == "all tasks" else cell
+    if cell is None:
+        return Text("")
+    return Text(f"{cell.estimate.value:.4f}" + ("" if cell.comparable else "*"))
 
 
 def _report(options: argparse.Namespace) -> None:
