@@ -2,11 +2,14 @@
 
 Needs the extra ``sb3``. MaskablePPO of sb3-contrib knows which bids karma allows; plain PPO, taken where
 that is missing, does not, and its bids above karma count as all karma. Some 20 seconds of training on
-one core; ``--steps 3000000`` (agent-steps) comes close to the equilibrium.
+one core; ``--steps 3000000`` (agent-steps) comes close to the equilibrium. The figure shows its bids beside
+the equilibrium's.
 """
 
 import argparse
 import sys
+import tempfile
+from pathlib import Path
 
 try:
     import torch
@@ -25,9 +28,12 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
 from training.evaluate import play, reference_games
 from training.integrations.sb3 import PopulationVecEnv, distil
+from training.plots.figures import save_figures
+from training.plots.policies import bids_beside
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000)
+parser.add_argument("--folder", type=Path, help="where the figure goes (default: a temporary folder)")
 options = parser.parse_args()
 
 torch.set_num_threads(1)  # the network is so small that more threads only wait for each other
@@ -60,7 +66,14 @@ for name, reference in reference_games("matching", game.config).items():
 for name, (where, policy) in played.items():
     print(f"{name:12s} efficiency {summarise(play(where, policy, n_steps=10_000, seed=1)).efficiency}")
 
-random = agents.TabularPolicy(karma_envs.baselines.random(game))
-for name, policy in {Algorithm.__name__: found.policy, "random": random}.items():
-    result = agents.exploitability(game.mean_field(), policy)
+model_of_many, tables = game.mean_field(), {Algorithm.__name__: found.policy}
+tables["random"] = agents.TabularPolicy(karma_envs.baselines.random(game))
+tables["equilibrium"] = agents.solve(model_of_many).policy
+for name, policy in tables.items():
+    result = agents.exploitability(model_of_many, policy)
     print(f"{name:12s} normalised exploitability {result.normalised:.3f}")
+
+folder = options.folder or Path(tempfile.mkdtemp(prefix="karma-envs-"))
+folder.mkdir(parents=True, exist_ok=True)
+for path in save_figures(folder, {"bids": lambda: bids_beside(game, tables)}, ("png",)):
+    print(path)

@@ -10,11 +10,16 @@ import numpy as np
 import pytest
 from matplotlib.patches import Rectangle
 
+import karma_envs
+from agents import TabularPolicy
+from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
+from karma_envs.game import PolicyError
 from karma_envs.urgency import AgentType
 from training import ResultsError, Run, TrainConfig, train
 from training.evaluate import reference_lines
 from training.plots import run as training_plots
+from training.plots.policies import bids_beside
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +130,28 @@ def test_what_cannot_be_drawn_is_refused(one_type: Run, unfinished_folder: Path)
     assert not (unfinished_folder / "figures").exists()
     with pytest.raises(ConfigError, match="formats = 'xyz' is not allowed; allowed: "):
         training_plots.plot(one_type, ("xyz",))
+
+
+def test_bids_beside_one_another() -> None:
+    """Each line is the mean over a type's agents, by urgency and karma."""
+    types = (AgentType(1, 0.7), AgentType(3, 0.9, (1, 2, 9)))
+    game = karma_envs.make("matching", n_agents=8, karma_max=4, karma_mean=2, types=types)
+    everything = np.zeros((2, game.n_observations, game.n_actions))
+    karma = np.tile(np.arange(5), game.n_observations // 5)
+    everything[0, np.arange(game.n_observations), karma] = 1
+    everything[1, :, 0] = 1  # the second type bids nothing
+    policies = {"by type": TabularPolicy(everything), "random": TabularPolicy(random_bids(game))}
+    figure = bids_beside(game, policies)
+    assert [panel.get_title("right") for panel in figure.axes] == [
+        "type 1, urgency 1", "type 1, urgency 5",
+        "type 2, urgency 1", "type 2, urgency 2", "type 2, urgency 9",
+    ]  # fmt: skip
+    for number, panel in enumerate(figure.axes):
+        by_type, random, bound = [np.asarray(line.get_ydata()) for line in panel.lines]
+        np.testing.assert_allclose(by_type, np.arange(5) if number < 2 else np.zeros(5))
+        np.testing.assert_allclose(random, np.arange(5) / 2)
+        np.testing.assert_allclose(bound, np.arange(5))
+    assert [text.get_text() for text in figure.legends[0].get_texts()] == ["by type", "random", "all karma"]
+    other = karma_envs.make("matching", n_agents=8, karma_max=5, karma_mean=2)
+    with pytest.raises(PolicyError):
+        bids_beside(other, policies)

@@ -34,7 +34,7 @@ th[aria-sort=descending] button::after { content: " ▼"; }
 td small { color: #6b7486; }
 pre { background: white; border: 1px solid #e4e7ee; border-radius: 6px; padding: .6rem; overflow-x: auto;
   font-size: 13px; }
-.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(25rem, 1fr)); gap: 1rem; }
+.panels { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(25rem, 100%), 1fr)); gap: 1rem; }
 figure { margin: 0; background: white; border: 1px solid #e4e7ee; border-radius: 6px; padding: .6rem; }
 figcaption { font-weight: 600; font-size: 13px; } figcaption small { font-weight: 400; color: #6b7486; }
 svg { width: 100%; height: auto; } svg text { font-size: 12px; fill: #1d2433; }
