@@ -22,6 +22,12 @@ Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
 
 
+def highest_legal(legal_actions: NDArray[np.bool_]) -> NDArray[np.int64]:
+    """What each action is played as: ``int64[n, actions]``, itself or the highest legal one below it."""
+    actions = np.arange(legal_actions.shape[1])
+    return np.asarray(np.maximum.accumulate(np.where(legal_actions, actions, 0), axis=1))
+
+
 class PopulationView(EzPickle):
     """Base of all views: configuration, episodes, legality, spaces and rendering.
 
@@ -84,9 +90,7 @@ class PopulationView(EzPickle):
         self._with_mask = choice("observation", observation, ("flat", "dict")) == "dict"
         self._strict = strict
         self._steps = -1
-        self._highest_legal = np.maximum.accumulate(
-            np.where(self.game.legal_actions, np.arange(self.game.n_actions), 0), axis=1
-        )
+        self._highest_legal = highest_legal(self.game.legal_actions)
         modes = RENDER_MODES if has_renderer(self.game.name) else ()
         if render_mode is not None and render_mode not in modes:
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))

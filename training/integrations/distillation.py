@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +19,29 @@ from agents.policy import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, whole
 from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.views.population import highest_legal
 
 Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
 """Probabilities ``float64[n, actions]``, 0 where illegal, of n agents' observations ``float32[n, d]``,
 legal actions ``bool[n, actions]`` and types ``int64[n]``."""
+
+
+def as_played(probabilities: NDArray[Any], legal: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The distribution of what is played, where a network does not know which actions are legal.
+
+    An illegal action is played as in all views, as the highest legal one below it: this is what it was when
+    the network was trained.
+
+    Args:
+        probabilities: ``float[n, actions]``.
+        legal: ``bool[n, actions]``.
+
+    Returns:
+        ``float64[n, actions]``: exactly 0 where illegal, rows sum to 1.
+    """
+    played = np.zeros(legal.shape)
+    np.add.at(played, (np.arange(len(legal))[:, None], highest_legal(legal)), probabilities)
+    return np.asarray(played / played.sum(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from karma_envs.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import as_actions
 from karma_envs.views.vector import PopulationVectorEnv
-from training.integrations.distillation import Distilled, tabulate
+from training.integrations.distillation import Distilled, as_played, tabulate
 
 
 class PopulationVecEnv(VecEnv):
@@ -285,8 +285,8 @@ def action_probabilities(
 ) -> NDArray[np.float64]:
     """What a model does: the distribution it has (PPO, A2C, MaskablePPO), or its greedy action (DQN).
 
-    Illegal actions of a model that knows no masks are played as in all views, as the highest legal ones
-    below them: this is what they were when the model was trained.
+    Illegal actions of a model that knows no masks are played as the highest legal ones below them, see
+    :func:`training.integrations.distillation.as_played`.
 
     Args:
         model: a Stable-Baselines3 model, or anything with its ``predict``.
@@ -313,10 +313,7 @@ def action_probabilities(
     else:
         actions, _ = model.predict(observations, deterministic=True, **masks)
         chosen = np.eye(legal.shape[1])[actions]
-    taken = np.maximum.accumulate(np.where(legal, np.arange(legal.shape[1]), 0), axis=1)
-    found = np.zeros(legal.shape)
-    np.add.at(found, (np.arange(len(legal))[:, None], taken), chosen)
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    return as_played(chosen, legal)
 
 
 def distil(model: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
