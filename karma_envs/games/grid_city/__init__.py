@@ -70,19 +70,12 @@ Differences from the source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import (
-    IllegalActionError,
-    PopulationGame,
-    SamplingPolicy,
-    Transitions,
-    check_arrays,
-    whole_actions,
-)
+from karma_envs.game import SamplingPolicy, Transitions
 from karma_envs.games.grid_city.config import PRESETS, TRAINED_WITH, GridCityConfig
 from karma_envs.games.grid_city.interface import describe, first_illegal
 from karma_envs.games.grid_city.kernels import (
@@ -104,14 +97,15 @@ from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
 from karma_envs.karma import check_redistribution, draw_initial_karma
+from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
-from karma_envs.urgency import DRAW_RANGE, trip_thresholds, type_counts
+from karma_envs.urgency import DRAW_RANGE, trip_thresholds
 
 __all__ = ["GAME", "GridCityConfig", "GridCityGame", "LaneOutcome", "RoadNetwork"]
 
 
-class GridCityGame(PopulationGame):
+class GridCityGame(KarmaGame[CityState]):
     """The congested grid city on arrays. See the module's docstring for the model.
 
     Attributes:
@@ -140,24 +134,16 @@ class GridCityGame(PopulationGame):
     paths_of_agent: NDArray[np.int64]
     plans: Plans
     slot_of_observation: NDArray[np.int64]
-    urgency_of_observation: NDArray[np.int64]
-    bid_of_action: NDArray[np.int64]
 
     def __init__(self, config: GridCityConfig | None = None, **fields: Any) -> None:
         self.config = config = (config or self.config_class()).replace(**fields)
         types = config.agent_types
-        self.n_agents = n_agents = config.n_agents
+        self._set_population(config, n_features=3 + config.paths_per_agent)
         self.network = network = network_of(config)
         self._n_lanes = len(network.lanes)
-        self.discounts = np.array([agent_type.discount for agent_type in types])
-        self.type_of_agent = np.repeat(np.arange(len(types), dtype=np.uint8), type_counts(types, n_agents))
-        self._n_urgencies = np.array([len(kind.urgencies) for kind in types])[self.type_of_agent]
         self.paths_of_agent = draw_paths(network, self.type_of_agent, config)
         self.plans = plans = make_plans(network, self.paths_of_agent, config)
         allocation, redistribution = config.rule("allocation"), config.rule("redistribution")
-        urgency_values = np.zeros((len(types), config.n_urgencies), np.float32)
-        for index, agent_type in enumerate(types):
-            urgency_values[index, : len(agent_type.urgencies)] = agent_type.urgencies
         self._tables = CityTables(
             config.karma_max,
             config.n_urgencies,
@@ -165,14 +151,14 @@ class GridCityGame(PopulationGame):
             plans.per_slot,
             int(plans.options.max()),
             self.type_of_agent,
-            urgency_values,
+            self._urgency_values,
             trip_thresholds(types),
             round(config.dormant_probability * DRAW_RANGE),
             plans.steps,
             plans.first_option,
             plans.lane_bits,
             plans.starts,
-            np.append(network.capacity, n_agents).astype(np.int64),
+            np.append(network.capacity, config.n_agents).astype(np.int64),
             allocation.parameter_array(),
             redistribution.parameter_array(),
             redistribution.by_resource,
@@ -182,10 +168,9 @@ class GridCityGame(PopulationGame):
         key_of = whole_key if isinstance(priority, int) else real_key
         self._rules = allocation.function, key_of, redistribution.function
         self._scratch = new_scratch(
-            n_agents, self._n_lanes + 1, (config.karma_max + 1) * redistribution.by_resource
+            config.n_agents, self._n_lanes + 1, (config.karma_max + 1) * redistribution.by_resource
         )
 
-        self._uses_bids = allocation.uses_bids
         n_bids = config.karma_max + 1
         self.n_observations = (1 + (len(plans.options) - 1) * config.n_urgencies) * n_bids
         self.n_actions = n_bids * int(plans.options.max())
@@ -197,25 +182,6 @@ class GridCityGame(PopulationGame):
         limit = karma * ((place > 0) & self._uses_bids)
         options = plans.options[(place + config.n_urgencies - 1) // config.n_urgencies]
         self.legal_actions = (self.bid_of_action <= limit[:, None]) & (option < options[:, None])
-        self._mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])[self.type_of_agent]
-        self.best_reward, self.worst_reward = 0.0, -float(urgency_values.max())
-        n_features = 3 + config.paths_per_agent + (len(types) if len(types) > 1 else 0)
-        self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
-        self._urgency_feature = urgency_values / max(float(urgency_values.max()), 1e-30)
-        self._karma_feature = np.arange(n_bids, dtype=np.float32) / np.float32(config.karma_max)
-        self._last_step: _LastStep | None = None
-        self._state: CityState | None = None
-
-    @property
-    def arrays(self) -> CityState:
-        """The arrays of the current state; not to be written."""
-        if self._state is None:
-            raise RuntimeError("the game has not begun: call reset(rng) first")
-        return self._state
-
-    def reset(self, rng: np.random.Generator) -> None:
-        self._state = self._fresh_state(rng)
-        self._last_step = None
 
     def _fresh_state(self, rng: np.random.Generator) -> CityState:
         n_agents, n_lanes = self.n_agents, self._n_lanes + 1
@@ -237,38 +203,26 @@ class GridCityGame(PopulationGame):
         begin_trips(state, self._tables)
         return state
 
-    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        state = self.arrays
-        taken = whole_actions(actions, self.n_agents)
-        karma_max, options = self.config.karma_max, self.plans.options
-        agent = first_illegal(taken, state.karma, state.position, options, karma_max, self._uses_bids)
-        if agent >= 0:
-            raise IllegalActionError(self._complaint(agent, int(taken[agent])))
-        rewards = np.empty(self.n_agents, np.float32)
-        observations = self.observation_index()
-        settle(state, self._tables, self._scratch, taken, rewards, *self._rules)
-        self._last_step = _LastStep(observations, taken, rewards.copy())
-        return rewards
-
-    def _complaint(self, agent: int, action: int) -> str:
-        """What is wrong with an illegal action."""
-        state = self.arrays
-        limit = state.karma[agent] * (self._uses_bids and state.position[agent] != 0)
+    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
+        state, options, karma_max = self.arrays, self.plans.options, self.config.karma_max
+        agent = first_illegal(actions, state.karma, state.position, options, karma_max, self._uses_bids)
+        if agent < 0:
+            return None
+        action, limit = actions[agent], state.karma[agent] * (self._uses_bids and state.position[agent] != 0)
         if self.config.route_choice == "none":
             return f"agent {agent} bids {action}; allowed: 0 … {limit}"
-        option, bid = divmod(action, self.config.karma_max + 1)
-        last = self.plans.options[state.position[agent]] - 1
+        option, bid = divmod(int(action), karma_max + 1)
         return (
             f"agent {agent} takes action {action}, option {option} with bid {bid}; "
-            f"allowed: options 0 … {last} with bids 0 … {limit}"
+            f"allowed: options 0 … {options[state.position[agent]] - 1} with bids 0 … {limit}"
         )
 
-    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
-        state = self.arrays
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
+    def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
+        settle(self.arrays, self._tables, self._scratch, actions, rewards, *self._rules)
+
+    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
         play(
-            state,
+            self.arrays,
             self._tables,
             self._scratch,
             policy.thresholds,
@@ -278,10 +232,6 @@ class GridCityGame(PopulationGame):
             out.rewards,
             *self._rules,
         )
-        self._last_step = _LastStep(
-            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
-        )
-        return out
 
     def observation_index(self) -> NDArray[np.int64]:
         index = np.empty(self.n_agents, np.int64)
@@ -338,25 +288,7 @@ class GridCityGame(PopulationGame):
         agents = super().tables()["agents"] | waits | {"luck": found.names}
         return {"agents": agents, "lanes": lane_table(self.network, lanes)}
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        return {name: array.copy() for name, array in self.arrays._asdict().items()}
-
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        current = self._state or self._fresh_state(np.random.default_rng(0))
-        check_arrays("game", state, current._asdict())
-        loaded = CityState(**{name: state[name].copy() for name in current._fields})
-        if (
-            (loaded.karma < 0).any()
-            or (loaded.karma > self.config.karma_max).any()
-            or not self._on_trips(loaded)
-            or loaded.karma.sum(dtype=np.int64) + loaded.surplus[0] != self.config.total_karma
-            or (np.sort(loaded.sharing) != np.arange(self.n_agents)).any()
-        ):
-            raise ValueError("game state: values that no game with this configuration has")
-        self._state = loaded
-        self._last_step = None
-
-    def _on_trips(self, state: CityState) -> bool:
+    def _is_possible(self, state: CityState) -> bool:
         """Whether every agent is on a trip of its own, with an urgency of its type, or dormant."""
         if state.position.max() >= len(self.plans.options):
             return False
@@ -374,41 +306,28 @@ class GridCityGame(PopulationGame):
             ``urgency[N]`` (0 if dormant); ``followed``, where an agent is: ``agent``, ``paths`` (the lanes
             of those that were drawn for it) and ``lane`` as above; else None.
         """
-        state, n_agents, n_urgencies = self.arrays, self.n_agents, self.config.n_urgencies
-        last = self._last_step or _LastStep(
+        n_agents, n_urgencies = self.n_agents, self.config.n_urgencies
+        last = self._last_step or LastStep(
             np.zeros(n_agents, np.int64), np.zeros(n_agents, np.int64), np.zeros(n_agents, np.float32)
         )
         place = last.observations.astype(np.int64) // (self.config.karma_max + 1)
         position = (place + n_urgencies - 1) // n_urgencies
         option = last.actions.astype(np.int64) // (self.config.karma_max + 1)
-        urgency = self._tables.urgency_values[self.type_of_agent, (place - 1) % n_urgencies]
+        urgency = self._urgency_values[self.type_of_agent, (place - 1) % n_urgencies]
         lanes = np.where(place > 0, self.plans.lanes(position, option), -1)
         followed = None
         if self.followed is not None:
             paths = [self.network.paths[path] for path in self.paths_of_agent[self.followed]]
             followed = {"agent": self.followed, "paths": paths, "lane": int(lanes[self.followed])}
-        return {
+        return self._common_scene() | {
             "network": self.network,
-            "steps": int(state.steps[0]),
-            "outcome": self.outcome(),
             "lane_outcome": self.lane_outcome(),
-            "karma": state.karma.astype(np.int64),
-            "karma_max": self.config.karma_max,
-            "urgency_values": sorted({u for kind in self.config.agent_types for u in kind.urgencies}),
             "lanes": lanes,
             "bids": self.bid_of_action[last.actions],
             "rewards": last.rewards.copy(),
             "urgency": urgency * (place > 0),
             "followed": followed,
         }
-
-
-class _LastStep(NamedTuple):
-    """What a picture needs of the last step that the state does not hold."""
-
-    observations: NDArray[np.integer[Any]]  # [N] before the step
-    actions: NDArray[np.integer[Any]]  # [N]
-    rewards: NDArray[np.float32]  # [N]
 
 
 GAME = GridCityGame

@@ -51,20 +51,13 @@ Differences from the source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.game import (
-    IllegalActionError,
-    PopulationGame,
-    SamplingPolicy,
-    Transitions,
-    check_arrays,
-    whole_actions,
-)
+from karma_envs.game import SamplingPolicy, Transitions
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
@@ -78,14 +71,15 @@ from karma_envs.games.matching.kernels import (
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma import check_redistribution, draw_initial_karma
+from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
-from karma_envs.urgency import transition_thresholds, type_counts
+from karma_envs.urgency import transition_thresholds
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
 
 
-class MatchingGame(PopulationGame):
+class MatchingGame(KarmaGame[MatchingState]):
     """The matching game on arrays. See the module's docstring for the model.
 
     Args:
@@ -106,27 +100,20 @@ class MatchingGame(PopulationGame):
     def __init__(self, config: MatchingConfig | None = None, **fields: Any) -> None:
         self.config = config = (config or MatchingConfig()).replace(**fields)
         types = config.agent_types
-        self.n_agents = config.n_agents
+        self._set_population(config, n_features=2)
         self.n_observations = config.n_observations
         self.n_actions = config.karma_max + 1
         self.bid_of_action = np.arange(self.n_actions)
-        self.discounts = np.array([agent_type.discount for agent_type in types])
-        self.type_of_agent = np.repeat(
-            np.arange(len(types), dtype=np.uint8), type_counts(types, config.n_agents)
-        )
         allocation, payment, redistribution = (
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
         self.urgency_of_observation, karma = np.divmod(np.arange(self.n_observations), config.karma_max + 1)
-        self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * allocation.uses_bids
+        self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * self._uses_bids
         self._rules = allocation.function, payment.function, redistribution.function
-        urgency_values = np.zeros((len(types), config.n_urgencies), np.float32)
-        for index, agent_type in enumerate(types):
-            urgency_values[index, : len(agent_type.urgencies)] = agent_type.urgencies
         self._tables = MatchingTables(
             config.karma_max,
             self.type_of_agent,
-            urgency_values,
+            self._urgency_values,
             transition_thresholds(types),
             allocation.parameter_array(),
             payment.parameter_array(),
@@ -134,15 +121,6 @@ class MatchingGame(PopulationGame):
         )
         self._check_rules()
         self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
-        mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])
-        self._mean_urgency = mean_urgency[self.type_of_agent]
-        self.best_reward, self.worst_reward = 0.0, -float(urgency_values.max())
-        n_features = 2 + (len(types) if len(types) > 1 else 0)
-        self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
-        self._urgency_feature = urgency_values / max(float(urgency_values.max()), 1e-30)
-        self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
-        self._last_step: _LastStep | None = None
-        self._state: MatchingState | None = None
 
     def _check_rules(self) -> None:
         """Try the payment on all arguments, so that no rule can create, destroy or overdraw karma."""
@@ -162,17 +140,6 @@ class MatchingGame(PopulationGame):
             )
         check_redistribution(self.config)
         priority(0, np.float32(0), np.int32(0), self._tables.allocation)
-
-    @property
-    def arrays(self) -> MatchingState:
-        """The arrays of the current state; not to be written."""
-        if self._state is None:
-            raise RuntimeError("the game has not begun: call reset(rng) first")
-        return self._state
-
-    def reset(self, rng: np.random.Generator) -> None:
-        self._state = self._fresh_state(rng)
-        self._last_step = None
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
@@ -195,29 +162,19 @@ class MatchingGame(PopulationGame):
             streams=new_streams(rng, N_STREAMS),
         )
 
-    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        state = self.arrays
-        bids = whole_actions(actions, self.n_agents)
-        agent = first_illegal(bids, state.karma, self._rules_use_bids)
-        if agent >= 0:
-            limit = state.karma[agent] * self._rules_use_bids
-            raise IllegalActionError(f"agent {agent} bids {bids[agent]}; allowed: 0 … {limit}")
-        rewards = np.empty(self.n_agents, np.float32)
-        observations = self.observation_index()
-        settle(state, self._tables, bids, rewards, *self._rules)
-        self._last_step = _LastStep(observations, bids, rewards.copy())
-        return rewards
+    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
+        karma = self.arrays.karma
+        agent = first_illegal(actions, karma, self._uses_bids)
+        if agent < 0:
+            return None
+        return f"agent {agent} bids {actions[agent]}; allowed: 0 … {karma[agent] * self._uses_bids}"
 
-    @property
-    def _rules_use_bids(self) -> bool:
-        return bool(self.legal_actions[-1, -1])
+    def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
+        settle(self.arrays, self._tables, actions, rewards, *self._rules)
 
-    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
-        state = self.arrays
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
+    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
         play(
-            state,
+            self.arrays,
             self._tables,
             policy.thresholds,
             policy.row_of_agent,
@@ -226,10 +183,10 @@ class MatchingGame(PopulationGame):
             out.rewards,
             *self._rules,
         )
-        self._last_step = _LastStep(
-            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
-        )
-        return out
+
+    def _is_possible(self, state: MatchingState) -> bool:
+        known = (state.urgency < self._n_urgencies).all()
+        return bool(known) and self._is_everyone(state.pairing)
 
     def observation_index(self) -> NDArray[np.int64]:
         index = np.empty(self.n_agents, np.int64)
@@ -245,7 +202,7 @@ class MatchingGame(PopulationGame):
         """Bids of the share of one's karma that one's urgency is of the highest there is, rounded."""
         karma = np.arange(self.config.karma_max + 1)
         bids = np.rint(self._urgency_feature[:, :, None] * karma).astype(np.int64)
-        return np.asarray(bids.reshape(len(self.discounts), -1) * self._rules_use_bids, np.int64)
+        return np.asarray(bids.reshape(len(self.discounts), -1) * self._uses_bids, np.int64)
 
     def outcome(self) -> Outcome:
         state = self.arrays
@@ -261,28 +218,9 @@ class MatchingGame(PopulationGame):
             counted=contests,
         )
 
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        return {name: array.copy() for name, array in self.arrays._asdict().items()}
-
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        current = self._state or self._fresh_state(np.random.default_rng(0))
-        check_arrays("game", state, current._asdict())
-        loaded = MatchingState(**{name: state[name].copy() for name in current._fields})
-        everyone = np.arange(self.n_agents)
-        if (
-            (loaded.karma < 0).any()
-            or (loaded.karma > self.config.karma_max).any()
-            or (loaded.urgency >= self.config.n_urgencies).any()
-            or loaded.karma.sum(dtype=np.int64) + loaded.surplus[0] != self.config.total_karma
-            or any((np.sort(order) != everyone).any() for order in (loaded.pairing, loaded.sharing))
-        ):
-            raise ValueError("game state: values that no game with this configuration has")
-        self._state = loaded
-        self._last_step = None
-
     def mean_field(self, *, by_agent: bool = False) -> MatchingMeanField | None:
         """The model for N to infinity; None for an allocation without bids, which has closed forms."""
-        if not self._rules_use_bids:
+        if not self._uses_bids:
             return None
         types = self.config.agent_types
         each = [types[kind].replace(share=1.0) for kind in self.type_of_agent] if by_agent else types
@@ -296,31 +234,18 @@ class MatchingGame(PopulationGame):
             ``urgency_values`` (all there are, rising); and of the last step ``pairs[P, 2]``,
             ``bids[N]``, ``rewards[N]`` and ``urgency[N]``.
         """
-        state, n_agents = self.arrays, self.n_agents
-        last = self._last_step or _LastStep(
+        n_agents = self.n_agents
+        last = self._last_step or LastStep(
             self.observation_index(), np.zeros(n_agents, np.int64), np.zeros(n_agents, np.float32)
         )
         n_matched = n_agents - n_agents % 2 if self._last_step else 0
         urgency_index = last.observations // (self.config.karma_max + 1)
-        return {
-            "steps": int(state.steps[0]),
-            "outcome": self.outcome(),
-            "karma": state.karma.astype(np.int64),
-            "karma_max": self.config.karma_max,
-            "urgency_values": sorted({u for kind in self.config.agent_types for u in kind.urgencies}),
-            "pairs": state.pairing[:n_matched].reshape(-1, 2).astype(np.int64),
-            "bids": last.bids.astype(np.int64),
+        return self._common_scene() | {
+            "pairs": self.arrays.pairing[:n_matched].reshape(-1, 2).astype(np.int64),
+            "bids": last.actions.astype(np.int64),
             "rewards": last.rewards.copy(),
-            "urgency": self._tables.urgency_values[self.type_of_agent, urgency_index],
+            "urgency": self._urgency_values[self.type_of_agent, urgency_index],
         }
-
-
-class _LastStep(NamedTuple):
-    """What a picture needs of the last step that the state does not hold."""
-
-    observations: NDArray[np.integer[Any]]  # [N] before the step
-    bids: NDArray[np.integer[Any]]  # [N]
-    rewards: NDArray[np.float32]  # [N]
 
 
 GAME = MatchingGame
