@@ -1,0 +1,292 @@
+"""TorchRL: populations as its environments, its actors as policies, and a PPO made of its pieces.
+
+Agents of one type are a group, whose tensors are stacked; one actor is the policy of all of them::
+
+    env = torchrl_env("matching", n_agents=100)
+    actor = masked_actor(env.game, "player")
+    for batch in Collector(env, actor, frames_per_batch=32, total_frames=3200):
+        ...  # batch["player", "observation"] is [32, 100, 2]
+    distil({"player": actor}, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from tensordict import TensorDict, TensorDictBase
+from tensordict.nn import TensorDictModule, TensorDictModuleBase, TensorDictSequential
+from torchrl.envs import Compose, ExplorationType, RewardScaling, TransformedEnv, set_exploration_type
+from torchrl.envs.libs.pettingzoo import PettingZooWrapper
+from torchrl.modules import MLP, MaskedCategorical, ProbabilisticActor
+from torchrl.objectives import ClipPPOLoss
+from torchrl.objectives.value import GAE
+
+from karma_envs.config import refuse
+from karma_envs.game import PopulationGame
+from karma_envs.views.parallel import PopulationParallelEnv
+from training.benchmark.algorithms import Trained
+from training.integrations.distillation import Distilled, tabulate
+
+with warnings.catch_warnings():  # it deprecates a class that it derives others from
+    warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
+    from torchrl.collectors import Collector
+
+_MOST_AGENT_STEPS = 10**7
+_UPDATES = 30  # at least, unless budgets are tiny
+_LEAST_SAMPLES, _MOST_SAMPLES, _STEPS = 320, 3200, 32  # before an update; at least so many steps
+_EPOCHS, _BATCH = 10, 800
+_RATE, _LAMBDA, _ENTROPY, _CRITIC, _CLIP, _LARGEST_GRADIENT = 1e-3, 0.9, 0.03, 0.5, 0.2, 0.5
+
+
+class _Population(PettingZooWrapper):  # type: ignore[misc]
+    """TorchRL's wrapper takes agents whose episode was cut for absent, and all actions for legal then.
+
+    But learners bootstrap from their last observation, and must know what is legal in it.
+    """
+
+    @property
+    def agents(self) -> list[str]:
+        return list(self._env.possible_agents)
+
+
+def torchrl_env(
+    game: str | type[PopulationGame],
+    *,
+    return_state: bool = False,
+    group_map: Any = None,
+    seed: int | None = None,
+    device: Any = None,
+    **kwargs: Any,
+) -> PettingZooWrapper:
+    """A game's population as an environment of TorchRL, by way of PettingZoo.
+
+    By group there are ``observation`` ``float32[n, d]``, ``action_mask`` ``bool[n, actions]``, ``action``
+    ``int64[n]`` (not one-hot), ``reward`` ``float32[n, 1]``; random actions are legal. At the horizon all
+    are truncated at once, and never terminated. With a seed, given here or to ``env.set_seed``, it plays
+    what :class:`karma_envs.views.parallel.PopulationParallelEnv` plays after a reset with that seed and
+    another without.
+
+    Args:
+        game: a game's name in the registry, or a game's class.
+        return_state: whether there is ``state`` ``float32[N * d]``, all agents' observations in a row.
+        group_map: as PettingZooWrapper takes it; None for a group per type, see :func:`group_of_type`.
+        seed: makes the random generator; None for any.
+        device: where tensors are, as PettingZooWrapper takes it.
+        **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
+            observations are always flat, as the masks have a place of their own.
+
+    Raises:
+        ConfigError: for an argument that is not allowed.
+    """
+    if kwargs.get("observation", "flat") != "flat":
+        raise refuse("observation", kwargs["observation"], "flat; masks are in (group, 'action_mask')")
+    agents = PopulationParallelEnv(game, **kwargs)
+    if group_map is None:
+        names, types = np.array(agents.possible_agents), agents.game.type_of_agent
+        group_map = {
+            group: names[types == number].tolist() for number, group in enumerate(group_of_type(agents.game))
+        }
+    with warnings.catch_warnings():  # it was tested with PettingZoo 1.24.3 there, and with newer ones here
+        warnings.filterwarnings("ignore", "PettingZoo in TorchRL is tested", UserWarning)
+        return _Population(
+            agents,
+            return_state=return_state,
+            group_map=group_map,
+            categorical_actions=True,
+            seed=seed,
+            device=device,
+        )
+
+
+def group_of_type(game: PopulationGame) -> list[str]:
+    """The group of each type: ``player`` if there is only one, else ``type_0``, ``type_1`` …"""
+    n_types = len(game.discounts)
+    return ["player"] if n_types == 1 else [f"type_{number}" for number in range(n_types)]
+
+
+def masked_actor(game: PopulationGame, group: str) -> ProbabilisticActor:
+    """A new policy for all agents of a group, two layers of 64 that know which actions are legal."""
+    network = TensorDictModule(_network(game, game.n_actions), [(group, "observation")], [(group, "logits")])
+    return ProbabilisticActor(
+        network,
+        in_keys={"logits": (group, "logits"), "mask": (group, "action_mask")},
+        out_keys=[(group, "action")],
+        distribution_class=MaskedCategorical,
+        return_log_prob=True,
+        log_prob_key=(group, "action_log_prob"),
+    )
+
+
+def action_probabilities(
+    actor: TensorDictModuleBase,
+    group: str,
+    observations: NDArray[np.float32],
+    legal: NDArray[np.bool_],
+    n_agents: int,
+) -> NDArray[np.float64]:
+    """What an actor does: the distribution it has, or its greedy action.
+
+    Args:
+        actor: what reads a group's ``observation`` and ``action_mask``; shared by all agents, so that what
+            one does does not depend on who it is, nor on what the others see.
+        group: the group.
+        observations: ``float32[n, d]``.
+        legal: ``bool[n, actions]``.
+        n_agents: of the group, on which the network's shapes may depend.
+
+    Returns:
+        ``float64[n, actions]``: rows sum to 1.
+    """
+    n = len(observations)
+    rows = np.resize(np.arange(n), (-(-n // n_agents), n_agents))  # the last agents see the first rows again
+    seen = TensorDict(
+        {
+            (group, "observation"): torch.as_tensor(observations[rows]),
+            (group, "action_mask"): torch.as_tensor(legal[rows]),
+        },
+        batch_size=len(rows),
+    )
+    with torch.no_grad(), set_exploration_type(ExplorationType.DETERMINISTIC):
+        if hasattr(actor, "get_dist"):
+            chosen = actor.get_dist(seen).probs
+        else:
+            chosen = torch.nn.functional.one_hot(actor(seen)[group, "action"], legal.shape[1])
+    found = chosen.double().cpu().numpy().reshape(-1, legal.shape[1])[:n]
+    return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+
+def distil(
+    actors: Mapping[str, TensorDictModuleBase], game: PopulationGame, *, n_steps: int = 1000, seed: int = 0
+) -> Distilled:
+    """Actors' policies as a table, which games play and evaluators take: ``distil(actors, game).policy``.
+
+    Args:
+        actors: by group (see :func:`group_of_type`), what :func:`action_probabilities` takes.
+        game: the game; it is not touched.
+        n_steps: how long to play, several times over, to see what agents observe.
+        seed: of all random draws.
+
+    Raises:
+        ConfigError: when there is not an actor for each group.
+        ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
+    """
+    groups, n_agents = group_of_type(game), np.bincount(game.type_of_agent)
+    if sorted(actors) != sorted(groups):
+        raise refuse("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+
+    def network(
+        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        found = np.zeros(legal.shape)
+        for number, group in enumerate(groups):
+            if (here := types == number).any():
+                found[here] = action_probabilities(
+                    actors[group], group, observations[here], legal[here], n_agents[number]
+                )
+        return found
+
+    return tabulate(network, game, n_steps=n_steps, seed=seed)
+
+
+def spend(budget: int, n_agents: int) -> tuple[int, int]:
+    """Steps before each update, and how many updates, for at most ``budget`` agent-steps, and 10^7.
+
+    A thirtieth of the budget before each update, but 320 to 3200 samples, or 32 steps if those are more.
+
+    Raises:
+        ConfigError: when the budget is less than a step.
+    """
+    budget = min(budget, _MOST_AGENT_STEPS)
+    samples = min(max(budget // _UPDATES, _LEAST_SAMPLES), _MOST_SAMPLES)
+    steps = min(max(_STEPS, samples // n_agents), budget // n_agents)
+    if steps < 1:
+        raise refuse("budget", budget, f"at least a step of {n_agents} agents")
+    return steps, budget // (steps * n_agents)
+
+
+def train(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """PPO with a masked network for all agents of a type; types learn at the same time, at most 10^7 steps.
+
+    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9;
+    samples before each update as :func:`spend` says, 10 epochs of minibatches of 800 at most; Adam, learning
+    rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
+
+    Raises:
+        ConfigError: when the budget is less than a step.
+    """
+    steps, updates = spend(budget, game.n_agents)
+    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+    torch.manual_seed(seed)
+    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
+    learners = [
+        _PPO(game, group, float(discount), updates)
+        for group, discount in zip(group_of_type(game), game.discounts)
+    ]
+    scaled = Compose(*(learner.reward_scaling for learner in learners))
+    env = TransformedEnv(torchrl_env(type(game), seed=seed, **fields), scaled)
+    actors = TensorDictSequential(*(learner.actor for learner in learners))
+    with warnings.catch_warnings():
+        # 0.14 would have environments track beginnings, which only actors with memory need; 0.11, which
+        # BenchMARL needs, calls torch by a deprecated argument
+        warnings.filterwarnings("ignore", "The env passed to Collector is missing", FutureWarning)
+        warnings.filterwarnings("ignore", "size_average and reduce args", UserWarning)
+        collector = Collector(env, actors, frames_per_batch=steps, total_frames=updates * steps)
+        for batch in collector:
+            for learner in learners:
+                learner.update(batch)
+        collector.shutdown()
+    found = distil({learner.group: learner.actor for learner in learners}, game, seed=seed)
+    return Trained(found.policy, updates * steps * game.n_agents)
+
+
+class _PPO:
+    """The learner of one group."""
+
+    def __init__(self, game: PopulationGame, group: str, discount: float, updates: int) -> None:
+        value, reward = (group, "state_value"), (group, "reward")
+        estimates = {
+            "advantage": (group, "advantage"),
+            "value_target": (group, "value_target"),
+            "value": value,
+        }
+        ends = {"done": (group, "done"), "terminated": (group, "terminated")}
+        self.group = group
+        self.reward_scaling = RewardScaling(0, 1 - discount, in_keys=[reward])  # returns are of order 1 then
+        self.actor = masked_actor(game, group)
+        critic = TensorDictModule(_network(game, 1), [(group, "observation")], [value])
+        self._advantages = GAE(gamma=discount, lmbda=_LAMBDA, value_network=critic)
+        self._advantages.set_keys(reward=reward, **ends, **estimates)
+        self._loss = ClipPPOLoss(
+            self.actor, critic, clip_epsilon=_CLIP, entropy_coeff=_ENTROPY, critic_coeff=_CRITIC,
+            loss_critic_type="l2", normalize_advantage=True, functional=False,
+        )  # fmt: skip
+        self._loss.set_keys(
+            action=(group, "action"), sample_log_prob=(group, "action_log_prob"), **ends, **estimates
+        )
+        self._optimiser = torch.optim.Adam(self._loss.parameters(), _RATE)
+        self._rate = torch.optim.lr_scheduler.LinearLR(self._optimiser, 1, 0, updates)
+
+    def update(self, batch: TensorDictBase) -> None:
+        """Learn from the steps ``batch`` ``[steps]`` of all groups, of which it reads its own."""
+        batch = batch.select(self.group, ("next", self.group))
+        self._advantages(batch)
+        samples = batch[self.group].flatten()  # each agent's steps are samples of their own
+        samples = TensorDict({self.group: samples}, batch_size=samples.batch_size)
+        for _ in range(_EPOCHS):
+            for rows in torch.randperm(len(samples)).split(_BATCH):
+                losses = self._loss(samples[rows])
+                self._optimiser.zero_grad()
+                (losses["loss_objective"] + losses["loss_critic"] + losses["loss_entropy"]).backward()
+                torch.nn.utils.clip_grad_norm_(self._loss.parameters(), _LARGEST_GRADIENT)
+                self._optimiser.step()
+        self._rate.step()
+
+
+def _network(game: PopulationGame, n_outputs: int) -> MLP:
+    n_features = len(game.observation_bounds[0])
+    return MLP(n_features, n_outputs, num_cells=[64, 64], activation_class=torch.nn.Tanh)
