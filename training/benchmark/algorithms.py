@@ -245,13 +245,13 @@ def rllib_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 @_algorithm("torchrl", "torchrl")
 def torchrl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO of TorchRL, a masked network for all agents (training.integrations.torchrl)."""
+    """PPO of TorchRL, a masked network per type (training.integrations.torchrl)."""
     return _integrated("torchrl:train", game, budget, seed)
 
 
 @_algorithm("benchmarl", "benchmarl")
 def benchmarl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """IPPO of BenchMARL, a masked network for all agents (training.integrations.benchmarl)."""
+    """IPPO of BenchMARL, a masked network per type, of one discount (training.integrations.benchmarl)."""
     return _integrated("benchmarl:train", game, budget, seed)
 
 

@@ -8,7 +8,7 @@ here, the table is exact wherever somebody was seen: the games are played, and t
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,13 +17,47 @@ from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
-from karma_envs.config import ConfigError, whole
+from karma_envs.config import ConfigError, refuse, whole
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.views.population import highest_legal
 
 Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
 """Probabilities ``float64[n, actions]``, 0 where illegal, of n agents' observations ``float32[n, d]``,
 legal actions ``bool[n, actions]`` and types ``int64[n]``."""
+
+
+def network_of(
+    what: str,
+    models: Any,
+    game: PopulationGame,
+    probabilities: Callable[[Any, NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float64]],
+) -> Network:
+    """What models of other packages do.
+
+    Args:
+        what: what they are called, for the message.
+        models: one, or a sequence with one for each type.
+        game: the game.
+        probabilities: ``float64[n, actions]`` of a model, n observations and legal actions.
+
+    Raises:
+        ConfigError: when there is neither one model nor one for each type.
+    """
+    n_types = len(game.discounts)
+    each = list(models) if isinstance(models, Sequence) else [models] * n_types
+    if len(each) != n_types:
+        raise refuse(what, f"{len(each)} models", f"one, or one for each of {n_types} types")
+
+    def network(
+        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        found = np.zeros(legal.shape)
+        for number, model in enumerate(each):
+            if (here := types == number).any():
+                found[here] = probabilities(model, observations[here], legal[here])
+        return found
+
+    return network
 
 
 def as_played(probabilities: NDArray[Any], legal: NDArray[np.bool_]) -> NDArray[np.float64]:

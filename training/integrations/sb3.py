@@ -39,7 +39,7 @@ from karma_envs.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import as_actions
 from karma_envs.views.vector import PopulationVectorEnv
-from training.integrations.distillation import Distilled, as_played, tabulate
+from training.integrations.distillation import Distilled, as_played, network_of, tabulate
 
 
 class PopulationVecEnv(VecEnv):
@@ -329,18 +329,5 @@ def distil(model: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int =
         ConfigError: when there is neither one model nor one for each type.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    n_types = len(game.discounts)
-    models = list(model) if isinstance(model, Sequence) else [model] * n_types
-    if len(models) != n_types:
-        raise refuse("model", f"{len(models)} models", f"one, or one for each of {n_types} types")
-
-    def network(
-        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
-        for number, each in enumerate(models):
-            if (here := types == number).any():
-                found[here] = action_probabilities(each, observations[here], legal[here])
-        return found
-
+    network = network_of("model", model, game, action_probabilities)
     return tabulate(network, game, n_steps=n_steps, seed=seed)
