@@ -1,0 +1,263 @@
+"""AgileRL: populations as its vector environments, its IPPO as a policy of all agents.
+
+IPPO trains one network for all agents (parameters are shared), each a sub-environment of one "player"::
+
+    env = PopulationVecEnv("matching", n_agents=100, max_cycles=10**9)
+    space = env.single_observation_space, env.single_action_space
+    agent = IPPO({PLAYER: space[0](PLAYER)}, {PLAYER: space[1](PLAYER)}, gamma=0.98)
+    ...  # agent.get_action(observations), env.step, agent.learn(experiences), as in train
+    distil(agent, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+
+MADDPG and MATD3 train an actor for each agent, with masks, from environments in processes of their own::
+
+    with closing(async_vec_env("matching", copies=2, n_agents=4)) as env:
+        names = env.possible_agents
+        agent = MADDPG([env.single_observation_space(name) for name in names],
+                       [env.single_action_space(name) for name in names], names, vect_noise_dim=2)
+
+What to know of IPPO in AgileRL 2.58, which is why it is fed in this way:
+
+- Agents whose names differ only in the number share a network, but in learning their observations and
+  actions are in the order agent, time, and their advantages in the order time, agent: they do not belong to
+  each other. With a single name there is one order.
+- It cannot take masks from vector environments (``None in masks`` of arrays), and does not use them when it
+  learns. So it is not given any, and illegal actions are played as in all views, as the highest legal ones
+  below them.
+- It takes the horizon for the end of the game. So the horizon is to be long, or there is to be none.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from karma_envs.config import refuse, whole
+from karma_envs.game import PopulationGame
+from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import as_actions
+from karma_envs.views.vector import PopulationVectorEnv
+from training.benchmark.algorithms import Trained
+from training.integrations.distillation import Distilled, tabulate
+
+with warnings.catch_warnings():  # as it warns of a class of its own, which is not used here
+    warnings.filterwarnings("ignore", "MakeEvolvable will be deprecated", DeprecationWarning)
+    from agilerl.algorithms import IPPO
+    from agilerl.vector import AsyncPettingZooVecEnv, PettingZooVecEnv
+
+PLAYER = "player"
+"""The name of all agents together."""
+
+Arrays = dict[str, NDArray[Any]]
+
+_MOST_AGENT_STEPS = 10**7
+_UPDATES = 31  # at least
+_SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
+_MINIBATCHES, _EPOCHS = 4, 10
+_RATE, _LAMBDA, _ENTROPY = 1e-3, 0.9, 0.03
+_NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_config": {"hidden_size": [64]}}
+
+
+class PopulationVecEnv(PettingZooVecEnv):  # type: ignore[misc]
+    """A game's population, or several side by side, as sub-environments of one player, in this process.
+
+    All agents of a game are truncated at once, and the next episode begins in the same step: as in all
+    vector environments of AgileRL, the observations are then those after the reset.
+
+    Args:
+        game: a game's name in the registry, or a game's class.
+        copies: how many independent populations, one after the other in the arrays; a copy is seeded with
+            the seed and its number.
+        **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
+            observations are always flat.
+
+    Attributes:
+        game: the first population's game.
+
+    Raises:
+        ConfigError: for an argument that is not allowed.
+    """
+
+    def __init__(self, game: str | type[PopulationGame], *, copies: int = 1, **kwargs: Any) -> None:
+        if kwargs.get("observation", "flat") != "flat":
+            raise refuse("observation", kwargs["observation"], "flat; IPPO takes no masks")
+        self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
+        first = self._copies[0]
+        self.game = first.game
+        super().__init__(
+            len(self._copies) * self.game.n_agents,
+            {PLAYER: first.single_observation_space},
+            {PLAYER: first.single_action_space},
+            [PLAYER],
+            metadata=first.metadata,
+            render_mode=first.render_mode,
+        )
+
+    def reset(
+        self, *, seed: int | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Arrays, dict[str, dict[str, Any]]]:
+        """Begin an episode in every copy.
+
+        Returns:
+            observations ``float32[num_envs, d]`` and empty infos, by player.
+        """
+        rows = [
+            np.asarray(copy.reset(seed=None if seed is None else seed + number)[0])
+            for number, copy in enumerate(self._copies)
+        ]
+        return {PLAYER: np.concatenate(rows)}, {PLAYER: {}}
+
+    def step(
+        self, actions: Mapping[str, Any], *args: Any, **kwargs: Any
+    ) -> tuple[Arrays, Arrays, Arrays, Arrays, dict[str, dict[str, Any]]]:
+        """One step of all populations, with the player's ``int[num_envs]``.
+
+        Returns:
+            observations ``float32[num_envs, d]``, rewards ``float64[num_envs]``, terminations and
+            truncations ``bool[num_envs]`` and empty infos, by player; new arrays.
+
+        Raises:
+            IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
+        """
+        chosen = np.split(as_actions(actions[PLAYER], self.num_envs), len(self._copies))
+        observations, rewards, truncations = [], [], []
+        for copy, here in zip(self._copies, chosen):
+            rows, earned, _, truncated, _ = copy.step(here)
+            observations.append(np.asarray(copy.reset()[0] if truncated[0] else rows))
+            rewards.append(earned)
+            truncations.append(truncated)
+        return (
+            {PLAYER: np.concatenate(observations)},
+            {PLAYER: np.concatenate(rewards)},
+            {PLAYER: np.zeros(self.num_envs, np.bool_)},
+            {PLAYER: np.concatenate(truncations)},
+            {PLAYER: {}},
+        )
+
+    def render(self) -> tuple[Any, ...]:
+        """A picture of each copy."""
+        return tuple(copy.render() for copy in self._copies)
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Close the windows."""
+        for copy in self._copies:
+            copy.close()
+
+
+def async_vec_env(
+    game: str | type[PopulationGame], *, copies: int = 2, **kwargs: Any
+) -> AsyncPettingZooVecEnv:
+    """AgileRL's own vector environment, of our parallel one: agents by name, masks in their infos.
+
+    Each copy is a process, which ends with the environment's ``close``.
+
+    Args:
+        game: a game's name in the registry, or a game's class.
+        copies: how many independent populations.
+        **kwargs: the arguments of all views; observations are always flat.
+
+    Raises:
+        ConfigError: for an argument that is not allowed.
+    """
+    if kwargs.get("observation", "flat") != "flat":
+        raise refuse("observation", kwargs["observation"], "flat; AgileRL reads masks from infos")
+    make = partial(PopulationParallelEnv, game, **kwargs)
+    return AsyncPettingZooVecEnv([make] * whole("copies", copies, 1))
+
+
+def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
+    """A network's policy as a table, which games play and evaluators take: ``distil(agent, game).policy``.
+
+    Args:
+        agent: with one network for all agents.
+        game: the game; it is not touched. It need not have as many agents as the one trained in.
+        n_steps: how long to play, several times over, to see what agents observe.
+        seed: of all random draws.
+
+    Raises:
+        ConfigError: for an agent with several networks.
+        ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
+    """
+    if list(agent.actors) != [PLAYER]:
+        raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+    actor = agent.actors[PLAYER]
+
+    def network(
+        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
+    ) -> NDArray[np.float64]:
+        n, n_actions = legal.shape
+        with torch.no_grad():
+            actor(agent.preprocess_observation({PLAYER: observations})[PLAYER])
+            logs = [actor.action_log_prob(torch.full((n,), action)) for action in range(n_actions)]
+        chosen = torch.stack(logs, 1).cpu().numpy().astype(np.float64)
+        taken = np.maximum.accumulate(np.where(legal, np.arange(n_actions), 0), axis=1)
+        found = np.zeros(legal.shape)
+        np.add.at(found, (np.arange(n)[:, None], taken), np.exp(chosen))
+        return np.asarray(found / found.sum(axis=1, keepdims=True))
+
+    return tabulate(network, game, n_steps=n_steps, seed=seed)
+
+
+def train(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """IPPO of AgileRL, a network for all agents; at most 10^7 agent-steps, as it is slow.
+
+    Two layers of 64 and 64 features between them; rewards times 1 - gamma; gamma the game's; lambda 0.9;
+    3200 samples (fewer for less than 31 updates), or 32 steps if those are more, before each update; 10
+    epochs of four minibatches; learning rate from 1e-3 to 0; entropy coefficient 0.03; one episode.
+
+    Raises:
+        ConfigError: for a game with several types, which have discount factors of their own, and for a
+            budget of less than a step.
+    """
+    if (n_types := len(game.discounts)) > 1:
+        raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
+    budget = min(budget, _MOST_AGENT_STEPS)
+    if budget < game.n_agents:
+        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
+    steps = max(_STEPS, min(_SAMPLES, budget // _UPDATES) // game.n_agents)
+    steps = min(steps, budget // game.n_agents)
+    updates = budget // (steps * game.n_agents)
+    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+    torch.manual_seed(seed)
+    np.random.seed(seed)  # noqa: NPY002  (which AgileRL shuffles by)
+    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
+    env = PopulationVecEnv(type(game), max_cycles=sys.maxsize, **fields)
+    discount = float(game.discounts[0])
+    agent = IPPO(
+        {PLAYER: env.single_observation_space(PLAYER)},
+        {PLAYER: env.single_action_space(PLAYER)},
+        net_config=_NETWORK,
+        batch_size=-(-steps * env.num_envs // _MINIBATCHES),
+        lr=_RATE,
+        gamma=discount,
+        gae_lambda=_LAMBDA,
+        ent_coef=_ENTROPY,
+        update_epochs=_EPOCHS,
+    )
+    observations, _ = env.reset(seed=seed)
+    for update in range(updates):
+        for optimiser in (agent.actor_optimizers[PLAYER], agent.critic_optimizers[PLAYER]):
+            for group in optimiser.param_groups:
+                group["lr"] = _RATE * (1 - update / updates)
+        observations = _learn(agent, env, observations, steps, 1 - discount)
+    return Trained(distil(agent, game, seed=seed).policy, updates * steps * env.num_envs)
+
+
+def _learn(agent: IPPO, env: PopulationVecEnv, observations: Arrays, steps: int, scale: float) -> Arrays:
+    """An update after ``steps`` steps; the observations after them."""
+    going_on = {PLAYER: np.zeros(env.num_envs)}
+    rows: list[tuple[Arrays, ...]] = []
+    for _ in range(steps):
+        actions, logs, _, values = agent.get_action(observations)
+        following, rewards, _, _, _ = env.step(actions)
+        rows.append((observations, actions, logs, {PLAYER: scale * rewards[PLAYER]}, going_on, values))
+        observations = following
+    columns = [{PLAYER: [each[PLAYER] for each in column]} for column in zip(*rows)]
+    agent.learn((*columns, observations, going_on))
+    return observations
