@@ -28,6 +28,8 @@ PRINTED = {
     "11_stable_baselines": r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49)(.*\n)+equil.* 0\.000\n.*png",
     "13_torchrl": r"TorchRL +eff.* -1\.[12].*\nrandom +eff.* -1\.(50|49).*\nTorchRL +norm.* 0\.[01]",
     "14_benchmarl": r"MARL +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49).*\nBenchMARL +norm.* 0\.[01]",
+    "15_tianshou": r"DQN gains [01]\.\d+ ±(.*\n){3}all DQN +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49)",
+    "16_agilerl": r"(mean bids .*\n){2}IPPO +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49)",
 }
 
 

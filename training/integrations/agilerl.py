@@ -44,7 +44,7 @@ from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
-from training.integrations.distillation import Distilled, tabulate
+from training.integrations.distillation import Distilled, as_played, tabulate
 
 with warnings.catch_warnings():  # as it warns of a class of its own, which is not used here
     warnings.filterwarnings("ignore", "MakeEvolvable will be deprecated", DeprecationWarning)
@@ -196,10 +196,7 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
             actor(agent.preprocess_observation({PLAYER: observations})[PLAYER])
             logs = [actor.action_log_prob(torch.full((n,), action)) for action in range(n_actions)]
         chosen = torch.stack(logs, 1).cpu().numpy().astype(np.float64)
-        taken = np.maximum.accumulate(np.where(legal, np.arange(n_actions), 0), axis=1)
-        found = np.zeros(legal.shape)
-        np.add.at(found, (np.arange(n)[:, None], taken), np.exp(chosen))
-        return np.asarray(found / found.sum(axis=1, keepdims=True))
+        return as_played(np.exp(chosen), legal)
 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 

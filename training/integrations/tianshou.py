@@ -45,7 +45,7 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
-from training.integrations.distillation import Distilled, tabulate
+from training.integrations.distillation import Distilled, network_of, tabulate
 
 _MOST_TRANSITIONS = 100_000
 _ENVS = 4
@@ -124,24 +124,16 @@ def distil(
         ConfigError: when there is neither one policy nor one for each type.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    n_types = len(game.discounts)
-    policies = list(policy) if isinstance(policy, Sequence) else [policy] * n_types
-    if len(policies) != n_types:
-        raise refuse("policy", f"{len(policies)} policies", f"one, or one for each of {n_types} types")
+    return tabulate(network_of("policy", policy, game, _greedy), game, n_steps=n_steps, seed=seed)
 
-    def network(
-        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
-        for number, each in enumerate(policies):
-            here = np.flatnonzero(types == number)
-            if len(here):
-                batch = Batch(obs=Batch(obs=observations[here], mask=legal[here]), info=None)
-                with torch.no_grad():
-                    found[here, each(batch).act] = 1
-        return found
 
-    return tabulate(network, game, n_steps=n_steps, seed=seed)
+def _greedy(
+    policy: DiscreteQLearningPolicy, observations: NDArray[np.float32], legal: NDArray[np.bool_]
+) -> NDArray[np.float64]:
+    """1 for what a policy does without exploration."""
+    with torch.no_grad():
+        actions = policy(Batch(obs=Batch(obs=observations, mask=legal), info=None)).act
+    return np.asarray(np.eye(legal.shape[1])[actions])
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
