@@ -6,7 +6,6 @@ import tomllib
 from pathlib import Path
 
 import gymnasium
-import numpy as np
 import pettingzoo
 import pytest
 
@@ -16,8 +15,6 @@ from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.registration import register_environments
-from karma_envs.views.single_agent import SingleAgentEnv
-from karma_envs.views.vector import PopulationVectorEnv
 
 ID = "karma_envs/Matching-v0"
 
@@ -127,56 +124,6 @@ def test_registration_is_idempotent():
     assert gymnasium.registry == before
 
 
-@pytest.mark.parametrize("identifier", [ID, f"karma_envs:{ID}"])
-def test_gymnasium_make(identifier):
-    env = gymnasium.make(identifier, n_agents=8, learner=2, max_cycles=3)
-    assert isinstance(env.unwrapped, SingleAgentEnv)
-    env.reset(seed=0)
-    assert [env.step(0)[3] for _ in range(3)] == [False, False, True]
-
-
 def test_gymnasium_make_in_another_process():
     code = f"import gymnasium; print(gymnasium.make('karma_envs:{ID}').unwrapped.game.n_agents)"
     assert run_python(code) == ["100"]
-
-
-def test_spec_makes_the_environment_again():
-    env = gymnasium.make(ID, n_agents=8, population="bid_all")
-    again = gymnasium.make(gymnasium.envs.registration.EnvSpec.from_json(env.spec.to_json()))
-    assert again.unwrapped.game.config == env.unwrapped.game.config
-
-
-@pytest.mark.parametrize("mode", [None, "vector_entry_point"])
-def test_gymnasium_make_vec_is_the_population(mode):
-    env = gymnasium.make_vec(ID, num_envs=12, vectorization_mode=mode, max_episode_steps=2)
-    assert isinstance(env, PopulationVectorEnv)
-    assert env.num_envs == 12
-    assert gymnasium.make_vec(ID, vectorization_mode=mode, n_agents=14).num_envs == 14
-    env.reset(seed=0)
-    assert [env.step(np.zeros(12, int))[3].all() for _ in range(2)] == [False, True]
-
-
-@pytest.mark.parametrize("mode", ["sync", "async"])
-def test_gymnasium_make_vec_of_learners(mode):
-    env = gymnasium.make_vec(ID, num_envs=2, vectorization_mode=mode, n_agents=8)
-    observations, infos = env.reset(seed=0)
-    assert observations.shape == (2, 2)
-    assert infos["action_mask"].shape == (2, 21)
-    observations, *_ = env.step(np.zeros(2, int))
-    assert observations in env.observation_space
-    env.close()
-
-
-def test_parallel_environment_is_not_for_gymnasium():
-    with pytest.raises(TypeError, match=r"gymnasium\.Env"):
-        gymnasium.make(gymnasium.envs.registration.EnvSpec("P-v0", karma_envs.matching_v0.parallel_env))
-
-
-@pytest.mark.skipif(not hasattr(pettingzoo, "make"), reason="PettingZoo before 1.27")
-def test_pettingzoo_make():
-    env = pettingzoo.make("parallel", "karma_envs/matching_v0", max_cycles=5, n_agents=8)
-    assert isinstance(env, PopulationParallelEnv)
-    assert env.max_cycles == 5
-    turns = pettingzoo.make("aec", "karma_envs/matching_v0", n_agents=8)
-    turns.reset(seed=0)
-    assert turns.num_agents == 8
