@@ -26,10 +26,12 @@ PRINTED = {
     "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d in the",
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
     "11_stable_baselines": r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49)(.*\n)+equil.* 0\.000\n.*png",
+    "12_rllib": r"(agent-step .* -1\.\d{3}\n){5}PPO +eff.* -1\.2.*\nrandom +eff.* -1\.(50|49)",
     "13_torchrl": r"TorchRL +eff.* -1\.[12].*\nrandom +eff.* -1\.(50|49).*\nTorchRL +norm.* 0\.[01]",
     "14_benchmarl": r"MARL +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49).*\nBenchMARL +norm.* 0\.[01]",
     "15_tianshou": r"DQN gains [01]\.\d+ ±(.*\n){3}all DQN +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49)",
     "16_agilerl": r"(mean bids .*\n){2}IPPO +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49)",
+    "17_ppo_single_file": r"PPO +eff.* -1\.1.*\nrandom .* -1\.(50|49).*\nequilibrium +eff.* -1\.0",
 }
 
 

@@ -193,7 +193,7 @@ def test_what_has_no_table_is_refused():
 
     with pytest.raises(ConfigError, match=r"Flat.*masks"):
         distil(Flat(), game)
-    with pytest.raises(ConfigError, match=r"module = '3 modules' .* one for each of 2 types"):
+    with pytest.raises(ConfigError, match=r"module = '3 models' .* one for each of 2 types"):
         distil([Flat()] * 3, game)
 
     class Greedy:

@@ -170,7 +170,7 @@ def test_a_network_for_each_type():
     for number, policy in enumerate(policies):
         alone = distil(policy, game).policy
         np.testing.assert_array_equal(both.probabilities[number], alone.probabilities[number])
-    with pytest.raises(ConfigError, match=r"policy = '3 policies' .* one for each of 2 types"):
+    with pytest.raises(ConfigError, match=r"policy = '3 models' .* one for each of 2 types"):
         distil(policies[:1] * 3, game)
 
 

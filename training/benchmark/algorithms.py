@@ -233,7 +233,7 @@ def dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 @_algorithm("torch", "torch")
 def single_file_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO in one file, a network for all agents, on arrays (training.integrations.single_file_ppo)."""
+    """PPO in one file, a masked network for all agents (training.integrations.single_file_ppo)."""
     return _integrated("single_file_ppo:train", game, budget, seed)
 
 

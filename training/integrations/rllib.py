@@ -27,7 +27,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ from karma_envs.config import choice, refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
-from training.integrations.distillation import Distilled, tabulate
+from training.integrations.distillation import Distilled, network_of, tabulate
 
 _MOST_AGENT_STEPS = 10**6
 _SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
@@ -301,20 +301,7 @@ def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int 
         ConfigError: when there is neither one module nor one for each type.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    n_types = len(game.discounts)
-    modules = list(module) if isinstance(module, Sequence) else [module] * n_types
-    if len(modules) != n_types:
-        raise refuse("module", f"{len(modules)} modules", f"one, or one for each of {n_types} types")
-
-    def network(
-        observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
-    ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
-        for number, each in enumerate(modules):
-            if (here := types == number).any():
-                found[here] = action_probabilities(each, observations[here], legal[here])
-        return found
-
+    network = network_of("module", module, game, action_probabilities)
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 
 
