@@ -92,7 +92,7 @@ it. The last row has the lowest versions that `pyproject.toml` allows. Made by `
 def trainers(session: nox.Session, name: str) -> None:
     """The tests and the example of a trainer, in the versions it was tested with."""
     trainer = TRAINERS[name]
-    session.install("-c", str(trainer.constraints), "-e", f".[{name}]", "pytest")
+    session.install("-c", str(trainer.constraints), "-e", f".[{name},plot]", "pytest")  # pictures are tested
     session.run("python", "-m", "pip", "check")
     example = ("tests/test_examples.py", "-k", trainer.example)
     for tests in ((f"tests/integrations/{trainer.tests}.py",), example):
