@@ -1,9 +1,9 @@
 """Train one Stable-Baselines3 model for the whole population, and measure it like any other policy.
 
-Needs the extra ``sb3``. MaskablePPO of sb3-contrib knows which bids karma allows; plain PPO, taken where
-that is missing, does not, and its bids above karma count as all karma. Some 20 seconds of training on
-one core; ``--steps 3000000`` (agent-steps) comes close to the equilibrium. The figure shows its bids beside
-the equilibrium's.
+Needs the extras ``sb3`` and ``plot``. MaskablePPO of sb3-contrib knows which bids karma allows; plain PPO,
+taken where that is missing, does not, and its bids above karma count as all karma. Some 20 seconds of
+training on one core; ``--steps 3000000`` (agent-steps) comes close to the equilibrium. The figure shows its
+bids beside the equilibrium's.
 """
 
 import argparse
@@ -16,7 +16,7 @@ try:
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecNormalize
 except ImportError as error:
-    sys.exit(f"this example needs Stable-Baselines3: pip install 'karma-envs[sb3]' ({error})")
+    sys.exit(f"this example needs Stable-Baselines3: pip install 'karma-envs[sb3,plot]' ({error})")
 try:
     from sb3_contrib import MaskablePPO as Algorithm
 except ImportError:
