@@ -13,7 +13,7 @@ from training.benchmark.result import METRICS, Result
 from training.benchmark.statistics import aggregate
 from training.benchmark.tables import Cell, Report
 from training.benchmark.tasks import TASKS
-from training.results import ResultsError
+from training.results import ResultsError, Row
 
 LEADERBOARD = Path("docs/benchmark")
 
@@ -86,15 +86,16 @@ def summarise(results: Sequence[Result]) -> Report:
 
 
 def _commands(results: Sequence[Result]) -> Iterable[str]:
-    """A line for all algorithms that were run in the same tasks with as many seeds."""
-    tasks: dict[tuple[str, int, int | None], list[str]] = {}
+    """A line for all algorithms that were run in the same tasks, with as many seeds and the same packages."""
+    tasks: dict[tuple[str, int, int | None, str], list[str]] = {}
     for one in results:
         budget = None if one.budget == TASKS[one.task].budget else one.budget
-        tasks.setdefault((one.algorithm, max(one.seeds) + 1, budget), []).append(one.task)
-    algorithms: dict[tuple[tuple[str, ...], int, int | None], list[str]] = {}
-    for (algorithm, seeds, budget), names in tasks.items():
-        algorithms.setdefault((tuple(names), seeds, budget), []).append(algorithm)
-    for (places, seeds, budget), found in algorithms.items():
+        key = one.algorithm, max(one.seeds) + 1, budget, _environment(one.rows[-1])
+        tasks.setdefault(key, []).append(one.task)
+    algorithms: dict[tuple[tuple[str, ...], int, int | None, str], list[str]] = {}
+    for (algorithm, seeds, budget, packages), names in tasks.items():
+        algorithms.setdefault((tuple(names), seeds, budget, packages), []).append(algorithm)
+    for (places, seeds, budget, _), found in algorithms.items():
         yield shlex.join(
             [
                 *("karma-envs", "benchmark", "run"),
@@ -107,13 +108,17 @@ def _commands(results: Sequence[Result]) -> Iterable[str]:
     yield "karma-envs benchmark report runs/bench"
 
 
+def _environment(row: Row) -> str:
+    """The versions of packages that a row was made with."""
+    return ", ".join(f"{package} {version}" for package, version in row["versions"].items())
+
+
 def _environments(results: Sequence[Result]) -> dict[str, tuple[str, ...]]:
     """The algorithms that were run with the same versions of packages."""
     found: dict[str, dict[str, None]] = {}
     for result in results:
         for row in result.rows:
-            text = ", ".join(f"{package} {version}" for package, version in row["versions"].items())
-            found.setdefault(text, {})[result.algorithm] = None
+            found.setdefault(_environment(row), {})[result.algorithm] = None
     return {text: tuple(algorithms) for text, algorithms in found.items()}
 
 
