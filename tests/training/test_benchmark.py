@@ -27,6 +27,7 @@ from training.benchmark.best_response import BestResponseGame
 from training.benchmark.measure import measure, measure_reference, normalised_exploitability
 from training.benchmark.report import summarise, to_markdown
 from training.benchmark.result import METRICS
+from training.benchmark.tables import number_text
 from training.cli import main
 from training.results import ResultsError
 from training.train import Interrupted
@@ -440,6 +441,11 @@ def test_the_numbers_of_a_report_by_hand() -> None:
     assert report.overall["score", "better"].n_tasks == 2
     assert ("score", "tiny-city", "worse") not in report.cells
     assert "0.2500 [0.0000, 0.5000] (1 of 2 tasks)" in to_markdown(report)
+    assert [number_text(value) for value in (0, -0.51234, 12.34, 890.6, 52300.7, 7.1e7, 3e-9)] == [
+        "0.0000", "-0.5123", "12.3", "891", "52,301", "7.1e+07", "3e-09",
+    ]  # fmt: skip
+    assert [task.budget_text for task in REAL.values()][:2] == ["1e8", "1e8"]
+    assert REAL["matching-tiny"].budget_text == "1e5"
     assert report.commands == (
         "karma-envs benchmark run --algo better --algo worse --tasks tiny --seeds 2 --folder runs/bench",
         "karma-envs benchmark run --algo better --tasks tiny-city --seeds 1 --folder runs/bench",

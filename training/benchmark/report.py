@@ -162,19 +162,19 @@ def add_result(
 def to_markdown(report: Report) -> str:
     """The report as a page: the score in all tasks, then all metrics of each task."""
     lines = ["# The karma benchmark", "", *_paragraphs(report), ""]
-    lines += ["## Normalised score", ""]
-    columns = report.tasks_of("score")
-    lines += _table(
-        ["algorithm", *columns, "**all tasks**"],
-        (
-            [
-                _escaped(name),
-                *(_text(report.cells.get(("score", task, name))) for task in columns),
-                _text(report.overall.get(("score", name)), len(columns)),
-            ]
-            for name in report.algorithms
-        ),
-    )
+    if len(columns := report.tasks_of("score")) > 1:
+        lines += ["## Normalised score", ""]
+        lines += _table(
+            ["algorithm", *columns, "**all tasks**"],
+            (
+                [
+                    _escaped(name),
+                    *(_text(report.cells.get(("score", task, name))) for task in columns),
+                    _text(report.overall.get(("score", name)), len(columns)),
+                ]
+                for name in report.algorithms
+            ),
+        )
     for task in report.tasks:
         metrics = [name for name in METRICS if task in report.tasks_of(name)]
         lines += ["", f"## {task}", "", f"{TASKS[task].title}; {TASKS[task].budget_text} agent-steps", ""]

@@ -74,7 +74,8 @@ class Report:
 
 
 def number_text(value: float) -> str:
-    """Four decimals, or three digits of large and tiny numbers."""
-    if value == 0 or 5e-5 <= abs(value) < 1e3:
-        return f"{value:.4f}"
-    return f"{value:.3g}"
+    """Four decimals, fewer of large numbers; three digits of huge and tiny ones."""
+    size = abs(value)
+    if value and (size < 5e-5 or size >= 1e6):
+        return f"{value:.3g}"
+    return f"{value:,.{4 if size < 10 else 1 if size < 100 else 0}f}"

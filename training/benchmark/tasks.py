@@ -51,7 +51,8 @@ class Task:
     @property
     def budget_text(self) -> str:
         """The budget as printed, such as 1e8."""
-        return f"{self.budget:g}".replace("e+0", "e").replace("e+", "e")
+        digits, _, power = f"{self.budget:e}".partition("e")
+        return f"{float(digits):g}e{int(power)}"
 
     def definition(self) -> dict[str, Any]:
         """What numbers depend on, as plain data; results of another definition are not comparable."""
