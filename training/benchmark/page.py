@@ -139,7 +139,7 @@ def _section(report: Report, metric: str) -> str:
     """A table and a panel per task of one metric."""
     means = METRICS[metric]
     tasks = report.tasks_of(metric)
-    columns = [_OVERALL, *tasks]
+    columns = [_OVERALL, *tasks] if len(tasks) > 1 else tasks
 
     def cell(column: str, algorithm: str) -> Cell | None:
         if column == _OVERALL:
