@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -12,6 +13,18 @@ from training.benchmark.measure import measure, measure_reference
 
 LEAST = 0.15
 """Random bids score 0 with a standard error of .01 over seeds and play; the equilibrium .74."""
+
+
+@pytest.fixture(autouse=True)
+def _one_thread() -> Iterator[None]:
+    """On few cores several threads of PyTorch are slower, and sums depend on their number."""
+    if (torch := sys.modules.get("torch")) is None:
+        yield
+        return
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

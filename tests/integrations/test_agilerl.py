@@ -35,15 +35,6 @@ TWO_TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On few cores several threads are slower, and sums depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def ippo_of(env, seed=0):
     torch.manual_seed(seed)
     spaces = env.single_observation_space(PLAYER), env.single_action_space(PLAYER)

@@ -43,15 +43,6 @@ TWO_TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On few cores several threads are slower, and sums depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def made(task, seed=0):
     return task.get_env_fun(num_envs=1, continuous_actions=False, seed=seed, device="cpu")
 

@@ -36,15 +36,6 @@ TWO_TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On few cores several threads are slower, and sums depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def started(game="matching", *, seed=0, **arguments):
     env = PopulationVecEnv(game, **{**SMALL, **arguments} if game == "matching" else arguments)
     env.seed(seed)

@@ -18,14 +18,6 @@ from training.integrations.single_file_ppo import LAMBDA, ActorCritic, advantage
 SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 
 
-@pytest.fixture(autouse=True)
-def _threads():
-    """As many as before: training sets them."""
-    before = torch.get_num_threads()
-    yield
-    torch.set_num_threads(before)
-
-
 def small():
     return karma_envs.make("matching", **SMALL)
 

@@ -37,15 +37,6 @@ TWO_TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On few cores several threads are slower, and sums depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def policy_of(env, seed=0, **arguments):
     torch.manual_seed(seed)
     space = env.observation_space["obs"]

@@ -39,15 +39,6 @@ TWO_TYPES = {
 }
 
 
-@pytest.fixture(autouse=True)
-def _one_thread():
-    """On few cores several threads are slower, and sums depend on their number."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
 def playing(actions):
     """A policy that plays given actions ``[steps, agents]`` of the group ``player``, one after the other."""
     rows = iter(torch.as_tensor(actions))
