@@ -161,9 +161,9 @@ def add_result(
 
 def to_markdown(report: Report) -> str:
     """The report as a page: the score in all tasks, then all metrics of each task."""
-    lines = ["# The karma benchmark", "", *_paragraphs(report), ""]
+    lines = ["# The karma benchmark", "", *_paragraphs(report)]
     if len(columns := report.tasks_of("score")) > 1:
-        lines += ["## Normalised score", ""]
+        lines += ["", "## Normalised score", ""]
         lines += _table(
             ["algorithm", *columns, "**all tasks**"],
             (
