@@ -1,6 +1,6 @@
 """What needs environments of its own: trainers that cannot share one, and other versions of Gymnasium.
 
-nox makes them, in ``.nox/``. It is no dependency: ``pip install nox``, or ``pipx run nox`` for ``nox``::
+nox makes them, in ``.nox/``. It is no dependency: ``pip install nox``, then::
 
     nox -s trainers                   # the tests and the example of every trainer
     nox -s "trainers(rllib)"          # of one; nox --list names them all

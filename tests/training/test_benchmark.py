@@ -299,6 +299,14 @@ BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "nan": (lambda found: found["rows"][0].update(score=float("nan")), "NaN is not a finite"),
     "huge": (lambda found: found["rows"][0].update(score=10**400), "too large"),
     "text": (lambda found: found["rows"][0].update(efficiency="1"), "efficiency must be a finite"),
+    "a version of two lines": (
+        lambda found: found["rows"][0]["versions"].update(numpy="2\n# more"),
+        "row 0: versions must hold lines",
+    ),
+    "a version that is no text": (
+        lambda found: found["rows"][0]["versions"].update(numpy=[2]),
+        "row 0: versions must hold lines",
+    ),
     "null": (lambda found: found["rows"][0].update(score=None), "score must be a finite"),
     "negative steps": (lambda found: found["rows"][0].update(agent_steps=-1), "agent_steps must be"),
     "too many steps": (lambda found: found["rows"][0].update(agent_steps=1201), "agent_steps must be"),

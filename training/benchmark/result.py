@@ -231,6 +231,9 @@ def _check_row(where: str, row: Any, budget: int) -> None:
             _check_number(f"{where}: {name}", row[name])
     if not isinstance(row["versions"], dict) or not isinstance(row["commit"], (str, type(None))):
         raise ValueError(f"{where}: versions must be an object and commit a text or null")
+    for text in (*row["versions"], *row["versions"].values()):  # reports show them
+        if not isinstance(text, str) or len(text) > _LONGEST or not text.isprintable():
+            raise ValueError(f"{where}: versions must hold lines of at most {_LONGEST} characters")
 
 
 def _check_number(what: str, number: Any) -> None:
