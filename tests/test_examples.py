@@ -25,7 +25,10 @@ PRINTED = {
     "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 252 .*\n(from .* [345]\.\d .*\n){3}",
     "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d in the",
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
-    "11_stable_baselines": r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49)(.*\n)+equil.* 0\.000\n.*png",
+    "11_stable_baselines": (
+        r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\nCOIN.* -1\.[45].*\n"
+        r"(.*exploit.*\n)+equil.* 0\.000\n.*bids\.png\n$"
+    ),
     "12_rllib": r"(agent-step .* -1\.\d{3}\n){5}PPO +eff.* -1\.2.*\nrandom +eff.* -1\.(50|49)",
     "13_torchrl": r"TorchRL +eff.* -1\.[12].*\nrandom +eff.* -1\.(50|49).*\nTorchRL +norm.* 0\.[01]",
     "14_benchmarl": r"MARL +eff.* -1\.[123].*\nrandom +eff.* -1\.(50|49).*\nBenchMARL +norm.* 0\.[01]",
