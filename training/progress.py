@@ -11,8 +11,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from training.config import TrainConfig
 from training.train import Replica
 
-console = Console(highlight=False)
-"""Where commands print."""
+console = Console(highlight=False, soft_wrap=True)
+"""Where commands print; lines are left whole, so that paths can be copied and searched for in logs."""
 
 
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
