@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from numpy.typing import NDArray
 
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.karma import Given, KarmaConfig
+from karma_envs.plugins import import_named
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -135,11 +135,7 @@ def named_function(field: str, given: Any, allowed: str) -> Any:
     """
     if not isinstance(given, str):
         return given
-    module, _, function = given.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise refuse(field, given, f"{allowed} ({error})") from error
+    found = import_named(field, given, allowed)
     if not callable(found):
         raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
     return found
