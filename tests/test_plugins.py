@@ -1,0 +1,90 @@
+"""``module:name``: rules, networks and algorithms of the user's, from the working folder too."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import karma_envs
+from karma_envs.config import ConfigError
+from karma_envs.plugins import import_named
+from training.benchmark.algorithms import find
+
+MINE = """\
+from karma_envs.games.grid_city.network import grid, road_network
+
+def half(winner_bid, loser_bid, loser_karma, karma_max, parameters):
+    return 0, winner_bid // 2
+
+def city(n_agents):
+    return road_network(grid(1, 2), n_agents=n_agents)
+
+class Trainers:
+    @staticmethod
+    def nothing(game, budget, seed):
+        "Trains nothing."
+"""
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder that is not on the path, as for an installed command."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]
+
+
+def test_rules_networks_and_algorithms_of_the_working_folder(working_folder: Path) -> None:
+    (working_folder / "of_this_folder.py").write_text(MINE)
+    game = karma_envs.make("matching", n_agents=4, payment="of_this_folder:half")
+    assert game.config.rule("payment").function(7, 3, 0, 20, ()) == (0, 3)
+    assert len(karma_envs.make("grid_city", n_agents=4, network="of_this_folder:city").network.lanes) == 14
+    assert find("of_this_folder:Trainers.nothing").description == "Trains nothing."
+
+
+@pytest.mark.parametrize(
+    ("source", "says"),
+    [
+        ("import no_such_module_of_mine", "No module named 'no_such_module_of_mine'"),
+        ("def half(:", "invalid syntax (broken.py, line 1)"),
+        ("\n\n1 / 0", "broken.py, line 3: ZeroDivisionError: division by zero"),
+        ("import sys\nsys.exit('bye')", "broken.py, line 2: SystemExit: bye"),
+        ("whole = 3", "has no attribute 'half'"),
+    ],
+)
+def test_a_module_that_cannot_be_imported_is_one_line(working_folder: Path, source: str, says: str) -> None:
+    (working_folder / "broken.py").write_text(source)
+    with pytest.raises(ConfigError, match=r"^payment = 'broken:half' is not allowed; allowed: ") as caught:
+        karma_envs.make("matching", payment="broken:half")
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("name", [":half", "colorsys:", ".relative:half", "a..b:c"])
+def test_names_that_are_none(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"field = .*allowed: a function; "):
+        import_named("field", name, "a function")
+
+
+def test_a_module_is_not_taken_for_another_of_its_name(
+    working_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As for a file ``agents.py`` of the user's, or after a change of the working folder."""
+    for folder in ("one", "other", "none"):
+        (working_folder / folder).mkdir()
+    for folder, amount in (("one", 1), ("other", 2)):
+        (working_folder / folder / "twice.py").write_text(f"AMOUNT = {amount}")
+    monkeypatch.chdir("one")
+    assert import_named("field", "twice:AMOUNT", "a number") == 1
+    monkeypatch.chdir("../none")
+    assert import_named("field", "twice:AMOUNT", "a number") == 1
+    monkeypatch.chdir("../other")
+    with pytest.raises(ConfigError, match=r"other.twice\.py is not .*one.twice\.py, .*: rename yours"):
+        import_named("field", "twice:AMOUNT", "a number")
