@@ -196,7 +196,9 @@ def _capacity(given: Any) -> int | tuple[int, ...] | None:
 
 def _capacity_scale(given: Any) -> str | float:
     if isinstance(given, str):
-        return choice("capacity_scale", given, ("mean", "median"))
+        if given not in ("mean", "median"):
+            raise refuse("capacity_scale", given, "mean, median, or a positive number")
+        return given
     return real("capacity_scale", given, 0, open_low=True)
 
 
