@@ -13,6 +13,7 @@ from rich.console import Console
 from karma_envs import __version__
 from karma_envs.config import ConfigError
 from training import commands
+from training.notices import notices
 from training.progress import console
 from training.results import ResultsError
 from training.train import Interrupted
@@ -22,7 +23,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is 0 on success, 1 on an error, 130 after Ctrl-C."""
     options = _parser().parse_args(arguments)
     try:
-        options.action(options)
+        with notices():
+            options.action(options)
     except (ConfigError, ResultsError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"karma-envs: {error}", markup=False, soft_wrap=True)
         return 1

@@ -74,7 +74,8 @@ def networks(draw: st.DrawFn) -> tuple[nx.DiGraph, dict[Any, float]]:
     for edge in draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True)):
         graph.add_edge(*edge, **{column: draw(numbers) for column in columns})
         graph.edges[edge]["capacity"] += 1.0
-    demand = draw(st.dictionaries(st.sampled_from(pairs), numbers.filter(bool)))
+    zones = list(itertools.product(range(1, n_zones + 1), repeat=2))
+    demand = draw(st.dictionaries(st.sampled_from(zones), numbers.filter(bool)))
     return graph, demand
 
 
@@ -102,6 +103,7 @@ def test_what_is_written_is_read_again(tmp_path_factory: Any, network: tuple[nx.
         (lambda graph: None, {"demand": {(1, 2): 1.0}}, "trips_path = None .* a path with demand"),
         (lambda graph: None, {"trips_path": "t"}, "trips_path = 't' .* None without"),
         (lambda graph: None, {"trips_path": "t", "demand": {(1, 9): 1.0}}, r"demand = \(1, 9\)"),
+        (lambda graph: None, {"trips_path": "t", "demand": {(1, 3): 1.0}}, r"demand = \(1, 3\) .*of zones"),
     ],
 )
 def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, change: Any, given: Any, says: str) -> None:
@@ -151,7 +153,7 @@ def test_the_game_in_the_town() -> None:
     assert (game.network.capacity >= 1).all()
     assert 0.75 * 1000 / 96 <= game.network.capacity.mean() < 0.75 * 1000 / 96 + 1
     assert game.network.positions is not None
-    check_game(karma_envs.make("grid_city", "town", n_agents=6, route_choice="node"))
+    check_game(karma_envs.make("grid_city", "town", n_agents=6, route_choice="node", k_shortest=2))
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -235,7 +237,7 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["none", "node"])
 def test_play_on_files(tmp_path: Path, choice: str) -> None:
-    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice))
+    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice, k_shortest=2))
 
 
 @pytest.mark.parametrize("network", ["grid", "town", "module:function", len])

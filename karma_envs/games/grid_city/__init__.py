@@ -3,9 +3,10 @@
 Model:
     N agents travel in a network of directed lanes, each of which takes a limited number of agents per
     step. An agent has a few paths of its own, drawn once from all shortest paths between two boundary
-    nodes (or, by its type, from one of path_sets), and a dormant path outside the city. If route_choice
-    says so, a path stands for its origin and destination only, and agents choose among all paths between
-    the two (or routes_per_trip of them): once, with the first bid of a trip, or at every node. Each trip
+    nodes, or the k_shortest of each two (or, by its type, from one of path_sets), and a dormant path outside
+    the city. If route_choice says so, a path stands for its origin and destination only, and agents choose
+    among all paths between the two (or routes_per_trip of them): once, with the first bid of a trip, or at
+    every node; where few of them have several shortest paths, a warning says so. Each trip
     has an urgency that stays until it ends. Who does not get into its next lane waits a step and suffers
     its urgency. What winners pay is shared out in whole units, and the total karma never changes.
     The network is a grid, a town, one from a file, or one's own. Default: n_agents = 1000, rows = 4,

@@ -48,6 +48,18 @@ class GridCityConfig(KarmaConfig):
             karma_envs.games.grid_city.named_networks; or a function that is given n_agents and returns a
             RoadNetwork, or its name as module:function. Where it is not grid, rows, columns and capacity
             must stay at their defaults.
+        capacity_scale: what the capacities of a file or of the town are multiplied by, to be agents per
+            step, before they are rounded up: mean or median, such that that of the lanes is three quarters of
+            n_agents spread over them (without lanes whose capacity stands for none, like 999999), or a
+            number.
+        k_shortest: how many paths each pair of origin and destination has, the shortest that pass no node
+            twice; None for all that are equally short. More than one gives route_choice something to choose
+            from.
+        pairs: the pairs of origin and destination that have trips, by the names of their nodes, as
+            [[a, b], [b, a]]; empty for those with demand, or without demand all pairs of boundary nodes.
+        most_pairs: only that many pairs, those with the largest demands; None for all.
+        exclude: same_junction leaves out pairs of boundary nodes that hang on the same node, unless they
+            are listed or have demand; None keeps them.
         paths_per_agent: how many paths each agent has besides the dormant one.
         path_seed: seed of the draw of everyone's paths. The population is part of the game, so a reset
             does not draw other paths.
@@ -83,6 +95,11 @@ class GridCityConfig(KarmaConfig):
     columns: int = 4
     capacity: int | tuple[int, ...] | None = None
     network: str | Callable[[int], RoadNetwork] = "grid"
+    capacity_scale: str | float = "mean"
+    k_shortest: int | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    most_pairs: int | None = None
+    exclude: str | None = "same_junction"
     paths_per_agent: int = 2
     path_seed: int = 0
     path_sets: tuple[str | Callable[[RoadNetwork], NDArray[np.float64]], ...] = ()
@@ -120,9 +137,22 @@ class GridCityConfig(KarmaConfig):
                 f"grid, town, a file whose name ends with {TNTP} or {GRAPHML}, module:function, "
                 "or a function of n_agents",
             )
-        for name in ("rows", "columns", "capacity") if self.network != "grid" else ():
-            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise refuse(name, getattr(self, name), "its default where network is not grid")
+        self._set(
+            capacity_scale=_capacity_scale(self.capacity_scale),
+            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 10**6),
+            pairs=_pairs(self.pairs),
+            most_pairs=None if self.most_pairs is None else whole("most_pairs", self.most_pairs, 1),
+            exclude=None if self.exclude is None else choice("exclude", self.exclude, ("same_junction",)),
+        )
+        is_grid, is_file = self.network == "grid", self.network == "town" or bool(file_format(self.network))
+        for names, where in (
+            (() if is_grid else ("rows", "columns", "capacity"), "network is not grid"),
+            (() if is_file else ("capacity_scale", "most_pairs"), "network is neither a file nor town"),
+            (() if is_file or is_grid else ("k_shortest", "pairs", "exclude"), "network is a function"),
+        ):
+            for name in names:
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise refuse(name, getattr(self, name), f"its default where {where}")
 
 
 def named_function(field: str, given: Any, allowed: str) -> Any:
@@ -158,6 +188,25 @@ def _capacity(given: Any) -> int | tuple[int, ...] | None:
     if isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, (str, bytes)):
         return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
     return whole("capacity", given, 1, 10**8)
+
+
+def _capacity_scale(given: Any) -> str | float:
+    if isinstance(given, str):
+        if given not in ("mean", "median"):
+            raise refuse("capacity_scale", given, "mean, median, or a positive number")
+        return given
+    return real("capacity_scale", given, 0, open_low=True)
+
+
+def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
+    allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+        raise refuse("pairs", given, allowed)
+    for index, pair in enumerate(given):
+        is_pair = isinstance(pair, Sequence) and not isinstance(pair, (str, bytes)) and len(pair) == 2
+        if not is_pair or not all(isinstance(name, str) or type(name) is int for name in pair):
+            raise refuse(f"pairs[{index}]", pair, allowed)
+    return tuple((str(origin), str(destination)) for origin, destination in given)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

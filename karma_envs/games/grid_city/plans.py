@@ -16,6 +16,7 @@ the city.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -31,6 +32,9 @@ Routes = tuple[int, ...]
 """The paths that a trip may take, by their index in the network; first the one that was drawn."""
 
 ARRIVED = -1
+
+FEW_CHOICES = 0.1
+"""A choice of routes that a smaller share of the trips has is warned of."""
 
 
 @dataclass(frozen=True)
@@ -192,6 +196,7 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
     """
     _check_observations(config, 1)  # before work that grows with the number of trips
     routes, routes_of_agent = choose_routes(network, paths_of_agent, config)
+    _warn_of_no_choice(routes, routes_of_agent, config)
     at_every_node = config.route_choice == "node"
     trips = [
         trip_positions([network.paths[path] for path in paths], at_every_node=at_every_node)
@@ -228,6 +233,22 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
         (before_slot + starts[routes_of_agent]).astype(np.uint16),
         np.hstack([np.ones((n_agents, 1), np.bool_), exists[routes_of_agent].reshape(n_agents, -1)]),
     )
+
+
+def _warn_of_no_choice(
+    routes: tuple[Routes, ...], routes_of_agent: NDArray[np.int64], config: GridCityConfig
+) -> None:
+    """Say so where agents were to choose their way, and few have another one than that which was drawn."""
+    if config.route_choice == "none" or config.routes_per_trip == 1:
+        return
+    has_choice = np.array([len(paths) > 1 for paths in routes])[routes_of_agent]
+    if has_choice.mean() < FEW_CHOICES:
+        warnings.warn(
+            f"route_choice = {config.route_choice!r}, but only {has_choice.sum()} of {has_choice.size} trips "
+            "have more than one path to choose from, as few paths are equally short; k_shortest gives others "
+            "(in Python: road_network(..., paths='k_shortest', k=3))",
+            stacklevel=2,
+        )
 
 
 def _check_observations(config: GridCityConfig, per_slot: int) -> None:
