@@ -14,6 +14,7 @@ from karma_envs.files import read_npz, write_npz
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
 
 _FORMAT = "karma-envs tabular policy"
+_ROUNDING = 1e-5  # of the sum of a row in float32
 
 
 class TabularPolicy:
@@ -21,7 +22,9 @@ class TabularPolicy:
 
     Args:
         probabilities: ``float[rows, observations, actions]``; or ``[observations, actions]`` for one
-            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0.
+            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0. Of
+            ``float64`` rows that sum to 1 as nearly as those of ``float32`` do, as where a network's softmax
+            was cast, the sums are made 1.
         row_of_agent: ``int[N]``, the row each agent plays; None: row 0 for as many agents as there
             are rows (one agent, one row), which :meth:`for_agents` changes.
 
@@ -40,13 +43,14 @@ class TabularPolicy:
         if not np.isfinite(array).all() or (array < 0).any():
             raise ValueError("probabilities must be finite and >= 0")
         sums = array.sum(axis=2, dtype=np.float64)
-        tolerance = 1e-9 if array.dtype == np.float64 else 1e-5
-        if (np.abs(sums - 1) > tolerance).any():
-            row, observation = (int(index[0]) for index in np.nonzero(np.abs(sums - 1) > tolerance))
+        if (differ := np.abs(sums - 1) > _ROUNDING).any():
+            row, observation = (int(index[0]) for index in np.nonzero(differ))
             raise ValueError(
                 f"probabilities must sum to 1; row {row}, observation {observation} "
                 f"sums to {sums[row, observation]:.10g}"
             )
+        if array.dtype == np.float64 and (np.abs(sums - 1) > 1e-9).any():
+            array = array / sums[..., None]
         self._n_actions: int = array.shape[2]
         self._probabilities: NDArray[np.floating[Any]] | None = array
         self._thresholds: NDArray[np.uint16] | None = None
