@@ -6,7 +6,9 @@ import threading
 import time
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from training.config import TrainConfig
 from training.train import Replica
@@ -15,6 +17,14 @@ console = Console(highlight=False)
 """Where commands print."""
 
 
+def print_table(table: Table) -> None:
+    """Print a table whole: what is wider than the terminal, or a log's 80 columns, is not cut."""
+    roomy = console.options.update(max_width=_WIDEST)
+    needed = Measurement.get(console, roomy, table).minimum
+    console.print(table, width=max(needed, console.width), crop=False, soft_wrap=False)
+
+
+_WIDEST = 10_000
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
 _FORECAST_FROM = 60.0  # a run that takes less needs none
 

@@ -35,8 +35,12 @@ from training.results import ResultsError, Row, Run
 from training.train import Interrupted, stop_on_signal, train
 from training.trials import SweepConfig, Trial, as_text, check_games, trial_folder
 
-TRAINING = ("efficiency", "access_fairness", "reward_fairness", "karma_gini")
-"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas."""
+TRAINING = ("window", "efficiency", "access_fairness", "reward_fairness", "karma_gini")
+"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas. Fairness depends
+on the steps that it is measured over, here ``train_window``."""
+
+LEARNED_STEPS = 10_000
+"""Steps that the learned policies are measured over."""
 
 _COLUMNS = (
     *(f"train_{name}" for name in TRAINING),
@@ -214,7 +218,10 @@ def _learned(run: Run) -> Summary:
     """The learned policies without exploration, as the first row of :func:`training.evaluate.evaluate`."""
     game = game_class(run.config.game)(run.config.game_config)
     return over_seeds(
-        [summarise(play(game, policy, seed=[1, number])) for number, policy in enumerate(run.policies)]
+        [
+            summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]))
+            for number, policy in enumerate(run.policies)
+        ]
     )
 
 

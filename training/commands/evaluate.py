@@ -16,7 +16,7 @@ from training.exploitability import KINDS, run_exploitability
 from training.flags import value
 from training.plots.exploitability import exploitability_figure
 from training.plots.figures import require_matplotlib, save_figures
-from training.progress import console
+from training.progress import console, print_table
 from training.results import Run
 
 
@@ -74,7 +74,7 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
     for item in found:
         numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
         table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
-    console.print(table)
+    print_table(table)
     if found[0].agents:
         require_matplotlib()
         kind = options.exploitability
@@ -105,4 +105,4 @@ def report(run: Run, found: Sequence[Evaluation]) -> None:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for item in found:
         table.add_row(item.name, *(getattr(item.summary, name).concise() for name in columns))
-    console.print(table)
+    print_table(table)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
-from training.plots.figures import COLOURS, new_figure
+from training.plots.figures import COLOURS, new_figure, paper_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LINE_STYLES = ("-", "--", "-.", ":")
 
 
+@paper_style()
 def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> Figure:
     """Mean bid by karma, a panel per type and urgency, a line per policy.
 

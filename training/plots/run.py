@@ -13,7 +13,14 @@ from karma_envs.registry import game_class
 from training.evaluate import reference_lines
 from training.exploitability import KINDS
 from training.plots.exploitability import exploitability_figure
-from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
+from training.plots.figures import (
+    COLOURS,
+    legend_above,
+    new_figure,
+    paper_style,
+    require_matplotlib,
+    save_figures,
+)
 from training.plots.lanes import lane_maps
 from training.results import ResultsError, Row, Run, read_table
 
@@ -35,6 +42,7 @@ def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
     ]
 
 
+@paper_style()
 def mean_bids(run: Run) -> Figure:
     """Mean bid by karma and urgency, a panel per type: mean over agents, band from 10 % to 90 % of them.
 
@@ -69,6 +77,7 @@ def mean_bids(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> Figure:
     """A metric over training, one line per replica, beside the allocations without karma."""
     figure, (panel,) = new_figure(4.4, 3.0)
@@ -86,6 +95,7 @@ def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> F
     return figure
 
 
+@paper_style()
 def karma_distribution(run: Run) -> Figure:
     """Share of agents by karma: at the first record, and averaged over the last tenth of them."""
     rows = read_table(run.folder / "karma.csv")
@@ -109,6 +119,7 @@ def karma_distribution(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def policy_change(run: Run) -> Figure:
     """How far each epoch moved the policies (Thesis, Definition 4.1): mean over agents, and the most."""
     figure, (panel,) = new_figure(4.4, 3.0)
@@ -119,6 +130,7 @@ def policy_change(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def exploitability(run: Run) -> Figure:
     """Exploitability over training, and what the mean field's equilibrium gains (Thesis, Figure 4.3)."""
     rows = read_table(run.folder / "monitor.csv")
@@ -134,6 +146,7 @@ def exploitability(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def payoff_change(run: Run) -> Figure:
     """The largest change of an agent's payoff by one epoch, over training (Thesis, Figure 6.4 b)."""
     figure, (panel,) = new_figure(4.4, 3.0)
@@ -144,6 +157,7 @@ def payoff_change(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def lanes(run: Run) -> Figure:
     """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
     rows = read_table(run.folder / "lanes.csv")
