@@ -17,7 +17,7 @@ from karma_envs.game import (
     check_arrays,
     whole_actions,
 )
-from karma_envs.karma import KarmaConfig
+from karma_envs.karma import KarmaConfig, type_names
 from karma_envs.urgency import type_counts
 
 
@@ -98,6 +98,10 @@ class KarmaGame(PopulationGame, Generic[State]):
         if self._state is None:
             raise RuntimeError("the game has not begun: call reset(rng) first")
         return self._state
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return type_names(self.config.agent_types)
 
     def reset(self, rng: np.random.Generator) -> None:
         self._state = self._fresh_state(rng)

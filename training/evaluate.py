@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from typing import Any
 
@@ -34,18 +34,29 @@ class Evaluation:
         name: what was played.
         summary: metrics over the steps after the burn-in, with standard errors: within the run for
             one seed, over the seeds for several.
-        steps: steps measured, per seed.
+        steps: steps measured, per seed. Fairness depends on them, see :mod:`karma_envs.metrics`.
         seeds: number of seeds.
+        by_type: the same metrics of the agents of each type alone, by its name, if there are several types;
+            efficiency is then the mean reward of the type's agents, fairness that among them.
     """
 
     name: str
     summary: Summary
     steps: int
     seeds: int
+    by_type: Mapping[str, Summary] = field(default_factory=dict)
 
     def to_row(self) -> dict[str, Any]:
         """As a row of a table."""
         return {"name": self.name, "steps": self.steps, "seeds": self.seeds, **self.summary.to_dict()}
+
+    def type_rows(self) -> list[dict[str, Any]]:
+        """A row of a table for each type, which has its number and its name; none where there is one type."""
+        where = {"name": self.name, "steps": self.steps, "seeds": self.seeds}
+        return [
+            {**where, "type": number, "type_name": name, **summary.to_dict()}
+            for number, (name, summary) in enumerate(self.by_type.items())
+        ]
 
 
 def play(
@@ -97,6 +108,23 @@ def over_seeds(summaries: Sequence[Summary]) -> Summary:
     return Summary(**estimates)
 
 
+def _by_type(game: PopulationGame, outcomes: Sequence[Sequence[Outcome]]) -> dict[str, Summary]:
+    """The metrics of each type's agents, by its name; nothing where there is one type.
+
+    Args:
+        game: what was played.
+        outcomes: for each seed the outcomes of consecutive stretches.
+    """
+    names = game.type_names
+    members = [np.flatnonzero(game.type_of_agent == number) for number in range(len(names))]
+    if len(names) == 1:
+        return {}
+    return {
+        name: over_seeds([summarise([stretch.of_agents(agents) for stretch in each]) for each in outcomes])
+        for name, agents in zip(names, members)
+    }
+
+
 def evaluate(
     run: Run,
     *,
@@ -132,11 +160,12 @@ def evaluate(
     game = game_class(run.config.game)(run.config.game_config)
 
     def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
-        summaries = [
-            summarise(play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number]))
+        outcomes = [
+            play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number])
             for number, policy in enumerate(played)
         ]
-        return Evaluation(name, over_seeds(summaries), n_steps, len(played))
+        summary = over_seeds([summarise(stretches) for stretches in outcomes])
+        return Evaluation(name, summary, n_steps, len(played), _by_type(where, outcomes))
 
     found = [measured("learned", policies, game)]
     if epsilon > 0:

@@ -16,15 +16,23 @@ from training.train import Replica
 console = Console(highlight=False)
 """Where commands print."""
 
+_WIDEST = 10_000  # columns of a table
+
 
 def print_table(table: Table) -> None:
-    """Print a table whole: what is wider than the terminal, or a log's 80 columns, is not cut."""
+    """Print a table whole: what is wider than the terminal, or a log's 80 columns, is not cut.
+
+    Columns that are not to be wrapped get all the room that they need, others that of their longest word.
+    """
     roomy = console.options.update(max_width=_WIDEST)
+    for column in table.columns:
+        if column.no_wrap:
+            cells = (column.header, *column.cells)
+            column.min_width = max(Measurement.get(console, roomy, cell).maximum for cell in cells)
     needed = Measurement.get(console, roomy, table).minimum
-    console.print(table, width=max(needed, console.width), crop=False, soft_wrap=False)
+    console.print(table, width=max(needed, console.width), crop=False)
 
 
-_WIDEST = 10_000
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
 _FORECAST_FROM = 60.0  # a run that takes less needs none
 

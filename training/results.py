@@ -2,9 +2,9 @@
 
 ``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times), ``metrics.csv`` (one
 row per replica and record), ``karma.csv`` (karma distribution likewise), ``policy-<replica>.npz``
-(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``
-and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is written
-whole or not at all.
+(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``,
+``evaluation-types.csv`` where there are several types, and a table for each part of the game, such as
+``agents.csv`` and ``lanes.csv``. Every file is written whole or not at all.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from rich import box
 from rich.table import Table
 
 from karma_envs.config import whole
+from karma_envs.metrics import Summary
 from training import results
 from training.evaluate import Evaluation, evaluate, tables
 from training.exploitability import KINDS, run_exploitability
@@ -18,6 +19,10 @@ from training.plots.exploitability import exploitability_figure
 from training.plots.figures import require_matplotlib, save_figures
 from training.progress import console, print_table
 from training.results import Run
+
+_COLUMNS = ("efficiency", "access_fairness", "reward_fairness")
+_MOST_TYPES = 4
+"""Types that the table on the terminal shows."""
 
 
 def add(subparsers: Any) -> None:
@@ -90,19 +95,34 @@ def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> None:
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:
-    """Print a table of evaluations and keep it beside the run."""
+    """Print a table of evaluations and keep it beside the run, with one of each type if there are several."""
     results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
+    if rows := [row for item in found for row in item.type_rows()]:
+        results.write_table(run.folder / "evaluation-types.csv", rows)
     spread = "over seeds" if found[0].seeds > 1 else "within the run"
     table = Table(
-        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); in brackets the standard error "
-        f"{spread}, in units of the last digit",
+        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); fairness depends on how many steps; in "
+        f"brackets the standard error {spread}, in units of the last digit",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    columns = ("efficiency", "access_fairness", "reward_fairness")
-    for name in columns:
+    for name in _COLUMNS:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for item in found:
-        table.add_row(item.name, *(getattr(item.summary, name).concise() for name in columns))
+        table.add_row(item.name, *_cells(item.summary))
+        if len(item.by_type) <= _MOST_TYPES:
+            for name, summary in item.by_type.items():
+                table.add_row(f"  {name}", *_cells(summary))
     print_table(table)
+    if rows:
+        console.print(
+            "of a type: mean reward of its agents, fairness among them; all types are in "
+            f"{run.folder / 'evaluation-types.csv'}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _cells(summary: Summary) -> list[str]:
+    return [getattr(summary, name).concise() for name in _COLUMNS]

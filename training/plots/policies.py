@@ -59,7 +59,7 @@ def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> 
         panel.set(xlabel="karma", ylabel="mean bid", xlim=(0, karma_max), ylim=(0, None))
         panel.locator_params(integer=True)
         label = f"urgency {types[kind].urgencies[number]:g}"
-        panel.set_title(f"type {kind + 1}, {label}" if len(types) > 1 else label, loc="right")
+        panel.set_title(f"{game.type_names[kind]}\n{label}" if len(types) > 1 else label, loc="right")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), handlelength=2.4)
     return figure
