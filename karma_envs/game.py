@@ -262,6 +262,13 @@ class PopulationGame(ABC):
             for number, discount in enumerate(discounts)
         )
 
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """What observations mean to each type, for tables: numbers ``[types, n_observations]`` by name.
+
+        By default nothing but their own numbers.
+        """
+        return {}
+
     def truthful_actions(self) -> NDArray[np.int64] | None:
         """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully.
 

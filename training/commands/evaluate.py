@@ -12,7 +12,7 @@ from rich.table import Table
 from karma_envs.config import whole
 from karma_envs.metrics import Summary
 from training import results
-from training.evaluate import Evaluation, evaluate, tables
+from training.evaluate import HEADLINES, Evaluation, evaluate, tables
 from training.exploitability import KINDS, run_exploitability
 from training.flags import value
 from training.plots.exploitability import exploitability_figure
@@ -20,7 +20,6 @@ from training.plots.figures import require_matplotlib, save_figures
 from training.progress import console, print_table
 from training.results import Run
 
-_COLUMNS = ("efficiency", "access_fairness", "reward_fairness")
 _MOST_TYPES = 4
 """Types that the table on the terminal shows."""
 
@@ -45,6 +44,13 @@ def add(subparsers: Any) -> None:
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
     )
+    command.add_argument(
+        "--policies",
+        choices=("types", "agents"),
+        default="types",
+        help="whose policies policy-<replica>.csv lists: the mean over each type's agents, or every agent's "
+        "(default types)",
+    )
     command.set_defaults(action=_run)
 
 
@@ -61,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
         exploration=options.exploration,
     )
     report(run, found)
-    keep_tables(run, n_steps=options.n_steps, seed=options.seed)
+    keep_tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=options.policies == "agents")
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
@@ -88,9 +94,9 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
             console.print(str(path), markup=False)
 
 
-def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> None:
-    """Write what happens to each agent, and on each lane, beside the run."""
-    for name, rows in tables(run, n_steps=n_steps, seed=seed).items():
+def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = False) -> None:
+    """Write what happens to each agent, and on each lane, and the policies beside the run."""
+    for name, rows in tables(run, n_steps=n_steps, seed=seed, by_agent=by_agent).items():
         results.write_table(run.folder / f"{name}.csv", rows)
 
 
@@ -107,7 +113,7 @@ def report(run: Run, found: Sequence[Evaluation]) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    for name in _COLUMNS:
+    for name in HEADLINES:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for item in found:
         table.add_row(item.name, *_cells(item.summary))
@@ -125,4 +131,4 @@ def report(run: Run, found: Sequence[Evaluation]) -> None:
 
 
 def _cells(summary: Summary) -> list[str]:
-    return [getattr(summary, name).concise() for name in _COLUMNS]
+    return [getattr(summary, name).concise() for name in HEADLINES]

@@ -67,9 +67,7 @@ def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> 
 
 def _bids(game: PopulationGame, policy: TabularPolicy) -> list[NDArray[np.floating[Any]]]:
     """For each type mean bids ``float[agents, observations]``, nan where an agent is never."""
-    if len(policy.row_of_agent) != game.n_agents:
-        policy = policy.for_agents(game.type_of_agent * (policy.n_rows > 1))
-    game.check_policy(policy)
+    policy = policy.fitted_to(game)
     bids = policy.mean_actions(game.bid_of_action)[policy.row_of_agent]
     bids = np.where(game.reachable(), bids, np.nan)
     return [bids[game.type_of_agent == kind] for kind in range(len(game.discounts))]
