@@ -239,9 +239,9 @@ def _std_error_of_std(values: NDArray[np.float64]) -> float:
 
 def _jackknife(metric: Any, values: NDArray[np.float64], most: int = 200) -> Estimate:
     """The metric and its delete-a-group jackknife standard error, with at most ``most`` groups."""
-    n_groups = min(len(values), most)
-    if n_groups < 2:
+    if len(values) == 1:  # nobody would be left
         return Estimate(float(metric(values)), float("nan"))
+    n_groups = min(len(values), most)
     group = np.arange(len(values)) % n_groups
     parts = np.array([metric(values[group != index]) for index in range(n_groups)])
     error = np.sqrt((n_groups - 1) / n_groups * np.sum((parts - parts.mean()) ** 2))

@@ -89,11 +89,16 @@ def summarise_alone() -> Any:
     return summarise([game.outcome().of_agents(np.array([0]))])
 
 
-def test_the_table_and_a_file_tell_of_types(run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_table_and_a_file_tell_of_types(
+    run: Run, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also in a terminal that is narrower than the table."""
+    monkeypatch.setenv("COLUMNS", "50")
     found = evaluate(run, n_steps=100, burn_in=0)
     report(run, found)
     out = capsys.readouterr().out
-    assert "100 steps, 2 seed(s); fairness depends on how many steps" in out
+    assert "100 steps, 2 seed(s); fairness depends on how many steps" in " ".join(out.split())
+    assert "…" not in out
     for name, summary in found[0].by_type.items():
         line = next(line for line in out.splitlines() if line.strip().startswith(name))
         assert line.split("  ")[-2].strip() == summary.reward_fairness.concise()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ STYLE: Any = {
     "legend.frameon": False,
     "lines.linewidth": 1.4,
 }
+_TITLE = 32  # letters in a line
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
 
 
@@ -47,6 +49,11 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, l
 def legend_above(panel: Axes) -> None:
     """A legend that covers no line."""
     panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2, handlelength=1.6)
+
+
+def title_of_type(panel: Axes, name: str, more: str = "") -> None:
+    """A title that fits above a narrow panel: the name of a type, in lines, and what else there is to say."""
+    panel.set_title("\n".join([*textwrap.wrap(name, _TITLE), *filter(None, [more])]), fontsize="medium")
 
 
 def save_figures(

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
-from training.plots.figures import COLOURS, new_figure, paper_style
+from training.plots.figures import COLOURS, new_figure, paper_style, title_of_type
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,7 +59,10 @@ def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> 
         panel.set(xlabel="karma", ylabel="mean bid", xlim=(0, karma_max), ylim=(0, None))
         panel.locator_params(integer=True)
         label = f"urgency {types[kind].urgencies[number]:g}"
-        panel.set_title(f"{game.type_names[kind]}\n{label}" if len(types) > 1 else label, loc="right")
+        if len(types) > 1:
+            title_of_type(panel, game.type_names[kind], label)
+        else:
+            panel.set_title(label, fontsize="medium")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), handlelength=2.4)
     return figure

@@ -20,6 +20,7 @@ from training.plots.figures import (
     paper_style,
     require_matplotlib,
     save_figures,
+    title_of_type,
 )
 from training.plots.lanes import lane_maps
 from training.results import ResultsError, Row, Run, read_table
@@ -70,7 +71,7 @@ def mean_bids(run: Run) -> Figure:
         panel.locator_params(integer=True)
         panel.legend(loc="upper left")
         if len(types) > 1:
-            panel.set_title(game.type_names[index])
+            title_of_type(panel, game.type_names[index])
     return figure
 
 
