@@ -5,13 +5,19 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agents.policy_table import policy_table
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz
+from karma_envs.game import PopulationGame
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _FORMAT = "karma-envs tabular policy"
 _ROUNDING = 1e-5  # of the sum of a row in float32
@@ -90,6 +96,12 @@ class TabularPolicy:
         assert self._thresholds is not None
         return probabilities_of(self._thresholds, self._n_actions)
 
+    def probabilities_of_rows(self, rows: slice) -> NDArray[np.floating[Any]]:
+        """The same of some rows, for where those of all would take much memory at once."""
+        if self._probabilities is not None:
+            return self._probabilities[rows]
+        return probabilities_of(self.thresholds[rows], self._n_actions)
+
     @property
     def thresholds(self) -> NDArray[np.uint16]:
         """``uint16[rows, observations, width]``: the tables that actions are drawn from."""
@@ -122,6 +134,44 @@ class TabularPolicy:
     def _table(self) -> NDArray[Any]:
         """The array that the policy lives on."""
         return self.thresholds if self._probabilities is None else self._probabilities
+
+    def __repr__(self) -> str:
+        agents, rows = len(self._row_of_agent), self.n_rows
+        return (
+            f"TabularPolicy({agents} agent{'s' * (agents != 1)}, {rows} row{'s' * (rows != 1)}, "
+            f"{self.n_observations} observations × {self.n_actions} actions)"
+        )
+
+    def _repr_html_(self) -> str:
+        sizes = {"agents": len(self._row_of_agent), "rows": self.n_rows}
+        return html_table(
+            [{**sizes, "observations": self.n_observations, "actions": self.n_actions}], "tabular policy"
+        )
+
+    def to_frame(self, game: PopulationGame | None = None, *, by_agent: bool = False) -> DataFrame:
+        """What the policy does as a data frame, see :func:`agents.policy_table.policy_table`.
+
+        Args:
+            game: tells what observations and actions mean; None for their numbers alone.
+            by_agent: what every agent of the game does; by default the mean over the agents of each type.
+
+        Raises:
+            ImportError: where pandas is missing.
+            PolicyError: for a policy that does not fit the game.
+        """
+        return data_frame(policy_table(self, game, by_agent=by_agent))
+
+    def fitted_to(self, game: PopulationGame) -> TabularPolicy:
+        """The policy of a game's agents, where this one has a row for each of its types, or for all.
+
+        Raises:
+            PolicyError: for a policy that does not fit the game.
+        """
+        fits = self
+        if len(self._row_of_agent) != game.n_agents and self.n_rows in (1, len(game.discounts)):
+            fits = self.for_agents(game.type_of_agent * (self.n_rows > 1))
+        game.check_policy(fits)
+        return fits
 
     def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
         """The same rows for other agents."""

@@ -253,6 +253,22 @@ class PopulationGame(ABC):
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
 
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Names of the types for tables and figures: their number, from 0 as in data, and what differs."""
+        discounts = [f" (discount {discount:g})" for discount in self.discounts]
+        return tuple(
+            f"type {number}" + (discount if len({*discounts}) > 1 else "")
+            for number, discount in enumerate(discounts)
+        )
+
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """What observations mean to each type, for tables: numbers ``[types, n_observations]`` by name.
+
+        By default nothing but their own numbers.
+        """
+        return {}
+
     def truthful_actions(self) -> NDArray[np.int64] | None:
         """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully.
 

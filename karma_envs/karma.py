@@ -17,6 +17,10 @@ Given = str | Rule | Callable[..., Any]
 """A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
 
 
+_MOST_NAMED = 4
+"""Urgencies that the name of a type lists."""
+
+
 class KarmaConfig(Config):
     """Base of the configurations of karma games: agents of some types, karma, and rules.
 
@@ -121,6 +125,34 @@ class KarmaConfig(Config):
                 "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
             )
         return values
+
+
+def type_names(types: Sequence[AgentType]) -> tuple[str, ...]:
+    """Names of types for tables and figures: their number, from 0 as in data, and what differs between them.
+
+    Example:
+        >>> type_names([AgentType(1, 0.7), AgentType(3, 0.9)])
+        ('type 0 (discount 0.7)', 'type 1 (discount 0.9)')
+    """
+    said: list[list[str]] = [[] for _ in types]
+    if len({one.discount for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(f"discount {one.discount:g}")
+    if len({one.urgencies for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(_named_urgencies(one))
+    elif len({round(one.mean_urgency, 9) for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(f"mean urgency {one.mean_urgency:g}")
+    return tuple(
+        f"type {number}" + (f" ({'; '.join(words)})" if words else "") for number, words in enumerate(said)
+    )
+
+
+def _named_urgencies(one: AgentType) -> str:
+    if len(one.urgencies) > _MOST_NAMED:
+        return f"{len(one.urgencies)} urgencies, mean {one.mean_urgency:g}"
+    return "urgencies " + ", ".join(f"{value:g}" for value in one.urgencies)
 
 
 def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray[np.int16]:

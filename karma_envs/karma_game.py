@@ -17,7 +17,7 @@ from karma_envs.game import (
     check_arrays,
     whole_actions,
 )
-from karma_envs.karma import KarmaConfig
+from karma_envs.karma import KarmaConfig, type_names
 from karma_envs.urgency import type_counts
 
 
@@ -98,6 +98,26 @@ class KarmaGame(PopulationGame, Generic[State]):
         if self._state is None:
             raise RuntimeError("the game has not begun: call reset(rng) first")
         return self._state
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return type_names(self.config.agent_types)
+
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """Urgency (NaN without one) and karma, which is what varies fastest in all karma games."""
+        number, n_types = self.urgency_of_observation, len(self.discounts)
+        urgency = np.array(
+            [
+                [kind.urgencies[u] if 0 <= u < len(kind.urgencies) else np.nan for u in number]
+                for kind in self.config.agent_types
+            ]
+        )
+        karma = np.arange(self.n_observations) % (self.config.karma_max + 1)
+        return {"urgency": urgency, "karma": np.tile(karma, (n_types, 1))}
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """Those with an urgency that the agent's type has, or with none."""
+        return np.asarray(self.urgency_of_observation < self._n_urgencies[:, None])
 
     def reset(self, rng: np.random.Generator) -> None:
         self._state = self._fresh_state(rng)

@@ -3,6 +3,9 @@
 Sources: Thesis, Definitions 2.6 (efficiency), 2.7 (ex-post access fairness) and 2.8 (ex-post reward
 fairness). Fairness measures are at most 0, and 0 is perfectly fair.
 
+Fairness depends on how many steps it is measured over: chance evens out, so that over more steps the same
+agents look fairer. Compare values over equally many steps only.
+
 Differences from the source: time averages are over the T steps observed, not their limit; the
 standard deviation over agents is that of the population (divided by N).
 """
@@ -236,6 +239,8 @@ def _std_error_of_std(values: NDArray[np.float64]) -> float:
 
 def _jackknife(metric: Any, values: NDArray[np.float64], most: int = 200) -> Estimate:
     """The metric and its delete-a-group jackknife standard error, with at most ``most`` groups."""
+    if len(values) == 1:  # nobody would be left
+        return Estimate(float(metric(values)), float("nan"))
     n_groups = min(len(values), most)
     group = np.arange(len(values)) % n_groups
     parts = np.array([metric(values[group != index]) for index in range(n_groups)])

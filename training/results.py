@@ -2,9 +2,10 @@
 
 ``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times), ``metrics.csv`` (one
 row per replica and record), ``karma.csv`` (karma distribution likewise), ``policy-<replica>.npz``
-(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``
-and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is written
-whole or not at all.
+(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``,
+``evaluation-types.csv`` where there are several types, ``policy-<replica>.csv`` (what is done, by type or
+agent) and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is
+written whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,15 +22,19 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
 from karma_envs.config import Config
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz, write_text
 from training.config import TrainConfig, load_layer, to_yaml
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _CHECKPOINT_FORMAT = "karma-envs checkpoint"
 _CHECKPOINT_VERSION = 1
@@ -90,6 +95,34 @@ class Run:
     def metrics(self) -> list[Row]:
         """The recorded metrics, one row per replica and record."""
         return read_table(self.folder / "metrics.csv")
+
+    def __repr__(self) -> str:
+        return f"Run({', '.join(f'{name} {value}' for name, value in self._sizes().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table([self._sizes()], "run")
+
+    def _sizes(self) -> dict[str, object]:
+        """What the run is, in short."""
+        finished = all(self.policy_path(replica).is_file() for replica in range(self.config.replicas))
+        return {
+            "folder": self.folder,
+            "game": self.config.game,
+            "agents": self.config.game_config.n_agents,
+            "steps": self.config.n_steps,
+            "replicas": self.config.replicas,
+            "seed": self.config.seed,
+            "finished": "yes" if finished else "no",
+        }
+
+    def to_frame(self) -> DataFrame:
+        """The recorded metrics, a row per replica and record.
+
+        Raises:
+            ImportError: where pandas is missing.
+            ResultsError: where nothing has been recorded yet.
+        """
+        return data_frame(self.metrics)
 
     def policy_path(self, replica: int) -> Path:
         """Where a replica's policy is."""

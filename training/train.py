@@ -26,7 +26,9 @@ from karma_envs.registry import game_class
 from training import results
 from training.config import TrainConfig, to_yaml
 from training.monitor import Monitor
+from training.progress import observers
 from training.results import ResultsError, Row, Run
+from training.tensorboard import require_tensorboard
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
@@ -202,6 +204,8 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
+    progress: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Train, and keep everything in a folder.
 
@@ -212,15 +216,21 @@ def train(
             bit as without the interruption.
         observer: called after every epoch, from the replica's thread.
         stop: when it is set, the run stops as after Ctrl-C; whoever gives it looks after signals.
+        progress: show a progress bar, in notebooks where ipywidgets is installed.
+        tensorboard: write the records as event files for TensorBoard, too, into ``tensorboard`` in the
+            folder; of a run that goes on all of its records, those of before included.
 
     Returns:
         the finished run.
 
     Raises:
-        ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged.
+        ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged, or
+            TensorBoard is asked for and missing.
         ConfigError: when the game refuses a rule of the user's, or no file can name it.
         Interrupted: after Ctrl-C or ``stop``; the epoch was finished and a checkpoint written.
     """
+    if tensorboard:
+        require_tensorboard()
     if resume:
         if folder is None:
             raise ResultsError("name the folder of the run to resume")
@@ -242,7 +252,8 @@ def train(
     started = time.perf_counter()
     signals = stop_on_signal(threading.Event()) if stop is None else contextlib.nullcontext(stop)
     failed = threading.Event()  # of a replica; it stops the others, but nobody else who shares ``stop``
-    with signals as stop, ThreadPoolExecutor(_threads(config)) as pool:
+    look_on = observers(run, replicas, observer, progress=progress, tensorboard=tensorboard)
+    with look_on as observer, signals as stop, ThreadPoolExecutor(_threads(config)) as pool:
         jobs = [pool.submit(_work, run, replica, (stop, failed), observer) for replica in replicas]
         try:
             for job in wait(jobs, return_when=FIRST_EXCEPTION).done:

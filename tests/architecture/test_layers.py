@@ -159,10 +159,11 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
         "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweep.py"),
         "ray": ("training/integrations/", "training/sweep.py"),
         "optuna": ("training/integrations/", "training/sweep.py"),
+        "tensorboard": ("training/tensorboard.py",),
     }.get(module)
 
 
-LAZY = {*TRAINERS, "torch", "ray", "optuna"}
+LAZY = {*TRAINERS, "torch", "ray", "optuna", "pandas", "tensorboard"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))
@@ -216,7 +217,7 @@ def test_the_packages_that_are_installed_are_the_folders() -> None:
     ("packages", "also"), [("karma_envs", {"numba"}), ("agents, training, training.integrations", set())]
 )
 def test_importing_the_packages_loads_nothing_heavy(packages: str, also: set[str]) -> None:
-    heavy = {"matplotlib", "torch", "stable_baselines3", "supersuit", "ray"} | also
+    heavy = {"matplotlib", "torch", "stable_baselines3", "supersuit", "ray", "pandas", "tensorboard"} | also
     program = f"import sys, {packages}; print([name for name in {sorted(heavy)} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False

@@ -166,7 +166,7 @@ def test_scenes_after_a_rollout():
 
 
 def test_missing_matplotlib_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"karma-envs\[plot\]"):
         Canvas("matching", "rgb_array")
 
