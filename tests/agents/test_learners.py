@@ -31,6 +31,8 @@ class World:
     legal_actions: NDArray[np.bool_]
     type_of_agent: NDArray[np.uint8]
     discounts: NDArray[np.float64] = field(default_factory=lambda: np.array([0.9, 0.7]))
+    worst_reward: float = -10.0
+    best_reward: float = 10.0
 
     @property
     def n_observations(self) -> int:
