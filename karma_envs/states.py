@@ -55,4 +55,4 @@ def check_values(what: str, given: Mapping[str, NDArray[Any]], allowed: Mapping[
             where = np.unravel_index(int(outside.argmax()), array.shape)
             low, high = (np.broadcast_to(limit, array.shape)[where] for limit in (low, high))
             place = ", ".join(str(index) for index in where)
-            raise ValueError(f"{what} state {name}[{place}] = {array[where]}; allowed: {low} … {high}")
+            raise ValueError(f"{what} state {name}[{place}] = {array[where]!s}; allowed: {low!s} … {high!s}")
