@@ -11,9 +11,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.policy_table import policy_table
+from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz
-from karma_envs.game import PopulationGame
+from karma_envs.game import MOST_INDICES, PopulationGame, check_thresholds
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
 
 if TYPE_CHECKING:
@@ -247,11 +248,13 @@ class TabularPolicy:
             metadata = json.loads(arrays["metadata"].tobytes())
             if metadata["format"] != _FORMAT or metadata["version"] != 1:
                 raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-            if "thresholds" in arrays:
-                return cls.from_thresholds(
-                    arrays["thresholds"], metadata["n_actions"], arrays["row_of_agent"]
-                )
-            return cls(arrays["probabilities"], arrays["row_of_agent"])
+            if "probabilities" in arrays:
+                return cls(arrays["probabilities"], arrays["row_of_agent"])
+            thresholds = np.ascontiguousarray(arrays["thresholds"])
+            n_actions = whole("n_actions", metadata["n_actions"], 1, MOST_INDICES)
+            policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
+            check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
+            return policy
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
 

@@ -10,8 +10,10 @@ import dataclasses
 import difflib
 import math
 import numbers
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
 
 C = TypeVar("C", bound="Config")
 
@@ -27,13 +29,13 @@ def refuse(field: str, value: object, allowed: str) -> ConfigError:
     return ConfigError(f"{field} = {shown} is not allowed; allowed: {allowed}")
 
 
-def whole(field: str, value: object, low: int, high: int | None = None) -> int:
+def whole(field: str, value: object, low: int, high: int = 2**63 - 1) -> int:
     """``value`` as an int in ``low … high``; whole floats are taken, booleans are not."""
-    allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    allowed = f"a whole number from {low}" + (f" to {high}" if high < 2**63 - 1 else " up, below 2**63")
+    if not _is_number(value):
         raise refuse(field, value, allowed)
     number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
-    if number != value or number < low or (high is not None and number > high):
+    if number != value or not low <= number <= high:
         raise refuse(field, value, allowed)
     return number
 
@@ -49,7 +51,7 @@ def real(
 ) -> float:
     """``value`` as a finite float in ``[low, high]``, the ends left out where they are open."""
     allowed = f"a number in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if not _is_number(value):
         raise refuse(field, value, allowed)
     number = float(value)
     if number < low or number > high or (open_low and number == low) or (open_high and number == high):
@@ -57,16 +59,33 @@ def real(
     return number
 
 
+def _is_number(value: object) -> TypeGuard[numbers.Real]:
+    """Whether a value is a number that a float can hold, and no boolean."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
+
+
 def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     """``value`` if it is one of the strings ``allowed``."""
     options = tuple(allowed)
-    if value not in options:
+    if not isinstance(value, str) or value not in options:  # an array would be compared item by item
         raise refuse(field, value, ", ".join(options) + _suggestion(value, options))
     return str(value)
 
 
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a list of items: any sequence or array, but no text, and no array of one number."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
+
+
 def _suggestion(value: object, options: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(value), list(options), n=1)
+    close = difflib.get_close_matches(value[:100], list(options), n=1) if isinstance(value, str) else ()
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -85,22 +104,31 @@ class Config:
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
-    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    def from_dict(cls: type[C], values: Mapping[str, Any], name: str = "") -> C:
         """The configuration of plain data, as :meth:`to_dict` gives it or a YAML file holds it.
+
+        Args:
+            values: by field.
+            name: where they stand in another configuration, such as ``types[1]``, for errors to say.
 
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
-            raise refuse(cls.__name__, values, "a mapping of field names to values")
+            raise refuse(name or cls.__name__, values, "a mapping of field names to values")
         names = cls.field_names()
-        for name in values:
-            if name not in names:
+        for field in values:
+            if field not in names:
                 raise ConfigError(
-                    f"{cls.__name__} has no field {name!r}{_suggestion(name, names)}; "
+                    f"{name or cls.__name__} has no field {field!r}{_suggestion(field, names)}; "
                     f"its fields: {', '.join(names)}"
                 )
-        return cls(**values)
+        try:
+            return cls(**values)
+        except ConfigError as error:
+            if not name:
+                raise
+            raise ConfigError(f"{name}.{error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data (numbers, strings, lists, dicts, None) from which :meth:`from_dict` restores it.

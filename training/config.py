@@ -66,8 +66,11 @@ class GameRunConfig(Config):
     def __post_init__(self) -> None:
         config_class = game_class(choice("game", self.game, names())).config_class
         for name, part in {"game_config": config_class, **self.PARTS}.items():
-            if not isinstance(getattr(self, name), part):
-                self._set(**{name: part.from_dict(getattr(self, name))})
+            given = getattr(self, name)
+            if not isinstance(given, (part, Mapping)):
+                raise refuse(name, given, f"a {part.__name__}, or a mapping of its fields to values")
+            if isinstance(given, Mapping):
+                self._set(**{name: part.from_dict(given)})
 
     def model(self) -> MeanFieldModel:
         """The game's mean-field model.

@@ -19,7 +19,7 @@ LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
     "compile", "config", "files", "game", "karma", "karma_game", "mechanisms", "metrics", "plugins", "random",
-    "sampling", "urgency",
+    "sampling", "states", "urgency",
 }  # fmt: skip
 
 

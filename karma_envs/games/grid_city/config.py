@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, is_list, real, refuse, whole
+from karma_envs.game import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
 from karma_envs.karma import Given, KarmaConfig
 from karma_envs.plugins import import_named
@@ -123,7 +124,11 @@ class GridCityConfig(KarmaConfig):
         )
         if self.routes_per_trip is not None:
             if self.route_choice == "none":
-                raise refuse("routes_per_trip", self.routes_per_trip, "None where route_choice is none")
+                raise refuse(
+                    "routes_per_trip",
+                    self.routes_per_trip,
+                    "null (in Python None) where route_choice is none",
+                )
             self._set(routes_per_trip=whole("routes_per_trip", self.routes_per_trip, 1))
         if self.rows * self.columns < 2:
             raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
@@ -153,6 +158,36 @@ class GridCityConfig(KarmaConfig):
             for name in names:
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                     raise refuse(name, getattr(self, name), f"its default where {where}")
+        self.check_size(1, 1)  # before work that grows with the number of trips
+
+    def check_size(self, positions: int, options: int) -> None:
+        """Refuse a game that has more observations or actions than transitions can number.
+
+        Args:
+            positions: of a trip.
+            options: in a position, at most.
+
+        Raises:
+            ConfigError: saying how many there are.
+        """
+        n_bids = self.karma_max + 1
+        n_observations = (1 + self.paths_per_agent * positions * self.n_urgencies) * n_bids
+        limited_by = "" if self.route_choice == "none" else " (routes_per_trip limits them)"
+        if n_observations > MOST_INDICES:
+            raise refuse(
+                "paths_per_agent",
+                self.paths_per_agent,
+                f"at most {MOST_INDICES} observations; with {positions} positions or more on a trip, "
+                f"{self.n_urgencies} urgencies and karma_max {self.karma_max} there are {n_observations}"
+                f"{limited_by}",
+            )
+        if options * n_bids > MOST_INDICES:
+            raise refuse(
+                "karma_max",
+                self.karma_max,
+                f"at most {MOST_INDICES} actions; with {options} options in a position there are "
+                f"{options * n_bids}{limited_by}",
+            )
 
 
 def named_function(field: str, given: Any, allowed: str) -> Any:
@@ -171,7 +206,7 @@ def named_function(field: str, given: Any, allowed: str) -> Any:
 
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
-    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, (str, bytes)):
+    if not is_list(given):
         raise refuse("path_sets", given, f"a list: {allowed}")
     if len(given) not in (0, n_types):
         raise refuse("path_sets", given, f"none, or as many as types, here {n_types}")
@@ -185,7 +220,7 @@ def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
 def _capacity(given: Any) -> int | tuple[int, ...] | None:
     if given is None:
         return None
-    if isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, (str, bytes)):
+    if is_list(given):
         return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
     return whole("capacity", given, 1, 10**8)
 

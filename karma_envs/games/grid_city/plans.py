@@ -24,7 +24,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
 from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.network import RoadNetwork
 
@@ -192,9 +191,8 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
         config: tells what may be chosen.
 
     Raises:
-        ConfigError: when there would be more than 65535 observations (and so, perhaps, actions).
+        ConfigError: when there would be more observations or actions than transitions can number.
     """
-    _check_observations(config, 1)  # before work that grows with the number of trips
     routes, routes_of_agent = choose_routes(network, paths_of_agent, config)
     _warn_of_no_choice(routes, routes_of_agent, config)
     at_every_node = config.route_choice == "node"
@@ -205,7 +203,7 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
     # Fixed paths are numbered for the network's longest, whether or not someone has drawn it.
     layout = Layout.of(trips, network.longest if config.route_choice == "none" else 0)
     per_slot = len(layout.options)
-    _check_observations(config, per_slot)
+    config.check_size(per_slot, int(layout.options.max()))
 
     lanes, following = np.zeros((2, len(trips), int(layout.options.sum())), np.int64)
     starts = np.zeros(len(trips), np.int64)
@@ -248,18 +246,6 @@ def _warn_of_no_choice(
             "have more than one path to choose from, as few paths are equally short; k_shortest gives others "
             "(in Python: road_network(..., paths='k_shortest', k=3))",
             stacklevel=2,
-        )
-
-
-def _check_observations(config: GridCityConfig, per_slot: int) -> None:
-    n_observations = (1 + config.paths_per_agent * per_slot * config.n_urgencies) * (config.karma_max + 1)
-    if n_observations > 65535:
-        raise refuse(
-            "paths_per_agent",
-            config.paths_per_agent,
-            f"at most 65535 observations; with {per_slot} positions or more on a trip, "
-            f"{config.n_urgencies} urgencies and karma_max {config.karma_max} there are {n_observations}"
-            + ("" if config.route_choice == "none" else " (routes_per_trip limits the positions)"),
         )
 
 
