@@ -12,7 +12,8 @@ from typing import Any
 from karma_envs import names
 from karma_envs.config import Config
 from karma_envs.registry import game_class
-from training.config import descriptions, load_layer, parse_yaml
+from training.config import descriptions, load_layer
+from training.plain_yaml import parse_yaml
 
 Action = Callable[[argparse.Namespace], None]
 

@@ -17,8 +17,9 @@ from karma_envs import names
 from karma_envs.config import ConfigError, choice
 from karma_envs.metrics import Estimate
 from training.backends import BACKENDS
-from training.config import TrainConfig, load_layer, parse_yaml
+from training.config import TrainConfig, load_layer
 from training.flags import add_games, flag_of, layers, value
+from training.plain_yaml import parse_yaml
 from training.progress import console
 from training.results import ResultsError, Row
 from training.sweep import Progress, Sweep, sweep
