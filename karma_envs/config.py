@@ -138,7 +138,7 @@ class Config:
                     f"{name or cls.__name__} has no field {field!r}{suggestion(field, names)}; "
                     f"its fields: {', '.join(names)}"
                 )
-        optional = {item.name for item in dataclasses.fields(cls) if may_be_none(item)}
+        optional = {item.name for item in dataclasses.fields(cls) if "None" in field_kinds(item)}
         said = [field for field, value in values.items() if isinstance(value, str) and value in NONE]
         try:
             return cls(**{**values, **dict.fromkeys(optional.intersection(said))})
@@ -165,9 +165,12 @@ class Config:
         return type(self).from_dict({**kept, **changes})
 
 
-def may_be_none(item: dataclasses.Field[Any]) -> bool:
-    """Whether a field's type or default says that it may be None."""
-    return item.default is None or "None" in re.findall(r"\w+", str(item.type))
+def field_kinds(item: dataclasses.Field[Any]) -> set[str]:
+    """What a field may be, by its type: of ``tuple[int, ...] | None`` tuple and None."""
+    kinds = str(item.type)
+    for _ in range(kinds.count("[")):
+        kinds = re.sub(r"\[[^\[\]]*\]", "", kinds)
+    return {kind.strip() for kind in kinds.split("|")} | ({"None"} if item.default is None else set())
 
 
 def importable_name(function: Any) -> str:

@@ -4,32 +4,66 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, NoReturn
 
 from karma_envs import names
-from karma_envs.config import Config
+from karma_envs.config import NONE, Config, field_kinds, suggestion
 from karma_envs.registry import game_class
 from training.config import descriptions, load_layer
 from training.plain_yaml import parse_yaml
 
-Action = Callable[[argparse.Namespace], None]
+Action = Callable[[argparse.Namespace], int | None]
+"""What a command does; it returns its exit status, None for 0."""
 
 _EPILOG = """\
-values are written as in YAML: 3.2e7, true, null, 1,9 or [1, 9] for lists, and
---types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types.
+numbers and lists are written as in YAML 1.2, here as in files: 3.2e7, 1_000_000, 1,9 or [1, 9], and
+--types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types. So 010 is 10, and yes and
+1:30 are text. In files a key given twice is refused. Names and paths are taken as they stand. none is for no
+value, where that is a default.
 """
 
 # What argparse takes for a negative number, not an option: with exponents too.
 _NEGATIVE_NUMBER = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments whose errors are one line, and say what may have been meant.
+
+    Flags are written whole: a part of one might come to stand for another when there are more.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of the base, but in a sub-command, too, nothing may remain that it does not know."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            meant = suggestion(flag, self._option_string_actions) if flag.startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return options, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += suggestion(value, action.choices or ())
+            raise
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, and a line on standard error."""
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def first_line(game: str) -> str:
-    """What a game is, in a line."""
+    """What a game is, in a line; empty where Python strips docstrings (``-OO``)."""
     module = sys.modules[game_class(game).__module__]
-    return (module.__doc__ or "").splitlines()[0]
+    return (module.__doc__ or "").partition("\n")[0]
 
 
 def value(text: str) -> Any:
@@ -40,9 +74,20 @@ def value(text: str) -> Any:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _list_value(text: str) -> Any:
+def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
+    """How the flag of a field is read, by the field's type: a list, a name that stands as it is, or YAML."""
+    kinds = field_kinds(item)
+    if "tuple" in kinds:
+        return functools.partial(_list_value, wrap=kinds <= {"tuple", "None"})
+    return str if "str" in kinds or isinstance(item.default, str) else value
+
+
+def _list_value(text: str, *, wrap: bool) -> Any:
+    """``1,9`` or ``[1, 9]``; where nothing but a list will do, ``1`` is a list of one."""
     parsed = value(text)
-    return value(f"[{text}]") if isinstance(parsed, str) and "," in text else parsed
+    if isinstance(parsed, str) and "," in text:
+        parsed = value(f"[{text}]")
+    return [parsed] if wrap and not isinstance(parsed, list) and parsed not in (None, *NONE) else parsed
 
 
 def add_games(
@@ -96,16 +141,15 @@ def _add_fields(group: Any, config_class: type[Config], as_in_source: Mapping[st
     for item in dataclasses.fields(config_class):
         if item.name in ("game", "game_config", "learner"):
             continue
-        is_list = isinstance(item.default, tuple) or item.name in ("urgency_transition", "initial_karma")
         default = as_in_source.get(item.name, item.default)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        shown = "none" if shown in ("", None) else shown
+        shown = ",".join(map(str, default)) or "[]" if isinstance(default, tuple) else default
+        shown = "none" if shown is None else shown
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
-            type=_list_value if is_list else value,
+            type=_reader(item),
             metavar="VALUE",
-            help=f"{meanings[item.name].rstrip('.')} (default {shown})".replace("%", "%%"),
+            help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
 
 

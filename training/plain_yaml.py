@@ -106,6 +106,6 @@ def _size(value: Any, known: dict[int, float]) -> float:
     return known[id(value)]
 
 
-def dump_yaml(value: Any) -> str:
-    """Plain data as YAML, from which :func:`parse_yaml` restores it."""
-    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True))
+def dump_yaml(value: Any, *, escape: bool = False) -> str:
+    """Plain data as YAML, from which :func:`parse_yaml` restores it; in ASCII if ``escape``."""
+    return str(yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=not escape))

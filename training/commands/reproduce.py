@@ -8,6 +8,7 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from karma_envs.config import choice, whole
 from training.experiments.experiment import SCALES, experiments, reproduce, summary_line
@@ -31,7 +32,8 @@ def add(subparsers: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     if options.experiments == ["list"]:
         for experiment in experiments().values():
-            console.print(f"[bold]{experiment.name}[/bold]  {experiment.title} ({experiment.source})")
+            about = f"  {experiment.title} ({experiment.source})"
+            console.print(Text.assemble((experiment.name, "bold"), about))
         return
     names = list(experiments()) if options.experiments == ["all"] else options.experiments
     for name in names:

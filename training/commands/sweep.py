@@ -18,7 +18,7 @@ from karma_envs.config import ConfigError, choice
 from karma_envs.metrics import Estimate
 from training.backends import BACKENDS
 from training.config import TrainConfig, load_layer
-from training.flags import add_games, flag_of, layers, value
+from training.flags import Parser, add_games, flag_of, layers, value
 from training.plain_yaml import parse_yaml
 from training.progress import console
 from training.results import ResultsError, Row
@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     """A sub-command per game. It is not part of the command's own parser, as a file may stand for a game."""
-    parser = argparse.ArgumentParser(prog="karma-envs sweep")
+    parser = Parser(prog="karma-envs sweep")
     parts = {"the learner": LearnerConfig, "the run": TrainConfig}
     for game in add_games(parser, _run, parts):
         game.add_argument(
