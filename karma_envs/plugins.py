@@ -50,7 +50,7 @@ def _import(name: str) -> ModuleType:
     here = importlib.machinery.PathFinder.find_spec(top, [folder])
     taken = getattr(sys.modules[top], "__file__", None)
     if here is not None and here.origin and taken and not os.path.samefile(here.origin, taken):
-        raise ImportError(f"{here.origin} is not {taken}, which goes by the same name: rename yours")
+        raise ImportError(f"{here.origin} is not {taken}, which goes by that name: rename yours")
     return module
 
 

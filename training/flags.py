@@ -8,10 +8,11 @@ import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any, NoReturn
 
 from karma_envs import names
-from karma_envs.config import NONE, Config, field_kinds, suggestion
+from karma_envs.config import NONE, Config, ConfigError, field_kinds, suggestion
 from karma_envs.registry import game_class
 from training.config import descriptions, load_layer
 from training.plain_yaml import parse_yaml
@@ -166,3 +167,15 @@ def layers(options: argparse.Namespace) -> list[Mapping[str, Any]]:
         if name.startswith("field:")
     }
     return [*([load_layer(options.config)] if "config" in options else []), given]
+
+
+def docs_folder(flag: str, given: str | None, default: str) -> str:
+    """What a flag says, or a folder of the docs where one stands in the checkout that this code is of.
+
+    Raises:
+        ConfigError: where it is not, and the flag is not given.
+    """
+    checkout = Path(__file__).parents[1]
+    if given is None and not ((checkout / "pyproject.toml").is_file() and Path.cwd() == checkout.resolve()):
+        raise ConfigError(f"{flag} is missing; it is {default} only in a checkout of karma-envs")
+    return default if given is None else given

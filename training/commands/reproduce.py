@@ -12,8 +12,10 @@ from rich.text import Text
 
 from karma_envs.config import choice, whole
 from training.experiments.experiment import SCALES, experiments, reproduce, summary_line
-from training.flags import value
+from training.flags import docs_folder, value
 from training.progress import console
+
+_RESULTS = "docs/results"
 
 
 def add(subparsers: Any) -> None:
@@ -25,7 +27,9 @@ def add(subparsers: Any) -> None:
     )
     command.add_argument("--scale", choices=SCALES, default="quick", help="quick (minutes) or full")
     command.add_argument("--seeds", type=value, default=3, help="independent repetitions (default 3)")
-    command.add_argument("--folder", default="docs/results", help="where results go (default docs/results)")
+    command.add_argument(
+        "--folder", help=f"where results go (default {_RESULTS} in a checkout of karma-envs)", metavar="DIR"
+    )
     command.set_defaults(action=_run)
 
 
@@ -38,6 +42,7 @@ def _run(options: argparse.Namespace) -> None:
     names = list(experiments()) if options.experiments == ["all"] else options.experiments
     for name in names:
         choice("experiment", name, experiments())
+    options.folder = docs_folder("--folder", options.folder, _RESULTS)
     for name in names:
         _reproduce(name, options)
 
