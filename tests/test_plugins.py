@@ -14,7 +14,9 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.plugins import import_named, require_own
+from training import TrainConfig
 from training.benchmark.algorithms import find
+from training.cli import main
 
 MINE = """\
 from karma_envs.games.grid_city.network import grid, road_network
@@ -146,3 +148,48 @@ def command_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str
         text=True,
         check=False,
     )
+
+
+OWN_GAME = '''\
+"""Matching of mine."""
+from karma_envs.games.matching import MatchingConfig, MatchingGame
+
+class Game(MatchingGame):
+    name, title = "mine", "Mine"
+    presets = {"few": {"n_agents": 4}}
+
+class NoGame:
+    pass
+'''
+
+
+def test_games_of_the_working_folder(working_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (working_folder / "own_games.py").write_text(OWN_GAME)
+    assert karma_envs.make("own_games:Game", "few").n_agents == 4
+    config = TrainConfig(game="own_games:Game", game_config={"n_agents": 6}, n_steps=1000)
+    assert TrainConfig.from_dict(config.to_dict()) == config
+    assert main(["show-config", "own_games:Game", "--preset", "few", "--payment", "pbs"]) == 0
+    assert "n_agents: 4\n" in capsys.readouterr().out
+    brief = ["--preset", "few", "--n-steps", "100", "--epoch-length", "50", "--quiet", "--no-figures"]
+    assert main(["train", "own_games:Game", *brief]) == 0
+    assert (working_folder / "runs" / "own_games.Game-001" / "policy-0.npz").is_file()
+    with pytest.raises(SystemExit):
+        main(["train", "own_games:Game", "--help"])
+    printed = capsys.readouterr().out
+    assert "Matching of mine." in printed
+    assert "--folder DIR" in printed
+
+
+@pytest.mark.parametrize(
+    "name", ["own_games:NoGame", "karma_envs.game:PopulationGame", "json:loads", "no_such:X"]
+)
+def test_what_is_no_game(name: str, working_folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (working_folder / "own_games.py").write_text(OWN_GAME)
+    with pytest.raises(
+        ConfigError, match=f"^name = '{name}' is not allowed; allowed: grid_city, .*module:Class"
+    ):
+        karma_envs.make(name)
+    with pytest.raises(ConfigError, match=f"^game = '{name}' is not allowed"):
+        TrainConfig(game=name)
+    assert main(["train", name, "--n-agents", "4"]) == 1
+    assert capsys.readouterr().err.startswith(f"karma-envs: game = '{name}' is not allowed")

@@ -33,8 +33,8 @@ A command whose output nobody reads any more, as in karma-envs list | head -1, w
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; the exit status is as ``karma-envs --help`` says."""
     with patient_output():
-        options = _parser().parse_args(arguments)
         try:
+            options = _parser().parse_args(arguments)
             status = options.action(options) or 0
             print(end="", flush=True)  # a full disk is an error of the command
             return int(status)

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Self
 from agents.learners import LearnerConfig
 from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
 from karma_envs.game import MeanFieldModel
-from karma_envs.registry import game_class, names
+from karma_envs.registry import game_class
 from training.plain_yaml import dump_yaml, parse_yaml
 
 MONITORS = ("none", "exact", "parallel", "payoff")
@@ -24,7 +24,7 @@ class GameRunConfig(Config):
     """Base of what is done with a game: the game's name and configuration, and parts of its own.
 
     Attributes:
-        game: name of the game.
+        game: name of the game, or module:Class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
     """
 
@@ -35,7 +35,7 @@ class GameRunConfig(Config):
     game_config: Any = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        config_class = game_class(choice("game", self.game, names())).config_class
+        config_class = game_class(self.game, "game").config_class
         for name, part in {"game_config": config_class, **self.PARTS}.items():
             given = getattr(self, name)
             if isinstance(given, part):
@@ -71,7 +71,7 @@ class GameRunConfig(Config):
         Raises:
             ConfigError: for an unknown field or preset, or a value that is not allowed.
         """
-        found = game_class(game)
+        found = game_class(game, "game")
         if preset is not None:
             choice("preset", preset, found.presets)
         classes = {"game_config": found.config_class, **cls.PARTS}
@@ -113,7 +113,7 @@ class TrainConfig(GameRunConfig):
     """Configuration of a training run; the defaults are the Thesis' (section 6.1.1).
 
     Attributes:
-        game: name of the game.
+        game: name of the game, or module:Class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
         learner: the learner's configuration, or its fields that differ.
         n_steps: steps of the game in all.

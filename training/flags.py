@@ -37,6 +37,9 @@ class Parser(argparse.ArgumentParser):
     Flags are written whole: a part of one might come to stand for another when there are more.
     """
 
+    add_own_choice: Callable[[str], None] | None = None
+    """Adds a sub-command for a ``module:name``, when one is asked for."""
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
@@ -50,6 +53,8 @@ class Parser(argparse.ArgumentParser):
         return options, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if self.add_own_choice is not None and isinstance(value, str) and ":" in value:
+            self.add_own_choice(value)
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
@@ -92,7 +97,7 @@ def _list_value(text: str, *, wrap: bool) -> Any:
 
 
 def add_games(
-    command: argparse.ArgumentParser, action: Action, parts: Mapping[str, type[Config]]
+    command: Parser, action: Action, parts: Mapping[str, type[Config]]
 ) -> list[argparse.ArgumentParser]:
     """A sub-command per game, with a flag for every field of the game's configuration and of ``parts``.
 
@@ -106,28 +111,42 @@ def add_games(
     Returns:
         the games' parsers, for further flags.
     """
-    games = command.add_subparsers(title="games", required=True, metavar="GAME")
-    parsers = []
-    for game in names():
-        parser = games.add_parser(
-            game,
-            aliases=short_names(game),
-            help=first_line(game),
-            description=first_line(game),
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            argument_default=argparse.SUPPRESS,
-        )
-        parser._negative_number_matcher = _NEGATIVE_NUMBER
-        parser.set_defaults(action=action, game=game)
-        found = game_class(game)
-        presets = ", ".join(found.presets)
-        parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
-        parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
-        for title, config_class in {"the game": found.config_class, **parts}.items():
-            _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
-        parsers.append(parser)
+    games = command.add_subparsers(title="games, or module:Class of one's own", required=True, metavar="GAME")
+    parsers = [_add_game(games, game, action, parts) for game in names()]
+    built_in = parsers[0]
+    n_own = len(built_in._actions)
+
+    def add_own(game: str) -> None:
+        parser = _add_game(games, game, action, parts)
+        for flag in built_in._actions[n_own:]:  # what the command has added to all
+            parser._add_action(flag)
+        parser.epilog = built_in.epilog
+
+    command.add_own_choice = add_own
     return parsers
+
+
+def _add_game(
+    games: Any, game: str, action: Action, parts: Mapping[str, type[Config]]
+) -> argparse.ArgumentParser:
+    found = game_class(game, "game")
+    parser: argparse.ArgumentParser = games.add_parser(
+        game,
+        aliases=short_names(game),
+        help=first_line(game),
+        description=first_line(game),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser._negative_number_matcher = _NEGATIVE_NUMBER
+    parser.set_defaults(action=action, game=game)
+    presets = ", ".join(found.presets)
+    parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
+    parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
+    for title, config_class in {"the game": found.config_class, **parts}.items():
+        _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
+    return parser
 
 
 def short_names(game: str) -> list[str]:

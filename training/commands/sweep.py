@@ -14,8 +14,9 @@ from rich.table import Table
 
 from agents.learners import LearnerConfig
 from karma_envs import names
-from karma_envs.config import ConfigError, choice
+from karma_envs.config import ConfigError
 from karma_envs.metrics import Estimate
+from karma_envs.registry import game_class
 from training.backends import BACKENDS
 from training.config import TrainConfig, load_layer
 from training.flags import Parser, add_games, flag_of, layers, value
@@ -168,7 +169,8 @@ def _named(arguments: Sequence[str]) -> list[str]:
         raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
     if "--config" in others:
         raise ConfigError(f"{file} stands for --config; leave out one of them")
-    return [choice("game", game, names()), "--config", file, *others]
+    game_class(game, "game")  # may be refused
+    return [game, "--config", file, *others]
 
 
 def _field_and_values(text: str) -> tuple[str, list[Any]]:
