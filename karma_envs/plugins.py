@@ -1,9 +1,10 @@
-"""What a user names outside this package: ``module:name``, installed or in the working folder."""
+"""Modules by name: those that a user names, and ours, which a stranger may be taken for."""
 
 from __future__ import annotations
 
 import importlib
 import importlib.machinery
+import importlib.util
 import os
 import sys
 import traceback
@@ -49,7 +50,7 @@ def _import(name: str) -> ModuleType:
     here = importlib.machinery.PathFinder.find_spec(top, [folder])
     taken = getattr(sys.modules[top], "__file__", None)
     if here is not None and here.origin and taken and not os.path.samefile(here.origin, taken):
-        raise ImportError(f"{here.origin} is not {taken}, which goes by the same name: rename yours")
+        raise ImportError(f"{here.origin} is not {taken}, which goes by that name: rename yours")
     return module
 
 
@@ -61,3 +62,30 @@ def _reason(error: BaseException) -> str:
     frame = traceback.extract_tb(error.__traceback__)[-1]
     where = "" if frame.filename == __file__ else f"{Path(frame.filename).name}, line {frame.lineno}: "
     return f"{where}{type(error).__name__}: {text}"
+
+
+def require_own(package: str) -> None:
+    """See that a package of this distribution is what Python finds under its name.
+
+    ``agents`` and ``training`` are names that others use, too.
+
+    Args:
+        package: ``agents`` or ``training``, beside this package.
+
+    Raises:
+        ImportError: in a line that names the stranger, and says what to do.
+    """
+    own = Path(__file__).parents[1] / package / "__init__.py"
+    spec = importlib.util.find_spec(package)
+    if not own.is_file() or spec is None or spec.origin is None:
+        raise ImportError(f"{own.parent}, a part of karma-envs, is missing: install karma-envs anew")
+    if not os.path.samefile(spec.origin, own):
+        raise ImportError(
+            f"{spec.origin} goes by the name of {own.parent}, a part of karma-envs: rename it, or work where "
+            "Python does not find it (another folder, another PYTHONPATH, an environment of its own)"
+        )
+    if "karma" not in own.read_text(encoding="utf-8"):
+        raise ImportError(
+            f"{own} has been overwritten by another distribution with a package {package}: "
+            "install that one and karma-envs in two environments"
+        )

@@ -209,6 +209,7 @@ def all_or_nothing(path: Path) -> Iterator[Path]:
 
 def _free_folder(name: str) -> Path:
     number = 1
+    name = name.replace(":", ".")  # of a game of one's own; Windows has no such files
     while (path := Path("runs") / f"{name}-{number:03d}").exists():
         number += 1
     return path
