@@ -53,8 +53,8 @@ class GridCityConfig(KarmaConfig):
             n_agents spread over them (without lanes whose capacity stands for none, like 999999), or a
             number.
         k_shortest: how many paths each pair of origin and destination has, the shortest that pass no node
-            twice; None for all that are equally short. More than one gives route_choice something to choose
-            from.
+            twice; None for all that are equally short. Without route_choice all of them are drawn alike;
+            with it they are what there is to choose from.
         pairs: the pairs of origin and destination that have trips, by the names of their nodes, as
             [[a, b], [b, a]]; empty for those with demand, or without demand all pairs of boundary nodes.
         most_pairs: only that many pairs, those with the largest demands; None for all.
@@ -139,7 +139,7 @@ class GridCityConfig(KarmaConfig):
             )
         self._set(
             capacity_scale=_capacity_scale(self.capacity_scale),
-            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 10**6),
+            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 100),
             pairs=_pairs(self.pairs),
             most_pairs=None if self.most_pairs is None else whole("most_pairs", self.most_pairs, 1),
             exclude=None if self.exclude is None else choice("exclude", self.exclude, ("same_junction",)),
@@ -204,6 +204,7 @@ def _capacity_scale(given: Any) -> str | float:
 
 def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
     allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
+    given = given.tolist() if isinstance(given, np.ndarray) else given
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
         raise refuse("pairs", given, allowed)
     for index, pair in enumerate(given):

@@ -70,7 +70,9 @@ def choose_pairs(
     if not apart:
         raise refuse("exclude", exclude, "None here: all boundary nodes hang on the same junction")
     # One-way roads that leave the map have no trips from their end, those that enter it none to theirs.
-    found = [pair for pair in apart if graph.out_degree(pair[0]) and graph.in_degree(pair[1])]
+    ends = {node for node in nodes if graph.in_degree(node) and not graph.out_degree(node)}
+    beginnings = {node for node in nodes if graph.out_degree(node) and not graph.in_degree(node)}
+    found = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
     if not found:
         raise refuse(
             "graph", f"{len(nodes)} boundary nodes", "some with a lane that leads away, some with one to them"

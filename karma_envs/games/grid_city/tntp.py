@@ -17,7 +17,7 @@ import networkx as nx
 
 from karma_envs.config import ConfigError, refuse, whole
 from karma_envs.files import PathLike, write_text
-from karma_envs.games.grid_city.capacities import POSITIVE, is_connector
+from karma_envs.games.grid_city.capacities import POSITIVE, connectors
 from karma_envs.games.grid_city.graphs import Pair, number
 
 COLUMNS = ("capacity", "length", "free_flow_time", "b", "power", "speed", "toll", "link_type")
@@ -166,8 +166,9 @@ def _read_links(path: PathLike) -> nx.DiGraph:
     for node in range(1, n_nodes + 1):
         graph.add_node(node, boundary=node <= n_zones, through=node >= first_through)
     graph.add_edges_from(links)
+    free = connectors(graph) if no_limit else set()
     for start, end, place in no_limit:
-        if not is_connector(graph, start, end):
+        if (start, end) not in free:
             raise refuse(place, 0, POSITIVE)
     graph.graph["source"] = name
     return graph
