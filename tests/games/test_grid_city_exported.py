@@ -385,6 +385,9 @@ def test_the_scale_can_be_chosen() -> None:
     assert max(as_they_are.capacity) == 9999
     endless = made(roads(100, 200, connector=math.inf), capacity_scale=0.1)
     assert max(endless.capacity) == 2**31 - 1
+    for scale, n_agents in ((100, None), ("mean", 50)):
+        with pytest.raises(ConfigError, match=r"capacity of edge .* = .* below 2\^31"):
+            made(roads(1e308, 1e308, 1e308, connector=1e308), capacity_scale=scale, n_agents=n_agents)
     with pytest.raises(
         ConfigError, match=r"edge 1 → 2: capacity = 0 .*a positive number \(0 is taken only where"
     ):

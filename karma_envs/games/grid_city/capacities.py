@@ -70,14 +70,16 @@ def lane_capacities(
     unlimited = (given == 0) | np.isinf(given)
     if isinstance(scale, str):
         unlimited |= _stand_for_none(given, unlimited)
-        typical = SCALES[scale](given[~unlimited]) if not unlimited.all() else 1.0
+        with np.errstate(over="ignore"):
+            typical = SCALES[scale](given[~unlimited]) if not unlimited.all() else 1.0
         assert n_agents is not None
         factor = CAPACITY_SHARE * n_agents / n_lanes / typical
     else:
         factor = real("capacity_scale", scale, 0, math.inf, open_low=True)
     _warn_of_unlimited(graph, given, unlimited)
     # Rounded to nine digits first, so that 9 · (1/3) · 3 is not 8.999…
-    scaled = np.round(np.where(unlimited, 1, given) * factor, 9)
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        scaled = np.round(np.where(unlimited, 1, given) * factor, 9)
     rounded = np.where(unlimited, UNLIMITED if n_agents is None else n_agents, whole_of(scaled))
     for edge, exact, number in zip(graph.edges, scaled, rounded):
         if not 1 <= number <= UNLIMITED:

@@ -1,6 +1,4 @@
-"""Which trips a road network has, and the paths they take; graphs of roads are as :mod:`.graphs`
-says.
-"""
+"""Which trips a road network has, and the paths they take. For graphs of roads see :mod:`.graphs`."""
 
 from __future__ import annotations
 
@@ -143,7 +141,7 @@ def find_paths(
                 legs += len(route) - 1
                 if legs > MOST_LEGS:
                     allowed = f"at most {MOST_LEGS} lanes in all paths; take k_shortest, or fewer pairs"
-                    raise refuse("paths", method, allowed)
+                    raise refuse("paths", method, f"{allowed} (pairs, most_pairs)")
     apart = [pair for pair, of_pair in found.items() if not of_pair]
     if len(apart) == len(found):
         raise refuse("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")
