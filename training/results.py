@@ -2,9 +2,10 @@
 
 ``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times), ``metrics.csv`` (one
 row per replica and record), ``karma.csv`` (karma distribution likewise), ``policy-<replica>.npz``
-(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``
-and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is written
-whole or not at all.
+(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``,
+``evaluation-types.csv`` where there are several types, ``policy-<replica>.csv`` (what is done, by type or
+agent) and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is
+written whole or not at all.
 """
 
 from __future__ import annotations
@@ -21,15 +22,21 @@ import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
 from karma_envs.config import Config
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.game import PolicyError, PopulationGame
+from karma_envs.registry import game_class
 from training.config import TrainConfig, load_layer, to_yaml
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 _CHECKPOINT_FORMAT = "karma-envs checkpoint"
 _CHECKPOINT_VERSION = 1
@@ -71,15 +78,13 @@ class Run:
         """The learned policies without exploration, one per replica.
 
         Raises:
-            ResultsError: when the run has not finished, or a policy's file is damaged.
+            ResultsError: when the run has not finished, or a policy's file is damaged or of another game.
         """
         paths = [self.policy_path(replica) for replica in range(self.config.replicas)]
         if missing := [path.name for path in paths if not path.is_file()]:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
-        try:
-            return [TabularPolicy.load(path) for path in paths]
-        except ValueError as error:
-            raise ResultsError(str(error)) from error
+        game = game_class(self.config.game)(self.config.game_config)
+        return [read_policy(path, game) for path in paths]
 
     @property
     def policy(self) -> TabularPolicy:
@@ -91,6 +96,34 @@ class Run:
         """The recorded metrics, one row per replica and record."""
         return read_table(self.folder / "metrics.csv")
 
+    def __repr__(self) -> str:
+        return f"Run({', '.join(f'{name} {value}' for name, value in self._sizes().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table([self._sizes()], "run")
+
+    def _sizes(self) -> dict[str, object]:
+        """What the run is, in short."""
+        finished = all(self.policy_path(replica).is_file() for replica in range(self.config.replicas))
+        return {
+            "folder": self.folder,
+            "game": self.config.game,
+            "agents": self.config.game_config.n_agents,
+            "steps": self.config.n_steps,
+            "replicas": self.config.replicas,
+            "seed": self.config.seed,
+            "finished": "yes" if finished else "no",
+        }
+
+    def to_frame(self) -> DataFrame:
+        """The recorded metrics, a row per replica and record.
+
+        Raises:
+            ImportError: where pandas is missing.
+            ResultsError: where nothing has been recorded yet.
+        """
+        return data_frame(self.metrics)
+
     def policy_path(self, replica: int) -> Path:
         """Where a replica's policy is."""
         return self.folder / f"policy-{replica}.npz"
@@ -98,6 +131,30 @@ class Run:
     def checkpoint_path(self, replica: int) -> Path:
         """Where a replica's checkpoint is."""
         return self.folder / f"checkpoint-{replica}.npz"
+
+
+def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> TabularPolicy:
+    """A policy that can be played in a game.
+
+    Args:
+        path: of its file.
+        game: the game.
+        by_type: whether it has a row for each type, and not for each agent.
+
+    Raises:
+        ResultsError: when the file is damaged, is no policy, or is one of another game.
+    """
+    try:
+        policy = TabularPolicy.load(path)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    try:
+        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
+            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
+        game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
+    except ValueError as error:
+        raise ResultsError(f"{path} is the policy of another run: {error}") from error
+    return policy
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numba
 import numpy as np
@@ -24,19 +24,27 @@ import yaml
 
 from karma_envs import __version__
 from karma_envs.config import ConfigError, choice, whole
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
-from karma_envs.metrics import Summary, summarise
+from karma_envs.metrics import Estimate, Summary, summarise
 from karma_envs.registry import game_class
 from training import results
 from training.backends import BACKENDS, StopFile, require
 from training.config import TrainConfig, load_layer, to_yaml
-from training.evaluate import over_seeds, play
+from training.evaluate import HEADLINES, over_seeds, play
 from training.results import ResultsError, Row, Run
 from training.train import Interrupted, stop_on_signal, train
 from training.trials import SweepConfig, Trial, as_text, check_games, trial_folder
 
-TRAINING = ("efficiency", "access_fairness", "reward_fairness", "karma_gini")
-"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TRAINING = ("window", "efficiency", "access_fairness", "reward_fairness", "karma_gini")
+"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas. Fairness depends
+on the steps that it is measured over, here ``train_window``."""
+
+LEARNED_STEPS = 10_000
+"""Steps that the learned policies are measured over."""
 
 _COLUMNS = (
     *(f"train_{name}" for name in TRAINING),
@@ -78,6 +86,26 @@ class Sweep:
         config = _read_config(folder)
         trials = config.trials()
         return cls(folder, config, trials, tuple(_read_rows(folder, trials)))
+
+    def __repr__(self) -> str:
+        over = " × ".join(f"{len(values)} {name}" for name, values in self.config.over.items())
+        return f"Sweep({self.folder}: {over}; {len(self.best_first)} of {len(self.trials)} trials finished)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {name: as_text(row[name]) for name in ("trial", *self.config.over)}
+            | {name: Estimate(row[name], row[f"{name}_se"]).concise() for name in HEADLINES}
+            for row in self.best_first
+        ]
+        return html_table(rows, f"{self!r}; best first, learned policies without exploration")
+
+    def to_frame(self) -> DataFrame:
+        """A row per trial, see ``rows``.
+
+        Raises:
+            ImportError: where pandas is missing.
+        """
+        return data_frame(self.rows)
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -214,7 +242,10 @@ def _learned(run: Run) -> Summary:
     """The learned policies without exploration, as the first row of :func:`training.evaluate.evaluate`."""
     game = game_class(run.config.game)(run.config.game_config)
     return over_seeds(
-        [summarise(play(game, policy, seed=[1, number])) for number, policy in enumerate(run.policies)]
+        [
+            summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]))
+            for number, policy in enumerate(run.policies)
+        ]
     )
 
 

@@ -17,21 +17,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.by_agent import check_by_agent
-from agents.learners import TabularLearner
+from agents.learners import TabularLearner, check_returns
 from karma_envs import metrics
+from karma_envs.config import whole
 from karma_envs.files import write_text
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
+from karma_envs.states import check_arrays, check_values
 from training import results
 from training.config import TrainConfig, to_yaml
 from training.monitor import Monitor
+from training.progress import observers
 from training.results import ResultsError, Row, Run
+from training.tensorboard import require_tensorboard
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
 _BYTES_PER_AGENT_STEP = 8
+
+
+_FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
 
 
 class Interrupted(RuntimeError):  # noqa: N818
@@ -157,9 +164,14 @@ class Replica:
         try:
             self.game.load_state_dict(part("game"))
             self.learner.load_state_dict(part("learner"))
+            now = self.game.outcome()
+            self.epoch = whole("epoch", progress["epoch"], 0, self.config.n_epochs)
+            if now.steps != self.epoch * self.config.epoch_length:
+                raise ValueError(f"epoch = {self.epoch}, but the game has played {now.steps} steps")
             window = part("window")
+            check_arrays("window", window, {name: np.asarray(value) for name, value in vars(now).items()})
+            check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
             self._window_start = Outcome(steps=int(window.pop("steps")), **window)
-            self.epoch = int(progress["epoch"])
             self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
             self.monitor_rows = list(progress["monitor_rows"])
             largest, means, epochs = progress["changes"]
@@ -202,6 +214,8 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
+    progress: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Train, and keep everything in a folder.
 
@@ -212,15 +226,21 @@ def train(
             bit as without the interruption.
         observer: called after every epoch, from the replica's thread.
         stop: when it is set, the run stops as after Ctrl-C; whoever gives it looks after signals.
+        progress: show a progress bar, in notebooks where ipywidgets is installed.
+        tensorboard: write the records as event files for TensorBoard, too, into ``tensorboard`` in the
+            folder; of a run that goes on all of its records, those of before included.
 
     Returns:
         the finished run.
 
     Raises:
-        ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged.
+        ResultsError: when the folder cannot be written, holds another run, or a checkpoint is damaged, or
+            TensorBoard is asked for and missing.
         ConfigError: when the game refuses a rule of the user's, or no file can name it.
         Interrupted: after Ctrl-C or ``stop``; the epoch was finished and a checkpoint written.
     """
+    if tensorboard:
+        require_tensorboard()
     if resume:
         if folder is None:
             raise ResultsError("name the folder of the run to resume")
@@ -229,6 +249,7 @@ def train(
             raise ResultsError(f"{folder} holds a run of another configuration")
     else:
         game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
+        check_returns(game)
         if config.monitor == "exact":
             check_by_agent(game)
         run = results.create_run(config, folder)
@@ -242,7 +263,8 @@ def train(
     started = time.perf_counter()
     signals = stop_on_signal(threading.Event()) if stop is None else contextlib.nullcontext(stop)
     failed = threading.Event()  # of a replica; it stops the others, but nobody else who shares ``stop``
-    with signals as stop, ThreadPoolExecutor(_threads(config)) as pool:
+    look_on = observers(run, replicas, observer, progress=progress, tensorboard=tensorboard)
+    with look_on as observer, signals as stop, ThreadPoolExecutor(_threads(config)) as pool:
         jobs = [pool.submit(_work, run, replica, (stop, failed), observer) for replica in replicas]
         try:
             for job in wait(jobs, return_when=FIRST_EXCEPTION).done:

@@ -362,7 +362,7 @@ def test_figures_without_matplotlib(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
-    assert "figures need matplotlib: pip install 'karma-envs[plot]'" in fails("plot", str(finished_folder))
+    assert "drawing needs Matplotlib: pip install 'karma-envs[plot]'" in fails("plot", str(finished_folder))
 
 
 def test_the_configuration_of_a_run_is_what_show_config_prints(

@@ -10,14 +10,18 @@ from rich import box
 from rich.table import Table
 
 from karma_envs.config import whole
+from karma_envs.metrics import Summary
 from training import results
-from training.evaluate import Evaluation, evaluate, tables
+from training.evaluate import HEADLINES, Evaluation, evaluate, tables
 from training.exploitability import KINDS, run_exploitability
 from training.flags import value
 from training.plots.exploitability import exploitability_figure
 from training.plots.figures import require_matplotlib, save_figures
-from training.progress import console
+from training.progress import console, print_table
 from training.results import Run
+
+_MOST_TYPES = 4
+"""Types that the table on the terminal shows."""
 
 
 def add(subparsers: Any) -> None:
@@ -40,6 +44,13 @@ def add(subparsers: Any) -> None:
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
     )
+    command.add_argument(
+        "--policies",
+        choices=("types", "agents"),
+        default="types",
+        help="whose policies policy-<replica>.csv lists: the mean over each type's agents, or every agent's "
+        "(default types)",
+    )
     command.set_defaults(action=_run)
 
 
@@ -56,7 +67,7 @@ def _run(options: argparse.Namespace) -> None:
         exploration=options.exploration,
     )
     report(run, found)
-    keep_tables(run, n_steps=options.n_steps, seed=options.seed)
+    keep_tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=options.policies == "agents")
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
@@ -74,7 +85,7 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
     for item in found:
         numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
         table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
-    console.print(table)
+    print_table(table)
     if found[0].agents:
         require_matplotlib()
         kind = options.exploitability
@@ -83,26 +94,41 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
             console.print(str(path), markup=False)
 
 
-def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> None:
-    """Write what happens to each agent, and on each lane, beside the run."""
-    for name, rows in tables(run, n_steps=n_steps, seed=seed).items():
+def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = False) -> None:
+    """Write what happens to each agent, and on each lane, and the policies beside the run."""
+    for name, rows in tables(run, n_steps=n_steps, seed=seed, by_agent=by_agent).items():
         results.write_table(run.folder / f"{name}.csv", rows)
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:
-    """Print a table of evaluations and keep it beside the run."""
+    """Print a table of evaluations and keep it beside the run, with one of each type if there are several."""
     results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
+    if rows := [row for item in found for row in item.type_rows()]:
+        results.write_table(run.folder / "evaluation-types.csv", rows)
     spread = "over seeds" if found[0].seeds > 1 else "within the run"
     table = Table(
-        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); in brackets the standard error "
-        f"{spread}, in units of the last digit",
+        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); fairness depends on how many steps; in "
+        f"brackets the standard error {spread}, in units of the last digit",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    columns = ("efficiency", "access_fairness", "reward_fairness")
-    for name in columns:
+    for name in HEADLINES:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
     for item in found:
-        table.add_row(item.name, *(getattr(item.summary, name).concise() for name in columns))
-    console.print(table)
+        table.add_row(item.name, *_cells(item.summary))
+        if len(item.by_type) <= _MOST_TYPES:
+            for name, summary in item.by_type.items():
+                table.add_row(f"  {name}", *_cells(summary))
+    print_table(table)
+    if rows:
+        console.print(
+            "of a type: mean reward of its agents, fairness among them; all types are in "
+            f"{run.folder / 'evaluation-types.csv'}",
+            markup=False,
+            soft_wrap=True,
+        )
+
+
+def _cells(summary: Summary) -> list[str]:
+    return [getattr(summary, name).concise() for name in HEADLINES]

@@ -28,12 +28,19 @@ def add(subparsers: Any) -> None:
             "--resume", metavar="RUN", help="go on with an interrupted run; takes no other flags"
         )
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
+        parser.add_argument(
+            "--tensorboard",
+            action="store_true",
+            help="write the metrics for TensorBoard, too: tensorboard --logdir runs",
+        )
         parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> None:
     if "resume" in options:
-        given = sorted(set(vars(options)) - {"action", "game", "resume", "quiet", "no_figures"})
+        given = sorted(
+            set(vars(options)) - {"action", "game", "resume", "quiet", "no_figures", "tensorboard"}
+        )
         if given:
             raise ConfigError(
                 f"--resume goes on with the run's own configuration; leave out {flag_of(given[0])}"
@@ -46,7 +53,9 @@ def _run(options: argparse.Namespace) -> None:
         folder = getattr(options, "folder", None)
     started = time.perf_counter()
     with TrainingBar(config, enabled="quiet" not in options) as bar:
-        run = train(config, folder, resume="resume" in options, observer=bar)
+        run = train(
+            config, folder, resume="resume" in options, observer=bar, tensorboard="tensorboard" in options
+        )
     console.print(
         f"trained in {time.perf_counter() - started:.1f} s; results are in {run.folder}", markup=False
     )
