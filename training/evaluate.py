@@ -49,7 +49,7 @@ class Evaluation:
     summary: Summary
     steps: int
     seeds: int
-    by_type: Mapping[str, Summary] = field(default_factory=dict)
+    by_type: Mapping[str, Summary] = field(default_factory=dict, hash=False)
 
     def to_row(self) -> dict[str, Any]:
         """As a row of a table."""

@@ -52,7 +52,7 @@ def report(theory: Theory) -> None:
         because = numbers.get("because")
         rows = _ROWS[tool](numbers) if because is None else [("does not apply", because)]
         for found, meaning in rows:
-            console.print(Padding(Text(f"{found}: {meaning}"), (0, 0, 0, 2)))
+            console.print(Padding(Text(f"{found}: {meaning}"), (0, 0, 0, 2)), soft_wrap=False)
     console.print(f"results are in {theory.folder}", markup=False)
 
 
