@@ -11,15 +11,17 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.policy_table import policy_table
+from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz
-from karma_envs.game import PopulationGame
+from karma_envs.game import MOST_INDICES, PopulationGame, check_thresholds
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 _FORMAT = "karma-envs tabular policy"
+_ROUNDING = 1e-5  # of the sum of a row in float32
 
 
 class TabularPolicy:
@@ -27,7 +29,9 @@ class TabularPolicy:
 
     Args:
         probabilities: ``float[rows, observations, actions]``; or ``[observations, actions]`` for one
-            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0.
+            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0. Of
+            ``float64`` rows that sum to 1 as nearly as those of ``float32`` do, as where a network's softmax
+            was cast, the sums are made 1.
         row_of_agent: ``int[N]``, the row each agent plays; None: row 0 for as many agents as there
             are rows (one agent, one row), which :meth:`for_agents` changes.
 
@@ -46,13 +50,14 @@ class TabularPolicy:
         if not np.isfinite(array).all() or (array < 0).any():
             raise ValueError("probabilities must be finite and >= 0")
         sums = array.sum(axis=2, dtype=np.float64)
-        tolerance = 1e-9 if array.dtype == np.float64 else 1e-5
-        if (np.abs(sums - 1) > tolerance).any():
-            row, observation = (int(index[0]) for index in np.nonzero(np.abs(sums - 1) > tolerance))
+        if (differ := np.abs(sums - 1) > _ROUNDING).any():
+            row, observation = (int(index[0]) for index in np.nonzero(differ))
             raise ValueError(
                 f"probabilities must sum to 1; row {row}, observation {observation} "
                 f"sums to {sums[row, observation]:.10g}"
             )
+        if array.dtype == np.float64 and (np.abs(sums - 1) > 1e-9).any():
+            array = array / sums[..., None]
         self._n_actions: int = array.shape[2]
         self._probabilities: NDArray[np.floating[Any]] | None = array
         self._thresholds: NDArray[np.uint16] | None = None
@@ -243,11 +248,13 @@ class TabularPolicy:
             metadata = json.loads(arrays["metadata"].tobytes())
             if metadata["format"] != _FORMAT or metadata["version"] != 1:
                 raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-            if "thresholds" in arrays:
-                return cls.from_thresholds(
-                    arrays["thresholds"], metadata["n_actions"], arrays["row_of_agent"]
-                )
-            return cls(arrays["probabilities"], arrays["row_of_agent"])
+            if "probabilities" in arrays:
+                return cls(arrays["probabilities"], arrays["row_of_agent"])
+            thresholds = np.ascontiguousarray(arrays["thresholds"])
+            n_actions = whole("n_actions", metadata["n_actions"], 1, MOST_INDICES)
+            policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
+            check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
+            return policy
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
 

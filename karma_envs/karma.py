@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refuse, whole
 from karma_envs.mechanisms import Rule, resolve
 from karma_envs.urgency import AgentType, type_counts
 
@@ -89,7 +89,7 @@ class KarmaConfig(Config):
             types=_types(self.types),
         )
         self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
-        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6:
+        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6 + 1e-15 * self.total_karma:
             raise refuse(
                 "karma_mean",
                 self.karma_mean,
@@ -116,7 +116,7 @@ class KarmaConfig(Config):
             if given not in ("equal", "uniform"):
                 raise refuse("initial_karma", given, allowed)
             return given
-        if not isinstance(given, (Sequence, np.ndarray)) or len(given) != n:
+        if not is_list(given) or len(given) != n:
             raise refuse("initial_karma", given, allowed)
         values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
         mean = float(np.arange(n) @ np.array(values))
@@ -195,16 +195,15 @@ def _canonical(family: str, given: Given) -> Given:
 
 
 def _types(given: Any) -> tuple[AgentType, ...]:
-    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, str):
+    if not is_list(given):
         raise refuse("types", given, "a list of agent types")
     types = []
     for index, item in enumerate(given):
+        name = f"types[{index}]"
         if isinstance(item, AgentType):
             types.append(item)
         elif isinstance(item, Mapping):
-            types.append(AgentType.from_dict(item))
+            types.append(AgentType.from_dict(item, name))
         else:
-            raise refuse(
-                f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}"
-            )
+            raise refuse(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
     return tuple(types)

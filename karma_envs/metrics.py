@@ -200,7 +200,7 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
     Standard errors: of efficiency and Nash welfare by batch means over the stretches (NaN for one
     stretch), so stretches should be longer than the game's memory; of the fairness measures from the
     fourth moment over agents, and of Gini coefficients by the jackknife over agents, both of which
-    treat agents as independent given their policies.
+    treat agents as independent given their policies (NaN for one agent).
 
     Args:
         stretches: at least one.
@@ -228,7 +228,9 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
 
 
 def _std_error_of_std(values: NDArray[np.float64]) -> float:
-    """Standard error of a standard deviation over agents, from the fourth moment."""
+    """Standard error of a standard deviation over agents, from the fourth moment; NaN for one agent."""
+    if len(values) == 1:
+        return float("nan")
     deviations = values - values.mean()
     variance = float(np.mean(deviations**2))
     if variance == 0:

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from training.results import Run
     from training.train import Observer, Replica
 
-console = Console(highlight=False, soft_wrap=True)
-"""Where commands print. Paths and sentences stay in one line, which a terminal wraps and a log keeps."""
+console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+"""Where commands print; lines are left whole, so that paths can be copied and searched for in logs."""
 
 _WIDEST = 10_000  # columns of a table
 

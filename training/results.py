@@ -31,6 +31,8 @@ from agents.policy import TabularPolicy
 from karma_envs.config import Config
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.game import PolicyError, PopulationGame
+from karma_envs.registry import game_class
 from training.config import TrainConfig, load_layer, to_yaml
 
 if TYPE_CHECKING:
@@ -76,15 +78,13 @@ class Run:
         """The learned policies without exploration, one per replica.
 
         Raises:
-            ResultsError: when the run has not finished, or a policy's file is damaged.
+            ResultsError: when the run has not finished, or a policy's file is damaged or of another game.
         """
         paths = [self.policy_path(replica) for replica in range(self.config.replicas)]
         if missing := [path.name for path in paths if not path.is_file()]:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
-        try:
-            return [TabularPolicy.load(path) for path in paths]
-        except ValueError as error:
-            raise ResultsError(str(error)) from error
+        game = game_class(self.config.game)(self.config.game_config)
+        return [read_policy(path, game) for path in paths]
 
     @property
     def policy(self) -> TabularPolicy:
@@ -131,6 +131,30 @@ class Run:
     def checkpoint_path(self, replica: int) -> Path:
         """Where a replica's checkpoint is."""
         return self.folder / f"checkpoint-{replica}.npz"
+
+
+def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> TabularPolicy:
+    """A policy that can be played in a game.
+
+    Args:
+        path: of its file.
+        game: the game.
+        by_type: whether it has a row for each type, and not for each agent.
+
+    Raises:
+        ResultsError: when the file is damaged, is no policy, or is one of another game.
+    """
+    try:
+        policy = TabularPolicy.load(path)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    try:
+        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
+            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
+        game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
+    except ValueError as error:
+        raise ResultsError(f"{path} is the policy of another run: {error}") from error
+    return policy
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:
@@ -185,6 +209,7 @@ def all_or_nothing(path: Path) -> Iterator[Path]:
 
 def _free_folder(name: str) -> Path:
     number = 1
+    name = name.replace(":", ".")  # of a game of one's own; Windows has no such files
     while (path := Path("runs") / f"{name}-{number:03d}").exists():
         number += 1
     return path

@@ -21,8 +21,9 @@ from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.registry import game_class
 from training.config import GameRunConfig, load_layer
-from training.results import ResultsError, all_or_nothing, new_folder
+from training.results import ResultsError, all_or_nothing, new_folder, read_policy
 
 
 @dataclass(frozen=True)
@@ -117,7 +118,8 @@ class Solution:
     @property
     def policy(self) -> TabularPolicy:
         """The policy, a row per type."""
-        return TabularPolicy.load(self.folder / "policy.npz")
+        game = game_class(self.config.game)(self.config.game_config)
+        return read_policy(self.folder / "policy.npz", game, by_type=True)
 
     @property
     def mean_field(self) -> NDArray[np.float64]:

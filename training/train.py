@@ -17,12 +17,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.by_agent import check_by_agent
-from agents.learners import TabularLearner
+from agents.learners import TabularLearner, check_returns
 from karma_envs import metrics
+from karma_envs.config import whole
 from karma_envs.files import write_text
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
+from karma_envs.states import check_arrays, check_values
 from training import results
 from training.config import TrainConfig, to_yaml
 from training.event_files import require_tensorboard
@@ -34,6 +36,9 @@ _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
 _BYTES_PER_AGENT_STEP = 8
+
+
+_FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
 
 
 class Interrupted(RuntimeError):  # noqa: N818
@@ -159,9 +164,14 @@ class Replica:
         try:
             self.game.load_state_dict(part("game"))
             self.learner.load_state_dict(part("learner"))
+            now = self.game.outcome()
+            self.epoch = whole("epoch", progress["epoch"], 0, self.config.n_epochs)
+            if now.steps != self.epoch * self.config.epoch_length:
+                raise ValueError(f"epoch = {self.epoch}, but the game has played {now.steps} steps")
             window = part("window")
+            check_arrays("window", window, {name: np.asarray(value) for name, value in vars(now).items()})
+            check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
             self._window_start = Outcome(steps=int(window.pop("steps")), **window)
-            self.epoch = int(progress["epoch"])
             self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
             self.monitor_rows = list(progress["monitor_rows"])
             largest, means, epochs = progress["changes"]
@@ -239,6 +249,7 @@ def train(
             raise ResultsError(f"{folder} holds a run of another configuration")
     else:
         game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
+        check_returns(game)
         if config.monitor == "exact":
             check_by_agent(game)
         run = results.create_run(config, folder)

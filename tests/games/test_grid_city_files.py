@@ -16,6 +16,7 @@ from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame, named_networks
 from karma_envs.games.grid_city.network import RoadNetwork, grid
+from karma_envs.games.grid_city.network_files import network_files
 from karma_envs.games.grid_city.tntp import COLUMNS, read_tntp, write_tntp
 from karma_envs.games.grid_city.town import FOLDER, RINGS, SPOKES, town, write_town
 
@@ -73,7 +74,8 @@ def networks(draw: st.DrawFn) -> tuple[nx.DiGraph, dict[Any, float]]:
     for edge in draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True)):
         graph.add_edge(*edge, **{column: draw(numbers) for column in columns})
         graph.edges[edge]["capacity"] += 1.0
-    demand = draw(st.dictionaries(st.sampled_from(pairs), numbers.filter(bool)))
+    zones = list(itertools.product(range(1, n_zones + 1), repeat=2))
+    demand = draw(st.dictionaries(st.sampled_from(zones), numbers.filter(bool)))
     return graph, demand
 
 
@@ -101,6 +103,7 @@ def test_what_is_written_is_read_again(tmp_path_factory: Any, network: tuple[nx.
         (lambda graph: None, {"demand": {(1, 2): 1.0}}, "trips_path = None .* a path with demand"),
         (lambda graph: None, {"trips_path": "t"}, "trips_path = 't' .* None without"),
         (lambda graph: None, {"trips_path": "t", "demand": {(1, 9): 1.0}}, r"demand = \(1, 9\)"),
+        (lambda graph: None, {"trips_path": "t", "demand": {(1, 3): 1.0}}, r"demand = \(1, 3\) .*of zones"),
     ],
 )
 def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, change: Any, given: Any, says: str) -> None:
@@ -150,7 +153,7 @@ def test_the_game_in_the_town() -> None:
     assert (game.network.capacity >= 1).all()
     assert 0.75 * 1000 / 96 <= game.network.capacity.mean() < 0.75 * 1000 / 96 + 1
     assert game.network.positions is not None
-    check_game(karma_envs.make("grid_city", "town", n_agents=6, route_choice="node"))
+    check_game(karma_envs.make("grid_city", "town", n_agents=6, route_choice="node", k_shortest=2))
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -234,4 +237,28 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["none", "node"])
 def test_play_on_files(tmp_path: Path, choice: str) -> None:
-    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice))
+    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice, k_shortest=2))
+
+
+@pytest.mark.parametrize("network", ["grid", "town", "module:function", len])
+def test_networks_that_are_no_files_of_the_users(network: Any) -> None:
+    assert network_files(network) == ()
+
+
+def test_the_files_of_a_network(tmp_path: Path) -> None:
+    """Published names differ in capitals, and some have nodes in the plural."""
+    net, trips, nodes_file = (tmp_path / f"City_{kind}.tntp" for kind in ("Net", "Trips", "Nodes"))
+    write_tntp(triangle(), net, demand={(1, 2): 1.0}, trips_path=trips, node_path=nodes_file)
+    write_tntp(triangle(), tmp_path / "Cit_net.tntp", node_path=tmp_path / "City_x_node.tntp")
+    assert network_files(str(net)) == (net, trips, nodes_file)
+    network = GridCityGame(network=str(net), n_agents=3).network
+    assert len(network.paths) == 1
+    assert network.positions is not None
+    trips.unlink()
+    assert network_files(str(net)) == (net, nodes_file)
+    assert network_files(str(tmp_path / "Cit_net.tntp")) == (tmp_path / "Cit_net.tntp",)
+    (tmp_path / "City_node.tntp").write_bytes(nodes_file.read_bytes())
+    with pytest.raises(ConfigError, match=r"one file of node beside it; .*City_Nodes\.tntp, City_node\.tntp"):
+        network_files(str(net))
+    with pytest.raises(ConfigError, match=r"network = .*gone\.GraphML.* a file that is there"):
+        network_files("gone.GraphML")
