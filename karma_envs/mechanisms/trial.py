@@ -87,6 +87,8 @@ def try_rule(family: str, given: Any, rule: Rule, domain: Domain) -> None:
                 allowed += f"{_named(family, arguments)} it raises {type(error).__name__}: {_one_line(error)}"
                 raise refuse(family, given, allowed) from error
             check(arguments, value)
+        if not np.array_equal(parameters, rule.parameter_array()):
+            raise refuse(family, given, "a rule that leaves its parameters as they are")
 
     arguments = next(_arguments(family, domain, parameters))
     check(arguments, rule.function(*arguments))
