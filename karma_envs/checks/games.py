@@ -124,7 +124,7 @@ def check_legality(game: PopulationGame) -> None:
                 expect(accepted or not legal, f"action {action} is legal by the mask, but refused")
                 expect(legal or not accepted, f"action {action} is illegal by the mask, but accepted")
                 if accepted:
-                    played.load_state_dict(before)
+                    _reload(played, before)
                 else:
                     expect(same_state(before, played.state_dict()), "a refused action changed the state")
         for wrong in (np.zeros(game.n_agents + 1, np.int64), np.zeros(game.n_agents)):
@@ -192,7 +192,7 @@ def check_state(game: PopulationGame) -> None:
     state = original.state_dict()
     expected = record(original)
     for continued in (original, begun(game, 5), type(game)(game.config)):
-        continued.load_state_dict(state)
+        _reload(continued, state)
         expect(same_state(state, continued.state_dict()), "load_state_dict did not take the state over")
         expect_same(expected, record(continued), "a game that continues from a state")
         expect_same_outcome(original.outcome(), continued.outcome(), "a game that continues from a state")
@@ -212,6 +212,13 @@ def check_state(game: PopulationGame) -> None:
                 "of them is ever an index (see karma_envs.states.check_values)",
             )
         expect(same_state(before, original.state_dict()), "a refused state changed the game")
+
+
+def _reload(game: PopulationGame, state: dict[str, NDArray[Any]]) -> None:
+    try:
+        game.load_state_dict(state)
+    except ValueError as error:
+        raise CheckError(f"a state that the game gave must be loaded: {error}") from error
 
 
 def _absurd(dtype: np.dtype[Any]) -> tuple[float, ...]:
