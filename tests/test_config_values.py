@@ -32,7 +32,13 @@ ODD_VALUES: list[Any] = [
         np.datetime64("2026-01-01"),
         [np.array([1.0])],
     ),
-    *([np.array(1.0), np.array(2.0)], [{"share": HUGE}], [{"share": 1e308}, {"share": 1e308}], [{1: 2}]),
+    *(
+        [np.array([1.0])],
+        [np.array(1.0), np.array(2.0)],
+        [{"share": HUGE}],
+        [{"share": 1e308}, {"share": 1e308}],
+        [{1: 2}],
+    ),
     *([{"discount": [0.5]}], [{"urgencies": np.array(3.0)}]),
 ]
 
