@@ -28,6 +28,9 @@ REFERENCE_ALLOCATIONS: Mapping[str, str] = {
 }
 """Allocations without karma (Thesis, section 2.3) by the names of its tables."""
 
+HEADLINES = ("efficiency", "access_fairness", "reward_fairness")
+"""The metrics that reports show."""
+
 _CHUNK_BYTES = 16_000_000
 
 
@@ -49,7 +52,7 @@ class Evaluation:
     summary: Summary
     steps: int
     seeds: int
-    by_type: Mapping[str, Summary] = field(default_factory=dict)
+    by_type: Mapping[str, Summary] = field(default_factory=dict, hash=False)
 
     def to_row(self) -> dict[str, Any]:
         """As a row of a table."""
@@ -71,10 +74,6 @@ class Evaluation:
 
     def _repr_html_(self) -> str:
         return Evaluations([self])._repr_html_()
-
-
-HEADLINES = ("efficiency", "access_fairness", "reward_fairness")
-"""The metrics that reports show."""
 
 
 class Evaluations(list[Evaluation]):

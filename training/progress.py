@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from rich.table import Table
 
 from training.config import TrainConfig
-from training.tensorboard import EventFiles
+from training.event_files import EventFiles
 
 if TYPE_CHECKING:
     from training.results import Run
@@ -37,7 +37,7 @@ def print_table(table: Table) -> None:
             cells = (column.header, *column.cells)
             column.min_width = max(Measurement.get(console, roomy, cell).maximum for cell in cells)
     needed = Measurement.get(console, roomy, table).minimum
-    console.print(table, width=max(needed, console.width), crop=False)
+    console.print(table, width=max(needed, console.width), crop=False, soft_wrap=False)
 
 
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled

@@ -27,10 +27,10 @@ from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
 from training import results
 from training.config import TrainConfig, to_yaml
+from training.event_files import require_tensorboard
 from training.monitor import Monitor
 from training.progress import observers
 from training.results import ResultsError, Row, Run
-from training.tensorboard import require_tensorboard
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …

@@ -159,7 +159,7 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
         "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweep.py"),
         "ray": ("training/integrations/", "training/sweep.py"),
         "optuna": ("training/integrations/", "training/sweep.py"),
-        "tensorboard": ("training/tensorboard.py",),
+        "tensorboard": ("training/event_files.py",),
     }.get(module)
 
 

@@ -21,7 +21,7 @@ from training.progress import console, print_table
 from training.results import Run
 
 _MOST_TYPES = 4
-"""Types that the table on the terminal shows."""
+"""Types that the table shows of all that is compared; of more, those of what was learned."""
 
 
 def add(subparsers: Any) -> None:
@@ -115,18 +115,16 @@ def report(run: Run, found: Sequence[Evaluation]) -> None:
     table.add_column("played", no_wrap=True)
     for name in HEADLINES:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for item in found:
+    for number, item in enumerate(found):
         table.add_row(item.name, *_cells(item.summary))
-        if len(item.by_type) <= _MOST_TYPES:
+        if len(item.by_type) <= _MOST_TYPES or number == 0:
             for name, summary in item.by_type.items():
                 table.add_row(f"  {name}", *_cells(summary))
     print_table(table)
-    if rows:
+    if found[0].by_type:
         console.print(
-            "of a type: mean reward of its agents, fairness among them; all types are in "
-            f"{run.folder / 'evaluation-types.csv'}",
-            markup=False,
-            soft_wrap=True,
+            "of a type: mean reward of its agents, and fairness among them; everything of all types is in "
+            "evaluation-types.csv"
         )
 
 
