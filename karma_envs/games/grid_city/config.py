@@ -13,7 +13,6 @@ from karma_envs.config import choice, is_list, real, refuse, whole
 from karma_envs.game import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
 from karma_envs.karma import Given, KarmaConfig
-from karma_envs.plugins import import_named
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -188,20 +187,6 @@ class GridCityConfig(KarmaConfig):
                 f"at most {MOST_INDICES} actions; with {options} options in a position there are "
                 f"{options * n_bids}{limited_by}",
             )
-
-
-def named_function(field: str, given: Any, allowed: str) -> Any:
-    """A function, given itself or as module:function.
-
-    Raises:
-        ConfigError: when it cannot be imported, or is no function.
-    """
-    if not isinstance(given, str):
-        return given
-    found = import_named(field, given, allowed)
-    if not callable(found):
-        raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
-    return found
 
 
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
