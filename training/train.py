@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from agents.evaluators.by_agent import check_by_agent
 from agents.learners import TabularLearner, check_returns
 from karma_envs import metrics
-from karma_envs.config import whole
+from karma_envs.config import real, whole
 from karma_envs.files import write_text
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
@@ -175,7 +175,11 @@ class Replica:
             self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
             self.monitor_rows = list(progress["monitor_rows"])
             largest, means, epochs = progress["changes"]
-            self._changes = float(largest), float(means), int(epochs)
+            self._changes = (
+                real("changes[0]", largest, 0),
+                real("changes[1]", means, 0),
+                whole("changes[2]", epochs, 0),
+            )
         except (KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
 

@@ -650,7 +650,7 @@ def test_buffers_that_do_not_fit_are_refused() -> None:
     game, untouched = (new_game(1, **FIELDS) for _ in range(2))
     policy = random_policy(game, 3)
     for out in (Transitions.empty(5, 8), Transitions.empty(5, 6), Transitions.empty(4, 7)):
-        with pytest.raises(ValueError, match="out"):
+        with pytest.raises(ValueError, match=r"do not fit in out|of 7 agents have observations"):
             game.rollout(policy, 5, out)
     with pytest.raises(ValueError, match="n_steps"):
         game.rollout(policy, 0)

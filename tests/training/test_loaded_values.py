@@ -38,6 +38,8 @@ CRAFTED: dict[str, tuple[Callable[[Path], None], str]] = {
     "epoch below 0": (lambda path: with_progress(path, epoch=-1), "epoch = -1"),
     "another epoch": (lambda path: with_progress(path, epoch=4), "epoch = 4, but .* played 250 steps"),
     "epoch no number": (lambda path: with_progress(path, epoch="5"), "epoch = '5'"),
+    "changes": (lambda path: with_progress(path, changes=[np.nan, 0, 0]), r"changes\[0\] = nan"),
+    "epochs of the changes": (lambda path: with_progress(path, changes=[0, 0, -1]), r"changes\[2\] = -1"),
     "steps of the window": (
         lambda path: with_value(path, "window/steps", 251),
         r"window state steps\[\] = 251; allowed: 0 … 250",
