@@ -5,6 +5,6 @@ docstring gives the function's shape. Adding a file adds a rule. A user's own fu
 shape is accepted wherever a name is.
 """
 
-from karma_envs.mechanisms.rule import FAMILIES, Parameter, Rule, resolve, rules
+from karma_envs.mechanisms.rule import FAMILIES, Parameter, Rule, is_built_in, resolve, rules
 
-__all__ = ["FAMILIES", "Parameter", "Rule", "resolve", "rules"]
+__all__ = ["FAMILIES", "Parameter", "Rule", "is_built_in", "resolve", "rules"]

@@ -137,6 +137,30 @@ def test_what_is_no_graphml_is_named(tmp_path: Path) -> None:
             read_graphml(tmp_path / "bad.graphml")
 
 
+def test_a_graph_from_python_is_read_as_a_file_is() -> None:
+    graph = nx.MultiDiGraph()
+    for start, end, length, capacity in (
+        ("a", "b", "2.5", "10"), ("a", "b", 1, 20), ("b", "c", np.float32(1), "inf"), ("a", "c", "3", 40),
+        ("b", "b", "far", "wide"),
+    ):  # fmt: skip
+        graph.add_edge(start, end, length=length, capacity=capacity)
+    graph.add_node("a", x="1", y=np.int64(2), boundary=np.bool_(True))
+    with (
+        pytest.warns(UserWarning, match=r"^lanes from a node to itself \(1, as at 'b'\)"),
+        pytest.warns(UserWarning, match=r"^lanes that run beside others \(1, as from 'a' to 'b'\)"),
+    ):
+        network = road_network(graph, capacity="capacity", pairs=[("a", "c")], weight="length", n_agents=99)
+    assert nodes(network) == ["abc"]  # 1 + 1, which is less than 3
+    assert by_lane(network) == {("a", "b"): 30, ("b", "c"): 99, ("a", "c"): 40}
+    assert network.graph.nodes["a"] == {"x": 1.0, "y": 2, "boundary": True}
+    graph.edges["a", "c", 0]["length"] = "3 km"
+    with (
+        pytest.warns(UserWarning, match="lanes"),
+        pytest.raises(ConfigError, match=r"^edge 'a' → 'c': length = '3 km'"),
+    ):
+        road_network(graph, capacity="capacity", pairs=[("a", "c")], weight="length")
+
+
 # --- booleans --------------------------------------------------------------------------------------
 
 
@@ -247,6 +271,10 @@ def test_pairs_that_no_path_joins() -> None:
         network = road_network(graph, capacity=1, exclude=None)
     assert nodes(network) == ["ab", "ba", "cd", "dc"]
     assert nodes(road_network(nx.DiGraph([("a", "b"), ("b", "c")]), capacity=1, exclude=None)) == ["abc"]
+    for node in "abz":
+        graph.add_node(node, boundary=True)
+    with pytest.warns(UserWarning, match=r"4 of 6 pairs .* no path, as \('a', 'z'\)"):  # z has no lanes
+        assert nodes(road_network(graph, capacity=1, exclude=None)) == ["ab", "ba"]
     with pytest.raises(ConfigError, match=r"pairs = \('a', 'c'\) .*a path joins"):
         road_network(graph, capacity=1, pairs=[("a", "b"), ("a", "c")])
     with pytest.raises(ConfigError, match=r"pairs = 5 .*a list of pairs"):
@@ -357,6 +385,9 @@ def test_the_scale_can_be_chosen() -> None:
     assert max(as_they_are.capacity) == 9999
     endless = made(roads(100, 200, connector=math.inf), capacity_scale=0.1)
     assert max(endless.capacity) == 2**31 - 1
+    for scale, n_agents in ((100, None), ("mean", 50)):
+        with pytest.raises(ConfigError, match=r"capacity of edge .* = .* below 2\^31"):
+            made(roads(1e308, 1e308, 1e308, connector=1e308), capacity_scale=scale, n_agents=n_agents)
     with pytest.raises(
         ConfigError, match=r"edge 1 → 2: capacity = 0 .*a positive number \(0 is taken only where"
     ):
@@ -431,6 +462,7 @@ def test_links_of_length_0_that_lead_in_circles_do_not_hold_the_search_up() -> N
 def test_too_many_paths_of_length_0_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """Now the way out is at another node: all ways through the 14 are equally short."""
     monkeypatch.setattr(paths_module, "MOST_LEGS", 10**5)
+    monkeypatch.setattr(paths_module, "MOST_DETOURS", 10)
     graph = knot(14)
     graph.add_edge(1, "out", length=1.0)
     graph.remove_edge(0, "out")

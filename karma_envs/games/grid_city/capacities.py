@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.games.grid_city.graphs import Node, lane_values, warn
+from karma_envs.games.grid_city.graphs import Pair, lane_values, warn
+from karma_envs.games.grid_city.paths import boundary_nodes
 
 CAPACITY_SHARE = 0.75
 """Capacity as a share of what an even spread of all agents puts into a lane (section 6.2)."""
@@ -31,9 +32,10 @@ UNLIMITED = 2**31 - 1
 POSITIVE = "a positive number (0 is taken only where a lane joins a boundary node to other roads: no limit)"
 
 
-def is_connector(graph: nx.DiGraph, start: Node, end: Node) -> bool:
-    """Whether a lane leads from the roads to a boundary node, or from there to the roads."""
-    return bool(graph.nodes[start].get("boundary")) != bool(graph.nodes[end].get("boundary"))
+def connectors(graph: nx.DiGraph) -> set[Pair]:
+    """The lanes that lead from the roads to a boundary node, or from there to the roads."""
+    boundary = set(boundary_nodes(graph))
+    return {(start, end) for start, end in graph.edges() if (start in boundary) != (end in boundary)}
 
 
 def lane_capacities(
@@ -68,14 +70,16 @@ def lane_capacities(
     unlimited = (given == 0) | np.isinf(given)
     if isinstance(scale, str):
         unlimited |= _stand_for_none(given, unlimited)
-        typical = SCALES[scale](given[~unlimited]) if not unlimited.all() else 1.0
+        with np.errstate(over="ignore"):
+            typical = SCALES[scale](given[~unlimited]) if not unlimited.all() else 1.0
         assert n_agents is not None
         factor = CAPACITY_SHARE * n_agents / n_lanes / typical
     else:
         factor = real("capacity_scale", scale, 0, math.inf, open_low=True)
     _warn_of_unlimited(graph, given, unlimited)
     # Rounded to nine digits first, so that 9 · (1/3) · 3 is not 8.999…
-    scaled = np.round(np.where(unlimited, 1, given) * factor, 9)
+    with np.errstate(over="ignore"):  # to infinity, which is refused
+        scaled = np.round(np.where(unlimited, 1, given) * factor, 9)
     rounded = np.where(unlimited, UNLIMITED if n_agents is None else n_agents, whole_of(scaled))
     for edge, exact, number in zip(graph.edges, scaled, rounded):
         if not 1 <= number <= UNLIMITED:
@@ -97,8 +101,9 @@ def attribute_capacities(graph: nx.DiGraph, name: str) -> NDArray[np.float64]:
         ConfigError: naming an edge without it, or where it is no such number.
     """
     given = lane_values(graph, name, infinite=True)
+    free = set() if given.all() else connectors(graph)
     for (start, end), value in zip(graph.edges(), given):
-        if value == 0 and not is_connector(graph, start, end):
+        if value == 0 and (start, end) not in free:
             raise refuse(f"edge {start!r} → {end!r}: {name}", 0, POSITIVE)
     return given
 

@@ -13,7 +13,6 @@ from karma_envs.config import choice, is_list, real, refuse, whole
 from karma_envs.game import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
 from karma_envs.karma import Given, KarmaConfig
-from karma_envs.plugins import import_named
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -48,17 +47,17 @@ class GridCityConfig(KarmaConfig):
             …_node.tntp beside it, if there are) or ….graphml, see
             karma_envs.games.grid_city.named_networks; or a function that is given n_agents and returns a
             RoadNetwork, or its name as module:function. Where it is not grid, rows, columns and capacity
-            must stay at their defaults.
-        capacity_scale: what the capacities of a file or of the town are multiplied by, to be agents per
-            step, before they are rounded up: mean or median, such that that of the lanes is three quarters of
-            n_agents spread over them (without lanes whose capacity stands for none, like 999999), or a
-            number.
+            must stay at their defaults; where it is a function, the five fields that follow.
+        capacity_scale: what the capacities of a file or of the town are multiplied by, before they are
+            rounded up to agents per step: a number, or mean or median, which make the mean or median of the
+            lanes three quarters of n_agents spread over them (lanes whose capacity stands for none, like
+            999999, are left out, and nobody waits for them).
         k_shortest: how many paths each pair of origin and destination has, the shortest that pass no node
-            twice; None for all that are equally short. More than one gives route_choice something to choose
-            from.
+            twice; None for all that are equally short. Without route_choice all of them are drawn alike;
+            with it they are what there is to choose from.
         pairs: the pairs of origin and destination that have trips, by the names of their nodes, as
             [[a, b], [b, a]]; empty for those with demand, or without demand all pairs of boundary nodes.
-        most_pairs: only that many pairs, those with the largest demands; None for all.
+        most_pairs: only that many pairs, those with the largest demands in a file of trips; None for all.
         exclude: same_junction leaves out pairs of boundary nodes that hang on the same node, unless they
             are listed or have demand; None keeps them.
         paths_per_agent: how many paths each agent has besides the dormant one.
@@ -144,7 +143,7 @@ class GridCityConfig(KarmaConfig):
             )
         self._set(
             capacity_scale=_capacity_scale(self.capacity_scale),
-            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 10**6),
+            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 100),
             pairs=_pairs(self.pairs),
             most_pairs=None if self.most_pairs is None else whole("most_pairs", self.most_pairs, 1),
             exclude=None if self.exclude is None else choice("exclude", self.exclude, ("same_junction",)),
@@ -190,20 +189,6 @@ class GridCityConfig(KarmaConfig):
             )
 
 
-def named_function(field: str, given: Any, allowed: str) -> Any:
-    """A function, given itself or as module:function.
-
-    Raises:
-        ConfigError: when it cannot be imported, or is no function.
-    """
-    if not isinstance(given, str):
-        return given
-    found = import_named(field, given, allowed)
-    if not callable(found):
-        raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
-    return found
-
-
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
     if not is_list(given):
@@ -235,6 +220,7 @@ def _capacity_scale(given: Any) -> str | float:
 
 def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
     allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
+    given = given.tolist() if isinstance(given, np.ndarray) else given
     if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
         raise refuse("pairs", given, allowed)
     for index, pair in enumerate(given):

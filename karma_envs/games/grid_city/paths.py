@@ -1,6 +1,4 @@
-"""Which trips a road network has, and the paths they take; graphs of roads are as :mod:`.graphs`
-says.
-"""
+"""Which trips a road network has, and the paths they take. For graphs of roads see :mod:`.graphs`."""
 
 from __future__ import annotations
 
@@ -70,7 +68,9 @@ def choose_pairs(
     if not apart:
         raise refuse("exclude", exclude, "None here: all boundary nodes hang on the same junction")
     # One-way roads that leave the map have no trips from their end, those that enter it none to theirs.
-    found = [pair for pair in apart if graph.out_degree(pair[0]) and graph.in_degree(pair[1])]
+    ends = {node for node in nodes if graph.in_degree(node) and not graph.out_degree(node)}
+    beginnings = {node for node in nodes if graph.out_degree(node) and not graph.in_degree(node)}
+    found = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
     if not found:
         raise refuse(
             "graph", f"{len(nodes)} boundary nodes", "some with a lane that leads away, some with one to them"
@@ -141,7 +141,7 @@ def find_paths(
                 legs += len(route) - 1
                 if legs > MOST_LEGS:
                     allowed = f"at most {MOST_LEGS} lanes in all paths; take k_shortest, or fewer pairs"
-                    raise refuse("paths", method, allowed)
+                    raise refuse("paths", method, f"{allowed} (pairs, most_pairs)")
     apart = [pair for pair, of_pair in found.items() if not of_pair]
     if len(apart) == len(found):
         raise refuse("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")

@@ -15,10 +15,10 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from karma_envs.config import ConfigError, refuse, whole
+from karma_envs.config import ConfigError, real, refuse, whole
 from karma_envs.files import PathLike, write_text
-from karma_envs.games.grid_city.capacities import POSITIVE, is_connector
-from karma_envs.games.grid_city.graphs import Pair, number
+from karma_envs.games.grid_city.capacities import POSITIVE, attribute_capacities, connectors
+from karma_envs.games.grid_city.graphs import Pair, checked_graph, lane_value, number
 
 COLUMNS = ("capacity", "length", "free_flow_time", "b", "power", "speed", "toll", "link_type")
 """What follows the two nodes of a link, in this order; the first three are required."""
@@ -166,8 +166,9 @@ def _read_links(path: PathLike) -> nx.DiGraph:
     for node in range(1, n_nodes + 1):
         graph.add_node(node, boundary=node <= n_zones, through=node >= first_through)
     graph.add_edges_from(links)
+    free = connectors(graph) if no_limit else set()
     for start, end, place in no_limit:
-        if not is_connector(graph, start, end):
+        if (start, end) not in free:
             raise refuse(place, 0, POSITIVE)
     graph.graph["source"] = name
     return graph
@@ -260,6 +261,7 @@ def write_tntp(
     """
     if (demand is None) != (trips_path is None):
         raise refuse("trips_path", trips_path, "a path with demand, None without")
+    graph = checked_graph(graph)
     links, coordinates = _link_lines(graph), [] if node_path is None else _node_lines(graph)
     trips = [] if demand is None else _trip_lines(graph, demand)
     write_text(net_path, "\n".join(links))
@@ -271,7 +273,7 @@ def write_tntp(
 
 def _link_lines(graph: nx.DiGraph) -> list[str]:
     boundary, through = (
-        [bool(data.get(name, default)) for _, data in graph.nodes(data=True)]
+        [data.get(name, default) for _, data in graph.nodes(data=True)]
         for name, default in (("boundary", False), ("through", True))
     )
     n_zones, n_closed = sum(boundary), len(through) - sum(through)
@@ -281,6 +283,8 @@ def _link_lines(graph: nx.DiGraph) -> list[str]:
         raise refuse("graph", graph, "one or more nodes marked boundary, before all others")
     if any(through[:n_closed]):
         raise refuse("graph", graph, "nodes with through = False before all others")
+    if len(graph) > MOST_NODES_PER_LINK * graph.number_of_edges():
+        raise refuse("graph", f"{len(graph)} nodes", f"at most {MOST_NODES_PER_LINK} for each edge")
     lines = [
         f"<NUMBER OF ZONES> {n_zones}",
         f"<NUMBER OF NODES> {len(graph)}",
@@ -294,15 +298,20 @@ def _link_lines(graph: nx.DiGraph) -> list[str]:
         known = tuple(column for column in COLUMNS if column in data)
         if known != COLUMNS[: len(known)] or len(known) < 3:
             raise refuse(f"edge {start} → {end}", sorted(data), f"the first three or more of {COLUMNS}")
-        values = (start, end, *(data[column] for column in known))
-        lines.append("\t".join(("", *map(_text, values), ";")))
+        if start == end:
+            raise refuse("graph", (start, end), "edges between two different nodes")
+        values = [lane_value((start, end), data, column) for column in COLUMNS[:3]]
+        values += [_finite(f"edge {start} → {end}: {column}", data[column]) for column in known[3:]]
+        lines.append("\t".join(("", str(start), str(end), *map(_text, values), ";")))
+    attribute_capacities(graph, "capacity")  # where 0 may be
     return [*lines, ""]
 
 
 def _trip_lines(graph: nx.DiGraph, demand: Mapping[Pair, float]) -> list[str]:
+    demand = {pair: real(f"demand[{pair!r}]", flow, 0) for pair, flow in demand.items()}
     lines = [
-        f"<NUMBER OF ZONES> {sum(bool(zone) for _, zone in graph.nodes(data='boundary'))}",
-        f"<TOTAL OD FLOW> {_text(round(sum(demand.values()), 6))}",
+        f"<NUMBER OF ZONES> {sum(zone for _, zone in graph.nodes(data='boundary', default=False))}",
+        f"<TOTAL OD FLOW> {_text(float(round(sum(demand.values()), 6)))}",
         "<END OF METADATA>",
         "",
     ]
@@ -322,10 +331,16 @@ def _node_lines(graph: nx.DiGraph) -> list[str]:
     for node, data in graph.nodes(data=True):
         if "x" not in data or "y" not in data:
             raise refuse("graph", node, "nodes with x and y, where coordinates are to be written")
-        lines.append(f"{node}\t{_text(data['x'])}\t{_text(data['y'])}\t;")
+        lines.append(f"{node}\t{_text(float(data['x']))}\t{_text(float(data['y']))}\t;")
     return [*lines, ""]
+
+
+def _finite(field: str, value: object) -> float:
+    if not math.isfinite(number(value)):
+        raise refuse(field, value, "a finite number")
+    return number(value)
 
 
 def _text(value: float) -> str:
     """A number, exactly; whole ones without a point."""
-    return str(int(value)) if float(value).is_integer() else repr(float(value))
+    return str(int(value)) if value.is_integer() else repr(value)
