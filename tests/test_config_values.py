@@ -16,6 +16,7 @@ from karma_envs.games.grid_city_routes import GridCityRoutesConfig
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.karma import draw_initial_karma
 from karma_envs.urgency import AgentType
+from training.trials import SweepConfig
 
 HUGE = 10**310
 """A whole number that no float holds."""
@@ -54,6 +55,13 @@ def test_any_value_in_any_field_is_taken_or_refused(config_class: type[Config]) 
         for value in ODD_VALUES:
             with contextlib.suppress(ConfigError):
                 config_class(**{field: value})
+
+
+@pytest.mark.parametrize("values", [np.array(5), "10", b"10", 10, [], {}, None], ids=repr)
+def test_what_is_swept_over_is_a_list(values: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^over n_agents = "):
+        SweepConfig({}, {"n_agents": values})
+    assert SweepConfig({}, {"n_agents": np.array([4, 6])}).over == {"n_agents": [4, 6]}
 
 
 @pytest.mark.parametrize(

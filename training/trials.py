@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.evaluators.by_agent import check_by_agent
-from karma_envs.config import Config, ConfigError, choice, refuse
+from karma_envs.config import Config, ConfigError, choice, is_list, refuse
 from karma_envs.registry import game_class
 from training.config import TrainConfig
 
@@ -98,7 +98,7 @@ def _checked(game: str, over: Any) -> dict[str, list[Any]]:
     checked = {}
     for name, values in over.items():
         choice("over", name, fields)
-        if not isinstance(values, (Sequence, np.ndarray)) or isinstance(values, str) or not len(values):
+        if not is_list(values) or not len(values):
             raise refuse(f"over {name}", values, "a list of at least one value")
         checked[name] = [
             value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value for value in values

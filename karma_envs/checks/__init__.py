@@ -8,6 +8,11 @@ For games of your own and for those here alike::
     check_game(MyGame(n_agents=6))
     check_parallel_env(PopulationParallelEnv(MyGame, n_agents=6, max_cycles=20))
 
+A game passes that is declared as it plays, hands over arrays of its own, obeys its seed and forgets the
+episode before, goes on from its states and refuses all others, rolls out what it steps, adds up its totals,
+loses no karma, and favours nobody for their number. Whether its rules are those that you meant, only
+you can check.
+
 The checks play episodes of fresh copies, so they are meant for a few agents and, for environments, a
 short horizon. Every check is a function of its own; :data:`GAME_CHECKS` and
 :data:`PARALLEL_ENV_CHECKS` list them.
