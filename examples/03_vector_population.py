@@ -11,7 +11,7 @@ N_AGENTS, STEPS = 1000, 1000
 
 envs = gym.make_vec(
     "karma_envs/Matching-v0",
-    num_envs=N_AGENTS,
+    num_envs=N_AGENTS,  # the agents of one population, not so many populations
     vectorization_mode="vector_entry_point",
     max_episode_steps=STEPS,
 )

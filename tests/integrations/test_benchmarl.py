@@ -22,7 +22,7 @@ from training.integrations.benchmarl import (  # noqa: E402  # isort: skip
 from benchmarl.algorithms import IppoConfig, IqlConfig, MappoConfig, QmixConfig  # noqa: E402
 from benchmarl.experiment import Experiment, ExperimentConfig  # noqa: E402
 from benchmarl.models import GruConfig, MlpConfig  # noqa: E402
-from torchrl.envs import check_env_specs  # noqa: E402
+from torchrl.envs import ObservationNorm, check_env_specs  # noqa: E402
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:size_average and reduce args:UserWarning"),  # TorchRL's
@@ -175,3 +175,11 @@ def test_wrong_use_is_refused(tmp_path):
         distil_experiment(experiment(tmp_path, IppoConfig, task, share_policy_params=False), game)
     with pytest.raises(ConfigError, match="a model without memory"):
         distil_experiment(experiment(tmp_path, IppoConfig, task, model=GruConfig), game)
+    normalised = Normalised("MATCHING", {**SMALL, "max_cycles": 20})
+    with pytest.raises(ConfigError, match=r"experiment = 'one with ObservationNorm'"):
+        distil_experiment(experiment(tmp_path, IppoConfig, normalised), game)
+
+
+class Normalised(KarmaClass):
+    def get_env_transforms(self, env):
+        return [ObservationNorm(loc=0.5, scale=2.0, in_keys=[("player", "observation")])]

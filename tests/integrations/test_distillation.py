@@ -106,3 +106,20 @@ def test_numbers_that_say_more_than_the_tabular_observation_are_refused():
 
     with pytest.raises(ValueError, match="see different numbers in tabular observation"):
         tabulate(always(0), Numbered(**SIZES))
+
+
+def test_probabilities_in_single_precision_are_enough():
+    """A softmax of float32 sums to 1 only nearly; the table's rows do as nearly as float64 can."""
+
+    def network(observations, legal, types):
+        return arbitrary(observations, legal, types).astype(np.float32)
+
+    game = karma_envs.make("matching", **SIZES)
+    found = tabulate(network, game, n_steps=100).policy.probabilities
+    np.testing.assert_allclose(found.sum(axis=2), 1, rtol=0, atol=1e-15)
+    np.testing.assert_allclose(found, tabulate(arbitrary, game, n_steps=100).policy.probabilities, atol=1e-7)
+
+
+def test_what_does_not_sum_to_one_is_refused():
+    with pytest.raises(ValueError, match=r"sum to 1; row 0, .* sums to 0.999"):
+        tabulate(lambda *seen: 0.999 * arbitrary(*seen), karma_envs.make("matching", **SIZES), n_steps=2)

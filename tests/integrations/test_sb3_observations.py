@@ -135,11 +135,14 @@ def made(wrapper=None, wrapper_kwargs=None, **arguments):
 
 
 @pytest.mark.parametrize("extract", [False, True])
-def test_observations_in_dicts(extract):
+@pytest.mark.parametrize("normalise", [False, True])
+def test_observations_in_dicts(extract, normalise):
+    """Wrappers are gone through from the inside to the outside."""
     env = made(observation="dict")
-    env = (
-        VecExtractDictObs(env, "observation") if extract else VecNormalize(env, norm_obs_keys=["observation"])
-    )
+    if normalise:
+        env = VecNormalize(env, norm_obs_keys=["observation"])
+    if extract:
+        env = VecExtractDictObs(env, "observation")
     policy = "MlpPolicy" if extract else "MultiInputPolicy"
     model = sb3.PPO(policy, env, seed=0, device="cpu", n_steps=10, batch_size=10)
     assert table(model).share_of_play > 0.5

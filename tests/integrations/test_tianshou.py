@@ -163,6 +163,8 @@ def test_a_network_for_each_type():
         np.testing.assert_array_equal(both.probabilities[number], alone.probabilities[number])
     with pytest.raises(ConfigError, match=r"policy = '3 models' .* one for each of 2 types"):
         distil(policies[:1] * 3, game)
+    with pytest.raises(ConfigError, match=r"policy = 'object' .* with action values"):
+        distil(object(), game)
 
 
 def test_it_learns(score_of):

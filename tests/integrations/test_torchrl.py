@@ -12,7 +12,7 @@ torch = pytest.importorskip("torch", reason="needs the extra torchrl: pip instal
 pytest.importorskip("torchrl", reason="needs the extra torchrl: pip install karma-envs[torchrl]")
 
 from tensordict import TensorDict  # noqa: E402
-from tensordict.nn import TensorDictModule  # noqa: E402
+from tensordict.nn import TensorDictModule, TensorDictSequential  # noqa: E402
 from torchrl.envs import check_env_specs  # noqa: E402
 from torchrl.envs.utils import MarlGroupMapType  # noqa: E402
 
@@ -181,5 +181,8 @@ def test_wrong_use_is_refused():
         torchrl_env("matching", n_agent=3)
     with pytest.raises(ConfigError, match=r"actors = \['agents'\] .* player"):
         distil({"agents": masked_actor(game, "agents")}, game)
+    hidden = TensorDictSequential(masked_actor(game, "player"))  # it would be read as if it were greedy
+    with pytest.raises(ConfigError, match=r"actor = 'TensorDictSequential' .*get_dist"):
+        distil({"player": hidden}, game)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(game, 9, 0)

@@ -3,7 +3,6 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.wrappers.vector import RecordVideo
 from pettingzoo.utils.conversions import aec_to_parallel
 from pettingzoo.utils.wrappers import TerminateIllegalWrapper
 
@@ -120,7 +119,9 @@ def test_gymnasium_films_the_population(tmp_path):
     pytest.importorskip("matplotlib")
     pytest.importorskip("moviepy", reason=extra)
     env = PopulationVectorEnv("matching", n_agents=4, max_cycles=3, render_mode="rgb_array")
-    env = RecordVideo(env, str(tmp_path / "videos"), record_first_only=True, episode_trigger=lambda _: True)
+    env = gymnasium.wrappers.vector.RecordVideo(  # there since Gymnasium 1.2
+        env, str(tmp_path / "videos"), record_first_only=True, episode_trigger=lambda _: True
+    )
     env.reset(seed=0)
     for _ in range(5):
         env.step(np.zeros(4, int))

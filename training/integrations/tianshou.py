@@ -123,7 +123,8 @@ def distil(
         seed: of all random draws.
 
     Raises:
-        ConfigError: when there is neither one policy nor one for each type.
+        ConfigError: when there is neither one policy nor one for each type, and for one without action
+            values, whose draws would be taken for all that it does.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
     return tabulate(network_of("policy", policy, game, _greedy), game, n_steps=n_steps, seed=seed)
@@ -133,6 +134,10 @@ def _greedy(
     policy: DiscreteQLearningPolicy, observations: NDArray[np.float32], legal: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """1 for what a policy does without exploration."""
+    if not isinstance(policy, DiscreteQLearningPolicy):
+        raise refuse(
+            "policy", type(policy).__name__, "a policy with action values, a DiscreteQLearningPolicy"
+        )
     with torch.no_grad():
         actions = policy(Batch(obs=Batch(obs=observations, mask=legal), info=None)).act
     return np.asarray(np.eye(legal.shape[1])[actions])

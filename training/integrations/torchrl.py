@@ -19,7 +19,12 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from tensordict import TensorDict, TensorDictBase
-from tensordict.nn import TensorDictModule, TensorDictModuleBase, TensorDictSequential
+from tensordict.nn import (
+    ProbabilisticTensorDictModule,
+    TensorDictModule,
+    TensorDictModuleBase,
+    TensorDictSequential,
+)
 from torchrl.envs import Compose, ExplorationType, RewardScaling, TransformedEnv, set_exploration_type
 from torchrl.envs.libs.pettingzoo import PettingZooWrapper
 from torchrl.modules import MLP, MaskedCategorical, ProbabilisticActor
@@ -133,7 +138,8 @@ def action_probabilities(
 
     Args:
         actor: what reads a group's ``observation`` and ``action_mask``; shared by all agents, so that what
-            one does does not depend on who it is, nor on what the others see.
+            one does does not depend on who it is, nor on what the others see. What transforms of the
+            environment such as ObservationNorm made of observations is no part of it.
         group: the group.
         observations: ``float32[n, d]``.
         legal: ``bool[n, actions]``.
@@ -141,7 +147,14 @@ def action_probabilities(
 
     Returns:
         ``float64[n, actions]``: rows sum to 1.
+
+    Raises:
+        ConfigError: for an actor that draws its action and does not tell from what.
     """
+    draws = any(isinstance(part, ProbabilisticTensorDictModule) for part in actor.modules())
+    if draws and not hasattr(actor, "get_dist"):
+        allowed = "an actor with get_dist, such as a ProbabilisticTensorDictSequential"
+        raise refuse("actor", type(actor).__name__, allowed)
     n = len(observations)
     rows = np.resize(np.arange(n), (-(-n // n_agents), n_agents))  # the last agents see the first rows again
     seen = TensorDict(
@@ -166,13 +179,15 @@ def distil(
     """Actors' policies as a table, which games play and evaluators take: ``distil(actors, game).policy``.
 
     Args:
-        actors: by group (see :func:`group_of_type`), what :func:`action_probabilities` takes.
+        actors: by group (see :func:`group_of_type`), what :func:`action_probabilities` takes. They must have
+            seen the game's own observations.
         game: the game; it is not touched.
         n_steps: how long to play, several times over, to see what agents observe.
         seed: of all random draws.
 
     Raises:
-        ConfigError: when there is not an actor for each group.
+        ConfigError: when there is not an actor for each group, and for one that draws its action and does not
+            tell from what.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
     groups, n_agents = group_of_type(game), np.bincount(game.type_of_agent)
