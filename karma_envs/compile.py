@@ -213,7 +213,7 @@ def _stamp(file: Path) -> tuple[int, int]:
 def _source_identity(function: Callable[..., Any]) -> str | None:
     """The identity of a kernel of this project's; None for a function of anyone else's."""
     file = Path(function.__code__.co_filename)
-    root = _HERE.parent / function.__module__.partition(".")[0]
+    root = _HERE.parent / (function.__module__ or "").partition(".")[0]
     if root.name not in _PACKAGES or root not in file.parents or not file.is_file():
         return None
     if root not in _sources or not _sources[root].are_current(file):

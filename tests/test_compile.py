@@ -298,6 +298,24 @@ def test_a_copy_keeps_the_values_of_its_time(monkeypatch: pytest.MonkeyPatch) ->
     assert as_kernel(reads_all_around_it) is first
 
 
+def test_a_kernel_keeps_the_values_of_its_first_call(cache: Path) -> None:
+    """And is found on disk by what it was compiled with, not by what there was when it was written."""
+
+    def made() -> tuple[Any, dict[str, int]]:
+        values = {"AMOUNT": 1}
+        return kernel(eval("lambda x: AMOUNT * x", values)), values
+
+    changed, values = made()
+    values["AMOUNT"] = 2
+    assert changed(5) == 10
+    values["AMOUNT"] = 3
+    assert changed(5.0) == 10
+    assert made()[0](5) == 5
+    again, values = made()
+    values["AMOUNT"] = 2
+    assert (again(5), compiled_anew(again)) == (10, 0)
+
+
 def test_a_copy_of_a_function_that_calls_itself() -> None:
     @numba.njit
     def factorial(n):  # type: ignore[no-untyped-def]
@@ -352,19 +370,19 @@ import sys
 from karma_envs.compile import as_kernel, kernel
 
 @kernel
-def helper(x):
-    return AMOUNT * x
+def helper(x):  # calls itself, so that its code stays a function of its own
+    return 0 if x < 1 else AMOUNT + helper(x - 1)
 
 def pay(x):
     return helper(x)
 
 @kernel
 def play(rule, x):
-    return rule(x) + rule(x + 1)
+    return rule(x)
 
 results = []
 for AMOUNT in map(int, sys.argv[1:]):
-    results.append(play(as_kernel(pay), 1))
+    results.append(play(as_kernel(pay), 3))
 print(results, sum(play.stats.cache_hits.values()))
 """
 

@@ -16,7 +16,7 @@ import karma_envs
 from agents.learners import LearnerConfig, TabularLearner
 
 SMALL: dict[str, dict[str, Any]] = {
-    "matching": {"n_agents": 5, "karma_max": 4, "karma_mean": 2, "redistribution": "tax"},
+    "matching": {"n_agents": 5, "karma_max": 4, "karma_mean": 2},
     "grid_city": {"n_agents": 5, "rows": 1, "columns": 2, "karma_max": 4, "karma_mean": 2},
 }
 

@@ -12,7 +12,8 @@ shape is accepted wherever a name is:
   a new configuration takes those of its own.
 - Where it reads only numbers, strings, arrays, enumerations, tuples of these, functions and modules, its
   machine code is kept on disk; with anything else it is compiled in every process anew.
-- Games try it on what they may ask before they begin (:mod:`karma_envs.mechanisms.trial`).
+- Games try it on what they may ask before they begin (:mod:`karma_envs.mechanisms.trial`): it must give
+  something on all of that, and the same each time.
 """
 
 from karma_envs.mechanisms.rule import FAMILIES, Parameter, Rule, is_built_in, resolve, rules

@@ -147,6 +147,7 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
             function of what the family's are.
     """
     if isinstance(given, Rule):
+        given._with_values(f"{family} {given.name}", given.values)
         function = _accepted(family, given.name, given.function)
         return given if function is given.function else replace(given, function=function)
     if callable(given):

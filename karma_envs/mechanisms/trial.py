@@ -87,6 +87,11 @@ def try_rule(family: str, given: Any, rule: Rule, domain: Domain) -> None:
                 allowed += f"{_named(family, arguments)} it raises {type(error).__name__}: {_one_line(error)}"
                 raise refuse(family, given, allowed) from error
             check(arguments, value)
+            if checked(*arguments) != value:  # it draws random numbers, which no seed of a game's decides
+                allowed = (
+                    f"a rule that gives the same each time; with {_named(family, arguments)} it does not"
+                )
+                raise refuse(family, given, allowed)
         if not np.array_equal(parameters, rule.parameter_array()):
             raise refuse(family, given, "a rule that leaves its parameters as they are")
 

@@ -265,3 +265,12 @@ def test_functions_and_rules_are_taken_as_they_are() -> None:
     assert compiled.name == f"{__name__}:all_of_it"
     assert compiled.function(3, 0, 0, 9, NOTHING) == (0, 3)
     assert resolve("payment", compiled) is compiled
+
+
+def test_values_of_a_rule_are_checked_where_it_is_used_and_its_family_is_named() -> None:
+    parameters = {"amount": Parameter(1, 0, 5, "karma per win")}
+    for values, says in (({"amount": 6}, r"fee\(amount\) = 6"), ({"amont": 1}, r"fee\(amont\) = 1")):
+        with pytest.raises(ConfigError, match=f"^payment {says} is not allowed"):
+            resolve("payment", Rule("fee", nothing, parameters=parameters, values=values))
+    with pytest.raises(ConfigError, match=r"^redistribution tax\(rate\) = 1.5 is not allowed"):
+        resolve("redistribution", "tax(rate=1.5)")

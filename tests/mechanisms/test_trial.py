@@ -229,6 +229,10 @@ def fails_at_two(w, b, k, m, p):  # type: ignore[no-untyped-def]
     return 0, w
 
 
+def throws_dice(w, b, k, m, p):  # type: ignore[no-untyped-def]
+    return 0, np.random.randint(0, w + 1)  # noqa: NPY002
+
+
 UNKNOWN = {"share": 1}
 
 REFUSED: list[tuple[str, Any, str]] = [
@@ -241,6 +245,7 @@ REFUSED: list[tuple[str, Any, str]] = [
     ("payment", lambda w, b, k, m, p: None, "not None$"),
     ("payment", lambda w, b, k, m, p: (-1, 0), r"karma_max 3 it gives \(-1, 0\)$"),
     ("payment", lambda w, b, k, m, p: (0, UNKNOWN["share"]), "numba can compile; it says: .*UNKNOWN"),
+    ("payment", throws_dice, "gives the same each time; with winner_bid"),
     ("redistribution", lambda k, m, c, p: 0.0, r"gives \(tax, receives\), .*, not 0.0$"),
     ("redistribution", lambda k, m, c, p: (0.0, 2), r"not \(0.0, 2\)$"),
     (
