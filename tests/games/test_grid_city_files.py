@@ -16,6 +16,7 @@ from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame, named_networks
 from karma_envs.games.grid_city.network import RoadNetwork, grid
+from karma_envs.games.grid_city.network_files import network_files
 from karma_envs.games.grid_city.tntp import COLUMNS, read_tntp, write_tntp
 from karma_envs.games.grid_city.town import FOLDER, RINGS, SPOKES, town, write_town
 
@@ -235,3 +236,27 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("choice", ["none", "node"])
 def test_play_on_files(tmp_path: Path, choice: str) -> None:
     check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice))
+
+
+@pytest.mark.parametrize("network", ["grid", "town", "module:function", len])
+def test_networks_that_are_no_files_of_the_users(network: Any) -> None:
+    assert network_files(network) == ()
+
+
+def test_the_files_of_a_network(tmp_path: Path) -> None:
+    """Published names differ in capitals, and some have nodes in the plural."""
+    net, trips, nodes_file = (tmp_path / f"City_{kind}.tntp" for kind in ("Net", "Trips", "Nodes"))
+    write_tntp(triangle(), net, demand={(1, 2): 1.0}, trips_path=trips, node_path=nodes_file)
+    write_tntp(triangle(), tmp_path / "Cit_net.tntp", node_path=tmp_path / "City_x_node.tntp")
+    assert network_files(str(net)) == (net, trips, nodes_file)
+    network = GridCityGame(network=str(net), n_agents=3).network
+    assert len(network.paths) == 1
+    assert network.positions is not None
+    trips.unlink()
+    assert network_files(str(net)) == (net, nodes_file)
+    assert network_files(str(tmp_path / "Cit_net.tntp")) == (tmp_path / "Cit_net.tntp",)
+    (tmp_path / "City_node.tntp").write_bytes(nodes_file.read_bytes())
+    with pytest.raises(ConfigError, match=r"one file of node beside it; .*City_Nodes\.tntp, City_node\.tntp"):
+        network_files(str(net))
+    with pytest.raises(ConfigError, match=r"network = .*gone\.GraphML.* a file that is there"):
+        network_files("gone.GraphML")

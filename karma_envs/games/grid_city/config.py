@@ -11,15 +11,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import choice, real, refuse, whole
+from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
 from karma_envs.karma import Given, KarmaConfig
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city.network import RoadNetwork
 
-
-TNTP, GRAPHML = "_net.tntp", ".graphml"
-"""How the names of files with networks end."""
 
 PATH_SETS = ("all", "central", "peripheral")
 
@@ -113,7 +111,7 @@ class GridCityConfig(KarmaConfig):
         if self.rows * self.columns < 2:
             raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
         named = isinstance(self.network, str) and (
-            self.network in ("grid", "town") or self.network.endswith((TNTP, GRAPHML)) or ":" in self.network
+            self.network in ("grid", "town") or file_format(self.network) or ":" in self.network
         )
         if not named and not callable(self.network):
             raise refuse(

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 
 from karma_envs.config import refuse
-from karma_envs.games.grid_city.config import GRAPHML, TNTP, GridCityConfig, named_function
+from karma_envs.games.grid_city.config import GridCityConfig, named_function
 from karma_envs.games.grid_city.graphml import read_graphml
 from karma_envs.games.grid_city.network import RoadNetwork, grid, road_network
+from karma_envs.games.grid_city.network_files import TNTP, beside, file_format, network_files
 from karma_envs.games.grid_city.tntp import read_tntp
 from karma_envs.games.grid_city.town import NET_FILE
 
@@ -27,10 +27,8 @@ def network_of(config: GridCityConfig) -> RoadNetwork:
         return road_network(graph, capacity=config.capacity, n_agents=n_agents)
     if given == "town":
         return tntp_network(NET_FILE, n_agents)
-    if isinstance(given, str) and given.endswith((TNTP, GRAPHML)):
-        if not Path(given).is_file():
-            raise refuse("network", given, "a file that is there")
-        return (tntp_network if given.endswith(TNTP) else graphml_network)(given, n_agents)
+    if files := network_files(given):
+        return (tntp_network if file_format(given) == TNTP else graphml_network)(files[0], n_agents)
     network = named_function("network", given, ALLOWED)(n_agents)
     if not isinstance(network, RoadNetwork):
         raise refuse("network", given, f"{ALLOWED}; it returned {type(network).__name__}")
@@ -51,9 +49,8 @@ def tntp_network(net_path: str | os.PathLike[str], n_agents: int) -> RoadNetwork
     Raises:
         ConfigError: when a file is malformed.
     """
-    stem = os.fspath(net_path).removesuffix(TNTP)
-    beside = [Path(f"{stem}_{kind}.tntp") for kind in ("trips", "node")]
-    roads = read_tntp(net_path, *(path if path.is_file() else None for path in beside))
+    name = os.fspath(net_path)
+    roads = read_tntp(net_path, beside(name, "trips"), beside(name, "node"))
     return road_network(
         roads.graph,
         n_agents=n_agents,
