@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs import compile as compiling
 from karma_envs.config import Config, real, refuse, whole
-from karma_envs.mechanisms import Rule, resolve
+from karma_envs.mechanisms import FAMILIES, Rule, resolve
 from karma_envs.urgency import AgentType, type_counts
 
 Given = str | Rule | Callable[..., Any]
@@ -65,6 +66,11 @@ class KarmaConfig(Config):
     def rule(self, family: str) -> Rule:
         """The rule of a family."""
         return resolve(family, getattr(self, family))
+
+    def provenance(self) -> dict[str, str]:
+        """The rules of the user's, by their code."""
+        rules = [(family, self.rule(family)) for family in FAMILIES if family in self.field_names()]
+        return code_of({f"{family} {rule.name}": rule.function for family, rule in rules if ":" in rule.name})
 
     def initial_distribution(self) -> NDArray[np.float64] | None:
         """Probabilities of 0 … karma_max at the start; None where everyone gets the mean."""
@@ -121,6 +127,16 @@ class KarmaConfig(Config):
                 "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
             )
         return values
+
+
+def code_of(functions: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
+    """Digests of functions by name, as :meth:`karma_envs.config.Config.provenance` gives them.
+
+    Functions whose code cannot be told are left out.
+    """
+    code_digest = getattr(compiling, "code_digest", lambda function: None)  # INTERIM
+    digests = {name: code_digest(function) for name, function in functions.items()}
+    return {name: f"code:{digest}" for name, digest in digests.items() if digest is not None}
 
 
 def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray[np.int16]:

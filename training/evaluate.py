@@ -128,8 +128,7 @@ def evaluate(
     epsilon = real(
         "exploration", run.config.learner.exploration if exploration is None else exploration, 0, 1
     )
-    policies = run.policies
-    game = game_class(run.config.game)(run.config.game_config)
+    policies, game = run.policies, run.game()
 
     def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
         summaries = [
@@ -166,7 +165,7 @@ def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> dict[str, list[
     Returns:
         the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`.
     """
-    game = game_class(run.config.game)(run.config.game_config)
+    game = run.game()
     play(game, run.policy, n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
     return {
         name: [dict(zip(columns, values)) for values in zip(*(each.tolist() for each in columns.values()))]

@@ -23,6 +23,7 @@ from training.progress import console
 from training.results import ResultsError, Row
 from training.sweep import Progress, Sweep, sweep
 from training.trials import SweepConfig, as_text
+from training.trust import add_trust
 
 _MOST_ROWS = 30
 
@@ -100,6 +101,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=value, metavar="N", help="trials at once; 0 for one per core (default 0)"
     )
+    add_trust(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
@@ -111,7 +113,7 @@ def _run(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--resume goes on with the sweep's own configuration; leave out {arguments[0]}"
             )
-        folder, config = Path(options.resume), Sweep.open(options.resume).config
+        folder, config = Path(options.resume), Sweep.open(options.resume, options.trust).config
     else:
         options = _parser().parse_args(_named(arguments), options)
         folder, config = Path(options.folder), _config(options)
@@ -124,12 +126,16 @@ def _run(options: argparse.Namespace) -> None:
             jobs=getattr(options, "jobs", 0),
             observer=bar,
         )
-    report(found)
-    if "no_figures" not in options:
-        from training.plots.sweep import plot_sweep
+    paths: list[Path] = []
+    try:
+        if "no_figures" not in options:  # first what is kept: nobody may be reading what is printed
+            from training.plots.sweep import plot_sweep
 
-        for path in plot_sweep(found):
-            console.print(str(path), markup=False)
+            paths = plot_sweep(found)
+    finally:
+        report(found)
+    for path in paths:
+        console.print(str(path), markup=False)
     if found.failed:
         numbers = ", ".join(str(row["trial"]) for row in found.failed)
         raise ResultsError(

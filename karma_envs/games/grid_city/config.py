@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, real, refuse, whole
-from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
-from karma_envs.karma import Given, KarmaConfig
+from karma_envs.config import choice, importable_name, real, refuse, whole
+from karma_envs.files import file_digest
+from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
+from karma_envs.karma import Given, KarmaConfig, code_of
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -123,6 +124,23 @@ class GridCityConfig(KarmaConfig):
         for name in ("rows", "columns", "capacity") if self.network != "grid" else ():
             if getattr(self, name) != type(self).__dataclass_fields__[name].default:
                 raise refuse(name, getattr(self, name), "its default where network is not grid")
+
+    def provenance(self) -> dict[str, str]:
+        """The files of the network, by their names without folders, and functions of the user's."""
+        functions: dict[str, Any] = {}
+        for field, given in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
+            if callable(given) or (":" in given and file_format(given) is None):
+                function = named_function(field, given, "a function")
+                functions[f"{field} {given if isinstance(given, str) else importable_name(given)}"] = function
+        files = {f"network {file.name}": file_digest(file) for file in network_files(self.network)}
+        return super().provenance() | files | code_of(functions)
+
+    @classmethod
+    def functions_named(cls, values: Any) -> list[str]:
+        """As for all games; the name of a network's file is no function's, whatever is in it."""
+        if isinstance(values, Mapping) and file_format(values.get("network")) is not None:
+            values = {name: item for name, item in values.items() if name != "network"}
+        return super().functions_named(values)
 
 
 def named_function(field: str, given: Any, allowed: str) -> Any:
