@@ -49,12 +49,14 @@ def owned(folder: Path, *, seconds: float = 0.0) -> Iterator[None]:
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(lock)
+        except NotImplementedError:
+            pass
         except (Timeout, RuntimeError) as error:  # RuntimeError: this very thread owns it already
             raise ResultsError(
                 f"{folder} is in use: another process writes there; wait until it has ended, or choose "
                 "another folder"
             ) from error
-        except (OSError, NotImplementedError):
+        except OSError:
             pass
         yield
 
