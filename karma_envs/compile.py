@@ -5,165 +5,47 @@ kernels as an argument, so that a rule (a payment, an allocation) lives in a fil
 inlined where it is used.
 
 Plain ``@njit(cache=True)`` fails at both: it does not notice an edit in another file that a kernel
-calls, and it never finds its cache again when a jitted function is passed as an argument, because
-the type of such an argument is keyed by an identifier drawn at random in every process. ``@kernel``
-therefore
+calls, nor another value of a global, and it never finds its cache again when a jitted function is passed
+as an argument, because the type of such an argument is keyed by an identifier drawn at random in every
+process. ``@kernel`` therefore gives every function an identity that says what its code depends on:
 
-1. takes a digest of every source file that holds kernels (and of the settings that change the
-   generated code),
-2. keeps the cache in a user folder named by that digest while it decorates,
-3. gives the function an identity made of its name and the digest, the same in every process, and
-4. keys the cache by the names of argument types, so that looking a kernel up imports nothing.
+- a kernel of this project's: where it stands, and a digest of all source files that hold kernels, which is
+  quick to take;
+- any other: a digest of all that it computes with, see :func:`karma_envs.identity.code_digest`. What is
+  digested is what is compiled: a copy of the function that reads what there was to read when it was first
+  needed (:func:`kernel`) or when it was accepted (:func:`as_kernel`).
 
-Folders of old digests are removed after a month without use.
+What cannot be told apart is compiled anew in every process. Compiled code is kept by
+:mod:`karma_envs.kernel_cache`.
 """
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
-import os
-import re
-import shutil
 import sys
-import tempfile
-import time
 import uuid
-from collections.abc import Callable, Iterator
-from functools import cache
+from collections.abc import Callable
 from pathlib import Path
+from types import FunctionType
 from typing import Any, TypeVar, overload
+from weakref import WeakValueDictionary
 
 import numba
-from numba.core import config, types
-from numba.core.caching import FunctionCache
+from numba.core import config
 from numba.core.dispatcher import Dispatcher
-from numba.core.serialize import dumps
+
+from karma_envs.identity import Copy, code_digest, frozen, is_constant, values_read
+from karma_envs.kernel_cache import KernelCache, cache_folder, cache_root
+
+__all__ = ["as_kernel", "cache_root", "code_digest", "is_compiled", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_MARK = "@kernel"
-_CODE_SETTINGS = tuple(
-    f"NUMBA_{name}" for name in ("BOUNDSCHECK", "OPT", "DEBUG", "SLP_VECTORIZE", "LOOP_VECTORIZE")
-)
-_DIGEST = re.compile(r"[0-9a-f]{16}")
-_MONTH_S = 30 * 24 * 3600.0
-
-
-def cache_root() -> Path:
-    """The folder that holds compiled kernels: ``KARMA_ENVS_CACHE_DIR``, or the user's cache folder.
-
-    Where that cannot be written, a folder of this user in the system's temporary folder.
-    """
-    named = os.environ.get("KARMA_ENVS_CACHE_DIR")
-    if named:
-        return Path(named)
-    base = os.environ.get("XDG_CACHE_HOME") or (
-        os.environ.get("LOCALAPPDATA") if sys.platform == "win32" else None
-    )
-    folder = (Path(base) if base else Path.home() / ".cache") / "karma-envs"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            return folder
-    except OSError:
-        return Path(tempfile.gettempdir()) / f"karma-envs-{os.getuid() if hasattr(os, 'getuid') else 'user'}"
-
-
-@cache
-def _source_digest(root: Path) -> str:
-    """Digest of all files that hold kernels in a package, or of modules in a folder that is none."""
-    digest = hashlib.sha256()
-    is_package = (root / "__init__.py").is_file()
-    for file in sorted(root.rglob("*.py") if is_package else root.glob("*.py")):
-        content = file.read_bytes()
-        if _MARK.encode() in content:
-            digest.update(str(file.relative_to(root)).encode())
-            digest.update(hashlib.sha256(content).digest())
-    return digest.hexdigest()
-
-
-def _source_file(function: Callable[..., Any]) -> Path:
-    """Where ``function`` was written; a path that does not exist for one typed at a prompt."""
-    return Path(function.__code__.co_filename)
-
-
-def kernel_digest(function: Callable[..., Any]) -> str:
-    """What ``function``'s compiled code depends on, in 16 hex digits.
-
-    That is: the kernels of this package, those of the function's own package (for a module in none:
-    its own file and the kernels beside it), numba's version and the settings that change generated
-    code.
-    """
-    here = Path(__file__).parent
-    parts = [_source_digest(here), numba.__version__]
-    parts += [f"{name}={os.environ.get(name, '')}" for name in _CODE_SETTINGS]
-    file = _source_file(function)
-    package = function.__module__.partition(".")[0]
-    root = getattr(sys.modules.get(package), "__file__", None)
-    if package != here.name and file.is_file():
-        in_package = root is not None and Path(root).name == "__init__.py"
-        parts.append(_source_digest(Path(root).parent if root and in_package else file.parent))
-        parts.append(hashlib.sha256(file.read_bytes()).hexdigest())
-    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
-
-
-@cache
-def _cache_folder(digest: str) -> Path | None:
-    """The cache folder of one digest, made, marked as used today, its stale neighbours removed.
-
-    None where it cannot be written, which is no reason not to run: numba would then cache beside the
-    source, where it does not notice edits in other files.
-    """
-    root = cache_root()
-    folder = root / digest
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=folder):
-            os.utime(folder)
-    except OSError:
-        return None
-    with contextlib.suppress(OSError):
-        for neighbour in root.iterdir():
-            if _DIGEST.fullmatch(neighbour.name) and time.time() - neighbour.stat().st_mtime > _MONTH_S:
-                shutil.rmtree(neighbour, ignore_errors=True)
-    return folder
-
-
-def _identity(function: Callable[..., Any], digest: str) -> str:
-    """An identifier of ``function`` that is the same in every process, and another function's in none.
-
-    Functions made by one factory differ in what they close over, so that is part of it.
-    """
-    name = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}:{digest}"
-    enclosed = [cell.cell_contents for cell in function.__closure__ or ()]
-    if enclosed or function.__defaults__:
-        name += hashlib.sha256(dumps((enclosed, function.__defaults__))).hexdigest()
-    return str(uuid.uuid5(uuid.NAMESPACE_URL, name))
-
-
-class _NamedCache(FunctionCache):
-    """A cache whose index holds the names of argument types instead of the types.
-
-    Numba's own index unpickles all types at every look-up, and with them the modules of every rule a
-    kernel was ever handed, which need not exist in this process.
-    """
-
-    def _index_key(self, sig: Any, codegen: Any) -> tuple[Any, ...]:
-        names = tuple(
-            kind.dispatcher._uuid if isinstance(kind, types.Dispatcher) else str(kind) for kind in sig
-        )
-        return (names, *super()._index_key(sig, codegen)[1:])
-
-
-@contextlib.contextmanager
-def _numba_cache_dir(folder: Path) -> Iterator[None]:
-    before = getattr(config, "CACHE_DIR")  # noqa: B009  (set at run time, unknown to type checkers)
-    setattr(config, "CACHE_DIR", str(folder))  # noqa: B010
-    try:
-        yield
-    finally:
-        setattr(config, "CACHE_DIR", before)  # noqa: B010
+_HERE = Path(__file__).parent
+_PACKAGES = (_HERE.name, "agents", "training")
+_MARK = b"@kernel"
+_CODE_SETTINGS = ("BOUNDSCHECK", "OPT", "DEBUG", "SLP_VECTORIZE", "LOOP_VECTORIZE")
+_accepted: WeakValueDictionary[str, Dispatcher] = WeakValueDictionary()
 
 
 @overload
@@ -182,25 +64,20 @@ def kernel(
         fastmath: numba's ``fastmath``; only where the result does not depend on it.
 
     Returns:
-        The compiled function. The original is its ``py_func``.
+        The compiled function. The original is its ``py_func``. What it reads from around it (globals, what
+        it calls) is taken as it is when it is first compiled, and stays so.
     """
 
     def decorate(python_function: F) -> F:
-        digest = kernel_digest(python_function)
-        options: dict[str, Any] = {
-            "nogil": True,
-            "error_model": "numpy",
-            "fastmath": fastmath,
-            "_nrt": allocates,
-        }
-        folder = _cache_folder(digest)
-        if folder is None or not _source_file(python_function).is_file():  # typed at a prompt
-            return numba.njit(**options)(python_function)  # type: ignore[no-any-return]
-        with _numba_cache_dir(folder):
-            dispatcher = numba.njit(cache=True, **options)(python_function)
-            dispatcher._cache = _NamedCache(python_function)
-        dispatcher._set_uuid(_identity(python_function, digest))
-        return dispatcher  # type: ignore[no-any-return]
+        compiled = numba.njit(**_options(allocates, fastmath))(python_function)
+        if not is_compiled(compiled):  # NUMBA_DISABLE_JIT
+            return python_function
+        if (identity := _source_identity(python_function)) is not None:
+            _keep(compiled, identity)
+        else:
+            name = python_function.__qualname__
+            compiled._cache = KernelCache(name, lambda: _freeze(compiled), _folder)
+        return compiled  # type: ignore[no-any-return]
 
     return decorate if function is None else decorate(function)
 
@@ -211,5 +88,151 @@ def is_compiled(function: object) -> bool:
 
 
 def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
-    """``function`` itself if it is compiled, else compiled with :func:`kernel`."""
-    return function if is_compiled(function) else kernel(allocates=True)(function)
+    """A compiled copy of a function that stays what the function is now.
+
+    Whatever the function reads or calls may change afterwards; the copy keeps the values of now. Python
+    functions that it calls are compiled with it. Two functions that compute with the same are one copy.
+
+    Args:
+        function: a Python function, or one of ``@kernel`` or numba's ``@njit``.
+
+    Returns:
+        the compiled copy; ``function`` itself if it is such a copy or a kernel of this project's.
+    """
+    if isinstance(function, Dispatcher) and is_constant(function):
+        return function
+    if config.DISABLE_JIT:  # type: ignore[attr-defined]
+        return as_python(function)
+    copy, copies = frozen(function, _compiled_like)  # type: ignore[arg-type]
+    _restrict(copies)
+    digest = code_digest(copy)
+    if digest is not None:
+        identity = _identity(digest, copy.targetoptions)
+        if (known := _accepted.get(identity)) is not None:
+            return known
+        _name_apart(copies, identity)
+        _keep(copy, identity)
+        _accepted[identity] = copy
+    return copy  # type: ignore[no-any-return]
+
+
+def as_python(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A copy of a function, jitted or not, that is Python throughout and stays what the function is now."""
+    copy: Callable[..., Any] = frozen(function, None)[0]  # type: ignore[arg-type]
+    return copy
+
+
+# --- identities ------------------------------------------------------------------------------------
+
+
+def _options(allocates: bool, fastmath: bool | set[str] = False) -> dict[str, Any]:
+    return {"nogil": True, "error_model": "numpy", "fastmath": fastmath, "_nrt": allocates}
+
+
+def _keep(compiled: Any, identity: str) -> None:
+    """Give a function its identity, and its compiled code a place on disk."""
+    compiled._set_uuid(identity)
+    compiled._type.name = f"type({identity})"  # numba's holds an address; machine code is named by it
+    compiled._cache = KernelCache(compiled.py_func.__qualname__, lambda: identity, _folder)
+
+
+def _identity(*parts: object) -> str:
+    """An identifier that is the same in every process, and of other code in none."""
+    settings = [f"{name}={getattr(config, name, None)}" for name in _CODE_SETTINGS]
+    text = repr((*parts, numba.__version__, sys.implementation.cache_tag, settings))
+    return str(uuid.uuid5(uuid.NAMESPACE_URL, text))
+
+
+def _freeze(compiled: Any) -> str | None:
+    """Have a kernel compiled from a copy that stays what the kernel is now; its identity, if it has one."""
+    copy, copies = frozen(compiled, _compiled_like)
+    _restrict(copies[1:])
+    digest = code_digest(copy)
+    if digest is None or any(copy is read for each in copies for read in values_read(each.function)):
+        return None  # numba knows a function that calls itself by the original only
+    identity = _identity(digest, copy.targetoptions)
+    _name_apart(copies, identity)
+    compiled._compiler.py_func = copy.py_func
+    return identity
+
+
+def _compiled_like(function: FunctionType, given: Dispatcher | None) -> Dispatcher:
+    if given is None:
+        return numba.njit(**_options(allocates=True))(function)  # type: ignore[no-any-return]
+    return type(given)(function, given.locals, given.targetoptions)
+
+
+def _name_apart(copies: list[Copy], identity: str) -> None:
+    """Names that no other code has: machine code of several files is linked by the names of functions."""
+    for copy in copies:
+        copy.function.__qualname__ += f"@{identity}"
+
+
+def _restrict(copies: list[Copy]) -> None:
+    """Compile copies of functions with declared types for these, and for no others."""
+    for copy in copies:
+        if copy.given is not None and copy.compiled is not None and not copy.given._can_compile:
+            for signature in copy.given.nopython_signatures:
+                copy.compiled.compile(signature)
+            copy.compiled.disable_compile()
+
+
+# --- kernels of this project -----------------------------------------------------------------------
+
+
+class _Sources:
+    """The source files of one package that hold kernels, and their digest."""
+
+    def __init__(self, root: Path) -> None:
+        digest = hashlib.sha256()
+        self._stamps: dict[Path, tuple[int, int]] = {}
+        for file in sorted(root.rglob("*.py")):
+            stamp = _stamp(file)
+            content = file.read_bytes()
+            if _MARK in content:
+                self._stamps[file] = stamp
+                digest.update(str(file.relative_to(root)).encode())
+                digest.update(hashlib.sha256(content).digest())
+        self.digest = digest.hexdigest()
+
+    def are_current(self, file: Path) -> bool:
+        """Whether a file is the one that was digested; a module that is reloaded may be another."""
+        return self._stamps.get(file) == _stamp(file)
+
+
+_sources: dict[Path, _Sources] = {}
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
+
+
+def _source_identity(function: Callable[..., Any]) -> str | None:
+    """The identity of a kernel of this project's; None for a function of anyone else's."""
+    file = Path(function.__code__.co_filename)
+    root = _HERE.parent / function.__module__.partition(".")[0]
+    if root.name not in _PACKAGES or root not in file.parents or not file.is_file():
+        return None
+    if root not in _sources or not _sources[root].are_current(file):
+        _sources[root] = _Sources(root)
+    place = f"{function.__module__}.{function.__qualname__}:{function.__code__.co_firstlineno}"
+    made_with = None
+    if function.__closure__ or function.__defaults__:  # functions made by one factory differ in these
+        made_with = code_digest(function)
+        if made_with is None:
+            return None
+    return _identity(place, _sources[root].digest, _package_digest(), made_with)
+
+
+def _package_digest() -> str:
+    """Digest of the kernels of this package, which those of all others may call."""
+    if _HERE not in _sources:
+        _sources[_HERE] = _Sources(_HERE)
+    return _sources[_HERE].digest
+
+
+def _folder() -> Path | None:
+    settings = [f"{name}={getattr(config, name, None)}" for name in _CODE_SETTINGS]
+    text = repr((_package_digest(), numba.__version__, sys.implementation.cache_tag, settings))
+    return cache_folder(hashlib.sha256(text.encode()).hexdigest()[:16])

@@ -2,24 +2,25 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numba
+import numpy as np
 import pytest
 
 import karma_envs.compile as kc
-from karma_envs.compile import as_kernel, cache_root, is_compiled, kernel, kernel_digest
-from karma_envs.mechanisms.contest import first_wins
+from karma_envs.compile import as_kernel, as_python, is_compiled, kernel
+from karma_envs.identity import is_constant
 from karma_envs.random import mix
 
 PACKAGE = {
@@ -103,7 +104,8 @@ def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     (folder / "karma_envs").mkdir()
     for name, content in PACKAGE.items():
         (folder / "karma_envs" / name).write_text(content)
-    shutil.copy(kc.__file__, folder / "karma_envs" / "compile.py")
+    for name in ("compile.py", "identity.py", "kernel_cache.py"):
+        shutil.copy(Path(kc.__file__).with_name(name), folder / "karma_envs" / name)
     (folder / "program.py").write_text(PROGRAM)
     inner = folder / "karma_envs" / "inner.py"
     found = {"first": run_program(folder), "second": run_program(folder)}
@@ -162,86 +164,86 @@ def user_module(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[st
 PLAIN = "def add(x):\n    return x + 1\n"
 
 
-def test_function_typed_at_a_prompt_compiles_without_a_cache() -> None:
-    namespace = {"kernel": kernel, "__name__": "__main__"}
-    exec(compile("@kernel\ndef add(x):\n    return x + 1\n", "<prompt>", "exec"), namespace)
-    add: Any = namespace["add"]
-    assert is_compiled(add)
-    assert add(2) == 3
-    assert add.stats.cache_path is None
+def compiled_anew(function: Any) -> int:
+    return sum(function.stats.cache_misses.values())
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A cache folder of the test's own."""
+    monkeypatch.setenv("KARMA_ENVS_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+def test_functions_typed_at_a_prompt_are_compiled_and_cached_too(cache: Path) -> None:
+    adds = []
+    for _ in range(2):
+        namespace = {"kernel": kernel, "__name__": "__main__"}
+        exec(compile("@kernel\ndef add(x):\n    return x + 1\n", "<prompt>", "exec"), namespace)
+        adds.append(namespace["add"])
+    assert [add(2) for add in adds] == [3, 3]  # type: ignore[operator]
+    assert [compiled_anew(add) for add in adds] == [1, 0]
+    assert len(list(cache.rglob("*.nbc"))) == 1
 
 
 def test_functions_of_the_user_are_cached_in_the_named_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_module: Callable[[str], ModuleType]
+    cache: Path, user_module: Callable[[str], ModuleType]
 ) -> None:
-    monkeypatch.setenv("KARMA_ENVS_CACHE_DIR", str(tmp_path / "cache"))
     before = numba.config.CACHE_DIR
     add = as_kernel(user_module(PLAIN).add)
     assert add(2) == 3
-    assert list((tmp_path / "cache").rglob("*.nbi"))
+    assert list(cache.rglob("*.nbc"))
     assert before == numba.config.CACHE_DIR
 
 
-def test_unwritable_cache_folder_is_no_reason_not_to_run(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_module: Callable[[str], ModuleType]
-) -> None:
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("KARMA_ENVS_CACHE_DIR", str(tmp_path / "file" / "cache"))
-    add = as_kernel(user_module(PLAIN).add)
-    assert add(2) == 3
-    assert not list(tmp_path.rglob("*.nb?"))  # in particular not beside the source
+RELOADED = """
+from karma_envs.compile import kernel
+
+@kernel
+def amount(x):
+    return {amount} * x
+
+@kernel
+def pay(x):
+    return amount(x)
+"""
 
 
-def test_cache_root_is_the_users_unless_that_is_unwritable(
+def test_a_module_that_was_edited_and_reloaded_is_compiled_anew(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.delenv("KARMA_ENVS_CACHE_DIR", raising=False)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert cache_root() == tmp_path / "karma-envs"
-    (tmp_path / "file").touch()
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    assert tmp_path not in cache_root().parents
-    monkeypatch.setenv("KARMA_ENVS_CACHE_DIR", str(tmp_path / "named"))
-    assert cache_root() == tmp_path / "named"
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "edited_by_the_user.py"
+    file.write_text(RELOADED.format(amount=2))
+    module = importlib.import_module("edited_by_the_user")
+    assert module.pay(5) == 10
+    assert as_kernel(module.pay)(5) == 10
+    file.write_text(RELOADED.format(amount=3))
+    importlib.reload(module)
+    assert module.pay(5) == 15
+    assert as_kernel(module.pay)(5) == 15
 
 
-def test_stale_folders_of_digests_are_removed_and_nothing_else(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user_module: Callable[[str], ModuleType]
-) -> None:
-    cache = tmp_path / "cache"
-    days_old = {"0123456789abcdef": 31, "fedcba9876543210": 29, "photographs": 400, "0123456789abcde": 400}
-    for name, days in days_old.items():
-        (cache / name).mkdir(parents=True)
-        (cache / name / "content").touch()
-        then = time.time() - days * 24 * 3600
-        os.utime(cache / name, (then, then))
-    monkeypatch.setenv("KARMA_ENVS_CACHE_DIR", str(cache))
-    add = user_module(PLAIN).add
-    as_kernel(add)
-    left = {folder.name for folder in cache.iterdir()}
-    assert left == {*days_old, kernel_digest(add)} - {"0123456789abcdef"}
-    assert (cache / "photographs" / "content").exists()
+def test_sources_of_the_package_are_digested_anew_when_a_file_changes(tmp_path: Path) -> None:
+    file = tmp_path / "kernels.py"
+    file.write_text("@kernel\n")
+    (tmp_path / "words.py").write_text("nothing that is compiled")
+    before = kc._Sources(tmp_path)
+    assert before.are_current(file)
+    (tmp_path / "words.py").write_text("more of it")
+    assert kc._Sources(tmp_path).digest == before.digest
+    file.write_text("@kernel edited\n")
+    assert not before.are_current(file)
+    assert kc._Sources(tmp_path).digest != before.digest
 
 
-def test_digest_depends_on_settings_and_source(
-    monkeypatch: pytest.MonkeyPatch, user_module: Callable[[str], ModuleType], tmp_path: Path
-) -> None:
-    add = user_module(PLAIN).add
-    monkeypatch.delenv("NUMBA_BOUNDSCHECK", raising=False)
-    plain = kernel_digest(add)
-    assert len(plain) == 16
-    assert int(plain, 16) >= 0
-    assert kernel_digest(add) == plain
-    monkeypatch.setenv("NUMBA_BOUNDSCHECK", "1")
-    assert kernel_digest(add) != plain
-    monkeypatch.delenv("NUMBA_BOUNDSCHECK")
-    Path(add.__code__.co_filename).write_text(PLAIN)
-    assert kernel_digest(add) != plain
-
-
-def test_kernels_of_the_package_share_a_digest() -> None:
-    assert kernel_digest(mix.py_func) == kernel_digest(first_wins.py_func)
-    assert kernel_digest(mix.py_func) != kernel_digest(plus_one)
+def test_identities_depend_on_numbas_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    plain = kc._identity("some code")
+    assert kc._identity("some code") == plain
+    assert kc._identity("other code") != plain
+    monkeypatch.setattr(numba.config, "BOUNDSCHECK", 1)
+    assert kc._identity("some code") != plain
 
 
 def plus_one(x):  # type: ignore[no-untyped-def]
@@ -252,11 +254,120 @@ def test_as_kernel_compiles_what_is_not_compiled() -> None:
     assert not is_compiled(plus_one)
     compiled: Any = as_kernel(plus_one)
     assert is_compiled(compiled)
-    assert compiled.py_func is plus_one
     assert compiled(1) == plus_one(1)
     assert as_kernel(compiled) is compiled
+    assert as_kernel(plus_one) is compiled
+    assert as_kernel(mix) is mix
     plain = numba.njit(plus_one)
-    assert as_kernel(plain) is plain
+    assert as_kernel(plain)(1) == 2  # type: ignore[operator]
+    assert not is_compiled(as_python(plain))
+    assert as_python(plain)(1) == 2
+
+
+AMOUNT = 1
+TABLE = np.array([1, 2, 3])
+
+
+def plain_helper(x):  # type: ignore[no-untyped-def]
+    return AMOUNT * x + TABLE[0]
+
+
+@numba.njit
+def jitted_helper(x):  # type: ignore[no-untyped-def]
+    return plain_or_not(x)
+
+
+@kernel
+def plain_or_not(x):  # type: ignore[no-untyped-def]
+    return AMOUNT * x
+
+
+def reads_all_around_it(x, times=10):  # type: ignore[no-untyped-def]
+    return plain_helper(x) + times * jitted_helper(x)
+
+
+def test_a_copy_keeps_the_values_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whether they were read before or not, and again where they come back."""
+    first, untouched = as_kernel(reads_all_around_it), as_python(reads_all_around_it)
+    assert first(1) == 12
+    monkeypatch.setattr(f"{__name__}.AMOUNT", 2)
+    TABLE[0] = 100
+    second: Any = as_kernel(reads_all_around_it)
+    assert second(1) == 122
+    assert first(1.0) == untouched(1) == 12
+    assert as_python(second)(1) == 122
+    monkeypatch.setattr(f"{__name__}.AMOUNT", 1)
+    TABLE[0] = 1
+    assert as_kernel(reads_all_around_it) is first
+
+
+def test_a_copy_of_a_function_that_calls_itself() -> None:
+    @numba.njit
+    def factorial(n):  # type: ignore[no-untyped-def]
+        return 1 if n < 2 else n * factorial(n - 1)
+
+    @kernel
+    def itself(n):  # type: ignore[no-untyped-def]
+        return 1 if n < 2 else n * itself(n - 1)
+
+    for function in (factorial, itself):
+        assert as_kernel(function)(5) == function(5) == 120
+        assert as_python(function)(5) == 120
+
+
+def test_a_copy_of_a_function_with_declared_types_keeps_them() -> None:
+    declared = numba.njit("float64(float64)")(plus_one)
+    assert isinstance(declared(1), float)
+    assert isinstance(as_kernel(declared)(1), float)  # type: ignore[operator]
+
+
+def test_what_cannot_be_told_apart_is_never_shared_and_not_cached(cache: Path) -> None:
+    settings = {"amount": 3}
+
+    def pay(x):  # type: ignore[no-untyped-def]
+        return x + amount(settings)
+
+    def amount(anything):  # type: ignore[no-untyped-def]
+        return 1
+
+    assert as_kernel(pay) is not as_kernel(pay)
+    assert not is_constant(as_kernel(pay))  # type: ignore[arg-type]
+
+
+# Two processes keep code that differs only in a value, and a third loads both.
+ONE_NAME = """
+import sys
+from karma_envs.compile import as_kernel, kernel
+
+@kernel
+def helper(x):
+    return AMOUNT * x
+
+def pay(x):
+    return helper(x)
+
+@kernel
+def play(rule, x):
+    return rule(x) + rule(x + 1)
+
+results = []
+for AMOUNT in map(int, sys.argv[1:]):
+    results.append(play(as_kernel(pay), 1))
+print(results, sum(play.stats.cache_hits.values()))
+"""
+
+
+def test_code_of_two_processes_is_not_mixed_up_in_a_third(cache: Path, tmp_path: Path) -> None:
+    (tmp_path / "program.py").write_text(ONE_NAME)
+
+    def run(*amounts: int) -> str:
+        program = [sys.executable, str(tmp_path / "program.py"), *map(str, amounts)]
+        environment = os.environ | {"PYTHONPATH": str(Path(kc.__file__).parents[1])}
+        return subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
+
+    assert run(100) == "[300] 0\n"
+    assert run(7) == "[21] 0\n"
+    assert run(100, 7) == "[300, 21] 2\n"
 
 
 def test_options_of_kernels() -> None:

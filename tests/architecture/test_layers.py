@@ -18,8 +18,8 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
-    "compile", "config", "files", "game", "karma", "karma_game", "mechanisms", "metrics", "random",
-    "sampling", "urgency",
+    "compile", "config", "files", "game", "identity", "karma", "karma_game", "kernel_cache", "mechanisms",
+    "metrics", "random", "sampling", "urgency",
 }  # fmt: skip
 
 

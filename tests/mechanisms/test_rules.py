@@ -261,7 +261,7 @@ def test_functions_and_rules_are_taken_as_they_are() -> None:
     assert plain.name == f"{__name__}:nothing"
     assert plain.function(3, 0, 0, 9, NOTHING) == (0, 0)
     compiled = resolve("payment", all_of_it)
-    assert compiled.function is all_of_it
+    assert is_compiled(compiled.function)
     assert compiled.name == f"{__name__}:all_of_it"
     assert compiled.function(3, 0, 0, 9, NOTHING) == (0, 3)
     assert resolve("payment", compiled) is compiled
