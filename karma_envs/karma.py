@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs import compile as compiling
+from karma_envs.compile import code_digest
 from karma_envs.config import Config, real, refuse, whole
 from karma_envs.mechanisms import FAMILIES, Rule, resolve
 from karma_envs.urgency import AgentType, type_counts
@@ -134,7 +134,6 @@ def code_of(functions: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
 
     Functions whose code cannot be told are left out.
     """
-    code_digest = getattr(compiling, "code_digest", lambda function: None)  # INTERIM
     digests = {name: code_digest(function) for name, function in functions.items()}
     return {name: f"code:{digest}" for name, digest in digests.items() if digest is not None}
 

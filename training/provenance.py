@@ -16,6 +16,7 @@ from training.config import GameRunConfig
 from training.errors import ResultsError
 
 PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
+_COMPILERS = ("python", "numpy", "numba")
 _ROOT = Path(__file__).resolve().parents[1]
 
 
@@ -87,15 +88,15 @@ def provenance_of(config: GameRunConfig, what: str | os.PathLike[str]) -> dict[s
 
 
 def check_provenance(
-    what: str | os.PathLike[str], recorded: Any, python: Any, now: Mapping[str, str]
+    what: str | os.PathLike[str], recorded: Any, recorded_versions: Any, now: Mapping[str, str]
 ) -> None:
     """Refuse results whose files or functions have another content now.
 
     Args:
         what: the folder or file of the results, for errors.
         recorded: what :meth:`karma_envs.config.Config.provenance` was; None where nothing is known.
-        python: the version of Python then. Under another minor version functions have other code, so they
-            are not compared.
+        recorded_versions: see :func:`versions`. Under others of Python, NumPy or numba the same function
+            has other code, so functions are not compared.
         now: what it is.
 
     Raises:
@@ -103,17 +104,14 @@ def check_provenance(
     """
     if not isinstance(recorded, Mapping):
         return
-    same_python = _minor(python) == _minor(platform.python_version())
+    before, here = recorded_versions if isinstance(recorded_versions, Mapping) else {}, versions()
+    comparable = all(before.get(name) == here[name] for name in _COMPILERS)
     for name in sorted({*recorded, *now}):
         then, today = recorded.get(name), now.get(name)
-        if then == today or (not same_python and str(then or today).startswith("code:")):
+        if then == today or (not comparable and str(then or today).startswith("code:")):
             continue
         change = "is gone" if today is None else "was not there then" if then is None else "has changed since"
         raise ResultsError(
             f"{os.fspath(what)} was made with other contents: {name} {change}; restore what it was, or make "
             "the run anew"
         )
-
-
-def _minor(version: Any) -> tuple[str, ...]:
-    return tuple(str(version).split(".")[:2])

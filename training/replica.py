@@ -146,9 +146,8 @@ class Replica:
                 the replica is not to be used then.
         """
         metadata, arrays = read_checkpoint(path, self.config, self.number)
-        recorded, versions = metadata.get("versions"), metadata.get("versions") or {}
         if provenance is not None:
-            check_provenance(path, metadata.get("provenance"), versions.get("python"), provenance)
+            check_provenance(path, metadata.get("provenance"), metadata.get("versions"), provenance)
 
         def part(name: str) -> dict[str, NDArray[Any]]:
             prefix = f"{name}/"
@@ -162,7 +161,7 @@ class Replica:
             self._resume_from(metadata["progress"], part("window"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
-        return version_changes(recorded)
+        return version_changes(metadata.get("versions"))
 
     def _resume_from(self, progress: Mapping[str, Any], window: Mapping[str, NDArray[Any]]) -> None:
         """Take over how far the run was, if that is possible with the game as it was loaded.

@@ -85,15 +85,23 @@ class Run:
             raise ResultsError(f"{folder} holds no run: there is no {CONFIG} in it")
         return cls(folder, made(TrainConfig, path, read_config(path, trust=trust, known=known)))
 
+    def provenance(self) -> dict[str, str]:
+        """What the run is made of besides its configuration, see :meth:`karma_envs.config.Config.provenance`.
+
+        Raises:
+            ResultsError: when a network's file or a function of the user's is not what it was.
+        """
+        known, now = read_metadata(self.folder), provenance_of(self.config, self.folder)
+        check_provenance(self.folder, known.get("provenance"), recorded_versions(known), now)
+        return now
+
     def game(self) -> PopulationGame:
         """The run's game, not yet reset.
 
         Raises:
             ResultsError: when a network's file or a function of the user's is not what the run was made of.
         """
-        known = read_metadata(self.folder)
-        now = provenance_of(self.config, self.folder)
-        check_provenance(self.folder, known.get("provenance"), known.get("python"), now)
+        self.provenance()
         return game_class(self.config.game)(self.config.game_config)
 
     @property
@@ -161,6 +169,12 @@ def read_metadata(folder: Path) -> dict[str, Any]:
     except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
+
+
+def recorded_versions(known: dict[str, Any]) -> dict[str, Any]:
+    """The versions that ``run.json`` holds, of packages and Python."""
+    packages = known.get("versions")
+    return {**(packages if isinstance(packages, dict) else {}), "python": known.get("python")}
 
 
 def write_metadata(run: Run, **values: Any) -> None:

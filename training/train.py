@@ -19,7 +19,6 @@ from training.checkpoints import Stamp, is_of, write_policy
 from training.config import TrainConfig, to_yaml
 from training.folders import CONFIG, owned, writing
 from training.memory import check_memory
-from training.provenance import check_provenance, provenance_of
 from training.replica import Replica
 from training.results import ResultsError, Run
 from training.tables import write_recorded
@@ -86,16 +85,17 @@ def train(
     """
     if resume and folder is None:
         raise ResultsError("name the folder of the run to resume")
-    check_memory([config])
     if resume:
         assert folder is not None
         run = _opened(config, Path(folder))
+        run.provenance()
+        check_memory([config])
     else:
+        check_memory([config])
         game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
         if config.monitor == "exact":
             check_by_agent(game)
         del game
-        provenance_of(config, config.game)
         run = results.create_run(config, folder)
     with owned(run.folder):
         return _train(run, resume, observer, stop)
@@ -124,7 +124,7 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
 def _train(run: Run, resume: bool, observer: Observer | None, stop: threading.Event | None) -> Run:
     """Train in a folder that is ours."""
     config = run.config
-    provenance = provenance_of(config, run.folder)
+    provenance = run.provenance()
     replicas = [Replica(config, number) for number in range(config.replicas)]
     if resume:
         _load(run, replicas, provenance)
@@ -168,8 +168,6 @@ def _train(run: Run, resume: bool, observer: Observer | None, stop: threading.Ev
 
 def _load(run: Run, replicas: Sequence[Replica], provenance: Mapping[str, str]) -> None:
     """Continue from the checkpoints that there are."""
-    known = results.read_metadata(run.folder)
-    check_provenance(run.folder, known.get("provenance"), known.get("python"), provenance)
     changes = ""
     for replica in replicas:
         if (path := run.checkpoint_path(replica.number)).exists():

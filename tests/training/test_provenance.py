@@ -1,7 +1,8 @@
-"""A run holds what it was made of: other contents of the same names are refused, and no stranger's code runs."""
+"""A run holds what it was made of: other contents of a name are refused, and no stranger's code runs."""
 
 from __future__ import annotations
 
+import importlib
 import json
 import shutil
 import subprocess
@@ -24,7 +25,7 @@ from training.cli import main
 from training.config import to_yaml
 from training.evaluate import evaluate
 from training.provenance import check_provenance, source_commit, version_changes
-from training.results import read_metadata
+from training.results import create_run, read_metadata, write_metadata
 from training.solution import Solution, SolveConfig, solve_to_folder
 from training.sweep import Sweep, sweep
 from training.theory import Theory, TheoryConfig, theory_to_folder
@@ -84,7 +85,7 @@ CHANGES: dict[str, tuple[Callable[[Path], Any], str]] = {
 def test_a_network_with_other_contents_is_refused_by_name(change: str, city_run: Path, town: Path) -> None:
     """By evaluation, figures, films and resuming, which leave everything as it was."""
     run = Run.open(city_run)
-    assert {name for name in read_metadata(city_run)["provenance"]} == {
+    assert set(read_metadata(city_run)["provenance"]) == {
         "network mine_net.tntp", "network mine_trips.tntp", "network mine_node.tntp",
     }  # fmt: skip
     alter, message = CHANGES[change]
@@ -175,18 +176,32 @@ def rules(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_a_rule_with_other_code_is_refused_by_name(
     rules: Path, tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    codes = iter(["one", "one", "two", "two"])
-    monkeypatch.setattr("karma_envs.karma.code_digest", lambda function: next(codes))
     config = tiny(game_config={"n_agents": 20, "payment": "strange_rules:pay"})
-    run = Run(tmp_path / "run", config)
-    assert config.game_config.provenance() == {"payment strange_rules:pay": "code:one"}
-    recorded = config.game_config.provenance()
-    now = config.game_config.provenance()
-    with pytest.raises(
-        ResultsError, match="payment strange_rules:pay has changed since; restore what it was"
+    run = create_run(config, tmp_path / "run")
+    write_metadata(run, provenance=run.provenance())
+    ((name, digest),) = run.provenance().items()
+    assert name == "payment strange_rules:pay"
+    assert digest.startswith("code:")
+    source = tmp_path / "modules" / "strange_rules.py"
+
+    def change(old: str, new: str) -> Run:
+        """The run as another process finds it that has the changed module."""
+        source.write_text(source.read_text().replace(old, new))
+        del sys.modules["strange_rules"]
+        importlib.invalidate_caches()
+        return Run.open(run.folder, trust=True)
+
+    assert change("def pay", "# a comment\ndef pay").provenance() == {name: digest}
+    changed = change("return 0, winner_bid", "return 0, winner_bid // 2")
+    for refused in (
+        changed.game,
+        lambda: train(changed.config, run.folder, resume=True),
     ):
-        check_provenance(run.folder, recorded, sys.version.split()[0], now)
-    check_provenance(run.folder, recorded, "3.2.1", now)  # whose functions have other code
+        with pytest.raises(ResultsError, match="payment strange_rules:pay has changed since; restore what"):
+            refused()
+    versions = provenance.versions()
+    for package in ("python", "numpy", "numba"):  # under another version a function has other code
+        check_provenance(run.folder, {name: digest}, {**versions, package: "0.1"}, {name: "code:another"})
 
 
 def test_a_rule_whose_code_cannot_be_told_is_not_compared(
@@ -302,12 +317,12 @@ def test_other_versions_are_told_in_a_line_and_go_on(
     assert version_changes(None) == ""
     real = provenance._version
     monkeypatch.setattr(provenance, "_version", lambda name: "9.9" if name == "numpy" else real(name))
-    with pytest.warns(UserWarning) as caught:
+    with pytest.warns(UserWarning, match="was begun with") as caught:
         train(config, folder, resume=True)
     (warning,) = caught
     assert str(warning.message) == (
-        f"{folder} was begun with numpy {np.__version__} (now 9.9); its numbers may differ in the last digits "
-        "from those of a run without the change"
+        f"{folder} was begun with numpy {np.__version__} (now 9.9); its numbers may differ in the last "
+        "digits from those of a run without the change"
     )
     assert warning.filename == __file__
     assert read_metadata(folder)["versions"]["numpy"] == "9.9"
