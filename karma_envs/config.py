@@ -10,10 +10,18 @@ import dataclasses
 import difflib
 import math
 import numbers
+import re
+import reprlib
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
 C = TypeVar("C", bound="Config")
+
+NONE = ("none", "None")
+"""Words for None, where a field may be that."""
+
+_LONGEST_SHOWN = 200  # characters of a value in an error
 
 
 class ConfigError(ValueError):
@@ -22,9 +30,32 @@ class ConfigError(ValueError):
 
 def refuse(field: str, value: object, allowed: str) -> ConfigError:
     """The error for ``field`` having ``value``, to be raised."""
-    shown = importable_name(value) if callable(value) else repr(value)
-    shown = shown if len(shown) <= 200 else shown[:200] + " …"
+    shown = importable_name(value) if callable(value) else _shown(value)
     return ConfigError(f"{field} = {shown} is not allowed; allowed: {allowed}")
+
+
+class _Repr(reprlib.Repr):
+    """``repr`` that stops early: of what is long, deep, or holds itself many times over."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.maxlevel, self._parts_left = 20, 200
+        self.maxlist = self.maxtuple = self.maxdict = self.maxset = self.maxfrozenset = 100
+        self.maxarray = self.maxdeque = 100
+        self.maxstring = self.maxlong = self.maxother = _LONGEST_SHOWN
+
+    def repr1(self, x: Any, level: int) -> str:
+        self._parts_left -= 1
+        return super().repr1(x, level) if self._parts_left > 0 else "…"
+
+
+def _shown(value: object) -> str:
+    """``repr`` of a value in a line of bounded length and time; it never fails."""
+    try:
+        shown = " ".join(_Repr().repr(value).split())
+    except Exception:  # whatever a repr may raise, such as that of a number of 5000 digits
+        shown = f"<{type(value).__name__}>"
+    return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + " …"
 
 
 def whole(field: str, value: object, low: int, high: int | None = None) -> int:
@@ -60,13 +91,14 @@ def real(
 def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     """``value`` if it is one of the strings ``allowed``."""
     options = tuple(allowed)
-    if value not in options:
-        raise refuse(field, value, ", ".join(options) + _suggestion(value, options))
+    if not isinstance(value, str) or value not in options:  # an array would be compared item by item
+        raise refuse(field, value, ", ".join(options) + suggestion(value, options))
     return str(value)
 
 
-def _suggestion(value: object, options: Iterable[str]) -> str:
-    close = difflib.get_close_matches(str(value), list(options), n=1)
+def suggestion(value: object, options: Iterable[str]) -> str:
+    """`` (did you mean …?)`` where ``value`` is text close to one of the ``options``; else nothing."""
+    close = difflib.get_close_matches(value[:100], list(options), n=1) if isinstance(value, str) else ()
     return f" (did you mean {close[0]}?)" if close else ""
 
 
@@ -85,22 +117,35 @@ class Config:
         return tuple(field.name for field in dataclasses.fields(cls))
 
     @classmethod
-    def from_dict(cls: type[C], values: Mapping[str, Any]) -> C:
+    def from_dict(cls: type[C], values: Mapping[str, Any], name: str = "") -> C:
         """The configuration of plain data, as :meth:`to_dict` gives it or a YAML file holds it.
+
+        Where a field may be None, the word ``none`` is.
+
+        Args:
+            values: by field.
+            name: where they stand in another configuration, such as ``types[1]``, for errors to say.
 
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
-            raise refuse(cls.__name__, values, "a mapping of field names to values")
+            raise refuse(name or cls.__name__, values, "a mapping of field names to values")
         names = cls.field_names()
-        for name in values:
-            if name not in names:
+        for field in values:
+            if field not in names:
                 raise ConfigError(
-                    f"{cls.__name__} has no field {name!r}{_suggestion(name, names)}; "
+                    f"{name or cls.__name__} has no field {field!r}{suggestion(field, names)}; "
                     f"its fields: {', '.join(names)}"
                 )
-        return cls(**values)
+        optional = {item.name for item in dataclasses.fields(cls) if "None" in field_kinds(item)}
+        said = [field for field, value in values.items() if isinstance(value, str) and value in NONE]
+        try:
+            return cls(**{**values, **dict.fromkeys(optional.intersection(said))})
+        except ConfigError as error:
+            if not name:
+                raise
+            raise ConfigError(f"{name}.{error}") from error
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data (numbers, strings, lists, dicts, None) from which :meth:`from_dict` restores it.
@@ -142,18 +187,40 @@ class Config:
         return type(self).from_dict({**kept, **changes})
 
 
+def field_kinds(item: dataclasses.Field[Any]) -> set[str]:
+    """What a field may be, by its type: of ``tuple[int, ...] | None`` tuple and None."""
+    kinds = str(item.type)
+    for _ in range(kinds.count("[")):
+        kinds = re.sub(r"\[[^\[\]]*\]", "", kinds)
+    return {kind.strip() for kind in kinds.split("|")} | ({"None"} if item.default is None else set())
+
+
 def importable_name(function: Any) -> str:
-    """``module:function`` of a function, jitted or not."""
+    """``module:function`` of a function, jitted or not; of another callable ``module:<its class>``."""
     function = getattr(function, "py_func", function)
+    if not isinstance(getattr(function, "__qualname__", None), str):
+        return f"{type(function).__module__}:<{type(function).__qualname__}>"
     return f"{function.__module__}:{function.__qualname__}"
+
+
+def _is_importable(function: Any, name: str) -> bool:
+    """Whether ``name`` stands for this function, not for another one that has come to bear it."""
+    module, _, path = name.partition(":")
+    if "<" in name or module == "__main__":
+        return False
+    found: Any = sys.modules.get(module)
+    for part in path.split("."):
+        found = getattr(found, part, None)
+    return getattr(found, "py_func", found) is getattr(function, "py_func", function)
 
 
 def _plain(value: Any) -> Any:
     if callable(value):
         name = importable_name(value)
-        if "<" in name or name.startswith("__main__:"):
+        if not _is_importable(value, name):
             raise ConfigError(
-                f"{name} cannot be written to a file: define the rule in a module that can be imported"
+                f"{name} cannot be written to a file: define the rule in a module that can be imported, "
+                "under a name of its own"
             )
         return name
     if isinstance(value, Config):

@@ -8,11 +8,13 @@ a game is asked for, so that ``import karma_envs`` stays fast.
 from __future__ import annotations
 
 import importlib
+import inspect
 import pkgutil
 from typing import TYPE_CHECKING, Any
 
 from karma_envs import games
-from karma_envs.config import choice
+from karma_envs.config import choice, refuse
+from karma_envs.plugins import import_named
 
 if TYPE_CHECKING:
     from karma_envs.game import PopulationGame
@@ -29,22 +31,37 @@ def title_of(name: str) -> str:
     return "".join(part.capitalize() for part in name.split("_"))
 
 
-def game_class(name: str) -> type[PopulationGame]:
+def game_class(name: str, field: str = "name") -> type[PopulationGame]:
     """The class of a game.
+
+    Args:
+        name: one of :func:`names`, or ``module:Class`` for a game of one's own, which may be in the working
+            folder.
+        field: where the name stands, for the error.
 
     Raises:
         ConfigError: when there is no game of that name.
     """
-    module = importlib.import_module(f"{games.__name__}.{choice('name', name, names())}")
-    game: type[PopulationGame] = module.GAME
-    return game
+    if not isinstance(name, str) or ":" not in name:
+        module = importlib.import_module(f"{games.__name__}.{choice(field, name, names())}")
+        game: type[PopulationGame] = module.GAME
+        return game
+    from karma_envs.game import PopulationGame  # with numba, which importing this package does not load
+
+    allowed = f"{', '.join(names())}, or module:Class of a game that can be imported"
+    own = import_named(field, name, allowed)
+    if not (isinstance(own, type) and issubclass(own, PopulationGame)) or inspect.isabstract(own):
+        raise refuse(
+            field, name, f"{allowed}; this is no game, a class with all that PopulationGame asks for"
+        )
+    return own
 
 
 def make(name: str, preset: str | None = None, **config: Any) -> PopulationGame:
     """A game, not yet reset.
 
     Args:
-        name: one of :func:`names`.
+        name: one of :func:`names`, or ``module:Class``.
         preset: one of the game's named configurations; None for its defaults.
         **config: fields of the game's configuration; they override the preset's.
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import json
 import math
 from typing import Any
@@ -14,6 +15,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
+from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.games.matching.config import PRESETS
 from karma_envs.mechanisms import Parameter, Rule
@@ -365,3 +367,87 @@ def test_presets_have_the_published_mean_urgencies() -> None:
     rare = MatchingConfig(**PRESETS["rare-high-urgency"]).agent_types
     assert rare[0].mean_urgency == pytest.approx(3, rel=1e-14)
     assert [t.discount for t in MatchingConfig(**PRESETS["two-discounts"]).agent_types] == [0.7, 0.9]
+
+
+# --- errors about anything ---------------------------------------------------------------------------
+
+
+class Unshowable:
+    def __repr__(self) -> str:
+        raise RuntimeError("no")
+
+
+def bomb(levels: int) -> list[Any]:
+    """A list that holds 10^levels items, in little memory."""
+    value: list[Any] = ["x"] * 10
+    for _ in range(levels - 1):
+        value = [value] * 10
+    return value
+
+
+ENDLESS: list[Any] = []
+ENDLESS.append(ENDLESS)
+DEEP: Any = 1
+for _ in range(100_000):
+    DEEP = [DEEP]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        bomb(30), {"a": bomb(30)}, (bomb(30),) * 3, ENDLESS, DEEP, 10**6000, Unshowable(), [Unshowable()],
+        "long" * 10**6, np.zeros((3, 3)), np.array(3.0), functools.partial(max, 1), Unshowable, len, np.add,
+        lambda: 0, {1: {2: [3, (4, {5})]}}, b"\x00" * 10**6,
+    ],
+    ids=lambda value: type(value).__name__,
+)  # fmt: skip
+def test_any_value_is_refused_in_one_short_line(value: Any) -> None:
+    message = str(refuse("field", value, "less"))
+    assert len(message) < 300
+    assert "\n" not in message
+    with pytest.raises(ConfigError, match=r"^field = .* is not allowed; allowed: red, blue$"):
+        choice("field", value, ("red", "blue"))
+
+
+def test_small_values_are_shown_whole() -> None:
+    value = {"types": [{"share": 1, "urgencies": (1.0, 5.0)}, None, "text", {2, 3}]}
+    assert str(refuse("x", value, "less")).startswith(f"x = {value!r} is not allowed")
+
+
+class Counter:
+    def __call__(self) -> int:
+        return 1
+
+
+@pytest.mark.parametrize("given", [functools.partial(max, 1), Counter(), np.add.reduce])
+def test_callables_without_a_name_are_named_by_their_class(given: Any) -> None:
+    with pytest.raises(ConfigError, match="cannot be written to a file"):
+        Outer(table=given).to_dict()
+
+
+def shadowed() -> int:
+    return 1
+
+
+FIRST = shadowed
+
+
+def shadowed() -> int:  # type: ignore[no-redef]
+    return 2
+
+
+def test_a_function_is_not_written_by_the_name_of_another() -> None:
+    """As in a loop that defines a rule anew: the file would bring the last one back."""
+    assert Outer(table=json.loads).to_dict()["table"] == "json:loads"
+    assert Outer(table=math.sqrt).to_dict()["table"] == "math:sqrt"
+    with pytest.raises(ConfigError, match=r"shadowed cannot be written to a file: .*a name of its own"):
+        Outer(table=FIRST).to_dict()
+
+
+@pytest.mark.parametrize("word", ["none", "None"])
+def test_none_is_a_word_where_a_field_may_be_none(word: str) -> None:
+    assert MatchingConfig.from_dict({"urgency_transition": word}).urgency_transition is None
+    assert GridCityConfig.from_dict({"capacity": word}).capacity is None
+    assert GridCityConfig.from_dict({"redistribution": "none"}).redistribution == "none"  # a rule
+    with pytest.raises(ConfigError, match=f"discount = '{word}' is not allowed"):
+        MatchingConfig.from_dict({"discount": word})

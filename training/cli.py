@@ -13,30 +13,48 @@ from rich.console import Console
 from karma_envs import __version__
 from karma_envs.config import ConfigError
 from training import commands
+from training.flags import Parser
+from training.output import patient_output
 from training.progress import console
 from training.results import ResultsError
 from training.train import Interrupted
 
+_EPILOG = """\
+exit status:
+  0    done
+  1    refused, or failed: a line on standard error says what
+  2    the command line is not understood
+  130  stopped by Ctrl-C: what is done is kept
+
+A command whose output nobody reads any more, as in karma-envs list | head -1, works to its end.
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0 on success, 1 on an error, 130 after Ctrl-C."""
-    options = _parser().parse_args(arguments)
-    try:
-        options.action(options)
-    except (ConfigError, ResultsError, OSError) as error:
-        Console(stderr=True, highlight=False).print(f"karma-envs: {error}", markup=False, soft_wrap=True)
-        return 1
-    except Interrupted as error:
-        console.print(str(error), markup=False, soft_wrap=True)
-        return 130
-    except KeyboardInterrupt:
-        return 130
-    return 0
+    """Run the command; the exit status is as ``karma-envs --help`` says."""
+    with patient_output():
+        try:
+            options = _parser().parse_args(arguments)
+            status = options.action(options) or 0
+            print(end="", flush=True)  # a full disk is an error of the command
+            return int(status)
+        except (ConfigError, ResultsError, OSError) as error:
+            errors = Console(stderr=True, highlight=False, emoji=False)
+            errors.print(f"karma-envs: {error}", markup=False, soft_wrap=True)
+            return 1
+        except Interrupted as error:
+            console.print(str(error), markup=False, soft_wrap=True)
+            return 130
+        except KeyboardInterrupt:
+            return 130
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="karma-envs", description="Karma economies: train, solve, evaluate and plot population games."
+    parser = Parser(
+        prog="karma-envs",
+        description="Karma economies: train, solve, evaluate and plot population games.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")

@@ -9,40 +9,11 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-import yaml
-
 from agents.learners import LearnerConfig
-from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
+from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
 from karma_envs.game import MeanFieldModel
-from karma_envs.registry import game_class, names
-
-
-class _Loader(yaml.SafeLoader):
-    """Safe YAML in which ``3.2e7`` is a number, as everywhere but in YAML 1.1."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?\d*|\.\d+)[eE][-+]?\d+$"),
-    list("-+.0123456789"),
-)
-
-
-def parse_yaml(text: str) -> Any:
-    """The value of a YAML text, plain data only.
-
-    Raises:
-        ValueError: when it is not YAML.
-    """
-    try:
-        return yaml.load(text, _Loader)  # a SafeLoader
-    except yaml.MarkedYAMLError as error:
-        mark = error.problem_mark
-        where = f"line {mark.line + 1}, column {mark.column + 1}: " if mark else ""
-        raise ValueError(f"not YAML: {where}{error.problem}") from error
-    except yaml.YAMLError as error:
-        raise ValueError(f"not YAML: {' '.join(str(error).split())}") from error
-
+from karma_envs.registry import game_class
+from training.plain_yaml import dump_yaml, parse_yaml
 
 MONITORS = ("none", "exact", "parallel", "payoff")
 """What may be looked at while training."""
@@ -53,7 +24,7 @@ class GameRunConfig(Config):
     """Base of what is done with a game: the game's name and configuration, and parts of its own.
 
     Attributes:
-        game: name of the game.
+        game: name of the game, or module:Class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
     """
 
@@ -64,10 +35,14 @@ class GameRunConfig(Config):
     game_config: Any = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        config_class = game_class(choice("game", self.game, names())).config_class
+        config_class = game_class(self.game, "game").config_class
         for name, part in {"game_config": config_class, **self.PARTS}.items():
-            if not isinstance(getattr(self, name), part):
-                self._set(**{name: part.from_dict(getattr(self, name))})
+            given = getattr(self, name)
+            if isinstance(given, part):
+                continue
+            if not isinstance(given, Mapping):
+                raise refuse(name, given, f"a mapping of field names to values, or a {part.__name__}")
+            self._set(**{name: part.from_dict(given)})
 
     def model(self) -> MeanFieldModel:
         """The game's mean-field model.
@@ -96,7 +71,7 @@ class GameRunConfig(Config):
         Raises:
             ConfigError: for an unknown field or preset, or a value that is not allowed.
         """
-        found = game_class(game)
+        found = game_class(game, "game")
         if preset is not None:
             choice("preset", preset, found.presets)
         classes = {"game_config": found.config_class, **cls.PARTS}
@@ -116,16 +91,21 @@ class GameRunConfig(Config):
                 if name in classes:
                     if not isinstance(value, Mapping):
                         raise refuse(name, value, "a mapping of field names to values")
+                    for twice in (each for each in value if owners.get(each) == name and each in layer):
+                        raise ConfigError(f"{twice} is given twice, by itself and in {name}; leave out one")
                     values[name].update(value)
                 elif name in owners:
                     values[owners[name]][name] = value
                 else:
-                    raise ConfigError(f"there is no field {name!r}; fields: {', '.join(sorted(owners))}")
+                    raise ConfigError(
+                        f"there is no field {name!r}{suggestion(name, owners)}; "
+                        f"fields: {', '.join(sorted(owners))}"
+                    )
         own = values.pop("")
         named = own.pop("game", game)
         if named != game:
             raise refuse("game", named, f"{game}, the game that is named")
-        return cls(game=game, **values, **own)
+        return cls.from_dict({"game": game, **values, **own})
 
 
 @dataclass(frozen=True)
@@ -133,7 +113,7 @@ class TrainConfig(GameRunConfig):
     """Configuration of a training run; the defaults are the Thesis' (section 6.1.1).
 
     Attributes:
-        game: name of the game.
+        game: name of the game, or module:Class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
         learner: the learner's configuration, or its fields that differ.
         n_steps: steps of the game in all.
@@ -220,7 +200,7 @@ def to_yaml(config: Config) -> str:
     Raises:
         ConfigError: when a rule of the user's is not importable by name, so that a file cannot say it.
     """
-    return str(yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True))
+    return dump_yaml(config.to_dict())
 
 
 def descriptions(config_class: type[Config]) -> dict[str, str]:

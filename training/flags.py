@@ -4,31 +4,72 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import functools
 import re
 import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from pathlib import Path
+from typing import Any, NoReturn
 
 from karma_envs import names
-from karma_envs.config import Config
+from karma_envs.config import NONE, Config, ConfigError, field_kinds, suggestion
 from karma_envs.registry import game_class
-from training.config import descriptions, load_layer, parse_yaml
+from training.config import descriptions, load_layer
+from training.plain_yaml import parse_yaml
 
-Action = Callable[[argparse.Namespace], None]
+Action = Callable[[argparse.Namespace], int | None]
+"""What a command does; it returns its exit status, None for 0."""
 
 _EPILOG = """\
-values are written as in YAML: 3.2e7, true, null, 1,9 or [1, 9] for lists, and
---types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types.
+numbers and lists are written as in YAML 1.2, here as in files: 3.2e7, 1_000_000, 1,9 or [1, 9], and
+--types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types. So 010 is 10, and yes and
+1:30 are text. In files a key given twice is refused. Names and paths are taken as they stand. none is for no
+value, where that is a default.
 """
 
 # What argparse takes for a negative number, not an option: with exponents too.
 _NEGATIVE_NUMBER = re.compile(r"^-(\d+\.?\d*|\.\d+)([eE][-+]?\d+)?$")
 
 
+class Parser(argparse.ArgumentParser):
+    """A parser of arguments whose errors are one line, and say what may have been meant.
+
+    Flags are written whole: a part of one might come to stand for another when there are more.
+    """
+
+    add_own_choice: Callable[[str], None] | None = None
+    """Adds a sub-command for a ``module:name``, when one is asked for."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"allow_abbrev": False, **kwargs})
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of the base, but in a sub-command, too, nothing may remain that it does not know."""
+        options, unknown = super().parse_known_args(args, namespace)
+        if unknown:
+            flag = unknown[0].partition("=")[0]
+            meant = suggestion(flag, self._option_string_actions) if flag.startswith("-") else ""
+            self.error(f"unrecognized arguments: {' '.join(unknown)}{meant}")
+        return options, unknown
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if self.add_own_choice is not None and isinstance(value, str) and ":" in value:
+            self.add_own_choice(value)
+        try:
+            super()._check_value(action, value)
+        except argparse.ArgumentError as error:
+            error.message += suggestion(value, action.choices or ())
+            raise
+
+    def error(self, message: str) -> NoReturn:
+        """End with status 2, and a line on standard error."""
+        self.exit(2, f"{self.prog}: error: {' '.join(message.split())}; see {self.prog} --help\n")
+
+
 def first_line(game: str) -> str:
-    """What a game is, in a line."""
+    """What a game is, in a line; empty where Python strips docstrings (``-OO``)."""
     module = sys.modules[game_class(game).__module__]
-    return (module.__doc__ or "").splitlines()[0]
+    return (module.__doc__ or "").partition("\n")[0]
 
 
 def value(text: str) -> Any:
@@ -39,13 +80,24 @@ def value(text: str) -> Any:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _list_value(text: str) -> Any:
+def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
+    """How the flag of a field is read, by the field's type: a list, a name that stands as it is, or YAML."""
+    kinds = field_kinds(item)
+    if "tuple" in kinds:
+        return functools.partial(_list_value, wrap=kinds <= {"tuple", "None"})
+    return str if "str" in kinds or isinstance(item.default, str) else value
+
+
+def _list_value(text: str, *, wrap: bool) -> Any:
+    """``1,9`` or ``[1, 9]``; where nothing but a list will do, ``1`` is a list of one."""
     parsed = value(text)
-    return value(f"[{text}]") if isinstance(parsed, str) and "," in text else parsed
+    if isinstance(parsed, str) and "," in text:
+        parsed = value(f"[{text}]")
+    return [parsed] if wrap and not isinstance(parsed, list) and parsed not in (None, *NONE) else parsed
 
 
 def add_games(
-    command: argparse.ArgumentParser, action: Action, parts: Mapping[str, type[Config]]
+    command: Parser, action: Action, parts: Mapping[str, type[Config]]
 ) -> list[argparse.ArgumentParser]:
     """A sub-command per game, with a flag for every field of the game's configuration and of ``parts``.
 
@@ -59,28 +111,42 @@ def add_games(
     Returns:
         the games' parsers, for further flags.
     """
-    games = command.add_subparsers(title="games", required=True, metavar="GAME")
-    parsers = []
-    for game in names():
-        parser = games.add_parser(
-            game,
-            aliases=short_names(game),
-            help=first_line(game),
-            description=first_line(game),
-            epilog=_EPILOG,
-            formatter_class=argparse.RawDescriptionHelpFormatter,
-            argument_default=argparse.SUPPRESS,
-        )
-        parser._negative_number_matcher = _NEGATIVE_NUMBER
-        parser.set_defaults(action=action, game=game)
-        found = game_class(game)
-        presets = ", ".join(found.presets)
-        parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
-        parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
-        for title, config_class in {"the game": found.config_class, **parts}.items():
-            _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
-        parsers.append(parser)
+    games = command.add_subparsers(title="games, or module:Class of one's own", required=True, metavar="GAME")
+    parsers = [_add_game(games, game, action, parts) for game in names()]
+    built_in = parsers[0]
+    n_own = len(built_in._actions)
+
+    def add_own(game: str) -> None:
+        parser = _add_game(games, game, action, parts)
+        for flag in built_in._actions[n_own:]:  # what the command has added to all
+            parser._add_action(flag)
+        parser.epilog = built_in.epilog
+
+    command.add_own_choice = add_own
     return parsers
+
+
+def _add_game(
+    games: Any, game: str, action: Action, parts: Mapping[str, type[Config]]
+) -> argparse.ArgumentParser:
+    found = game_class(game, "game")
+    parser: argparse.ArgumentParser = games.add_parser(
+        game,
+        aliases=short_names(game),
+        help=first_line(game),
+        description=first_line(game),
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+    )
+    parser._negative_number_matcher = _NEGATIVE_NUMBER
+    parser.set_defaults(action=action, game=game)
+    presets = ", ".join(found.presets)
+    parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
+    parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
+    for title, config_class in {"the game": found.config_class, **parts}.items():
+        _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
+    return parser
 
 
 def short_names(game: str) -> list[str]:
@@ -95,16 +161,15 @@ def _add_fields(group: Any, config_class: type[Config], as_in_source: Mapping[st
     for item in dataclasses.fields(config_class):
         if item.name in ("game", "game_config", "learner"):
             continue
-        is_list = isinstance(item.default, tuple) or item.name in ("urgency_transition", "initial_karma")
         default = as_in_source.get(item.name, item.default)
-        shown = ",".join(map(str, default)) if isinstance(default, tuple) else default
-        shown = "none" if shown in ("", None) else shown
+        shown = ",".join(map(str, default)) or "[]" if isinstance(default, tuple) else default
+        shown = "none" if shown is None else shown
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
-            type=_list_value if is_list else value,
+            type=_reader(item),
             metavar="VALUE",
-            help=f"{meanings[item.name].rstrip('.')} (default {shown})".replace("%", "%%"),
+            help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
 
 
@@ -121,3 +186,15 @@ def layers(options: argparse.Namespace) -> list[Mapping[str, Any]]:
         if name.startswith("field:")
     }
     return [*([load_layer(options.config)] if "config" in options else []), given]
+
+
+def docs_folder(flag: str, given: str | None, default: str) -> str:
+    """What a flag says, or a folder of the docs where one stands in the checkout that this code is of.
+
+    Raises:
+        ConfigError: where it is not, and the flag is not given.
+    """
+    checkout = Path(__file__).parents[1]
+    if given is None and not ((checkout / "pyproject.toml").is_file() and Path.cwd() == checkout.resolve()):
+        raise ConfigError(f"{flag} is missing; it is {default} only in a checkout of karma-envs")
+    return default if given is None else given

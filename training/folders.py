@@ -94,6 +94,7 @@ def _check_free(path: Path) -> None:
 def _free_folder(name: str) -> Path:
     """A new folder: to make it is to claim it, so that no two processes take the same."""
     Path("runs").mkdir(exist_ok=True)
+    name = name.replace(":", ".")  # of a game of one's own; Windows has no such files
     for number in itertools.count(1):
         path = Path("runs") / f"{name}-{number:03d}"
         with contextlib.suppress(FileExistsError):

@@ -11,7 +11,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from training.config import TrainConfig
 from training.train import Replica
 
-console = Console(highlight=False)
+console = Console(highlight=False, emoji=False, markup=False)
 """Where commands print."""
 
 

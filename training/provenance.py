@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.metadata
+import inspect
 import os
 import platform
 import subprocess
@@ -12,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from karma_envs.config import ConfigError
+from karma_envs.files import file_digest
+from karma_envs.registry import game_class
 from training.config import GameRunConfig
 from training.errors import ResultsError
 
@@ -84,7 +87,13 @@ def provenance_of(config: GameRunConfig, what: str | os.PathLike[str]) -> dict[s
         found: dict[str, str] = config.game_config.provenance()
     except ConfigError as error:
         raise ResultsError(f"{os.fspath(what)}: {error}") from error
-    return found
+    return found | _game_of_ones_own(config.game)
+
+
+def _game_of_ones_own(game: str) -> dict[str, str]:
+    """The file of a game that is given as ``module:Class``."""
+    source = inspect.getsourcefile(game_class(game)) if ":" in game else None
+    return {} if source is None else {f"game {game}": file_digest(source)}
 
 
 def check_provenance(

@@ -8,6 +8,7 @@ read only where the names are those of this package, or the user says that the f
 from __future__ import annotations
 
 import argparse
+import re
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from training.config import load_layer
 from training.errors import ResultsError
 from training.tables import read_recorded
 
-_OWN = "karma_envs."
+_OWN = re.compile(r"karma_envs(\.\w+)+:\w+(\(.*\))?")  # no way from our modules to others, as in a:os.abort
 
 
 def read_config(path: Path, *, trust: bool = False, known: Collection[str] = ()) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def functions_named(values: Mapping[str, Any]) -> list[str]:
     game = (base if isinstance(base, Mapping) else values).get("game", "matching")
     config_class = game_class(game).config_class if game in names() else Config
     named = [name for part in _parts(values) for name in config_class.functions_named(part)]
-    return [name for name in named if not name.startswith(_OWN)]
+    return [name for name in named if not _OWN.fullmatch(name)]
 
 
 def _parts(values: Mapping[str, Any]) -> list[Any]:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from karma_envs.compile import as_kernel, is_compiled
 from karma_envs.config import ConfigError, choice, importable_name, real, refuse
+from karma_envs.plugins import import_named
 
 FAMILIES = ("allocation", "payment", "redistribution")
 
@@ -137,13 +138,9 @@ def _built_in(family: str, name: str) -> Rule:
 
 
 def _user_rule(family: str, name: str) -> Rule:
-    module_name, _, attribute = name.partition(":")
-    try:
-        found = getattr(importlib.import_module(module_name), attribute)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise refuse(family, name, f"module:function that can be imported ({error})") from error
+    found = import_named(family, name, "module:function that can be imported")
     if not isinstance(found, Rule) and not hasattr(found, "__code__") and not is_compiled(found):
-        raise refuse(family, name, f"module:function; {attribute} is no Python function")
+        raise refuse(family, name, f"module:function; {name.partition(':')[2]} is no Python function")
     return found if isinstance(found, Rule) else Rule(name, as_kernel(found))
 
 

@@ -19,7 +19,7 @@ LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
     "compile", "config", "files", "game", "identity", "karma", "karma_game", "kernel_cache", "mechanisms",
-    "metrics", "random", "sampling", "urgency",
+    "metrics", "plugins", "random", "sampling", "urgency",
 }  # fmt: skip
 
 
@@ -119,7 +119,7 @@ def test_games_import_the_core_and_themselves() -> None:
 
 
 def test_mechanisms_import_nothing_but_numbers() -> None:
-    allowed = {f"karma_envs.{module}" for module in ("compile", "config", "mechanisms", "random")}
+    allowed = {f"karma_envs.{module}" for module in ("compile", "config", "mechanisms", "plugins", "random")}
     files = files_in("karma_envs", "mechanisms")
     assert not breaches(files, allowed)
     for file in files:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Callable, Iterator
 from html.parser import HTMLParser
 from pathlib import Path
@@ -81,6 +82,7 @@ def no_policy(game, budget, seed):
     (tmp_path / "karma_benchmark_mine.py").write_text(source)
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "karma_benchmark_mine", raising=False)  # of another test's folder
 
 
 def content(folder: Path, name: str = "random-tiny") -> Any:
@@ -320,7 +322,7 @@ BAD: dict[str, tuple[Callable[[Any], None], str]] = {
 @pytest.mark.parametrize("what", BAD)
 def test_bad_files_are_refused(tmp_path: Path, what: str) -> None:
     path = edit(tmp_path, BAD[what][0])
-    for use in (Result.load, add_result):
+    for use in (Result.load, lambda file: add_result(file, tmp_path / "board")):
         with pytest.raises(ResultsError, match=BAD[what][1]):
             use(path)
     with pytest.raises(ResultsError, match=re.escape(str(path))):

@@ -291,6 +291,8 @@ def test_a_checkpoint_cannot_name_code_that_the_run_does_not(
         ),
         ({"game_config": {"payment": "evil:go(rate=1)"}}, ["evil:go(rate=1)"]),
         ({"game_config": {"payment": "karma_envs.mechanisms.payment.second_price:second_price"}}, []),
+        ({"game_config": {"payment": "karma_envs.files:os.abort"}}, ["karma_envs.files:os.abort"]),
+        ({"game_config": {"payment": "karma_envs:evil"}}, ["karma_envs:evil"]),
         ({"game": "evil:Game"}, ["evil:Game"]),
         ({"game": ["evil:Game"]}, ["evil:Game"]),
         ({"base": {"game": "matching"}, "over": {"payment": ["pbp", "evil:go"]}}, ["evil:go"]),

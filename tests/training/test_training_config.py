@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from agents.learners import LearnerConfig
 from karma_envs.config import ConfigError
@@ -14,7 +15,9 @@ from karma_envs.mechanisms import Rule, rules
 from karma_envs.registry import game_class, names
 from karma_envs.urgency import AgentType
 from training import TrainConfig
-from training.config import descriptions, load_layer, parse_yaml, to_yaml
+from training.config import descriptions, load_layer, to_yaml
+from training.plain_yaml import dump_yaml, parse_yaml
+from training.solution import SolveConfig
 
 
 @pytest.fixture
@@ -141,7 +144,7 @@ def test_a_bad_field_is_named(fields: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("layer", "message"),
     [
-        ({"n_agent": 3}, "there is no field 'n_agent'; fields: .*n_agents"),
+        ({"n_agent": 3}, r"there is no field 'n_agent' \(did you mean n_agents\?\); fields: .*n_agents"),
         ({"game_config": {"seed": 3}}, "MatchingConfig has no field 'seed'"),
         ({"game_config": 5}, "game_config = 5 is not allowed; allowed: a mapping"),
         ({"learner": None}, "learner = None is not allowed; allowed: a mapping"),
@@ -267,3 +270,104 @@ def test_lambdas_cannot_be_written() -> None:
 def test_plain_configurations_have_yaml_too() -> None:
     config = LearnerConfig(rationality=5)
     assert LearnerConfig.from_dict(parse_yaml(to_yaml(config))) == config
+
+
+# --- YAML 1.2, plain data ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("010", 10),  # 8 in YAML 1.1
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("+7", 7),
+        ("1_000_000", 1_000_000),
+        ("1__0", "1__0"),
+        ("1:30", "1:30"),  # 90 in YAML 1.1
+        ("190:20:30", "190:20:30"),
+        ("0b11", "0b11"),
+        ("2024-01-01", "2024-01-01"),
+        ("yes", "yes"),
+        ("No", "No"),
+        ("on", "on"),
+        ("off", "off"),
+        ("True", True),
+        ("~", None),
+        ("", None),
+        (".5", 0.5),
+        ("2.", 2.0),
+        ("-.inf", float("-inf")),
+        ("'010'", "010"),
+        ("<<: 1", {"<<": 1}),
+        ("[&a [1, 2], *a]", [[1, 2], [1, 2]]),
+    ],
+)
+def test_scalars_are_those_of_yaml_1_2(text: str, value: Any) -> None:
+    found = parse_yaml(text)
+    assert found == value
+    assert type(found) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("seed: 1\nn_steps: 2\nseed: 3", "not YAML: line 3, column 1: seed is given twice, first in line 1"),
+        ("seed: 1\n'seed': 1", "not YAML: line 2, column 1: seed is given twice"),
+        ("game_config: {karma_max: 2, karma_max: 3}", "line 1, column 29: karma_max is given twice"),
+        ("[{share: 1, share: 2}]", "line 1, column 13: share is given twice"),
+        ("1: 2", "not YAML: line 1, column 1: a key is a name"),
+        ("null: 2", "a key is a name"),
+        ("!!map [1]", "not YAML: line 1, column 1: expected a mapping"),
+        ("9" * 5000, "a whole number of 5000 characters"),
+        ("[" * 500 + "]" * 500, "nested too deeply"),
+        ("&a [*a]", "over 1,000,000 values, with those that aliases repeat"),
+        (
+            "a0: &a0 [1]\n" + "".join(f"a{n + 1}: &a{n + 1} [{f'*a{n}, ' * 9}]\n" for n in range(9)),
+            "over 1,00",
+        ),
+    ],
+    ids=lambda text: text[:20],
+)
+def test_what_is_not_plain_yaml_is_refused(text: str, message: str, file: Path) -> None:
+    with pytest.raises(ValueError, match=message):
+        parse_yaml(text)
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        load_layer(file)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["yes", "010", "1:30", "0o17", "1e5", "2024-01-01", "null", "~", "", "1_0", "a: b", "x #1", "=", "<<"],
+)
+def test_text_comes_back_as_text(text: str) -> None:
+    """From a reader of YAML 1.1, too."""
+    written = dump_yaml({"network": text})
+    assert parse_yaml(written) == {"network": text}
+    assert yaml.safe_load(written) == {"network": text}
+
+
+def test_a_field_is_given_once_in_a_layer() -> None:
+    twice = {"karma_max": 10, "game_config": {"karma_max": 20}}
+    with pytest.raises(ConfigError, match="karma_max is given twice, by itself and in game_config"):
+        TrainConfig.from_flat("matching", None, twice)
+    with pytest.raises(ConfigError, match="exploration is given twice, by itself and in learner"):
+        TrainConfig.from_flat("matching", None, {"learner": {"exploration": 0.1}, "exploration": 0.2})
+    nested, flat = {"game_config": {"karma_max": 20}}, {"karma_max": 10}
+    assert TrainConfig.from_flat("matching", None, nested, flat).game_config.karma_max == 10
+
+
+def test_none_is_a_word_in_files_and_for_what_is_done() -> None:
+    assert SolveConfig.from_flat("matching", None, {"tolerance": "none", "options": "none"}).tolerance is None
+    assert TrainConfig.from_flat("matching", None, {"monitor": "none"}).monitor == "none"
+    with pytest.raises(ConfigError, match="epoch_length = 'none' is not allowed"):
+        TrainConfig.from_flat("matching", None, {"epoch_length": "none"})
+
+
+@pytest.mark.parametrize("given", [None, 3, "sarsa", [1], LearnerConfig])
+def test_a_part_that_is_none_is_named(given: Any) -> None:
+    with pytest.raises(ConfigError, match=r"^learner = .* is not allowed; allowed: a mapping of field names"):
+        TrainConfig(learner=given)
+    with pytest.raises(ConfigError, match=r"^game_config = .* is not allowed; allowed: a mapping of field"):
+        TrainConfig(game_config=given)

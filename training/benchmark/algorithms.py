@@ -10,10 +10,8 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -23,6 +21,7 @@ from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.plugins import import_named
 from training.config import TrainConfig
 
 _CHUNK_BYTES = 4_000_000
@@ -90,16 +89,7 @@ def find(name: str) -> Algorithm:
                 f"algo {name} needs {', '.join(missing)}: pip install 'karma-envs[{found.extra}]'"
             )
         return found
-    module, _, function = name.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:
-        sys.path.append(here)
-    try:
-        train: Any = importlib.import_module(module)
-        for part in function.split("."):
-            train = getattr(train, part)
-    except (ImportError, AttributeError, ValueError) as error:
-        raise refuse("algo", name, f"module:function that can be imported ({error})") from error
+    train = import_named("algo", name, "module:function that can be imported")
     if not callable(train):
         raise refuse("algo", name, "a function train(game, budget, seed)")
     return Algorithm(name, train)

@@ -15,8 +15,6 @@ from training.benchmark.tables import Cell, Report
 from training.benchmark.tasks import TASKS
 from training.results import ResultsError, Row
 
-LEADERBOARD = Path("docs/benchmark")
-
 
 def write_report(folder: str | os.PathLike[str]) -> Report:
     """Write ``README.md`` and ``index.html`` about the result files in ``results`` of a folder.
@@ -124,7 +122,7 @@ def _environments(results: Sequence[Result]) -> dict[str, tuple[str, ...]]:
 
 def add_result(
     file: str | os.PathLike[str],
-    leaderboard: str | os.PathLike[str] = LEADERBOARD,
+    leaderboard: str | os.PathLike[str],
     *,
     replace: bool = False,
 ) -> Path:

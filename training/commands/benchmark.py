@@ -12,14 +12,15 @@ from rich.table import Table
 from rich.text import Text
 
 from training.benchmark.algorithms import ALGORITHMS
-from training.benchmark.report import LEADERBOARD, add_result, summarise, write_report
+from training.benchmark.report import add_result, summarise, write_report
 from training.benchmark.run import Progress, run_benchmark
 from training.benchmark.tables import Report
 from training.benchmark.tasks import TASKS
-from training.flags import value
+from training.flags import docs_folder, value
 from training.progress import console
 from training.results import ResultsError
 
+_LEADERBOARD = "docs/benchmark"
 _COLUMN = 12  # characters that a task takes in the table of scores
 _EXAMPLES = """\
 examples:
@@ -36,7 +37,7 @@ examples:
     karma-envs benchmark run --algo mine:train --tasks all --folder runs/mine
 
   Enter a result into the leaderboard:
-    karma-envs benchmark add runs/mine/results/mine.train-matching-pbp.json
+    karma-envs benchmark add runs/mine/results/mine.train-matching-pbp.json --leaderboard docs/benchmark
 
 A finished seed is not run again: after Ctrl-C, or with more seeds, tasks or algorithms, the same command
 goes on. An algorithm that fails does not stop the others.
@@ -92,7 +93,9 @@ def add(subparsers: Any) -> None:
     enter = action("add", "check a result, copy it into the leaderboard, write its report anew", _add)
     enter.add_argument("file", metavar="FILE", help="a file in results/ of a run's folder")
     enter.add_argument(
-        "--leaderboard", metavar="DIR", default=str(LEADERBOARD), help=f"(default {LEADERBOARD})"
+        "--leaderboard",
+        metavar="DIR",
+        help=f"its folder (default {_LEADERBOARD} in a checkout of karma-envs)",
     )
     enter.add_argument("--replace", action="store_true", help="overwrite the algorithm's result in that task")
 
@@ -190,5 +193,6 @@ def _report(options: argparse.Namespace) -> None:
 
 
 def _add(options: argparse.Namespace) -> None:
-    path = add_result(options.file, options.leaderboard, replace=options.replace)
+    leaderboard = docs_folder("--leaderboard", options.leaderboard, _LEADERBOARD)
+    path = add_result(options.file, leaderboard, replace=options.replace)
     console.print(f"entered as {path}", markup=False, soft_wrap=True)

@@ -36,8 +36,8 @@ def add(subparsers: Any) -> None:
     )
     command.add_argument(
         "--exploitability",
-        choices=KINDS,
-        default=None,
+        choices=("none", *KINDS),
+        default="none",
         help="how far from an equilibrium instead: exact (average policy, in the mean field), parallel "
         "(Algorithm 3, all agents at once) or single (Algorithm 4, one agent at a time) (default none)",
     )
@@ -50,7 +50,7 @@ def add(subparsers: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     run = Run.open(options.run, trust=options.trust)
-    if options.exploitability is not None:
+    if options.exploitability != "none":
         _report_exploitability(run, options)
         return
     found = evaluate(

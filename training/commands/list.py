@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
+
+from rich.text import Text
 
 from agents.learners import targets
 from agents.learners.grouping import GROUPINGS
@@ -26,15 +29,15 @@ def add(subparsers: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     for game in names():
-        console.print(f"[bold]{game}[/bold]  {first_line(game)}")
+        console.print(Text.assemble((game, "bold"), f"  {first_line(game)}"))
         console.print(f"  presets: {', '.join(game_class(game).presets)}", soft_wrap=True)
-    for family in FAMILIES:
-        shown = [
+    kinds: dict[str, Iterable[str]] = {
+        family: [
             name + (f" ({', '.join(rule.aliases)})" if rule.aliases else "")
             for name, rule in rules(family).items()
         ]
-        console.print(f"[bold]{family}[/bold]: {', '.join(shown)}", soft_wrap=True)
-    console.print(f"[bold]algorithms[/bold]: {', '.join(targets())}")
-    console.print(f"[bold]groupings[/bold]: {', '.join(GROUPINGS)}")
-    console.print(f"[bold]baselines[/bold]: {', '.join(BASELINES)}")
-    console.print(f"[bold]solvers[/bold]: {', '.join(methods())}")
+        for family in FAMILIES
+    }
+    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "baselines": BASELINES, "solvers": methods()}
+    for kind, all_names in kinds.items():
+        console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"), soft_wrap=True)

@@ -8,11 +8,14 @@ from typing import Any
 
 from rich import box
 from rich.table import Table
+from rich.text import Text
 
 from karma_envs.config import choice, whole
 from training.experiments.experiment import SCALES, experiments, reproduce, summary_line
-from training.flags import value
+from training.flags import docs_folder, value
 from training.progress import console
+
+_RESULTS = "docs/results"
 
 
 def add(subparsers: Any) -> None:
@@ -24,18 +27,22 @@ def add(subparsers: Any) -> None:
     )
     command.add_argument("--scale", choices=SCALES, default="quick", help="quick (minutes) or full")
     command.add_argument("--seeds", type=value, default=3, help="independent repetitions (default 3)")
-    command.add_argument("--folder", default="docs/results", help="where results go (default docs/results)")
+    command.add_argument(
+        "--folder", help=f"where results go (default {_RESULTS} in a checkout of karma-envs)", metavar="DIR"
+    )
     command.set_defaults(action=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
     if options.experiments == ["list"]:
         for experiment in experiments().values():
-            console.print(f"[bold]{experiment.name}[/bold]  {experiment.title} ({experiment.source})")
+            about = f"  {experiment.title} ({experiment.source})"
+            console.print(Text.assemble((experiment.name, "bold"), about))
         return
     names = list(experiments()) if options.experiments == ["all"] else options.experiments
     for name in names:
         choice("experiment", name, experiments())
+    options.folder = docs_folder("--folder", options.folder, _RESULTS)
     for name in names:
         _reproduce(name, options)
 

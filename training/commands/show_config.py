@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from typing import Any
 
 from agents.learners import LearnerConfig
 from training.config import TrainConfig, to_yaml
 from training.flags import add_games, layers
+from training.plain_yaml import dump_yaml
 
 
 def add(subparsers: Any) -> None:
@@ -19,4 +21,9 @@ def add(subparsers: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
-    print(to_yaml(config), end="")
+    text = to_yaml(config)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = dump_yaml(config.to_dict(), escape=True)
+    print(text, end="")

@@ -14,11 +14,13 @@ from rich.table import Table
 
 from agents.learners import LearnerConfig
 from karma_envs import names
-from karma_envs.config import ConfigError, choice
+from karma_envs.config import ConfigError
 from karma_envs.metrics import Estimate
+from karma_envs.registry import game_class
 from training.backends import BACKENDS
-from training.config import TrainConfig, load_layer, parse_yaml
-from training.flags import add_games, flag_of, layers, value
+from training.config import TrainConfig, load_layer
+from training.flags import Parser, add_games, flag_of, layers, value
+from training.plain_yaml import parse_yaml
 from training.progress import console
 from training.results import ResultsError, Row
 from training.sweep import Progress, Sweep, sweep
@@ -146,7 +148,7 @@ def _run(options: argparse.Namespace) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     """A sub-command per game. It is not part of the command's own parser, as a file may stand for a game."""
-    parser = argparse.ArgumentParser(prog="karma-envs sweep")
+    parser = Parser(prog="karma-envs sweep")
     parts = {"the learner": LearnerConfig, "the run": TrainConfig}
     for game in add_games(parser, _run, parts):
         game.add_argument(
@@ -173,7 +175,8 @@ def _named(arguments: Sequence[str]) -> list[str]:
         raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
     if "--config" in others:
         raise ConfigError(f"{file} stands for --config; leave out one of them")
-    return [choice("game", game, names()), "--config", file, *others]
+    game_class(game, "game")  # may be refused
+    return [game, "--config", file, *others]
 
 
 def _field_and_values(text: str) -> tuple[str, list[Any]]:

@@ -153,9 +153,9 @@ def verdicts(experiment: Experiment, rows: Sequence[Row]) -> list[Verdict]:
 def reproduce(
     name: str,
     *,
+    folder: Path,
     scale: str = "quick",
     seeds: int = 3,
-    folder: Path = Path("docs/results"),
     observer: Announce | None = None,
 ) -> list[Verdict]:
     """Run an experiment and write its rows, figures and page.
@@ -165,9 +165,9 @@ def reproduce(
 
     Args:
         name: of the experiment.
+        folder: where; results go to ``<folder>/<name>-<scale>``.
         scale: ``quick`` (minutes, reduced) or ``full`` (as published).
         seeds: how many independent repetitions.
-        folder: where; results go to ``<folder>/<name>-<scale>``.
         observer: told what is going on.
 
     Returns:

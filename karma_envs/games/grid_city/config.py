@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -14,6 +13,7 @@ from karma_envs.config import choice, importable_name, real, refuse, whole
 from karma_envs.files import file_digest
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
 from karma_envs.karma import Given, KarmaConfig, code_of
+from karma_envs.plugins import import_named
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -151,11 +151,7 @@ def named_function(field: str, given: Any, allowed: str) -> Any:
     """
     if not isinstance(given, str):
         return given
-    module, _, function = given.partition(":")
-    try:
-        found = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise refuse(field, given, f"{allowed} ({error})") from error
+    found = import_named(field, given, allowed)
     if not callable(found):
         raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
     return found
