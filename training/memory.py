@@ -54,9 +54,9 @@ def check_memory(configs: Sequence[TrainConfig], at_once: int = 1) -> None:
     there = available_bytes()
     if there is None or not configs:
         return
-    kinds = {_kind(config): config for config in configs} if len(configs) > 1 else {"": configs[0]}
+    kinds = {memory_kind(config): config for config in configs} if len(configs) > 1 else {"": configs[0]}
     known = {kind: training_bytes(config) for kind, config in kinds.items()}
-    needs = [known[_kind(config) if len(configs) > 1 else ""] for config in configs]
+    needs = [known[memory_kind(config) if len(configs) > 1 else ""] for config in configs]
     needs = sorted(needs, reverse=True)[:at_once]
     total, (most, words) = sum(need for need, _ in needs), needs[0]
     if total > there:
@@ -68,7 +68,7 @@ def check_memory(configs: Sequence[TrainConfig], at_once: int = 1) -> None:
         )
 
 
-def _kind(config: TrainConfig) -> str:
+def memory_kind(config: TrainConfig) -> str:
     """The same for configurations that need the same, so that a sweep's games are made once."""
     parts = (
         config.game,
