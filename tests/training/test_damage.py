@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
+import argparse
 import csv
 import json
 import math
-import os
 import shutil
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -157,13 +155,19 @@ DAMAGE: dict[str, Callable[[Path], Any]] = {
 def test_damage_to_a_finished_run_is_one_line(
     damage: str, tmp_path: Path, finished_folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    for name in ("metrics.csv", "karma.csv", "config.yaml"):
+    """Before anything is drawn."""
+    for name in ("metrics.csv", "config.yaml"):
         folder = shutil.copytree(finished_folder, tmp_path / name.partition(".")[0])
         DAMAGE[damage](folder / name)
         assert main(["plot", str(folder)]) == 1
         error = capsys.readouterr().err
         assert error.count("\n") == 1
         assert name in error
+        assert not (folder / "figures").exists()
+    folder = shutil.copytree(finished_folder, tmp_path / "karma")
+    DAMAGE[damage](folder / "karma.csv")
+    with pytest.raises(ResultsError, match=r"karma\.csv"):
+        karma_distribution(Run.open(folder))
 
 
 @pytest.mark.parametrize("damage", DAMAGE)
@@ -342,18 +346,20 @@ def test_a_learning_rate_with_a_schedule_cannot_have_more_steps(tiny: Tiny, tmp_
 # --- nobody reads what is printed -------------------------------------------------------------------
 
 
-@pytest.mark.skipif(sys.platform == "win32", reason="pipes break otherwise there")
-def test_a_closed_pipe_loses_no_evaluation_and_no_figure(tmp_path: Path, finished_folder: Path) -> None:
-    """``karma-envs train … | true``; here of a finished run, gone on with."""
+def test_all_is_kept_before_anything_is_printed(
+    tmp_path: Path, finished_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """``karma-envs train … | true``, here of a finished run that is gone on with: nobody reads."""
     folder = shutil.copytree(finished_folder, tmp_path / "run")
-    code = "import sys; from training.cli import main; sys.exit(main(sys.argv[1:]))"
-    command = [sys.executable, "-c", code, "train", "matching", "--resume", str(folder)]
-    reader, writer = os.pipe()
-    os.close(reader)
-    try:
-        subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, timeout=300, check=False)
-    finally:
-        os.close(writer)
+    drawn = []
+
+    def closed(*_: Any, **__: Any) -> None:
+        raise BrokenPipeError
+
+    monkeypatch.setattr(command, "drawn", lambda folder, *_, **__: drawn.append(folder) or [])
+    monkeypatch.setattr(command.console, "print", closed)
+    with pytest.raises(BrokenPipeError):
+        command._run(argparse.Namespace(game="matching", resume=str(folder), trust=False, quiet=True))
     assert len(read_table(folder / "evaluation.csv")) > 3
     assert len(read_table(folder / "agents.csv")) == 20
-    assert (folder / "figures" / "efficiency.pdf").is_file()
+    assert drawn == [folder]
