@@ -6,15 +6,23 @@ import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agents.policy_table import policy_table
+from karma_envs.config import whole
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz
+from karma_envs.game import MOST_INDICES, PopulationGame, check_thresholds
 from karma_envs.sampling import padded_width, probabilities_of, thresholds_of
 
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
 _FORMAT = "karma-envs tabular policy"
+_ROUNDING = 1e-5  # of the sum of a row in float32
 
 
 class TabularPolicy:
@@ -22,7 +30,9 @@ class TabularPolicy:
 
     Args:
         probabilities: ``float[rows, observations, actions]``; or ``[observations, actions]`` for one
-            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0.
+            row. Rows are non-negative and sum to 1; illegal actions have probability exactly 0. Of
+            ``float64`` rows that sum to 1 as nearly as those of ``float32`` do, as where a network's softmax
+            was cast, the sums are made 1.
         row_of_agent: ``int[N]``, the row each agent plays; None: row 0 for as many agents as there
             are rows (one agent, one row), which :meth:`for_agents` changes.
 
@@ -41,13 +51,14 @@ class TabularPolicy:
         if not np.isfinite(array).all() or (array < 0).any():
             raise ValueError("probabilities must be finite and >= 0")
         sums = array.sum(axis=2, dtype=np.float64)
-        tolerance = 1e-9 if array.dtype == np.float64 else 1e-5
-        if (np.abs(sums - 1) > tolerance).any():
-            row, observation = (int(index[0]) for index in np.nonzero(np.abs(sums - 1) > tolerance))
+        if (differ := np.abs(sums - 1) > _ROUNDING).any():
+            row, observation = (int(index[0]) for index in np.nonzero(differ))
             raise ValueError(
                 f"probabilities must sum to 1; row {row}, observation {observation} "
                 f"sums to {sums[row, observation]:.10g}"
             )
+        if array.dtype == np.float64 and (np.abs(sums - 1) > 1e-9).any():
+            array = array / sums[..., None]
         self._n_actions: int = array.shape[2]
         self._probabilities: NDArray[np.floating[Any]] | None = array
         self._thresholds: NDArray[np.uint16] | None = None
@@ -87,6 +98,12 @@ class TabularPolicy:
         assert self._thresholds is not None
         return probabilities_of(self._thresholds, self._n_actions)
 
+    def probabilities_of_rows(self, rows: slice) -> NDArray[np.floating[Any]]:
+        """The same of some rows, for where those of all would take much memory at once."""
+        if self._probabilities is not None:
+            return self._probabilities[rows]
+        return probabilities_of(self.thresholds[rows], self._n_actions)
+
     @property
     def thresholds(self) -> NDArray[np.uint16]:
         """``uint16[rows, observations, width]``: the tables that actions are drawn from."""
@@ -119,6 +136,44 @@ class TabularPolicy:
     def _table(self) -> NDArray[Any]:
         """The array that the policy lives on."""
         return self.thresholds if self._probabilities is None else self._probabilities
+
+    def __repr__(self) -> str:
+        agents, rows = len(self._row_of_agent), self.n_rows
+        return (
+            f"TabularPolicy({agents} agent{'s' * (agents != 1)}, {rows} row{'s' * (rows != 1)}, "
+            f"{self.n_observations} observations × {self.n_actions} actions)"
+        )
+
+    def _repr_html_(self) -> str:
+        sizes = {"agents": len(self._row_of_agent), "rows": self.n_rows}
+        return html_table(
+            [{**sizes, "observations": self.n_observations, "actions": self.n_actions}], "tabular policy"
+        )
+
+    def to_frame(self, game: PopulationGame | None = None, *, by_agent: bool = False) -> DataFrame:
+        """What the policy does as a data frame, see :func:`agents.policy_table.policy_table`.
+
+        Args:
+            game: tells what observations and actions mean; None for their numbers alone.
+            by_agent: what every agent of the game does; by default the mean over the agents of each type.
+
+        Raises:
+            ImportError: where pandas is missing.
+            PolicyError: for a policy that does not fit the game.
+        """
+        return data_frame(policy_table(self, game, by_agent=by_agent))
+
+    def fitted_to(self, game: PopulationGame) -> TabularPolicy:
+        """The policy of a game's agents, where this one has a row for each of its types, or for all.
+
+        Raises:
+            PolicyError: for a policy that does not fit the game.
+        """
+        fits = self
+        if len(self._row_of_agent) != game.n_agents and self.n_rows in (1, len(game.discounts)):
+            fits = self.for_agents(game.type_of_agent * (self.n_rows > 1))
+        game.check_policy(fits)
+        return fits
 
     def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
         """The same rows for other agents."""
@@ -208,11 +263,13 @@ class TabularPolicy:
             metadata = json.loads(arrays["metadata"].tobytes())
             if metadata["format"] != _FORMAT or metadata["version"] != 1:
                 raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-            if "thresholds" in arrays:
-                return cls.from_thresholds(
-                    arrays["thresholds"], metadata["n_actions"], arrays["row_of_agent"]
-                )
-            return cls(arrays["probabilities"], arrays["row_of_agent"])
+            if "probabilities" in arrays:
+                return cls(arrays["probabilities"], arrays["row_of_agent"])
+            thresholds = np.ascontiguousarray(arrays["thresholds"])
+            n_actions = whole("n_actions", metadata["n_actions"], 1, MOST_INDICES)
+            policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
+            check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
+            return policy
         except (KeyError, TypeError) as error:
             raise ValueError(f"it holds no policy ({error})") from error
 

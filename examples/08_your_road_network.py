@@ -10,14 +10,17 @@ from karma_envs.baselines import baseline_policy
 STEPS = 2000
 
 # The town that comes with the package; write network="yours_net.tntp" for one of yours, with
-# yours_trips.tntp (demand) and yours_node.tntp (coordinates) beside it.
-for route_choice in ("none", "node"):
+# yours_trips.tntp (demand) and yours_node.tntp (coordinates) beside it, or network="yours.graphml".
+# Few trips have several paths that are equally short; k_shortest gives every trip three to choose from.
+for route_choice, k_shortest in (("none", None), ("node", 3)):
     for allocation, bids in (
         ("coin", "bid_nothing"),
         ("highest_bid", "proportional"),
         ("dict", "bid_nothing"),
     ):
-        town = karma_envs.make("grid_city", "town", allocation=allocation, route_choice=route_choice)
+        town = karma_envs.make(
+            "grid_city", "town", allocation=allocation, route_choice=route_choice, k_shortest=k_shortest
+        )
         town.reset(np.random.default_rng(0))
         town.rollout(baseline_policy(bids, town), STEPS)
         found = town.outcome()

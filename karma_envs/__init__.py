@@ -1,9 +1,10 @@
 """Karma economies and large-population games: environments for learning and for mean-field analysis.
 
-``make(name, **config)`` gives a game on arrays. ``from karma_envs import matching_v0`` (and likewise
-for every other game) gives its PettingZoo environments; ``gymnasium.make("karma_envs/Matching-v0")``
-its view for a single learner, and ``gymnasium.make_vec`` the whole population. Importing this package
-registers these names, and loads a game, numba or matplotlib only when they are used.
+``make(name, **config)`` gives a game on arrays. ``from karma_envs import matching_v0`` or ``from
+karma_envs.matching_v0 import parallel_env`` (and likewise for every other game) gives its PettingZoo
+environments; ``gymnasium.make("karma_envs/Matching-v0")`` its view for a single learner, and
+``gymnasium.make_vec`` the whole population. Importing this package registers these names, and loads a game,
+numba or matplotlib only when they are used.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import pkgutil
 from typing import Any
 
 from karma_envs.registry import make, names
-from karma_envs.views import VERSION, GameViews
+from karma_envs.views import VERSION, module_of
 from karma_envs.views.registration import register_environments
 
 __version__ = "0.1.0"
@@ -23,14 +24,14 @@ register_environments()
 
 
 def _versions() -> dict[str, str]:
-    """The lazy attributes that stand for games' environments, such as ``matching_v0``."""
+    """The modules of games' environments, such as ``matching_v0``, by name."""
     return {f"{name}_v{VERSION}": name for name in names()}
 
 
 def __getattr__(name: str) -> Any:
-    """Submodules, and for each game an object with its PettingZoo environments, when first used."""
+    """Submodules, and for each game the module of its PettingZoo environments, when first used."""
     if name in (versions := _versions()):
-        return GameViews(versions[name])
+        return module_of(versions[name])
     if name in {module.name for module in pkgutil.iter_modules(__path__)}:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -13,8 +13,10 @@ import numbers
 import re
 import reprlib
 import sys
-from collections.abc import Iterable, Mapping
-from typing import Any, TypeVar
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeGuard, TypeVar
+
+import numpy as np
 
 C = TypeVar("C", bound="Config")
 
@@ -58,13 +60,13 @@ def _shown(value: object) -> str:
     return shown if len(shown) <= _LONGEST_SHOWN else shown[:_LONGEST_SHOWN] + " …"
 
 
-def whole(field: str, value: object, low: int, high: int | None = None) -> int:
+def whole(field: str, value: object, low: int, high: int = 2**63 - 1) -> int:
     """``value`` as an int in ``low … high``; whole floats are taken, booleans are not."""
-    allowed = f"a whole number from {low}" + (f" to {high}" if high is not None else " up")
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    allowed = f"a whole number from {low}" + (f" to {high}" if high < 2**63 - 1 else " up, below 2**63")
+    if not _is_number(value):
         raise refuse(field, value, allowed)
     number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
-    if number != value or number < low or (high is not None and number > high):
+    if number != value or not low <= number <= high:
         raise refuse(field, value, allowed)
     return number
 
@@ -80,12 +82,22 @@ def real(
 ) -> float:
     """``value`` as a finite float in ``[low, high]``, the ends left out where they are open."""
     allowed = f"a number in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
-    if isinstance(value, bool) or not isinstance(value, numbers.Real) or not math.isfinite(value):
+    if not _is_number(value):
         raise refuse(field, value, allowed)
     number = float(value)
     if number < low or number > high or (open_low and number == low) or (open_high and number == high):
         raise refuse(field, value, allowed)
     return number
+
+
+def _is_number(value: object) -> TypeGuard[numbers.Real]:
+    """Whether a value is a number that a float can hold, and no boolean."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        return False
+    try:
+        return math.isfinite(value)
+    except OverflowError:  # a whole number of more than 308 digits
+        return False
 
 
 def choice(field: str, value: object, allowed: Iterable[str]) -> str:
@@ -94,6 +106,13 @@ def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     if not isinstance(value, str) or value not in options:  # an array would be compared item by item
         raise refuse(field, value, ", ".join(options) + suggestion(value, options))
     return str(value)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """Whether a value is a list of items: any sequence or array, but no text, and no array of one number."""
+    if isinstance(value, np.ndarray):
+        return value.ndim > 0
+    return isinstance(value, Sequence) and not isinstance(value, (str, bytes))
 
 
 def suggestion(value: object, options: Iterable[str]) -> str:

@@ -13,6 +13,13 @@ from numpy.typing import NDArray
 from karma_envs.config import Config
 from karma_envs.metrics import Outcome
 from karma_envs.sampling import NEVER, padded_width
+from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
+
+LARGEST_RETURN = 1e27
+"""Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
+
+MOST_INDICES = 65535
+"""Observations, and actions, that a game may have, so that ``uint16`` numbers them in transitions."""
 
 
 class IllegalActionError(ValueError):
@@ -89,34 +96,16 @@ def whole_actions(actions: NDArray[np.integer[Any]], n_agents: int) -> NDArray[n
     """Actions as ``int64[N]``, a new array.
 
     Raises:
-        IllegalActionError: when they are not ``n_agents`` whole numbers.
+        IllegalActionError: when they are not ``n_agents`` whole numbers that fit in 64 bits.
     """
     array = np.asarray(actions)
     if array.shape != (n_agents,) or array.dtype.kind not in "iu":
         raise IllegalActionError(
             f"actions must be {n_agents} whole numbers; these are {array.dtype}{list(array.shape)}"
         )
+    if array.dtype == np.uint64 and n_agents and array.max() >= 2**63:
+        raise IllegalActionError(f"agent {array.argmax()} takes action {array.max()}, which no game has")
     return array.astype(np.int64)
-
-
-def check_arrays(what: str, given: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
-    """Refuse arrays that are not like the expected ones.
-
-    Args:
-        what: what they are the state of, for the message.
-        given: arrays by name.
-        expected: arrays of the right names, shapes and dtypes.
-
-    Raises:
-        ValueError: naming the first that is missing, too many or different.
-    """
-    for name in sorted({*given, *expected}):
-        found, wanted = (
-            f"{part[name].dtype}{list(part[name].shape)}" if name in part else "nothing"
-            for part in (given, expected)
-        )
-        if found != wanted:
-            raise ValueError(f"{what} state {name!r}: {found} given, {wanted} expected")
 
 
 class PopulationGame(ABC):
@@ -246,12 +235,36 @@ class PopulationGame(ABC):
         """Continue from a state of :meth:`state_dict`, of a game with the same configuration.
 
         Raises:
-            ValueError: when a name, shape or dtype differs; nothing has changed then.
+            ValueError: when a name, shape or dtype differs, or for values that no game with this
+                configuration has; nothing has changed then.
         """
 
     @abstractmethod
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Names of the types for tables and figures: their number, from 0 as in data, and what differs."""
+        discounts = [f" (discount {discount:g})" for discount in self.discounts]
+        return tuple(
+            f"type {number}" + (discount if len({*discounts}) > 1 else "")
+            for number, discount in enumerate(discounts)
+        )
+
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """What observations mean to each type, for tables: numbers ``[types, n_observations]`` by name.
+
+        By default nothing but their own numbers.
+        """
+        return {}
+
+    def conserved(self) -> Mapping[str, float]:
+        """Totals that no step changes, by name: of a karma economy its karma, wherever it is.
+
+        Nothing by default; a game whose agents hold karma must say what becomes of it.
+        """
+        return {}
 
     def truthful_actions(self) -> NDArray[np.int64] | None:
         """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully.
@@ -310,22 +323,35 @@ class PopulationGame(ABC):
         self._policy_checked = (thresholds, row_of_agent)
 
     def _check_legality(self, thresholds: NDArray[np.uint16]) -> None:
-        """Illegal actions must have no probability: their threshold equals the one before."""
-        width = thresholds.shape[2]
-        illegal = np.ones((self.n_observations, width), bool)
-        illegal[:, : self.n_actions] = ~self.legal_actions
-        illegal[:, 0] = False
-        for row, table in enumerate(thresholds):
-            rises = np.diff(table.astype(np.int32), axis=1)
-            last_reached = table[:, self.n_actions - 1] == NEVER
-            if (rises < 0).any() or not last_reached.all():
-                raise PolicyError(f"policy row {row}: thresholds must rise to {NEVER}")
-            if (bad := (rises > 0) & illegal[:, 1:]).any():
-                observation, action = (int(index[0]) for index in np.nonzero(bad))
-                raise PolicyError(
-                    f"policy row {row} takes action {action + 1} in observation {observation}, "
-                    "where it is illegal"
-                )
+        check_thresholds(thresholds, self.legal_actions)
+
+
+def check_thresholds(thresholds: NDArray[np.uint16], legal_actions: NDArray[np.bool_]) -> None:
+    """Refuse tables that no policy is drawn from: :mod:`karma_envs.sampling` says what they are.
+
+    Args:
+        thresholds: ``uint16[rows, observations, width]``.
+        legal_actions: ``bool[observations, actions]``; others must have no probability, which is when their
+            threshold equals the one before.
+
+    Raises:
+        PolicyError: naming the row.
+    """
+    n_actions = legal_actions.shape[1]
+    illegal = np.ones(thresholds.shape[1:], bool)
+    illegal[:, :n_actions] = ~legal_actions
+    illegal[:, 0] = False
+    for row, table in enumerate(thresholds):
+        rises = np.diff(table.astype(np.int32), axis=1)
+        last_reached = table[:, n_actions - 1] == NEVER
+        if (rises < 0).any() or not last_reached.all():
+            raise PolicyError(f"policy row {row}: thresholds must rise to {NEVER}")
+        if (bad := (rises > 0) & illegal[:, 1:]).any():
+            observation, action = (int(index[0]) for index in np.nonzero(bad))
+            raise PolicyError(
+                f"policy row {row} takes action {action + 1} in observation {observation}, "
+                "where it is illegal"
+            )
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.compile import code_digest
-from karma_envs.config import Config, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refuse, whole
 from karma_envs.mechanisms import FAMILIES, Rule, resolve
 from karma_envs.urgency import AgentType, type_counts
 
 Given = str | Rule | Callable[..., Any]
 """A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
+
+
+_MOST_NAMED = 4
+"""Urgencies that the name of a type lists."""
 
 
 class KarmaConfig(Config):
@@ -91,7 +95,7 @@ class KarmaConfig(Config):
             types=_types(self.types),
         )
         self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
-        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6:
+        if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6 + 1e-15 * self.total_karma:
             raise refuse(
                 "karma_mean",
                 self.karma_mean,
@@ -118,7 +122,7 @@ class KarmaConfig(Config):
             if given not in ("equal", "uniform"):
                 raise refuse("initial_karma", given, allowed)
             return given
-        if not isinstance(given, (Sequence, np.ndarray)) or len(given) != n:
+        if not is_list(given) or len(given) != n:
             raise refuse("initial_karma", given, allowed)
         values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
         mean = float(np.arange(n) @ np.array(values))
@@ -136,6 +140,34 @@ def code_of(functions: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
     """
     digests = {name: code_digest(function) for name, function in functions.items()}
     return {name: f"code:{digest}" for name, digest in digests.items() if digest is not None}
+
+
+def type_names(types: Sequence[AgentType]) -> tuple[str, ...]:
+    """Names of types for tables and figures: their number, from 0 as in data, and what differs between them.
+
+    Example:
+        >>> type_names([AgentType(1, 0.7), AgentType(3, 0.9)])
+        ('type 0 (discount 0.7)', 'type 1 (discount 0.9)')
+    """
+    said: list[list[str]] = [[] for _ in types]
+    if len({one.discount for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(f"discount {one.discount:g}")
+    if len({one.urgencies for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(_named_urgencies(one))
+    elif len({round(one.mean_urgency, 9) for one in types}) > 1:
+        for words, one in zip(said, types):
+            words.append(f"mean urgency {one.mean_urgency:g}")
+    return tuple(
+        f"type {number}" + (f" ({'; '.join(words)})" if words else "") for number, words in enumerate(said)
+    )
+
+
+def _named_urgencies(one: AgentType) -> str:
+    if len(one.urgencies) > _MOST_NAMED:
+        return f"{len(one.urgencies)} urgencies, mean {one.mean_urgency:g}"
+    return "urgencies " + ", ".join(f"{value:g}" for value in one.urgencies)
 
 
 def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray[np.int16]:
@@ -178,16 +210,15 @@ def _canonical(family: str, given: Given) -> Given:
 
 
 def _types(given: Any) -> tuple[AgentType, ...]:
-    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, str):
+    if not is_list(given):
         raise refuse("types", given, "a list of agent types")
     types = []
     for index, item in enumerate(given):
+        name = f"types[{index}]"
         if isinstance(item, AgentType):
             types.append(item)
         elif isinstance(item, Mapping):
-            types.append(AgentType.from_dict(item))
+            types.append(AgentType.from_dict(item, name))
         else:
-            raise refuse(
-                f"types[{index}]", item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}"
-            )
+            raise refuse(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
     return tuple(types)

@@ -9,16 +9,16 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import (
-    IllegalActionError,
-    PopulationGame,
-    SamplingPolicy,
-    Transitions,
-    check_arrays,
-    whole_actions,
-)
-from karma_envs.karma import KarmaConfig
+from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, whole_actions
+from karma_envs.karma import KarmaConfig, type_names
+from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 from karma_envs.urgency import type_counts
+
+_ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", "sat_out")}
+"""Counters as states of version 0.1 hold them; they are read as ``int64``."""
+
+_ROUNDING = 1.01
+"""Room for what sums of rewards gain by rounding."""
 
 
 class LastStep(NamedTuple):
@@ -30,8 +30,8 @@ class LastStep(NamedTuple):
 
 
 State = TypeVar("State", bound=tuple[Any, ...])
-"""A named tuple of arrays, which has ``karma``, ``surplus`` (one number), ``steps`` (one number) and
-``sharing`` (a permutation of the agents)."""
+"""A named tuple of arrays, which has ``karma``, ``surplus`` (one number), ``steps`` (one number),
+``reward_total``, ``sharing`` (a permutation of the agents) and ``streams``."""
 
 
 class KarmaGame(PopulationGame, Generic[State]):
@@ -89,8 +89,16 @@ class KarmaGame(PopulationGame, Generic[State]):
         """As many steps of a policy as ``out`` has room for."""
 
     @abstractmethod
+    def _allowed(self, state: State) -> dict[str, Allowed]:
+        """What a loaded state may hold in the arrays that are this game's own.
+
+        Args:
+            state: shapes, dtypes, and the arrays of :data:`State` have been checked.
+        """
+
+    @abstractmethod
     def _is_possible(self, state: State) -> bool:
-        """Whether there is such a state, as far as it is this game's; karma has been checked."""
+        """Whether there is such a state, of values that are all allowed, as far as it is this game's."""
 
     @property
     def arrays(self) -> State:
@@ -98,6 +106,26 @@ class KarmaGame(PopulationGame, Generic[State]):
         if self._state is None:
             raise RuntimeError("the game has not begun: call reset(rng) first")
         return self._state
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return type_names(self.config.agent_types)
+
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """Urgency (NaN without one) and karma, which is what varies fastest in all karma games."""
+        number, n_types = self.urgency_of_observation, len(self.discounts)
+        urgency = np.array(
+            [
+                [kind.urgencies[u] if 0 <= u < len(kind.urgencies) else np.nan for u in number]
+                for kind in self.config.agent_types
+            ]
+        )
+        karma = np.arange(self.n_observations) % (self.config.karma_max + 1)
+        return {"urgency": urgency, "karma": np.tile(karma, (n_types, 1))}
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """Those with an urgency that the agent's type has, or with none."""
+        return np.asarray(self.urgency_of_observation < self._n_urgencies[:, None])
 
     def reset(self, rng: np.random.Generator) -> None:
         self._state = self._fresh_state(rng)
@@ -129,18 +157,37 @@ class KarmaGame(PopulationGame, Generic[State]):
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         current: Any = self._state or self._fresh_state(np.random.default_rng(0))
+        state = {
+            name: array.astype(np.int64) if (name, array.dtype) in _ONCE_NARROW else array.copy()
+            for name, array in state.items()
+        }
         check_arrays("game", state, current._asdict())
-        loaded = current._replace(**{name: state[name].copy() for name in current._fields})
-        if (
-            (loaded.karma < 0).any()
-            or (loaded.karma > self.config.karma_max).any()
-            or loaded.karma.sum(dtype=np.int64) + loaded.surplus[0] != self.config.total_karma
-            or not self._is_everyone(loaded.sharing)
-            or not self._is_possible(loaded)
-        ):
+        loaded = current._replace(**state)
+        total_karma, steps = self.config.total_karma, loaded.steps[0]
+        check_values("game", state, {"steps": (0, LARGEST_COUNT)})
+        check_values(
+            "game",
+            state,
+            {
+                "karma": (0, self.config.karma_max),
+                "surplus": (0, total_karma),
+                "reward_total": (self.worst_reward * steps * _ROUNDING, 0),
+                "sharing": (0, self.n_agents - 1),
+                **self._allowed(loaded),
+            },
+        )
+        given_karma = int(loaded.karma.sum(dtype=np.int64) + loaded.surplus[0])
+        if given_karma != total_karma:
+            raise ValueError(f"game state: {given_karma} karma with the surplus; allowed: {total_karma}")
+        if not self._is_everyone(loaded.sharing) or not self._is_possible(loaded):
             raise ValueError("game state: values that no game with this configuration has")
         self._state = loaded
         self._last_step = None
+
+    def conserved(self) -> dict[str, float]:
+        """The karma that agents hold, and what nobody could take."""
+        state: Any = self.arrays
+        return {"karma": int(state.karma.sum(dtype=np.int64) + state.surplus[0])}
 
     def _is_everyone(self, order: NDArray[np.int32]) -> bool:
         """Whether an array is a permutation of the agents."""

@@ -3,6 +3,9 @@
 Sources: Thesis, Definitions 2.6 (efficiency), 2.7 (ex-post access fairness) and 2.8 (ex-post reward
 fairness). Fairness measures are at most 0, and 0 is perfectly fair.
 
+Fairness depends on how many steps it is measured over: chance evens out, so that over more steps the same
+agents look fairer. Compare values over equally many steps only.
+
 Differences from the source: time averages are over the T steps observed, not their limit; the
 standard deviation over agents is that of the population (divided by N).
 """
@@ -197,7 +200,7 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
     Standard errors: of efficiency and Nash welfare by batch means over the stretches (NaN for one
     stretch), so stretches should be longer than the game's memory; of the fairness measures from the
     fourth moment over agents, and of Gini coefficients by the jackknife over agents, both of which
-    treat agents as independent given their policies.
+    treat agents as independent given their policies (NaN for one agent).
 
     Args:
         stretches: at least one.
@@ -225,7 +228,9 @@ def summarise(stretches: Sequence[Outcome]) -> Summary:
 
 
 def _std_error_of_std(values: NDArray[np.float64]) -> float:
-    """Standard error of a standard deviation over agents, from the fourth moment."""
+    """Standard error of a standard deviation over agents, from the fourth moment; NaN for one agent."""
+    if len(values) == 1:
+        return float("nan")
     deviations = values - values.mean()
     variance = float(np.mean(deviations**2))
     if variance == 0:
@@ -236,6 +241,8 @@ def _std_error_of_std(values: NDArray[np.float64]) -> float:
 
 def _jackknife(metric: Any, values: NDArray[np.float64], most: int = 200) -> Estimate:
     """The metric and its delete-a-group jackknife standard error, with at most ``most`` groups."""
+    if len(values) == 1:  # nobody would be left
+        return Estimate(float(metric(values)), float("nan"))
     n_groups = min(len(values), most)
     group = np.arange(len(values)) % n_groups
     parts = np.array([metric(values[group != index]) for index in range(n_groups)])

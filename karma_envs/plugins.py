@@ -77,14 +77,14 @@ def require_own(package: str) -> None:
     """
     own = Path(__file__).parents[1] / package / "__init__.py"
     spec = importlib.util.find_spec(package)
-    if not own.is_file() or spec is None or spec.origin is None:
+    if spec is None or spec.origin is None:
         raise ImportError(f"{own.parent}, a part of karma-envs, is missing: install karma-envs anew")
-    if not os.path.samefile(spec.origin, own):
+    if os.path.realpath(spec.origin) != os.path.realpath(own):
         raise ImportError(
             f"{spec.origin} goes by the name of {own.parent}, a part of karma-envs: rename it, or work where "
             "Python does not find it (another folder, another PYTHONPATH, an environment of its own)"
         )
-    if "karma" not in own.read_text(encoding="utf-8"):
+    if own.is_file() and "karma" not in own.read_text(encoding="utf-8"):
         raise ImportError(
             f"{own} has been overwritten by another distribution with a package {package}: "
             "install that one and karma-envs in two environments"

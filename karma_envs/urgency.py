@@ -14,10 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.compile import kernel
-from karma_envs.config import Config, real, refuse
+from karma_envs.config import Config, is_list, real, refuse
+from karma_envs.game import LARGEST_RETURN
 from karma_envs.random import GOLDEN, mix
 
 DRAW_RANGE = 2**32
+
+MOST_URGENCIES = 256
+"""Urgency values of a type: states hold the index of an agent's urgency as ``uint8``."""
 
 
 @dataclass(frozen=True)
@@ -25,9 +29,11 @@ class AgentType(Config):
     """A type of agents (omega in the Thesis, section 5.1).
 
     Attributes:
-        share: mass of the type, relative to the other types' (so counts of agents do as well); > 0.
+        share: mass of the type, relative to the other types' (so counts of agents do as well); > 0,
+            at most 1e12.
         discount: discount factor gamma in [0, 1).
-        urgencies: urgency values U, each finite and >= 0.
+        urgencies: urgency values U, at most 256, each >= 0 and at most 1e27 (1 - discount), so that
+            single precision holds whatever an agent may lose.
         urgency_transition: phi, rows the current and columns the next urgency, rows sum to 1; or
             one row, the probabilities of urgencies drawn anew at every step; or None for all
             urgencies equally likely. Where urgencies belong to trips, read trip for step.
@@ -43,10 +49,10 @@ class AgentType(Config):
 
     def __post_init__(self) -> None:
         self._set(
-            share=real("share", self.share, 0, open_low=True),
+            share=real("share", self.share, 0, 1e12, open_low=True),
             discount=real("discount", self.discount, 0, 1, open_high=True),
-            urgencies=_numbers("urgencies", self.urgencies),
         )
+        self._set(urgencies=_urgencies(self.urgencies, self.discount))
         self._set(urgency_transition=_transition(self.urgency_transition, len(self.urgencies)))
 
     @property
@@ -82,27 +88,37 @@ def _null_space(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
     return rows[singular < 1e-10 * max(1.0, singular[0])].T
 
 
-def _numbers(field: str, values: Any) -> tuple[float, ...]:
-    if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)) or len(values) == 0:
-        raise refuse(field, values, "a list of at least one number")
-    return tuple(real(f"{field}[{index}]", value, 0) for index, value in enumerate(values))
+def _urgencies(values: Any, discount: float) -> tuple[float, ...]:
+    if not is_list(values) or not 1 <= len(values) <= MOST_URGENCIES:
+        raise refuse("urgencies", values, f"a list of at least one number, and at most {MOST_URGENCIES}")
+    urgencies = tuple(real(f"urgencies[{index}]", value, 0) for index, value in enumerate(values))
+    largest = LARGEST_RETURN * (1 - discount)
+    for index, urgency in enumerate(urgencies):
+        if urgency > largest:
+            raise refuse(
+                f"urgencies[{index}]",
+                urgency,
+                f"a number in [0, {largest:g}]: urgency / (1 - discount), the most that an agent may lose, "
+                f"must be at most {LARGEST_RETURN:g}",
+            )
+    return urgencies
 
 
 def _transition(values: Any, n: int) -> tuple[tuple[float, ...], ...] | tuple[float, ...] | None:
     field = "urgency_transition"
     if values is None:
         return None
-    allowed = f"{n} rows of {n} probabilities, or one row of {n}, or None"
-    if isinstance(values, (str, bytes)) or not isinstance(values, (Sequence, np.ndarray)):
+    allowed = f"{n} rows of {n} probabilities, or one row of {n}, or null (in Python None)"
+    if not is_list(values):
         raise refuse(field, values, allowed)
-    one_row = all(not isinstance(row, (Sequence, np.ndarray)) for row in values)
+    one_row = not any(is_list(row) for row in values)
     rows = [values] if one_row else list(values)
     if not one_row and len(rows) != n:
         raise refuse(field, values, allowed)
     checked = []
     for number, row in enumerate(rows):
         name = field if one_row else f"{field}[{number}]"
-        if not isinstance(row, (Sequence, np.ndarray)) or len(row) != n:
+        if not is_list(row) or len(row) != n:
             raise refuse(name, row, f"{n} probabilities")
         entries = tuple(real(f"{name}[{index}]", p, 0, 1) for index, p in enumerate(row))
         if abs(sum(entries) - 1) > 1e-9:

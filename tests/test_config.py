@@ -167,16 +167,20 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("types", {"types": "two"}, "= 'two'"),
     ("types", {"types": AgentType()}, "a list of agent types"),
     (r"types\[1\]", {"types": (AgentType(), 0.9)}, "an AgentType or its fields: share, discount"),
-    ("share", {"types": ({"share": 0},)}, "= 0"),
-    ("share", {"types": ({"share": -1},)}, "= -1"),
-    ("share", {"types": ({"share": NAN},)}, "= nan"),
-    ("discount", {"types": ({"discount": 1.0},)}, "= 1"),
+    (r"types\[0\].share", {"types": ({"share": 0},)}, "= 0"),
+    (r"types\[0\].share", {"types": ({"share": -1},)}, "= -1"),
+    (r"types\[1\].share", {"types": ({}, {"share": NAN})}, "= nan"),
+    (r"types\[0\].discount", {"types": ({"discount": 1.0},)}, "= 1"),
     (r"types\[1\].share", {"n_agents": 10, "types": ({"share": 1000}, {"share": 1})}, "one of 10 agents"),
     (r"types\[\d\].share", {"n_agents": 2, "types": ({}, {}, {})}, "one of 2 agents"),
     ("urgencies", {"types": (AgentType(),), "urgencies": (1, 9)}, "set it in each type"),
     ("discount", {"types": (AgentType(),), "discount": 0.9}, "set it in each type"),
     ("urgency_transition", {"types": (AgentType(),), "urgency_transition": (0.5, 0.5)}, "in each type"),
-    ("types", {"urgencies": tuple(range(100)), "karma_max": 1000}, "65535 observations"),
+    (
+        "karma_max",
+        {"urgencies": tuple(range(100)), "karma_max": 1000},
+        "65535 observations; with 100 urgencies there are 100100",
+    ),
     ("types", {"n_agents": 300, "types": ({},) * 256}, "255 types"),
     ("initial_karma", {"initial_karma": "normal"}, "equal, uniform, or 21 probabilities"),
     ("initial_karma", {"initial_karma": 3}, "= 3"),
@@ -206,7 +210,7 @@ def test_what_cannot_be_is_refused_by_name(field: str, fields: dict[str, Any], s
 def test_unknown_fields_are_refused_with_a_suggestion() -> None:
     with pytest.raises(ConfigError, match=r"no field 'karma_mx' \(did you mean karma_max\?\).*n_agents"):
         MatchingConfig.from_dict({"karma_mx": 3})
-    with pytest.raises(ConfigError, match=r"AgentType has no field 'gamma'; its fields: share, discount"):
+    with pytest.raises(ConfigError, match=r"types\[0\] has no field 'gamma'; its fields: share, discount"):
         MatchingConfig.from_dict({"types": [{"gamma": 0.9}]})
     with pytest.raises(ConfigError, match="mapping"):
         MatchingConfig.from_dict([("n_agents", 3)])  # type: ignore[arg-type]

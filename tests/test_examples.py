@@ -22,7 +22,7 @@ PRINTED = {
     "05_own_payment_rule": r"half to the peer +learned efficiency -1\.0.*\n\nrefused: .* gives \(1, 0\)",
     "06_compare_mechanisms": r"PBP.* -1\.0\d.*\nPBS.* -1\.0\d.*\nDICT.* -1\.00.*\nCOIN.* -1\.[45]",
     "07_how_exploitable": r"exact: .* 0\.[2-5]\d, .*\nlearned: .* 0\.[2-5]\d+ ± .*\nachieved: 0\.[2-5]",
-    "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 252 .*\n(from .* [345]\.\d .*\n){3}",
+    "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 468 .*\n(from .* [567]\.\d .*\n){3}",
     "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d in the",
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
     "11_stable_baselines": (

@@ -242,3 +242,23 @@ def test_errors_of_batch_means_match_simulation() -> None:
     ratio = np.mean(np.square(errors)) / np.var(values, ddof=1)
     assert abs(ratio - 1) < 4.5 * 0.06
     assert np.std(values) == pytest.approx(4 / 10 / np.sqrt(6 * 25), rel=4.5 * 0.03)
+
+
+def test_one_agent_is_equal_to_itself_and_tells_no_error() -> None:
+    """Nobody is left when the jackknife leaves it out."""
+    one = Outcome(
+        steps=10,
+        rewards=np.array([-4.0]),
+        accesses=np.array([3]),
+        contests=np.array([8]),
+        karma=np.array([9]),
+        losses_if_never=np.array([-24.0]),
+        counted=np.array([10]),
+    )
+    summary = summarise([one])
+    assert summary.efficiency.value == -0.4
+    assert summary.nash_welfare.value == pytest.approx(2.0)
+    for name in ("access_fairness", "reward_fairness", "access_gini", "karma_gini"):
+        estimate = getattr(summary, name)
+        assert estimate.value == 0
+        assert np.isnan(estimate.standard_error)

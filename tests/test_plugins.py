@@ -132,9 +132,9 @@ def test_an_overwritten_part_is_named(tmp_path: Path, monkeypatch: pytest.Monkey
     ):
         require_own("agents")
     with pytest.raises(
-        ImportError, match="training, a part of karma-envs, is missing: install karma-envs anew"
+        ImportError, match="no_such_part, a part of karma-envs, is missing: install karma-envs"
     ):
-        require_own("training")
+        require_own("no_such_part")
 
 
 def command_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -1,8 +1,11 @@
 """Names, ids and what importing the package costs."""
 
+import importlib
+import pickle
 import subprocess
 import sys
 import tomllib
+from functools import partial
 from pathlib import Path
 
 import gymnasium
@@ -111,6 +114,17 @@ def test_package_attributes():
     assert {"matching_v0", "make", "names", "metrics", "checks"} <= set(dir(karma_envs))
     with pytest.raises(AttributeError, match="no attribute 'matching_v1'"):
         karma_envs.matching_v1  # noqa: B018
+
+
+def test_modules_of_environments_are_imported_like_files():
+    for name in karma_envs.names():
+        module = importlib.import_module(f"karma_envs.{name}_v0")
+        assert module is getattr(karma_envs, f"{name}_v0")
+        assert (module.__name__, module.game) == (f"karma_envs.{name}_v0", name)
+    make = pickle.loads(pickle.dumps(partial(karma_envs.matching_v0.parallel_env, n_agents=4)))
+    assert make().game.n_agents == 4
+    code = "from karma_envs.matching_v0 import parallel_env; print(parallel_env(n_agents=4).max_num_agents)"
+    assert run_python(code) == ["4"]
 
 
 def test_version_is_the_projects():

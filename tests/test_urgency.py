@@ -87,7 +87,7 @@ def test_transition_matrix_of_each_form() -> None:
 @pytest.mark.parametrize(
     ("fields", "says"),
     [
-        ({"share": 0}, r"share = 0 .*\(0, inf\]"),
+        ({"share": 0}, r"share = 0 .*\(0, 1e\+12\]"),
         ({"share": float("inf")}, "share = inf"),
         ({"discount": 1}, r"discount = 1 .*\[0, 1\)"),
         ({"urgencies": []}, r"urgencies = \[\]"),

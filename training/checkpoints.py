@@ -109,24 +109,27 @@ def read_checkpoint(
     return metadata, arrays
 
 
-def write_policy(path: Path, stamp: Stamp, policy: TabularPolicy) -> None:
+def write_learned(path: Path, stamp: Stamp, policy: TabularPolicy) -> None:
     """Write what a replica has learned; :meth:`agents.TabularPolicy.load` reads it, too."""
     write_npz(path, {**policy.to_arrays(), _STAMP: _as_array(stamp.to_plain())})
 
 
-def read_policy(path: Path, config: TrainConfig, replica: int) -> TabularPolicy:
-    """The policy of :func:`write_policy`; of an earlier version, which says not which run it is of, too.
+def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy:
+    """The policy of :func:`write_learned`; of an earlier version, which says not which run it is of, too.
 
     Raises:
         ResultsError: when the file is damaged, is no policy, or is one of another run.
     """
     try:
         arrays = read_npz(path)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    try:
         stamp = json.loads(arrays.pop(_STAMP).tobytes()) if _STAMP in arrays else None
         same = stamp is None or (is_of(config, stamp["config"]) and stamp["replica"] == replica)
         policy = TabularPolicy.from_arrays(arrays)
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
-        raise ResultsError(f"{path} is not a usable policy: {_line(error)}") from error
+        raise ResultsError(f"{path} is not a policy of karma-envs: {_line(error)}") from error
     if not same:
         raise ResultsError(f"{path} is the policy of another run: its configuration differs")
     return policy

@@ -14,6 +14,7 @@ from karma_envs import __version__
 from karma_envs.config import ConfigError
 from training import commands
 from training.flags import Parser
+from training.notices import notices
 from training.output import patient_output
 from training.progress import console
 from training.results import ResultsError
@@ -35,7 +36,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     with patient_output():
         try:
             options = _parser().parse_args(arguments)
-            status = options.action(options) or 0
+            with notices():
+                status = options.action(options) or 0
             print(end="", flush=True)  # a full disk is an error of the command
             return int(status)
         except (ConfigError, ResultsError, OSError) as error:

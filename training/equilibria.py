@@ -14,7 +14,8 @@ from agents.solvers.search import Found, Observer, SearchReport, search
 from karma_envs.config import refuse
 from karma_envs.files import read_npz, write_npz
 from karma_envs.games.matching.config import MatchingConfig
-from training.results import ResultsError, Row, read_table, write_table
+from karma_envs.registry import game_class
+from training.results import ResultsError, Row, read_policy, read_table, write_table
 from training.solution import Solution
 
 TABLE = "equilibria.csv"
@@ -104,7 +105,9 @@ def read_equilibria(solution: Solution) -> tuple[list[Row], list[TabularPolicy],
     """
     rows = read_table(solution.folder / TABLE)
     try:
-        policies = [TabularPolicy.load(solution.folder / f"policy-{row['number']}.npz") for row in rows]
+        game = game_class(solution.config.game)(solution.config.game_config)
+        paths = [solution.folder / f"policy-{row['number']}.npz" for row in rows]
+        policies = [read_policy(path, game, by_type=True) for path in paths]
         mean_fields = read_npz(solution.folder / _MEAN_FIELDS)["mean_fields"]
     except (ValueError, KeyError, FileNotFoundError) as error:
         raise ResultsError(f"{solution.folder}: the equilibria cannot be read: {error}") from error

@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.policy_table import policy_table
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, real, whole
+from karma_envs.display import data_frame, html_table
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
 from karma_envs.registry import game_class
 from training.results import Row, Run
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 REFERENCE_ALLOCATIONS: Mapping[str, str] = {
     "DICT": "benevolent_dictator",
@@ -22,6 +27,9 @@ REFERENCE_ALLOCATIONS: Mapping[str, str] = {
     "TURN": "turn_taking",
 }
 """Allocations without karma (Thesis, section 2.3) by the names of its tables."""
+
+HEADLINES = ("efficiency", "access_fairness", "reward_fairness")
+"""The metrics that reports show."""
 
 _CHUNK_BYTES = 16_000_000
 
@@ -34,18 +42,68 @@ class Evaluation:
         name: what was played.
         summary: metrics over the steps after the burn-in, with standard errors: within the run for
             one seed, over the seeds for several.
-        steps: steps measured, per seed.
+        steps: steps measured, per seed. Fairness depends on them, see :mod:`karma_envs.metrics`.
         seeds: number of seeds.
+        by_type: the same metrics of the agents of each type alone, by its name, if there are several types;
+            efficiency is then the mean reward of the type's agents, fairness that among them.
     """
 
     name: str
     summary: Summary
     steps: int
     seeds: int
+    by_type: Mapping[str, Summary] = field(default_factory=dict, hash=False)
 
     def to_row(self) -> dict[str, Any]:
         """As a row of a table."""
         return {"name": self.name, "steps": self.steps, "seeds": self.seeds, **self.summary.to_dict()}
+
+    def type_rows(self) -> list[dict[str, Any]]:
+        """A row of a table for each type, which has its number and its name; none where there is one type."""
+        where = {"name": self.name, "steps": self.steps, "seeds": self.seeds}
+        return [
+            {**where, "type": number, "type_name": name, **summary.to_dict()}
+            for number, (name, summary) in enumerate(self.by_type.items())
+        ]
+
+    def __repr__(self) -> str:
+        numbers = ", ".join(
+            f"{name.replace('_', ' ')} {getattr(self.summary, name).concise()}" for name in HEADLINES
+        )
+        return f"Evaluation({self.name}: {numbers}; {self.steps} steps, {self.seeds} seed(s))"
+
+    def _repr_html_(self) -> str:
+        return Evaluations([self])._repr_html_()
+
+
+class Evaluations(list[Evaluation]):
+    """Evaluations of one game over equally many steps, to be compared; a notebook shows them as a table."""
+
+    def __repr__(self) -> str:
+        return f"Evaluations({len(self)}: {'; '.join(item.name for item in self)})"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {"played": name, **{column: getattr(summary, column).concise() for column in HEADLINES}}
+            for item in self
+            for name, summary in {item.name: item.summary, **item.by_type}.items()
+        ]
+        steps = ", ".join(f"{item.steps} steps, {item.seeds} seed(s)" for item in self[:1])
+        note = f"{steps}; in brackets the standard error, in units of the last digit"
+        return html_table(rows, note, most=100)
+
+    def to_frame(self, *, by_type: bool = False) -> DataFrame:
+        """A row per evaluation with all metrics and their standard errors ``<metric>_se``.
+
+        Args:
+            by_type: a row for each type of each evaluation instead.
+
+        Raises:
+            ImportError: where pandas is missing.
+        """
+        if by_type:
+            return data_frame([row for item in self for row in item.type_rows()])
+        return data_frame([item.to_row() for item in self])
 
 
 def play(
@@ -97,6 +155,23 @@ def over_seeds(summaries: Sequence[Summary]) -> Summary:
     return Summary(**estimates)
 
 
+def _by_type(game: PopulationGame, outcomes: Sequence[Sequence[Outcome]]) -> dict[str, Summary]:
+    """The metrics of each type's agents, by its name; nothing where there is one type.
+
+    Args:
+        game: what was played.
+        outcomes: for each seed the outcomes of consecutive stretches.
+    """
+    names = game.type_names
+    members = [np.flatnonzero(game.type_of_agent == number) for number in range(len(names))]
+    if len(names) == 1:
+        return {}
+    return {
+        name: over_seeds([summarise([stretch.of_agents(agents) for stretch in each]) for each in outcomes])
+        for name, agents in zip(names, members)
+    }
+
+
 def evaluate(
     run: Run,
     *,
@@ -104,7 +179,7 @@ def evaluate(
     burn_in: int = 1000,
     seed: int = 1,
     exploration: float | None = None,
-) -> list[Evaluation]:
+) -> Evaluations:
     """Evaluate a run's policies beside the baselines and the allocations without karma.
 
     Args:
@@ -131,13 +206,14 @@ def evaluate(
     policies, game = run.policies, run.game()
 
     def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
-        summaries = [
-            summarise(play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number]))
+        outcomes = [
+            play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number])
             for number, policy in enumerate(played)
         ]
-        return Evaluation(name, over_seeds(summaries), n_steps, len(played))
+        summary = over_seeds([summarise(stretches) for stretches in outcomes])
+        return Evaluation(name, summary, n_steps, len(played), _by_type(where, outcomes))
 
-    found = [measured("learned", policies, game)]
+    found = Evaluations([measured("learned", policies, game)])
     if epsilon > 0:
         exploring = [policy.mixed_with_uniform(epsilon, game.legal_actions) for policy in policies]
         found.append(measured(f"learned, exploring {epsilon:g}", exploring, game))
@@ -154,22 +230,28 @@ def evaluate(
     return found
 
 
-def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1) -> dict[str, list[Row]]:
-    """What happens to each agent, and on each lane where a game has lanes, with the learned policy.
+def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = False) -> dict[str, list[Row]]:
+    """What happens to each agent, and on each lane where a game has lanes, with the learned policy; and that.
 
     Args:
         run: a finished run; its first replica is played, without exploration.
         n_steps: steps from a reset.
         seed: of all random draws.
+        by_agent: tell the policy of every agent, not the mean over those of each type.
 
     Returns:
-        the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`.
+        the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`, and of ``policy-<replica>``
+        as :func:`agents.policy_table.policy_table` makes it.
     """
-    game = run.game()
-    play(game, run.policy, n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
+    policies, game = run.policies, run.game()
+    play(game, policies[0], n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
+    learned = {
+        f"policy-{replica}": policy_table(policy, game, by_agent=by_agent)
+        for replica, policy in enumerate(policies)
+    }
     return {
         name: [dict(zip(columns, values)) for values in zip(*(each.tolist() for each in columns.values()))]
-        for name, columns in game.tables().items()
+        for name, columns in {**game.tables(), **learned}.items()
     }
 
 

@@ -21,10 +21,11 @@ Action = Callable[[argparse.Namespace], int | None]
 """What a command does; it returns its exit status, None for 0."""
 
 _EPILOG = """\
-numbers and lists are written as in YAML 1.2, here as in files: 3.2e7, 1_000_000, 1,9 or [1, 9], and
---types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types. So 010 is 10, and yes and
-1:30 are text. In files a key given twice is refused. Names and paths are taken as they stand. none is for no
-value, where that is a default.
+numbers and lists are written as in YAML 1.2, here and in files: 3.2e7, 1_000_000, 1,9 or [1, 9], and
+--types '[{share: 1, discount: 0.7}, {share: 1, discount: 0.9}]' for agent types; so 010 is 10, and yes and
+1:30 are text. Names and paths are taken as they stand; none means no value, where there may be none. Of a
+flag given twice the last counts; a key given twice in a file is refused. Rules, networks and games of your
+own are module:name, in a module that is installed or in the working folder.
 """
 
 # What argparse takes for a negative number, not an option: with exponents too.

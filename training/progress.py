@@ -2,21 +2,73 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 from rich.console import Console
+from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Table
 
 from training.config import TrainConfig
-from training.train import Replica
+from training.event_files import EventFiles
 
-console = Console(highlight=False, emoji=False, markup=False)
-"""Where commands print."""
+if TYPE_CHECKING:
+    from training.results import Run
+    from training.train import Observer, Replica
+
+console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
+"""Where commands print; lines are left whole, so that paths can be copied and searched for in logs."""
+
+_WIDEST = 10_000  # columns of a table
+
+
+def print_table(table: Table) -> None:
+    """Print a table whole: what is wider than the terminal, or a log's 80 columns, is not cut.
+
+    Columns that are not to be wrapped get all the room that they need, others that of their longest word.
+    """
+    roomy = console.options.update(max_width=_WIDEST)
+    for column in table.columns:
+        if column.no_wrap:
+            cells = (column.header, *column.cells)
+            column.min_width = max(Measurement.get(console, roomy, cell).maximum for cell in cells)
+    needed = Measurement.get(console, roomy, table).minimum
+    console.print(table, width=max(needed, console.width), crop=False, soft_wrap=False)
 
 
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
 _FORECAST_FROM = 60.0  # a run that takes less needs none
+
+
+@contextlib.contextmanager
+def observers(
+    run: Run, replicas: Sequence[Replica], observer: Observer | None, *, progress: bool, tensorboard: bool
+) -> Iterator[Observer | None]:
+    """All who look on while a run trains, as one observer; None for nobody.
+
+    Args:
+        run: the run.
+        replicas: its replicas.
+        observer: the caller's.
+        progress: show a progress bar.
+        tensorboard: write event files.
+    """
+    with contextlib.ExitStack() as shown:
+        all_of_them = [] if observer is None else [observer]
+        if tensorboard:
+            all_of_them.append(shown.enter_context(EventFiles(run.folder, replicas)))
+        if progress:
+            all_of_them.append(shown.enter_context(TrainingBar(run.config, enabled=True)))
+
+        def tell(replica: Replica, rate: float) -> None:
+            for each in all_of_them:
+                each(replica, rate)
+
+        yield tell if all_of_them else None
 
 
 class TrainingBar:

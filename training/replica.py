@@ -13,9 +13,11 @@ from numpy.typing import NDArray
 
 from agents.learners import TabularLearner
 from karma_envs import metrics
+from karma_envs.config import whole
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
+from karma_envs.states import check_arrays, check_values
 from training.checkpoints import Stamp, read_checkpoint, write_checkpoint
 from training.config import TrainConfig
 from training.errors import ResultsError
@@ -27,6 +29,8 @@ _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
 _BYTES_PER_AGENT_STEP = 8
+
+_FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
 
 
 class Replica:
@@ -169,12 +173,11 @@ class Replica:
         Raises:
             KeyError, TypeError, ValueError: when it is not.
         """
-        now, epoch = self.game.outcome(), progress["epoch"]
-        if type(epoch) is not int or not 0 <= epoch <= self.config.n_epochs:
-            raise ValueError(f"epoch = {epoch!r}; the run has {self.config.n_epochs}")
+        now, epoch = self.game.outcome(), whole("epoch", progress["epoch"], 0, self.config.n_epochs)
         if now.steps != epoch * self.config.epoch_length:
             raise ValueError(f"the game is at step {now.steps}, not at the end of epoch {epoch}")
-        _check_window(window, now)
+        check_arrays("window", window, {name: np.asarray(value) for name, value in vars(now).items()})
+        check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
         changes = [float(change) for change in progress["changes"]]
         if len(changes) != 3 or not all(0 <= change < math.inf for change in changes):
             raise ValueError(f"changes = {changes}")
@@ -185,18 +188,6 @@ class Replica:
         self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
         self.monitor_rows = list(progress["monitor_rows"])
         self._changes = changes[0], changes[1], int(changes[2])
-
-
-def _check_window(window: Mapping[str, NDArray[Any]], now: Outcome) -> None:
-    """Refuse totals at a window's start that no game which has come to ``now`` has had."""
-    for item in fields(Outcome):
-        array, present = window[item.name], np.asarray(getattr(now, item.name))
-        if array.shape != present.shape or array.dtype.kind != present.dtype.kind:
-            raise ValueError(f"window/{item.name} is {array.dtype}{list(array.shape)}")
-        if not np.isfinite(array).all():
-            raise ValueError(f"window/{item.name} is not finite")
-    if not 0 <= int(window["steps"]) <= now.steps:
-        raise ValueError(f"window/steps = {window['steps']}")
 
 
 def _check_rows(kind: str, rows: Any, replica: int, steps: int) -> None:

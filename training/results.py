@@ -3,9 +3,11 @@
 ``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times, and what the run was made
 of), ``metrics.csv`` (one row per replica and record), ``karma.csv`` (karma distribution likewise),
 ``policy-<replica>.npz`` (without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once
-evaluated, ``evaluation.csv`` and a table for each part of the game, such as ``agents.csv`` and
-``lanes.csv``; ``digests.json`` (of the configuration and the tables, see :mod:`training.tables`). Every
-file is written whole or not at all, by one process at a time (:func:`training.folders.owned`).
+evaluated, ``evaluation.csv``, ``evaluation-types.csv`` where there are several types,
+``policy-<replica>.csv`` (what is done, by type or agent) and a table for each part of the game, such as
+``agents.csv`` and ``lanes.csv``; ``digests.json`` (of the configuration and the tables, see
+:mod:`training.tables`). Every file is written whole or not at all, by one process at a time
+(:func:`training.folders.owned`).
 """
 
 from __future__ import annotations
@@ -16,19 +18,23 @@ import os
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from agents.policy import TabularPolicy
+from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.registry import game_class
-from training.checkpoints import read_policy
+from training.checkpoints import read_learned
 from training.config import TrainConfig
 from training.errors import ResultsError
 from training.folders import CONFIG, all_or_nothing, new_folder
 from training.provenance import check_provenance, provenance_of, source_commit, versions
 from training.tables import Row, number_table, read_table, write_table
 from training.trust import made, read_config
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 __all__ = [
     "ResultsError",
@@ -38,6 +44,7 @@ __all__ = [
     "create_run",
     "new_folder",
     "read_metadata",
+    "read_policy",
     "read_table",
     "source_commit",
     "write_metadata",
@@ -116,15 +123,10 @@ class Run:
         if missing := [path.name for path in paths if not path.is_file()]:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
         game = self.game()
-        policies = []
-        for replica, path in enumerate(paths):
-            policy = read_policy(path, self.config, replica)
-            try:
-                game.check_policy(policy)
-            except PolicyError as error:
-                raise ResultsError(f"{path} is not a policy of this run: {error}") from error
-            policies.append(policy)
-        return policies
+        return [
+            _playable(path, read_learned(path, self.config, replica), game)
+            for replica, path in enumerate(paths)
+        ]
 
     @property
     def policy(self) -> TabularPolicy:
@@ -140,6 +142,34 @@ class Run:
         """
         return number_table(self.folder / "metrics.csv", METRICS)
 
+    def __repr__(self) -> str:
+        return f"Run({', '.join(f'{name} {value}' for name, value in self._sizes().items())})"
+
+    def _repr_html_(self) -> str:
+        return html_table([self._sizes()], "run")
+
+    def _sizes(self) -> dict[str, object]:
+        """What the run is, in short."""
+        finished = all(self.policy_path(replica).is_file() for replica in range(self.config.replicas))
+        return {
+            "folder": self.folder,
+            "game": self.config.game,
+            "agents": self.config.game_config.n_agents,
+            "steps": self.config.n_steps,
+            "replicas": self.config.replicas,
+            "seed": self.config.seed,
+            "finished": "yes" if finished else "no",
+        }
+
+    def to_frame(self) -> DataFrame:
+        """The recorded metrics, a row per replica and record.
+
+        Raises:
+            ImportError: where pandas is missing.
+            ResultsError: where nothing has been recorded yet.
+        """
+        return data_frame(self.metrics)
+
     def policy_path(self, replica: int) -> Path:
         """Where a replica's policy is."""
         return self.folder / f"policy-{replica}.npz"
@@ -147,6 +177,37 @@ class Run:
     def checkpoint_path(self, replica: int) -> Path:
         """Where a replica's checkpoint is."""
         return self.folder / f"checkpoint-{replica}.npz"
+
+
+def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> TabularPolicy:
+    """A policy that can be played in a game.
+
+    Args:
+        path: of its file.
+        game: the game.
+        by_type: whether it has a row for each type, and not for each agent.
+
+    Raises:
+        ResultsError: when the file is damaged, is no policy, or is one of another game.
+    """
+    try:
+        policy = TabularPolicy.load(path)
+    except ValueError as error:
+        raise ResultsError(str(error)) from error
+    return _playable(path, policy, game, by_type=by_type)
+
+
+def _playable(
+    path: Path, policy: TabularPolicy, game: PopulationGame, *, by_type: bool = False
+) -> TabularPolicy:
+    """A policy of a file, if it can be played in a game."""
+    try:
+        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
+            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
+        game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
+    except ValueError as error:
+        raise ResultsError(f"{path} is the policy of another run: {error}") from error
+    return policy
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:

@@ -21,9 +21,10 @@ from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.files import read_npz, write_npz
+from karma_envs.registry import game_class
 from training.config import GameRunConfig
 from training.folders import CONFIG
-from training.results import ResultsError, all_or_nothing, new_folder
+from training.results import ResultsError, all_or_nothing, new_folder, read_policy
 from training.tables import read_json, write_recorded
 from training.trust import made, read_config
 
@@ -125,7 +126,8 @@ class Solution:
     @property
     def policy(self) -> TabularPolicy:
         """The policy, a row per type."""
-        return TabularPolicy.load(self.folder / "policy.npz")
+        game = game_class(self.config.game)(self.config.game_config)
+        return read_policy(self.folder / "policy.npz", game, by_type=True)
 
     @property
     def mean_field(self) -> NDArray[np.float64]:

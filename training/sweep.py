@@ -15,17 +15,18 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from karma_envs.config import ConfigError, choice, whole
-from karma_envs.metrics import Summary, summarise
+from karma_envs.display import data_frame, html_table
+from karma_envs.metrics import Estimate, Summary, summarise
 from training import results
 from training.backends import BACKENDS, Backend, StopFile, require
 from training.config import TrainConfig, to_yaml
-from training.evaluate import over_seeds, play
+from training.evaluate import HEADLINES, over_seeds, play
 from training.folders import CONFIG, owned, writing
 from training.memory import check_memory
 from training.provenance import versions
@@ -37,8 +38,15 @@ from training.trust import functions_named, made, read_config
 
 _SWEEP = "sweep.yaml"
 
-TRAINING = ("efficiency", "access_fairness", "reward_fairness", "karma_gini")
-"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas."""
+if TYPE_CHECKING:
+    from pandas import DataFrame
+
+TRAINING = ("window", "efficiency", "access_fairness", "reward_fairness", "karma_gini")
+"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas. Fairness depends
+on the steps that it is measured over, here ``train_window``."""
+
+LEARNED_STEPS = 10_000
+"""Steps that the learned policies are measured over."""
 
 _COLUMNS = (
     *(f"train_{name}" for name in TRAINING),
@@ -85,6 +93,26 @@ class Sweep:
         config = _read_config(folder, trust=trust)
         trials = config.trials()
         return cls(folder, config, trials, tuple(_read_rows(folder, trials)))
+
+    def __repr__(self) -> str:
+        over = " × ".join(f"{len(values)} {name}" for name, values in self.config.over.items())
+        return f"Sweep({self.folder}: {over}; {len(self.best_first)} of {len(self.trials)} trials finished)"
+
+    def _repr_html_(self) -> str:
+        rows = [
+            {name: as_text(row[name]) for name in ("trial", *self.config.over)}
+            | {name: Estimate(row[name], row[f"{name}_se"]).concise() for name in HEADLINES}
+            for row in self.best_first
+        ]
+        return html_table(rows, f"{self!r}; best first, learned policies without exploration")
+
+    def to_frame(self) -> DataFrame:
+        """A row per trial, see ``rows``.
+
+        Raises:
+            ImportError: where pandas is missing.
+        """
+        return data_frame(self.rows)
 
     @property
     def failed(self) -> tuple[Row, ...]:
@@ -235,7 +263,10 @@ def _learned(run: Run) -> Summary:
     """The learned policies without exploration, as the first row of :func:`training.evaluate.evaluate`."""
     game = run.game()
     return over_seeds(
-        [summarise(play(game, policy, seed=[1, number])) for number, policy in enumerate(run.policies)]
+        [
+            summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]))
+            for number, policy in enumerate(run.policies)
+        ]
     )
 
 

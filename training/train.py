@@ -11,14 +11,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.evaluators.by_agent import check_by_agent
+from agents.learners import check_returns
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
 from karma_envs.registry import game_class
 from training import results
-from training.checkpoints import Stamp, is_of, write_policy
+from training.checkpoints import Stamp, is_of, write_learned
 from training.config import TrainConfig, to_yaml
+from training.event_files import require_tensorboard
 from training.folders import CONFIG, owned, writing
 from training.memory import check_memory
+from training.progress import observers
 from training.replica import Replica
 from training.results import ResultsError, Run
 from training.tables import write_recorded
@@ -58,6 +61,8 @@ def train(
     resume: bool = False,
     observer: Observer | None = None,
     stop: threading.Event | None = None,
+    progress: bool = False,
+    tensorboard: bool = False,
 ) -> Run:
     """Train, and keep everything in a folder, which belongs to this call alone until it ends.
 
@@ -71,18 +76,24 @@ def train(
             schedule depends on the number of steps, which cannot be changed then.
         observer: called after every epoch, from the replica's thread.
         stop: when it is set, the run stops as after Ctrl-C; whoever gives it looks after signals.
+        progress: show a progress bar, in notebooks where ipywidgets is installed.
+        tensorboard: write the records as event files for TensorBoard, too, into ``tensorboard`` in the
+            folder; of a run that goes on all of its records, those of before included.
 
     Returns:
         the finished run.
 
     Raises:
         ResultsError: when the folder cannot be written, holds another run or is in use, a checkpoint is
-            damaged, or the network's files or the user's functions are not those that the run was made of.
+            damaged, the network's files or the user's functions are not those that the run was made of, or
+            TensorBoard is asked for and missing.
         ConfigError: when the game refuses a rule of the user's, no file can name it, or the run needs
             more memory than there is; nothing is written then.
         Interrupted: after Ctrl-C or ``stop``: the epoch was finished and a checkpoint written; after a
             second Ctrl-C what was done since the last checkpoint is lost.
     """
+    if tensorboard:
+        require_tensorboard()
     if resume and folder is None:
         raise ResultsError("name the folder of the run to resume")
     if resume:
@@ -93,12 +104,13 @@ def train(
     else:
         check_memory([config])
         game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
+        check_returns(game)
         if config.monitor == "exact":
             check_by_agent(game)
         del game
         run = results.create_run(config, folder)
     with owned(run.folder):
-        return _train(run, resume, observer, stop)
+        return _train(run, resume, observer, stop, progress=progress, tensorboard=tensorboard)
 
 
 def _opened(config: TrainConfig, folder: Path) -> Run:
@@ -121,7 +133,15 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
     return Run(folder, config)
 
 
-def _train(run: Run, resume: bool, observer: Observer | None, stop: threading.Event | None) -> Run:
+def _train(
+    run: Run,
+    resume: bool,
+    observer: Observer | None,
+    stop: threading.Event | None,
+    *,
+    progress: bool,
+    tensorboard: bool,
+) -> Run:
     """Train in a folder that is ours."""
     config = run.config
     provenance = run.provenance()
@@ -140,8 +160,9 @@ def _train(run: Run, resume: bool, observer: Observer | None, stop: threading.Ev
     started = time.perf_counter()
     signals = stop_on_signal(threading.Event()) if stop is None else contextlib.nullcontext(stop)
     left = threading.Event()
+    look_on = observers(run, replicas, observer, progress=progress, tensorboard=tensorboard)
     try:
-        with signals as stopped:
+        with look_on as observer, signals as stopped:
             session = _Session(run, provenance, observer, (stopped, threading.Event()), left)
             for _ in in_threads(lambda replica: _work(session, replica), iter(replicas), config.threads):
                 pass
@@ -210,7 +231,7 @@ def _work_on(session: _Session, replica: Replica) -> None:
         replica.save(path, session.provenance)
         if replica.finished:
             stamp = Stamp(replica.config, replica.number, session.provenance)
-            write_policy(run.policy_path(replica.number), stamp, replica.learner.greedy_policy())
+            write_learned(run.policy_path(replica.number), stamp, replica.learner.greedy_policy())
 
 
 def _write_tables(run: Run, replicas: list[Replica]) -> None:

@@ -15,12 +15,14 @@ from agents.learners.schedules import SCHEDULES
 from agents.learners.softmax import Scratch, update_policy
 from agents.learners.target import ILLEGAL, targets
 from agents.policy import TabularPolicy
-from karma_envs.config import Config, choice, real, refuse
-from karma_envs.game import PopulationGame, Transitions, check_arrays
+from karma_envs.config import Config, ConfigError, choice, real, refuse
+from karma_envs.game import LARGEST_RETURN, PopulationGame, Transitions, check_thresholds
 from karma_envs.random import new_streams, next_uniform
 from karma_envs.sampling import NEVER, aligned_empty, padded_width
+from karma_envs.states import Allowed, check_arrays, check_values
 
 _Q_LANES = 8  # rows of Q are padded to whole vector registers of float32
+_Q_MOST = 10 * LARGEST_RETURN  # with room for rounding; far from ILLEGAL, and from what float32 holds
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,23 @@ class LearnerConfig(Config):
         return SCHEDULES[self.learning_rate_schedule](self.learning_rate, final, progress)
 
 
+def check_returns(game: PopulationGame) -> None:
+    """Refuse a game whose returns do not fit in single precision, in which Q is learned.
+
+    Raises:
+        ConfigError: saying how large returns are, and how large they may be.
+    """
+    reward = max(abs(game.best_reward), abs(game.worst_reward))
+    for discount in game.discounts:
+        away_from_one = float(np.float32(1) - np.float32(discount))
+        if reward > LARGEST_RETURN * away_from_one:
+            raise ConfigError(
+                f"{game.name} cannot be learned: rewards up to {reward:g} and discount {discount!s} make "
+                f"returns max|r| / (1 - discount) = {reward / away_from_one if away_from_one else np.inf:g} "
+                f"in single precision; allowed: {LARGEST_RETURN:g}"
+            )
+
+
 class TabularLearner:
     """Learns Q tables and the policies that follow from them (Thesis, Algorithms 1 and 2).
 
@@ -93,6 +112,9 @@ class TabularLearner:
         config: the configuration; the defaults if None.
         rng: seeds the draws of ``update_probability``.
 
+    Raises:
+        ConfigError: for a game whose returns do not fit in single precision.
+
     Attributes:
         q: ``float32[rows, observations, width]``, the Q table; illegal entries are below -1e29.
         policy: what the agents play, exploration included; changed in place at the end of an epoch.
@@ -105,6 +127,7 @@ class TabularLearner:
         config: LearnerConfig | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
+        check_returns(game)
         self.config = config or LearnerConfig()
         self._target = targets()[self.config.algorithm]
         group = GROUPINGS[self.config.grouping](game.type_of_agent)
@@ -115,6 +138,8 @@ class TabularLearner:
         type_of_row[group.row_of_agent] = game.type_of_agent
         self._discount_of_row = game.discounts[type_of_row].astype(np.float32)
         self._n_actions = game.n_actions
+        self._legal_actions = game.legal_actions
+        self._rewards = np.float32(min(game.worst_reward, 0)), np.float32(max(game.best_reward, 0))
 
         width = -(-game.n_actions // _Q_LANES) * _Q_LANES
         self.q: NDArray[np.float32] = aligned_empty((n_rows, game.n_observations, width), np.float32)
@@ -224,9 +249,33 @@ class TabularLearner:
         """Continue from a state of :meth:`state_dict`, of a learner of the same game and configuration.
 
         Raises:
-            ValueError: when a name, shape or dtype differs; nothing has changed then.
+            ValueError: when a name, shape or dtype differs, or for values that no learner has; nothing has
+                changed then.
         """
         arrays = self._arrays()
         check_arrays("learner", state, arrays)
+        check_values("learner", state, self._allowed())
+        pending = np.maximum(state["pending_observation"], 0)
+        if not self._legal_actions[pending, state["pending_action"]].all():
+            raise ValueError("learner state pending_action: an action that is illegal in its observation")
+        check_thresholds(state["thresholds"], self._legal_actions)
         for name, array in arrays.items():
             array[...] = state[name]
+
+    def _allowed(self) -> dict[str, Allowed]:
+        """What the arrays may hold; thresholds are looked at otherwise."""
+        n_observations, n_actions = self._legal_actions.shape
+        least_q = np.full(self.q.shape[1:], ILLEGAL)
+        most_q = least_q.copy()
+        least_q[:, :n_actions][self._legal_actions] = -_Q_MOST
+        most_q[:, :n_actions][self._legal_actions] = _Q_MOST
+        return {
+            "q": (least_q, most_q),
+            "thresholds": None,
+            "stale": (0, 1),
+            "pending_observation": (-1, n_observations - 1),
+            "pending_action": (0, n_actions - 1),
+            "pending_reward": self._rewards,
+            "streams": None,
+            "policy_change": (0, n_observations),
+        }

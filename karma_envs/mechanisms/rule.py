@@ -147,9 +147,11 @@ def _user_rule(family: str, name: str) -> Rule:
 def _values(family: str, given: str, arguments: str) -> dict[str, float]:
     values: dict[str, float] = {}
     for part in arguments.split(","):
-        key, equals, number = part.partition("=")
+        name, equals, number = (text.strip() for text in part.partition("="))
+        if name in values:
+            raise ConfigError(f"{family} = {given!r}: {name} is given twice")
         try:
-            values[key.strip()] = float(number)
+            values[name] = float(number)
         except ValueError:
             equals = ""
         if not equals:

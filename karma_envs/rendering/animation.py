@@ -14,6 +14,7 @@ import numpy as np
 from karma_envs.config import real, refuse, whole
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.rendering.canvas import Canvas, has_renderer, rendered_games
+from karma_envs.rendering.library import drawing
 
 _LONGEST_CHUNK = 1000
 """Steps played at a time, so that skipping many takes little memory."""
@@ -82,7 +83,8 @@ def animate(
     try:
         with tempfile.TemporaryDirectory(dir=path.parent, prefix=f".{path.name}.") as folder:
             draft = Path(folder) / path.name
-            write(draft, canvas, scenes(), frames_per_second)
+            with drawing():
+                write(draft, canvas, scenes(), frames_per_second)
             os.replace(draft, path)
     finally:
         canvas.close()

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.registry import names
+from karma_envs.rendering.library import drawing, load_matplotlib
 
 RENDER_MODES = ("human", "rgb_array")
 _DPI = 100
@@ -40,12 +41,11 @@ class Canvas:
     """
 
     def __init__(self, game: str, mode: str) -> None:
-        try:
-            from matplotlib import pyplot
-            from matplotlib.backends.backend_agg import FigureCanvasAgg
-            from matplotlib.figure import Figure
-        except ImportError as error:
-            raise ImportError("rendering needs Matplotlib: pip install 'karma-envs[plot]'") from error
+        load_matplotlib()
+        from matplotlib import pyplot
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+
         self._pyplot = pyplot
         self._painter = importlib.import_module(f"karma_envs.rendering.{game}").Painter()
         style = {"figsize": self._painter.figure_size, "dpi": _DPI}
@@ -56,7 +56,8 @@ class Canvas:
 
     def paint(self, scene: dict[str, Any]) -> None:
         """Put a scene on the figure, which is not drawn yet."""
-        self._painter.draw(self.figure, scene)
+        with drawing():
+            self._painter.draw(self.figure, scene)
 
     def show(self, scene: dict[str, Any]) -> NDArray[np.uint8] | None:
         """Draw a scene.
@@ -67,7 +68,8 @@ class Canvas:
         """
         self.paint(scene)
         canvas: Any = self.figure.canvas
-        canvas.draw()
+        with drawing():
+            canvas.draw()
         if not self._shown:
             return np.asarray(canvas.buffer_rgba())[..., :3].copy()
         if canvas.required_interactive_framework is not None:

@@ -7,7 +7,10 @@ and actions.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import importlib
+import sys
+from importlib.machinery import ModuleSpec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,15 +20,24 @@ VERSION = 0
 """Version of the environments' ids; raised when a change alters trajectories."""
 
 
-@dataclass(frozen=True)
-class GameViews:
-    """The PettingZoo environments of one game, with the names that PettingZoo's modules have.
+class GameViews(ModuleType):
+    """The PettingZoo environments of one game, as a module with the names that PettingZoo's modules have.
+
+    Args:
+        game: the game's name in the registry.
 
     Attributes:
-        game: the game's name in the registry.
+        game: the same.
     """
 
-    game: str
+    def __init__(self, game: str) -> None:
+        name = f"karma_envs.{game}_v{VERSION}"
+        super().__init__(name, f"The PettingZoo environments of the game {game}.")
+        self.__spec__ = ModuleSpec(name, None)
+        self.game = game
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return importlib.import_module, (self.__name__,)
 
     def parallel_env(self, **kwargs: Any) -> ParallelEnv[str, Any, Any]:
         """All agents act at once, by name; see :class:`karma_envs.views.parallel.PopulationParallelEnv`."""
@@ -44,3 +56,11 @@ class GameViews:
         from karma_envs.views import aec
 
         return aec.raw_env(self.game, **kwargs)
+
+
+def module_of(game: str) -> GameViews:
+    """The module ``karma_envs.<game>_v0`` of a game, which can be imported from then on."""
+    module = GameViews(game)
+    added = sys.modules.setdefault(module.__name__, module)
+    assert isinstance(added, GameViews)
+    return added

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from karma_envs.game import IllegalActionError, PopulationGame
-from karma_envs.views.population import Observation, PopulationView, as_actions
+from karma_envs.views.population import Observation, PopulationView, as_action, as_actions
 
 Infos = dict[str, dict[str, Any]]
 
@@ -58,6 +58,30 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
             self._action_spaces[agent] = self._new_action_space()
         return self._action_spaces[agent]
 
+    @property
+    def observation_spaces(self) -> dict[str, Space[Any]]:
+        """All observation spaces by agent, those of :meth:`observation_space`; the same dict each time."""
+        if len(self._observation_spaces) < len(self._names):
+            self._observation_spaces = {agent: self.observation_space(agent) for agent in self._names}
+        return self._observation_spaces
+
+    @property
+    def action_spaces(self) -> dict[str, Discrete[Any]]:
+        """All action spaces by agent, those of :meth:`action_space`; the same dict each time."""
+        if len(self._action_spaces) < len(self._names):
+            self._action_spaces = {agent: self.action_space(agent) for agent in self._names}
+        return self._action_spaces
+
+    @property
+    def np_random(self) -> np.random.Generator:
+        """The random generator that episodes begin with, a new one if there was no reset; not a game's own.
+
+        Wrappers draw from it, and so change the episodes after this one.
+        """
+        if self._np_random is None:
+            self._np_random, _ = seeding.np_random()
+        return self._np_random
+
     def reset(
         self, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> tuple[dict[str, Observation], Infos]:
@@ -70,9 +94,9 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         Returns:
             observations and infos by agent.
         """
-        if seed is not None or self._np_random is None:
+        if seed is not None:
             self._np_random, _ = seeding.np_random(seed)
-        self._begin(self._np_random)
+        self._begin(self.np_random)
         self.agents = list(self._names)
         if self.render_mode == "human":
             self.render()
@@ -118,8 +142,19 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
             infos,
         )
 
+    def check_action(self, agent: str, action: Any) -> int:
+        """One agent's action as an int, refused as a step would refuse it; never changes anything.
+
+        Raises:
+            IllegalActionError: when it is not a whole number; if strict, when it is illegal now.
+        """
+        value = as_action(action)
+        self.check_actions(np.array([value]), np.array([self._index[agent]]))
+        return value
+
     def state(self) -> NDArray[np.float32]:
         """All agents' observations in a row, ``float32[N * d]``; a new array."""
+        self._require_begun()
         return self.game.observations().ravel()
 
     def _observed(self) -> tuple[dict[str, Observation], Infos]:

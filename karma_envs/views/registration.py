@@ -5,7 +5,7 @@ from __future__ import annotations
 import gymnasium
 
 from karma_envs.registry import names, title_of
-from karma_envs.views import VERSION
+from karma_envs.views import VERSION, module_of
 
 NAMESPACE = "karma_envs"
 
@@ -20,11 +20,20 @@ _PETTINGZOO = {
 def register_environments() -> None:
     """Register the environments of all games that are not registered yet.
 
-    With Gymnasium ``karma_envs/Matching-v0``: ``make`` gives one learner in a population, and
-    ``make_vec`` the population. With PettingZoo (since 1.27) ``karma_envs/matching_v0``. Entry points
-    are named, not imported.
+    With Gymnasium ``karma_envs/Matching-v0``: ``make`` gives one learner in a population, and ``make_vec``
+    the population, of whose agents each is a sub-environment: ``num_envs`` counts the agents of one
+    population. Several populations with a learner in each are its modes ``sync`` and ``async``. Processes
+    that did not import this package, such as those that are spawned, know the id as
+    ``karma_envs:karma_envs/Matching-v0``. With PettingZoo (since 1.27) ``karma_envs/matching_v0``. Entry
+    points are named, not imported.
+
+    No limit of steps is registered, as Gymnasium would wrap a second one around the horizon of the
+    environment's own; ``env.spec.max_episode_steps`` of one that was made is that horizon.
+
+    The modules ``karma_envs.matching_v0`` have no files: from here on they can be imported all the same.
     """
     for name in names():
+        module_of(name)
         identifier = f"{NAMESPACE}/{title_of(name)}-v{VERSION}"
         if identifier not in gymnasium.registry:
             gymnasium.register(identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs={"game": name})

@@ -6,7 +6,6 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.utils import EzPickle
 from numpy.typing import NDArray
 
 from karma_envs.baselines import PlayedPolicy, baseline_policy
@@ -14,11 +13,16 @@ from karma_envs.config import whole
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.random import new_streams
 from karma_envs.sampling import sample_actions
-from karma_envs.views.population import Observation, PopulationView, as_action
+from karma_envs.views.population import GymnasiumView, Observation, as_action
 
 
-class SingleAgentEnv(PopulationView, gymnasium.Env[Any, Any]):
+class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
     """One agent of a game learns, the others are part of its world.
+
+    Infos have the same keys in every step and at the reset: ``illegal_action`` and
+    ``TimeLimit.truncated``, which are bools, and, if observations are flat, ``action_mask``.
+    ``gymnasium.make(..., max_episode_steps=)`` is a limit of Gymnasium's own on top of ``max_cycles``: the
+    shorter of the two counts.
 
     Args:
         game: a game's name in the registry, or a game's class.
@@ -26,7 +30,8 @@ class SingleAgentEnv(PopulationView, gymnasium.Env[Any, Any]):
         population: what the others play: the name of a baseline (random, bid_all, bid_nothing,
             proportional), or a tabular policy for N agents, or for one, which then all play. The
             learner's own row is not used.
-        **kwargs: the arguments of all views, see :class:`PopulationView`.
+        **kwargs: the arguments of all views, see
+            :class:`karma_envs.views.population.PopulationView`.
 
     Raises:
         ConfigError: for an argument that is not allowed.
@@ -42,7 +47,6 @@ class SingleAgentEnv(PopulationView, gymnasium.Env[Any, Any]):
         **kwargs: Any,
     ) -> None:
         super().__init__(game, **kwargs)
-        EzPickle.__init__(self, game, learner=learner, population=population, **kwargs)
         self.observation_space = self._new_observation_space()
         self.action_space = self._new_action_space()
         self._learner = whole("learner", learner, 0, self.game.n_agents - 1)
@@ -77,6 +81,7 @@ class SingleAgentEnv(PopulationView, gymnasium.Env[Any, Any]):
         Raises:
             IllegalActionError: when the action is not a whole number; if strict, when it is illegal.
         """
+        self._require_begun()
         chosen = as_action(action)
         actions, streams = np.empty(self.game.n_agents, np.int64), self._streams.copy()
         sample_actions(*self._population, self.game.observation_index(), streams, 0, actions)
@@ -84,25 +89,28 @@ class SingleAgentEnv(PopulationView, gymnasium.Env[Any, Any]):
         rewards, illegal = self._advance(actions)
         self._streams = streams  # only now: a refused action changes nothing
         observation, info = self._observed()
-        if illegal is not None:
-            info["illegal_action"] = True
-        truncated = self._at_horizon
-        if truncated:
-            info["TimeLimit.truncated"] = True
+        info["illegal_action"] = illegal is not None
+        info["TimeLimit.truncated"] = truncated = self._at_horizon
         if self.render_mode == "human":
             self.render()
         return observation, float(rewards[self._learner]), False, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """The learner's legal actions, ``bool[n_actions]``, as sb3-contrib's MaskablePPO asks for them."""
+        """The learner's legal actions, ``bool[n_actions]``, as sb3-contrib's MaskablePPO asks for them.
+
+        Raises:
+            RuntimeError: before the first reset.
+        """
+        self._require_begun()
         return np.asarray(self.game.action_mask()[self._learner], np.bool_)
 
     def _observed(self) -> tuple[Observation, dict[str, Any]]:
         observation = self.game.observations()[self._learner].copy()
         mask = self.game.action_mask()[self._learner].copy()
+        info = {"illegal_action": False, "TimeLimit.truncated": False}
         if self._with_mask:
-            return {"observation": observation, "action_mask": mask}, {}
-        return observation, {"action_mask": mask}
+            return {"observation": observation, "action_mask": mask}, info
+        return observation, {"action_mask": mask, **info}
 
     def _played(self, population: str | SamplingPolicy) -> PlayedPolicy:
         """The policy as tables for N agents, checked."""

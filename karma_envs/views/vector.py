@@ -1,4 +1,9 @@
-"""The population as a Gymnasium VectorEnv: one sub-environment per agent, in arrays, without names."""
+"""The population as a Gymnasium VectorEnv: one sub-environment per agent, in arrays, without names.
+
+``gymnasium.make_vec("karma_envs/Matching-v0", num_envs=4)`` is one population of four agents, of which each
+is a sub-environment. Four populations, in each of which one agent learns among others who play a policy, are
+``make_vec("karma_envs/Matching-v0", num_envs=4, vectorization_mode="sync", population="proportional")``.
+"""
 
 from __future__ import annotations
 
@@ -11,22 +16,24 @@ from numpy.typing import NDArray
 
 from karma_envs.config import refuse, whole
 from karma_envs.game import PopulationGame
-from karma_envs.views.population import Observation, PopulationView, as_actions
+from karma_envs.views.population import GymnasiumView, Observation, PopulationView, as_actions
 
 
-class PopulationVectorEnv(PopulationView, VectorEnv[Any, Any, NDArray[Any]]):
+class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
     """All agents of a game as the sub-environments of one vector.
 
-    Sub-environments are not independent copies: they are the agents of one population. At the horizon
-    all are truncated, and the step after it begins the next episode (autoreset mode NEXT_STEP): its
-    actions are not looked at, its rewards are 0.
+    Sub-environments are not independent copies: they are the agents of one population, who all act, so
+    that there is no ``population`` to play against. At the horizon all are truncated, and the step after it
+    begins the next episode (autoreset mode NEXT_STEP): its actions are not looked at, its rewards are 0.
 
     Args:
         game: a game's name in the registry, or a game's class.
-        num_envs: number of agents; 1, which is what ``gymnasium.make_vec`` gives if it is not told,
-            stands for the configuration's ``n_agents``.
+        num_envs: number of agents, not of populations; 1, which is what ``gymnasium.make_vec`` gives if it is
+            not told, stands for the configuration's ``n_agents``.
         max_episode_steps: Gymnasium's name for ``max_cycles``, over which it has precedence.
-        **kwargs: the arguments of all views, see :class:`PopulationView`.
+        autoreset_mode: ``AutoresetMode.NEXT_STEP`` (or its value ``NextStep``); there is no other.
+        **kwargs: the arguments of all views, see
+            :class:`karma_envs.views.population.PopulationView`.
     """
 
     metadata = {**PopulationView.metadata, "autoreset_mode": AutoresetMode.NEXT_STEP}
@@ -37,8 +44,12 @@ class PopulationVectorEnv(PopulationView, VectorEnv[Any, Any, NDArray[Any]]):
         num_envs: int = 1,
         *,
         max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
         **kwargs: Any,
     ) -> None:
+        if autoreset_mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.NEXT_STEP.value):
+            allowed = "AutoresetMode.NEXT_STEP: the step after the horizon begins the next episode"
+            raise refuse("autoreset_mode", autoreset_mode, allowed)
         if whole("num_envs", num_envs, 1) > 1:
             kwargs.setdefault("n_agents", num_envs)
         if num_envs not in (1, n_agents := kwargs.get("n_agents")):
@@ -109,9 +120,12 @@ class PopulationVectorEnv(PopulationView, VectorEnv[Any, Any, NDArray[Any]]):
         )
 
     def render(self) -> tuple[Any, ...] | None:
-        """One picture of the whole population, in a tuple, if ``render_mode`` is ``rgb_array``."""
+        """One picture of the whole population if ``render_mode`` is ``rgb_array``, for every agent the same.
+
+        Gymnasium's ``RecordVideo`` puts all of them side by side unless ``record_first_only=True``.
+        """
         picture = super().render()
-        return None if picture is None else (picture,)
+        return None if picture is None else (picture,) * self.num_envs
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the window."""

@@ -31,6 +31,9 @@ class World:
     legal_actions: NDArray[np.bool_]
     type_of_agent: NDArray[np.uint8]
     discounts: NDArray[np.float64] = field(default_factory=lambda: np.array([0.9, 0.7]))
+    worst_reward: float = -10.0
+    best_reward: float = 10.0
+    name: str = "world"
 
     @property
     def n_observations(self) -> int:
@@ -702,3 +705,95 @@ def test_an_agent_takes_at_most_8_kib_of_tables() -> None:
     assert learner.q.nbytes + tables.nbytes <= 8192 * game.n_agents
     for array in (learner.q, tables):
         assert array.ctypes.data % 64 == 0
+
+
+# --- values that no learner has -------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def learned() -> TabularLearner:
+    """A SARSA learner of two types, whose last transitions are pending."""
+    learner = learner_of(TWO_TYPES, rationality=1.0)
+    learner.update(random_transitions(TWO_TYPES, 50, np.random.default_rng(0)))
+    return learner
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "says"),
+    [
+        ("q", np.nan, r"q\[0, 0, 0\] = nan; allowed: -1e\+28 … 1e\+28"),
+        ("q", 1e30, r"q\[0, 0, 0\] = 1e\+30"),
+        ("q", -1e30, r"q\[0, 0, 0\] = -1e\+30"),
+        ("q", np.inf, r"q\[0, 0, 0\] = inf"),
+        ("q", 0, r"q\[0, 0, 1\] = 0.0; allowed: -1e\+30 … -1e\+30"),  # of an illegal action
+        ("stale", 255, r"stale\[0, 0\] = 255; allowed: 0 … 1"),
+        ("pending_observation", 5, r"pending_observation\[0\] = 5; allowed: -1 … 4"),
+        ("pending_observation", -2, r"pending_observation\[0\] = -2"),
+        ("pending_observation", 2**31 - 1, r"pending_observation\[0\] = 2147483647"),
+        ("pending_action", 6, r"pending_action\[0\] = 6; allowed: 0 … 5"),
+        ("pending_action", -1, r"pending_action\[0\] = -1"),
+        ("pending_reward", np.nan, r"pending_reward\[0\] = nan; allowed: -10.0 … 10.0"),
+        ("pending_reward", 11, r"pending_reward\[0\] = 11.0"),
+        ("policy_change", -1, r"policy_change\[0\] = -1.0; allowed: 0 … 5"),
+        ("policy_change", np.inf, r"policy_change\[0\] = inf"),
+        ("thresholds", 0, "policy row 0: thresholds must rise to 65535"),
+    ],
+)
+def test_a_state_that_no_learner_has_is_refused_by_name(
+    learned: TabularLearner, name: str, value: float, says: str
+) -> None:
+    before = learned.state_dict()
+    state = learned.state_dict()
+    state[name][...] = value
+    with pytest.raises(ValueError, match=says):
+        learned.load_state_dict(state)
+    for field_name, array in learned.state_dict().items():
+        np.testing.assert_array_equal(array, before[field_name])
+    learned.load_state_dict(before)
+
+
+def test_pending_and_played_actions_must_be_legal(learned: TabularLearner) -> None:
+    """In observation 0 only action 0 is legal."""
+    state = learned.state_dict()
+    state["pending_observation"][:], state["pending_action"][:] = 0, 1
+    with pytest.raises(ValueError, match="pending_action: an action that is illegal"):
+        learned.load_state_dict(state)
+    state = learned.state_dict()
+    state["thresholds"][1, 0, :3] = 100, NEVER, NEVER
+    with pytest.raises(ValueError, match="policy row 1 takes action 1 in observation 0, where it is illegal"):
+        learned.load_state_dict(state)
+
+
+# --- what single precision holds ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("reward", "discount", "returns"), [(1e30, 0.9, "1e\\+31"), (1e26, 0.99, "1e\\+28"), (5, 1 - 1e-9, "inf")]
+)
+def test_returns_that_single_precision_does_not_hold_are_refused(
+    reward: float, discount: float, returns: str
+) -> None:
+    """The last discount is 1 in single precision, and Q would grow for ever."""
+    world = World(bids([0, 1]), np.zeros(2, np.uint8), np.array([discount]), worst_reward=-reward)
+    with pytest.raises(ConfigError, match=rf"world cannot be learned: .*discount\) = {returns} in single"):
+        learner_of(world)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_largest_returns_are_learned(algorithm: str) -> None:
+    """Urgencies at the bound: Q goes to half of the largest return, and policies stay policies."""
+    game = karma_envs.make(
+        "matching", n_agents=4, urgencies=(9.9e25,), discount=0.9, karma_max=3, karma_mean=1
+    )
+    game.reset(np.random.default_rng(0))
+    learner = learner_of(game, algorithm=algorithm, learning_rate=0.5)
+    for _ in range(30):
+        learner.update(game.rollout(learner.policy, 100))
+    legal = learner.q[:, :, : game.n_actions][:, game.legal_actions]
+    assert np.isfinite(legal).all()
+    assert -1.001e27 <= legal.min() < -1e26
+    learner.load_state_dict(learner.state_dict())
+    with pytest.raises(
+        ConfigError, match=r"urgencies\[0\] = 1.01e\+26 .*\[0, 1e\+26\]: urgency / \(1 - disc"
+    ):
+        karma_envs.make("matching", urgencies=(1.01e26,), discount=0.9)

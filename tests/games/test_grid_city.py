@@ -571,21 +571,21 @@ def test_illegal_bids_change_nothing() -> None:
 
 
 @pytest.mark.parametrize(
-    "changes",
+    ("changes", "says"),
     [
-        {"position": 1 + 3 * 3},  # a third path
-        {"position": 2, "urgency": 9},
-        {"position": 0, "urgency": 1},
-        {"karma": 15},
-        {"karma": 0},
-        {"sharing": 0},
+        ({"position": 1 + 3 * 3}, r"position\[0\] = 10; allowed: 0 … 6"),  # a third path
+        ({"position": 2, "urgency": 9}, r"urgency\[0\] = 9; allowed: 0 … 1"),
+        ({"position": 0, "urgency": 1}, r"urgency\[0\] = 1; allowed: 0 … 0"),
+        ({"karma": 15}, r"karma\[0\] = 15; allowed: 0 … 14"),
+        ({"karma": 0}, "0 karma with the surplus; allowed: 90"),
+        ({"sharing": 0}, "no game with this configuration"),
     ],
     ids=str,
 )
-def test_states_that_cannot_be_are_refused(changes: dict[str, Any]) -> None:
+def test_states_that_cannot_be_are_refused(changes: dict[str, Any], says: str) -> None:
     game = new_game(network=CROSSING, n_agents=10)
     state = game.state_dict()
-    with pytest.raises(ValueError, match="no game with this configuration"):
+    with pytest.raises(ValueError, match=says):
         with_state(game, **changes)
     assert all((state[name] == array).all() for name, array in game.state_dict().items())
 

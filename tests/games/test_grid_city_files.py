@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -74,7 +75,8 @@ def networks(draw: st.DrawFn) -> tuple[nx.DiGraph, dict[Any, float]]:
     for edge in draw(st.lists(st.sampled_from(pairs), min_size=1, unique=True)):
         graph.add_edge(*edge, **{column: draw(numbers) for column in columns})
         graph.edges[edge]["capacity"] += 1.0
-    demand = draw(st.dictionaries(st.sampled_from(pairs), numbers.filter(bool)))
+    zones = list(itertools.product(range(1, n_zones + 1), repeat=2))
+    demand = draw(st.dictionaries(st.sampled_from(zones), numbers.filter(bool)))
     return graph, demand
 
 
@@ -102,6 +104,18 @@ def test_what_is_written_is_read_again(tmp_path_factory: Any, network: tuple[nx.
         (lambda graph: None, {"demand": {(1, 2): 1.0}}, "trips_path = None .* a path with demand"),
         (lambda graph: None, {"trips_path": "t"}, "trips_path = 't' .* None without"),
         (lambda graph: None, {"trips_path": "t", "demand": {(1, 9): 1.0}}, r"demand = \(1, 9\)"),
+        (lambda graph: None, {"trips_path": "t", "demand": {(1, 3): 1.0}}, r"demand = \(1, 3\) .*of zones"),
+        (
+            lambda graph: None,
+            {"trips_path": "t", "demand": {(1, 2): float("nan")}},
+            r"demand\[\(1, 2\)\] = nan",
+        ),
+        (lambda graph: graph.nodes[2].update(boundary="perhaps"), {}, "node 2: boundary = 'perhaps'"),
+        (lambda graph: graph.add_edge(2, 2, **graph.edges[1, 2]), {}, r"graph = \(2, 2\) .*two different"),
+        (lambda graph: graph.edges[1, 2].update(capacity=float("inf")), {}, "edge 1 → 2: capacity = inf"),
+        (lambda graph: graph.edges[1, 2].update(capacity=0), {}, "edge 1 → 2: capacity = 0 .*positive"),
+        (lambda graph: graph.edges[1, 2].update(b=1, power="4th"), {}, "edge 1 → 2: power = '4th' .*finite"),
+        (lambda graph: graph.add_nodes_from(range(4, 42)), {}, "graph = '41 nodes' .*at most 10 for each"),
     ],
 )
 def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, change: Any, given: Any, says: str) -> None:
@@ -110,6 +124,16 @@ def test_what_cannot_be_written_leaves_no_file(tmp_path: Path, change: Any, give
     with pytest.raises(ConfigError, match=says):
         write_tntp(graph, tmp_path / "a_net.tntp", **given)
     assert not list(tmp_path.iterdir())
+
+
+def test_text_is_written_as_what_it_says(tmp_path: Path) -> None:
+    graph = triangle()
+    for _, data in graph.nodes(data=True):
+        data |= {name: str(value) for name, value in data.items()}
+    for _, _, data in graph.edges(data=True):
+        data |= {name: str(value) for name, value in data.items()}
+    write_tntp(graph, tmp_path / "a_net.tntp", node_path=tmp_path / "a_node.tntp")
+    assert same(read_tntp(tmp_path / "a_net.tntp", None, tmp_path / "a_node.tntp").graph, triangle())
 
 
 # --- the town --------------------------------------------------------------------------------------
@@ -151,7 +175,11 @@ def test_the_game_in_the_town() -> None:
     assert (game.network.capacity >= 1).all()
     assert 0.75 * 1000 / 96 <= game.network.capacity.mean() < 0.75 * 1000 / 96 + 1
     assert game.network.positions is not None
-    check_game(karma_envs.make("grid_city", "town", n_agents=6, route_choice="node"))
+    with pytest.warns(UserWarning, match="route_choice = 'node', but only 0 of 12 trips"):
+        game = karma_envs.make("grid_city", "town", n_agents=6, route_choice="node")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        check_game(game)
 
 
 # --- files -----------------------------------------------------------------------------------------
@@ -235,7 +263,7 @@ def test_a_malformed_file_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("choice", ["none", "node"])
 def test_play_on_files(tmp_path: Path, choice: str) -> None:
-    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice))
+    check_game(GridCityGame(network=saved(tmp_path), n_agents=6, route_choice=choice, k_shortest=2))
 
 
 @pytest.mark.parametrize("network", ["grid", "town", "module:function", len])

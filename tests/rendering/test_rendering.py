@@ -124,11 +124,13 @@ def test_human_is_drawn_by_itself():
     assert not matplotlib.pyplot.get_fignums()
 
 
-def test_vector_gives_one_picture():
+def test_vector_gives_one_picture_for_every_agent_the_same():
     env = PopulationVectorEnv("matching", n_agents=4, render_mode="rgb_array")
     env.reset(seed=0)
-    (picture,) = env.render()
+    picture, *others = env.render()
     assert picture.shape == (640, 960, 3)
+    assert len(others) == 3
+    assert all(other is picture for other in others)
     env.close()
     assert env._canvas is None
 
@@ -164,7 +166,7 @@ def test_scenes_after_a_rollout():
 
 
 def test_missing_matplotlib_is_explained(monkeypatch):
-    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"karma-envs\[plot\]"):
         Canvas("matching", "rgb_array")
 

@@ -305,7 +305,7 @@ def test_a_damaged_policy(fails: Callable[..., str], tmp_path: Path, finished_fo
     (folder / "policy-1.npz").write_bytes(b"PK\x03\x04")
     assert f"{folder / 'policy-1.npz'} is damaged" in fails("evaluate", str(folder))
     np.savez(folder / "policy-1.npz", weights=np.zeros(3))
-    assert f"{folder / 'policy-1.npz'} is not a usable policy" in fails("evaluate", str(folder))
+    assert f"{folder / 'policy-1.npz'} is not a policy" in fails("evaluate", str(folder))
 
 
 @pytest.mark.parametrize(
@@ -385,7 +385,7 @@ def test_figures_without_matplotlib(
 ) -> None:
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     monkeypatch.setitem(sys.modules, "matplotlib.backend_bases", None)
-    assert "figures need matplotlib: pip install 'karma-envs[plot]'" in fails("plot", str(finished_folder))
+    assert "drawing needs Matplotlib: pip install 'karma-envs[plot]'" in fails("plot", str(finished_folder))
 
 
 def test_the_configuration_of_a_run_is_what_show_config_prints(

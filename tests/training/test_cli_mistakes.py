@@ -79,6 +79,7 @@ WRONG: list[tuple[list[str], int, str]] = [  # for every game and each of the co
     (["--urgencies", "one"], 1, "urgencies[0] = 'one' is not allowed"),
     (["--types", "3"], 1, "types[0] = 3 is not allowed"),
     (["--redistribution", "unifrom"], 1, "(did you mean uniform?)"),
+    (["--redistribution", "tax(rate=0.1, rate=0.2)"], 1, "rate is given twice"),
     (["--redistribution", "no_such_module:rule"], 1, "No module named 'no_such_module'"),
     (["--preset", "nonesuch"], 1, "preset = 'nonesuch' is not allowed; allowed: "),
     (["--karma-mx", "3"], 2, "unrecognized arguments: --karma-mx 3 (did you mean --karma-max?)"),

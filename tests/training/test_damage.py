@@ -18,6 +18,8 @@ from karma_envs.files import read_npz, write_npz
 from training import ResultsError, Run, TrainConfig, train
 from training import tables as tables_module
 from training.cli import main
+from training.commands import train as command
+from training.plots.run import karma_distribution
 from training.results import read_metadata
 from training.sweep import Sweep, sweep
 from training.tables import (
@@ -197,8 +199,8 @@ def test_a_damaged_table_of_a_sweep_is_made_anew_on_resuming(tiny: Tiny, tmp_pat
     again = sweep(tiny(), over, tmp_path)
     assert [{**row, "seconds": 0} for row in again.rows] == [{**row, "seconds": 0} for row in whole.rows]
     (tmp_path / DIGESTS).unlink()
-    path.write_text(path.read_text().replace("finished,-", "finished,x"))
-    with pytest.raises(ResultsError, match="train_efficiency of trial 0 is no number"):
+    path.write_text(path.read_text().replace("finished,", "finished,x", 1))
+    with pytest.raises(ResultsError, match="train_window of trial 0 is no number"):
         Sweep.open(tmp_path)
 
 

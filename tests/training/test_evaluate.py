@@ -221,7 +221,7 @@ def test_tables_of_agents_and_lanes_are_those_of_the_play(tmp_path: Path) -> Non
 
 def test_tables_of_a_game_without_lanes(finished_folder: Path) -> None:
     found = tables(Run.open(finished_folder), n_steps=100)
-    assert list(found) == ["agents"]
+    assert list(found) == ["agents", "policy-0", "policy-1"]
     assert len(found["agents"]) == 20
     assert sum(row["karma"] for row in found["agents"]) == 200
 

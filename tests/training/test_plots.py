@@ -87,12 +87,16 @@ def test_mean_bids_are_the_policies(two_types: Run) -> None:
             np.testing.assert_array_equal(line.get_xdata(), np.arange(21))
             np.testing.assert_allclose(line.get_ydata(), bids.reshape(3, 21)[number])
         assert sum(label.startswith("urgency") for label in lines) == len(urgencies)
+    assert [panel.get_title().replace("\n", " ") for panel in panels] == [
+        "type 0 (discount 0.7; urgencies 1, 5)",
+        "type 1 (discount 0.9; urgencies 1, 2, 9)",
+    ]
 
 
 @pytest.mark.parametrize("column", ["efficiency", "access_fairness", "reward_fairness"])
 def test_a_metric_over_time_has_a_line_per_replica_beside_the_references(column: str, one_type: Run) -> None:
     references = reference_lines("matching", one_type.config.game_config, window=100)
-    (panel,) = training_plots.over_time(one_type, column, "label", references).axes
+    (panel,) = training_plots.over_time(one_type, column, "label", {100: references}).axes
     rows = one_type.metrics
     for number in range(2):
         line = panel.lines[number]
@@ -104,6 +108,34 @@ def test_a_metric_over_time_has_a_line_per_replica_beside_the_references(column:
         assert set(lines[name].get_ydata()) == {getattr(references[name], column).value}
     assert len(panel.lines) == 5
     assert panel.get_ylabel() == "label"
+
+
+def test_fairness_is_beside_fairness_over_as_many_steps(tmp_path: Path) -> None:
+    """Five epochs in two records of two, and one of one: the last is over half the steps.
+
+    COIN's fairness is about -sqrt(1/4T): -.05 over 100 steps, -.07 over 50.
+    """
+    config = TrainConfig(game_config={"n_agents": 20}, n_steps=250, epoch_length=50, records=2)
+    run = train(config, tmp_path / "run")
+    assert [row["window"] for row in run.metrics] == [100, 100, 50]
+    (panel,) = training_plots.figures(run)["access_fairness"]().axes
+    assert panel.get_ylabel() == "access fairness over 50 to 100 steps"
+    coin = lines_of(panel)["COIN"]
+    assert coin.get_drawstyle() == "steps-pre"
+    np.testing.assert_array_equal(coin.get_xdata(), [100, 200, 250])
+    over = {
+        window: reference_lines("matching", config.game_config, window)["COIN"].access_fairness.value
+        for window in (50, 100)
+    }
+    np.testing.assert_array_equal(coin.get_ydata(), [over[100], over[100], over[50]])
+    assert over[50] == pytest.approx(-0.07, abs=0.03)
+    assert over[50] < over[100]
+
+
+def test_the_window_of_equal_records_is_named(one_type: Run) -> None:
+    for name in ("efficiency", "access_fairness", "reward_fairness"):
+        (panel,) = training_plots.figures(one_type)[name]().axes
+        assert panel.get_ylabel() == f"{name.replace('_', ' ')} over 100 steps"
 
 
 def test_the_karma_distribution_has_mass_one(two_types: Run) -> None:
@@ -141,10 +173,10 @@ def test_bids_beside_one_another() -> None:
     everything[0, np.arange(game.n_observations), karma] = 1
     everything[1, :, 0] = 1  # the second type bids nothing
     policies = {"by type": TabularPolicy(everything), "random": TabularPolicy(random_bids(game))}
+    types_said = ("type 0 (discount 0.7; urgencies 1, 5)", "type 1 (discount 0.9; urgencies 1, 2, 9)")
     figure = bids_beside(game, policies)
-    assert [panel.get_title("right") for panel in figure.axes] == [
-        "type 1, urgency 1", "type 1, urgency 5",
-        "type 2, urgency 1", "type 2, urgency 2", "type 2, urgency 9",
+    assert [panel.get_title().replace("\n", " ") for panel in figure.axes] == [
+        f"{types_said[kind]} urgency {urgency}" for kind, urgency in ((0, 1), (0, 5), (1, 1), (1, 2), (1, 9))
     ]  # fmt: skip
     for number, panel in enumerate(figure.axes):
         by_type, random, bound = [np.asarray(line.get_ydata()) for line in panel.lines]

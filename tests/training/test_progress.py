@@ -41,3 +41,12 @@ def test_a_short_or_quiet_one_does_not(
 ) -> None:
     shown([10.0, 10.5, 11.0, 11.5, 12.0, 12.5, 13.0, 16.0], monkeypatch, n_epochs, enabled)
     assert "min from now" not in capsys.readouterr().out
+
+
+def test_a_path_stays_in_one_line_of_a_log(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    path = "results are in " + "/".join(["a-folder"] * 20)
+    progress.console.print(path, markup=False)
+    assert capsys.readouterr().out == f"{path}\n"

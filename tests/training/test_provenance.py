@@ -392,11 +392,9 @@ def test_the_policy_of_another_run_or_shape_is_refused(
         "is the policy of another run": lambda path: shutil.copy(other.policy_path(1), path),
         "the policy of another run": lambda path: shutil.copy(finished_folder / "policy-0.npz", path),
         "the policy names rows for 1 agents; the game has 20": lambda path: TabularPolicy(illegal).save(path),
-        "a policy for this game has 42 observations": lambda path: TabularPolicy(
-            np.ones((20, 3, 1)) / 1
-        ).save(path),
+        "it has 1 actions; the game has 21": lambda path: TabularPolicy(np.ones((20, 3, 1)) / 1).save(path),
         "where it is illegal": lambda path: TabularPolicy(illegal, np.zeros(20, int)).save(path),
-        "is not a usable policy": lambda path: np.savez(path, weights=np.zeros(3)),
+        "is not a policy of karma-envs": lambda path: np.savez(path, weights=np.zeros(3)),
         "is damaged or not an npz file": lambda path: path.write_bytes(b"PK"),
     }
     for message, replace in cases.items():

@@ -24,10 +24,10 @@ from karma_envs.mechanisms import resolve
 from training import Interrupted, ResultsError, Run, TrainConfig, backends, train
 from training.backends import StopFile
 from training.cli import main
-from training.commands.sweep import _field_and_values
+from training.commands.sweep import _field_and_values, report
 from training.config import load_layer, to_yaml
 from training.evaluate import evaluate
-from training.plots.sweep import plot_sweep
+from training.plots.sweep import NothingToDrawError, axes_of, lines, plot_sweep
 from training.results import read_table
 from training.sweep import Progress, Sweep, sweep
 from training.train import Replica
@@ -599,7 +599,8 @@ def test_the_command_names_the_trials_that_failed(
     assert err == (
         f"karma-envs: 1 of 2 trials failed: 1; to try them again: karma-envs sweep --resume {folder}\n"
     )
-    assert not (folder / "figures").exists()  # a seed is nothing to draw
+    assert "no figures: only the seed was swept\n" in out
+    assert not (folder / "figures").exists()
 
 
 @pytest.mark.parametrize(
@@ -669,28 +670,106 @@ def with_results(tiny: Tiny, over: dict[str, list[Any]], folder: Path) -> Sweep:
         metrics = {"efficiency": value, "access_fairness": value / 10, "reward_fairness": value / 5}
         errors = {f"{name}_se": float("nan") if trial.number else 0.01 for name in metrics}
         status = "failed" if trial.number == 1 else "finished"
-        rows.append({"trial": trial.number, **trial.values, "status": status, **metrics, **errors})
+        row = {"trial": trial.number, **trial.values, "status": status, **metrics, **errors, "error": None}
+        rows.append(row)
     folder.mkdir()
     return Sweep(folder, config, config.trials(), tuple(rows))
 
 
+TYPES = [[{"share": 1, "discount": 0.7}], [{"share": 1, "discount": 0.9}]]
+
+
 @pytest.mark.parametrize(
-    ("over", "drawn"),
+    ("over", "axes"),
     [
-        ({"learning_rate": [0.001, 0.01, 0.1]}, True),
-        ({"karma_mean": [5, 7], "payment": ["pbp", "pbs"], "seed": [1, 2, 3]}, True),
-        ({"karma_mean": [5, 7, 9], "learning_rate": [0.1, 0.2]}, True),
-        ({"karma_mean": [5, 7], "learning_rate": [0.1, 0.2], "payment": ["pbp", "pbs"]}, True),
-        ({"payment": ["pbp", "pbs"]}, False),
-        ({"seed": [1, 2]}, False),
-        ({"karma_mean": [5, 7], "learning_rate": [0.1, 0.2], "discount": [0.9, 0.98]}, False),
+        ({"learning_rate": [0.001, 0.01, 0.1]}, ["learning_rate"]),
+        ({"karma_mean": [5, 7], "payment": ["pbp", "pbs"], "seed": [1, 2, 3]}, ["karma_mean"]),
+        ({"payment": ["pbp", "pbs"], "karma_mean": [5, 7]}, ["karma_mean"]),
+        ({"karma_mean": [5, 7, 9], "learning_rate": [0.1, 0.2]}, ["karma_mean", "learning_rate"]),
+        (
+            {"karma_mean": [5, 7], "learning_rate": [0.1, 0.2], "payment": ["pbp", "pbs"]},
+            ["karma_mean", "learning_rate"],
+        ),
+        (
+            {"karma_mean": [5, 7], "learning_rate": [0.1, 0.2], "discount": [0.7, 0.9, 0.98]},
+            ["karma_mean", "discount"],
+        ),
+        ({"payment": ["pbp", "pbs"], "redistribution": ["uniform", "none"]}, ["payment"]),
+        ({"types": TYPES}, ["types"]),
     ],
 )
-def test_one_or_two_numbers_are_drawn(
-    over: dict[str, list[Any]], drawn: bool, tiny: Tiny, tmp_path: Path
+def test_what_was_swept_is_drawn(
+    over: dict[str, list[Any]], axes: list[str], tiny: Tiny, tmp_path: Path
 ) -> None:
+    """Over one field, numbers first, or over the two that have most values."""
     found = with_results(tiny, over, tmp_path / "sweep")
+    assert axes_of(found) == axes
     names = ("efficiency.svg", "access_fairness.svg", "reward_fairness.svg")
-    expected = [found.folder / "figures" / name for name in names] if drawn else []
+    expected = [found.folder / "figures" / name for name in names]
     assert plot_sweep(found, ("svg",)) == expected
     assert all(path.stat().st_size > 3000 for path in expected)
+
+
+def test_rules_stand_side_by_side_in_the_order_given(tiny: Tiny, tmp_path: Path) -> None:
+    """The second of four trials failed; with the efficiencies -1, -1.02 and -1.03 of the others."""
+    over = {"payment": ["pbs", "pbp"], "redistribution": ["uniform", "none"]}
+    found = with_results(tiny, over, tmp_path / "sweep")
+    (panel,) = lines(found, ["payment"], "efficiency").axes
+    assert [label.get_text() for label in panel.get_xticklabels()] == ["pbs", "pbp"]
+    points = {container.get_label(): [*zip(*container.lines[0].get_data())] for container in panel.containers}
+    assert points["redistribution=uniform"] == [(pytest.approx(-0.15), -1.0), (pytest.approx(0.85), -1.02)]
+    assert points["redistribution=none"] == [(pytest.approx(1.15), -1.03)]
+    (panel,) = lines(found, ["payment"], "access_fairness").axes
+    assert panel.get_ylabel() == "access fairness over 10000 steps"
+
+
+@pytest.mark.parametrize(
+    ("over", "reason"),
+    [
+        ({"seed": [1, 2]}, "only the seed was swept"),
+        ({"payment": ["pbp"]}, "one trial"),
+        (
+            {
+                "karma_mean": [5, 7],
+                "learning_rate": [0.1, 0.2],
+                "discount": [0.7, 0.9, 0.98],
+                "payment": ["pbp", "pbs"],
+                "redistribution": ["uniform", "none"],
+            },
+            "8 combinations of the fields besides karma_mean and discount are too many to draw",
+        ),
+    ],
+)
+def test_what_is_not_drawn_has_a_reason(
+    over: dict[str, list[Any]], reason: str, tiny: Tiny, tmp_path: Path
+) -> None:
+    found = with_results(tiny, over, tmp_path / "sweep")
+    with pytest.raises(NothingToDrawError, match=reason):
+        plot_sweep(found)
+    none = Sweep(found.folder, found.config, found.trials, ())
+    if "payment" in over and len(over) > 1:
+        with pytest.raises(NothingToDrawError, match="no trial has finished"):
+            plot_sweep(none)
+    assert not (found.folder / "figures").exists()
+
+
+def test_a_log_of_80_columns_cuts_no_number(
+    tiny: Tiny, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    over: dict[str, list[Any]] = {
+        "karma_mean": [5, 7],
+        "payment": ["pbp", "pbs"],
+        "learning_rate": [0.01, 0.05],
+        "redistribution": ["uniform", "none"],
+        "types": TYPES,
+    }
+    report(with_results(tiny, over, tmp_path / "sweep"))
+    out = capsys.readouterr().out
+    assert "…" not in out
+    first = next(line for line in out.splitlines() if line.startswith("     0 "))
+    assert first.split() == [
+        "0", "5", "pbp", "0.01", "uniform", '[{"share":', "1,", '"discount":', "0.7}]",
+        "-1.0000(100)", "-0.1000(100)", "-0.2000(100)",
+    ]  # fmt: skip
+    assert "over 10000 steps" in out

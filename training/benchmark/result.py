@@ -36,16 +36,19 @@ class Metric:
     optional: bool = False
 
 
+_MEASURED = ", over 10,000 steps (100,000 of four agents)"
 METRICS: dict[str, Metric] = {
     "score": Metric("normalised score", "0 is a coin toss, 1 a benevolent dictator"),
     "efficiency": Metric("efficiency", "mean reward of an agent in a step"),
     "access_fairness": Metric(
         "access fairness",
-        "minus the standard deviation, over agents, of the share of steps won",
+        f"minus the standard deviation, over agents, of the share of steps won{_MEASURED}",
         optional=True,
     ),
     "reward_fairness": Metric(
-        "reward fairness", "minus the standard deviation, over agents, of mean rewards", optional=True
+        "reward fairness",
+        f"minus the standard deviation, over agents, of mean rewards{_MEASURED}",
+        optional=True,
     ),
     "exploitability": Metric(
         "normalised exploitability",

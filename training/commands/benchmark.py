@@ -17,7 +17,7 @@ from training.benchmark.run import Progress, run_benchmark
 from training.benchmark.tables import Report
 from training.benchmark.tasks import TASKS
 from training.flags import docs_folder, value
-from training.progress import console
+from training.progress import console, print_table
 from training.results import ResultsError
 
 _LEADERBOARD = "docs/benchmark"
@@ -106,13 +106,13 @@ def _list(options: argparse.Namespace) -> None:
         table.add_column(heading)
     for task in TASKS.values():
         table.add_row(task.name, task.title, task.budget_text)
-    console.print(table)
+    print_table(table)
     table = Table(title="algorithms", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("name", "what it is"):
         table.add_column(heading)
     for algorithm in ALGORITHMS.values():
         table.add_row(algorithm.name, algorithm.description)
-    console.print(table)
+    print_table(table)
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -176,7 +176,7 @@ def _print(report: Report) -> None:
             table.add_row(
                 Text(name), *(_score(report, column, name) for column in columns[start : start + at_once])
             )
-        console.print(table)
+        print_table(table)
 
 
 def _score(report: Report, column: str, algorithm: str) -> Text:

@@ -12,16 +12,20 @@ from rich import box
 from rich.table import Table
 
 from karma_envs.config import whole
+from karma_envs.metrics import Summary
 from training import results
-from training.evaluate import Evaluation, evaluate, tables
+from training.evaluate import HEADLINES, Evaluation, evaluate, tables
 from training.exploitability import KINDS, keep_exploitability, run_exploitability
 from training.flags import value
 from training.folders import PATIENCE_SECONDS, owned, writing
 from training.plots.exploitability import exploitability_figure
 from training.plots.figures import require_matplotlib, save_figures
-from training.progress import console
+from training.progress import console, print_table
 from training.results import ResultsError, Row, Run
 from training.trust import add_trust
+
+_MOST_TYPES = 4
+"""Types that the table shows of all that is compared; of more, those of what was learned."""
 
 
 def add(subparsers: Any) -> None:
@@ -44,6 +48,13 @@ def add(subparsers: Any) -> None:
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
     )
+    command.add_argument(
+        "--policies",
+        choices=("types", "agents"),
+        default="types",
+        help="whose policies policy-<replica>.csv lists: the mean over each type's agents, or every agent's "
+        "(default types)",
+    )
     add_trust(command)
     command.set_defaults(action=_run)
 
@@ -61,8 +72,10 @@ def _run(options: argparse.Namespace) -> None:
         exploration=options.exploration,
     )
     with keeping():
-        keep_evaluation(run, found, tables(run, n_steps=options.n_steps, seed=options.seed))
-    report(found)
+        by_agent = options.policies == "agents"
+        parts = tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=by_agent)
+        keep_evaluation(run, found, parts)
+    report(run, found)
 
 
 @contextlib.contextmanager
@@ -80,15 +93,18 @@ def keep_evaluation(run: Run, found: Sequence[Evaluation], parts: Mapping[str, S
     Args:
         run: the run.
         found: of the policies.
-        parts: what happens to each agent, and on each lane, see :func:`training.evaluate.tables`.
+        parts: what happens to each agent, and on each lane, and the policies, see
+            :func:`training.evaluate.tables`.
 
     Raises:
         ResultsError: when the folder takes no files, or is in use.
     """
     with writing(run.folder), owned(run.folder, seconds=PATIENCE_SECONDS):
         results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
-        for name, rows in parts.items():
-            results.write_table(run.folder / f"{name}.csv", rows)
+        if rows := [row for item in found for row in item.type_rows()]:
+            results.write_table(run.folder / "evaluation-types.csv", rows)
+        for name, part in parts.items():
+            results.write_table(run.folder / f"{name}.csv", part)
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
@@ -114,24 +130,35 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
     for item in found:
         numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
         table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
-    console.print(table)
+    print_table(table)
     for path in paths:
         console.print(str(path), markup=False)
 
 
-def report(found: Sequence[Evaluation]) -> None:
-    """Print a table of evaluations."""
+def report(run: Run, found: Sequence[Evaluation]) -> None:
+    """Print a table of evaluations, with the metrics of each type if there are several."""
     spread = "over seeds" if found[0].seeds > 1 else "within the run"
     table = Table(
-        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); in brackets the standard error "
-        f"{spread}, in units of the last digit",
+        title=f"{found[0].steps} steps, {found[0].seeds} seed(s); fairness depends on how many steps; in "
+        f"brackets the standard error {spread}, in units of the last digit",
         title_justify="left",
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    columns = ("efficiency", "access_fairness", "reward_fairness")
-    for name in columns:
+    for name in HEADLINES:
         table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
-    for item in found:
-        table.add_row(item.name, *(getattr(item.summary, name).concise() for name in columns))
-    console.print(table)
+    for number, item in enumerate(found):
+        table.add_row(item.name, *_cells(item.summary))
+        if len(item.by_type) <= _MOST_TYPES or number == 0:
+            for name, summary in item.by_type.items():
+                table.add_row(f"  {name}", *_cells(summary))
+    print_table(table)
+    if found[0].by_type:
+        console.print(
+            "of a type: mean reward of its agents, and fairness among them; everything of all types is in "
+            "evaluation-types.csv"
+        )
+
+
+def _cells(summary: Summary) -> list[str]:
+    return [getattr(summary, name).concise() for name in HEADLINES]

@@ -13,7 +13,7 @@ from rich.text import Text
 from karma_envs.config import choice, whole
 from training.experiments.experiment import SCALES, experiments, reproduce, summary_line
 from training.flags import docs_folder, value
-from training.progress import console
+from training.progress import console, print_table
 
 _RESULTS = "docs/results"
 
@@ -62,5 +62,5 @@ def _reproduce(name: str, options: argparse.Namespace) -> None:
             table.add_column(heading)
         for item in found:
             table.add_row(*summary_line(item).values())
-        console.print(table)
+        print_table(table)
     console.print(f"results are in {Path(options.folder) / f'{name}-{options.scale}'}", markup=False)

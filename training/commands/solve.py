@@ -13,7 +13,7 @@ from agents.solvers.search import Found
 from training.commands.plot import draw
 from training.equilibria import TABLE, rows_of, search_to_folder
 from training.flags import add_games, layers
-from training.progress import console
+from training.progress import console, print_table
 from training.solution import Solution, SolveConfig, solve_to_folder
 
 
@@ -88,8 +88,10 @@ def _search(solution: Solution, *, quiet: bool) -> None:
         table.add_column(_heading(key), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(key, value) for key, value in row.items()))
-    console.print(table if rows else f"{title}; none was found")
-    if rows:
+    if not rows:
+        console.print(f"{title}; none was found")
+    else:
+        print_table(table)
         console.print(
             "n: times found; dist: of the policy from the first, in L1, mean over agents (0 … 2)\n"
             f"this table is in {solution.folder / TABLE}, the policies beside it",

@@ -21,13 +21,14 @@ from training.backends import BACKENDS
 from training.config import TrainConfig, load_layer
 from training.flags import Parser, add_games, flag_of, layers, value
 from training.plain_yaml import parse_yaml
-from training.progress import console
+from training.progress import console, print_table
 from training.results import ResultsError, Row
-from training.sweep import Progress, Sweep, sweep
+from training.sweep import LEARNED_STEPS, Progress, Sweep, sweep
 from training.trials import SweepConfig, as_text
 from training.trust import add_trust
 
 _MOST_ROWS = 30
+_WIDEST_VALUE = 40  # letters; longer ones take several lines
 
 _USAGE = """karma-envs sweep (GAME | CONFIG.yaml) --over FIELD=VALUES [--over ...] --folder DIR [FLAG ...]
        karma-envs sweep --resume DIR [--backend NAME] [--jobs N]"""
@@ -129,15 +130,20 @@ def _run(options: argparse.Namespace) -> None:
             observer=bar,
         )
     paths: list[Path] = []
+    nothing = ""
     try:
         if "no_figures" not in options:  # first what is kept: nobody may be reading what is printed
-            from training.plots.sweep import plot_sweep
+            from training.plots.sweep import NothingToDrawError, plot_sweep
 
-            paths = plot_sweep(found)
+            try:
+                paths = plot_sweep(found)
+            except NothingToDrawError as error:
+                nothing = f"no figures: {error}"
     finally:
         report(found)
-    for path in paths:
-        console.print(str(path), markup=False)
+    for text in (nothing, *map(str, paths)):
+        if text:
+            console.print(text, markup=False, soft_wrap=True)
     if found.failed:
         numbers = ", ".join(str(row["trial"]) for row in found.failed)
         raise ResultsError(
@@ -244,29 +250,35 @@ def report(found: Sweep) -> None:
     if finished:
         spread = "over replicas" if found.config.base.replicas > 1 else "within the run"
         table = Table(
-            title="learned policies without exploration, best first; in brackets the standard error "
-            f"{spread}, in units of the last digit",
+            title=f"learned policies without exploration over {LEARNED_STEPS} steps, best first; in brackets "
+            f"the standard error {spread}, in units of the last digit",
             title_justify="left",
             box=box.SIMPLE_HEAD,
             padding=(0, 1, 0, 0),
         )
         for name in ("trial", *found.config.over):
-            table.add_column(name, justify="right", no_wrap=True)
+            table.add_column(name, justify="right", overflow="fold", min_width=_column_width(found, name))
         columns = ("efficiency", "access_fairness", "reward_fairness")
         for name in columns:
-            table.add_column(name.replace("_", " "), justify="right")
+            table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
         for row in finished[:_MOST_ROWS]:
             table.add_row(
                 str(row["trial"]),
                 *(str(as_text(row[name])) for name in found.config.over),
                 *(Estimate(row[name], row[f"{name}_se"]).concise() for name in columns),
             )
-        console.print(table)
+        print_table(table)
         if len(finished) > _MOST_ROWS:
             console.print(f"and {len(finished) - _MOST_ROWS} others")
     for row in found.failed:
         console.print(_failure(row), markup=False, soft_wrap=True)
     console.print(f"all trials are in {found.folder / 'trials.csv'}", markup=False)
+
+
+def _column_width(found: Sweep, name: str) -> int:
+    """Letters of a swept field's column: all of its values on one line, unless they are long."""
+    values = found.config.over.get(name, [len(found.trials)])
+    return max(len(name), min(_WIDEST_VALUE, max(len(str(as_text(value))) for value in values)))
 
 
 def _failure(row: Row) -> str:

@@ -6,9 +6,6 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-from rich.padding import Padding
-from rich.text import Text
-
 from training.commands.plot import draw
 from training.flags import add_games, layers
 from training.progress import console
@@ -52,7 +49,7 @@ def report(theory: Theory) -> None:
         because = numbers.get("because")
         rows = _ROWS[tool](numbers) if because is None else [("does not apply", because)]
         for found, meaning in rows:
-            console.print(Padding(Text(f"{found}: {meaning}"), (0, 0, 0, 2)))
+            console.print(f"  {found}: {meaning}", markup=False)
     console.print(f"results are in {theory.folder}", markup=False)
 
 

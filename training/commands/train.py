@@ -34,12 +34,17 @@ def add(subparsers: Any) -> None:
         )
         add_trust(parser)
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
+        parser.add_argument(
+            "--tensorboard",
+            action="store_true",
+            help="write the metrics for TensorBoard, too: tensorboard --logdir runs",
+        )
         parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> None:
     if "resume" in options:
-        how = {"action", "game", "resume", "quiet", "no_figures", "trust", "field:n_steps"}
+        how = {"action", "game", "resume", "quiet", "no_figures", "tensorboard", "trust", "field:n_steps"}
         given = sorted(set(vars(options)) - how)
         if given:
             raise ConfigError(
@@ -58,7 +63,9 @@ def _run(options: argparse.Namespace) -> None:
         folder = getattr(options, "folder", None)
     started = time.perf_counter()
     with TrainingBar(config, enabled="quiet" not in options) as bar:
-        run = train(config, folder, resume="resume" in options, observer=bar)
+        run = train(
+            config, folder, resume="resume" in options, observer=bar, tensorboard="tensorboard" in options
+        )
     seconds = time.perf_counter() - started
     found = evaluate(run)
     keep_evaluation(run, found, tables(run))  # first what is kept: nobody may be reading what is printed
@@ -68,6 +75,6 @@ def _run(options: argparse.Namespace) -> None:
             paths = drawn(run.folder, ("png", "pdf"), trust=True)
     finally:
         console.print(f"trained in {seconds:.1f} s; results are in {run.folder}", markup=False)
-        report(found)
+        report(run, found)
     for path in paths:
         console.print(str(path), markup=False)

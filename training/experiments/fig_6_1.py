@@ -89,7 +89,7 @@ def _against_efficiency(panel: Axes, rows: Sequence[Row]) -> None:
         at = [mean_over_seeds(rows, reference, one)[0] for one in ("efficiency", "access_fairness")]
         panel.plot(*at, marker, color="0.35", markersize=5)
         panel.annotate(reference, (at[0], at[1]), (4, 4), textcoords="offset points", color="0.35")
-    panel.set(xlabel="efficiency", ylabel="access fairness")
+    panel.set(xlabel="efficiency", ylabel="access fairness over 10,000 steps")
 
 
 def _by_discount(panel: Axes, rows: Sequence[Row], quantity: str) -> None:

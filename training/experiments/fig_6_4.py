@@ -20,7 +20,7 @@ _CURVES = {
     "policy_change_max": "largest policy change in an epoch",
     "payoff_change_max": "largest payoff change in an epoch",
     "efficiency": "efficiency",
-    "reward_fairness": "reward fairness",
+    "reward_fairness": "reward fairness from one record to the next",
 }
 _row = partial(row_of, ("share_of_run", *_CURVES))
 _MOMENTS = (0.01, 0.1, 0.3, 1.0)

@@ -29,6 +29,6 @@ def outcome_figure(rows: Sequence[Row]) -> Figure:
                 x, y, np.nan_to_num(y_error), np.nan_to_num(x_error), markersize=5,
                 fmt="os^"[number // len(COLOURS)], color=COLOURS[number % len(COLOURS)], label=case,
             )  # fmt: skip
-        panel.set(xlabel="efficiency", ylabel=quantity.replace("_", " "))
+        panel.set(xlabel="efficiency", ylabel=f"{quantity.replace('_', ' ')} over 10,000 steps")
     axes[1].legend(loc="center left", bbox_to_anchor=(1, 0.5))
     return figure

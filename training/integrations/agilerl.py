@@ -41,7 +41,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import as_actions
+from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
 from training.integrations.distillation import Distilled, as_played, tabulate
@@ -64,7 +64,7 @@ _RATE, _LAMBDA, _ENTROPY = 1e-3, 0.9, 0.03
 _NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_config": {"hidden_size": [64]}}
 
 
-class PopulationVecEnv(PettingZooVecEnv):  # type: ignore[misc]
+class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     """A game's population, or several side by side, as sub-environments of one player, in this process.
 
     All agents of a game are truncated at once, and the next episode begins in the same step: as in all
@@ -126,6 +126,8 @@ class PopulationVecEnv(PettingZooVecEnv):  # type: ignore[misc]
             IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
         """
         chosen = np.split(as_actions(actions[PLAYER], self.num_envs), len(self._copies))
+        for copy, here in zip(self._copies, chosen):  # all, before the first one steps
+            copy.check_actions(here, slice(None))
         observations, rewards, truncations = [], [], []
         for copy, here in zip(self._copies, chosen):
             rows, earned, _, truncated, _ = copy.step(here)
@@ -141,8 +143,9 @@ class PopulationVecEnv(PettingZooVecEnv):  # type: ignore[misc]
         )
 
     def render(self) -> tuple[Any, ...]:
-        """A picture of each copy."""
-        return tuple(copy.render() for copy in self._copies)
+        """A picture of each copy; None if there are none."""
+        pictures = [copy.render() for copy in self._copies]
+        return tuple(None if picture is None else picture[0] for picture in pictures)
 
     def close_extras(self, **kwargs: Any) -> None:
         """Close the windows."""

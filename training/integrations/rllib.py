@@ -48,6 +48,7 @@ from ray.rllib.env.multi_agent_env import MultiAgentEnv
 from karma_envs.config import choice, refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import CopiedWhole
 from training.benchmark.algorithms import Trained
 from training.integrations.distillation import Distilled, network_of, tabulate
 
@@ -57,7 +58,7 @@ _UPDATES = 30  # at least, with fewer samples if need be
 _MINIBATCHES = 4
 
 
-class PopulationMultiAgentEnv(MultiAgentEnv):  # type: ignore[misc]
+class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
     """A game's population as RLlib's environment, made from one dict, as RLlib makes environments.
 
     Trajectories, illegal actions and the truncation at the horizon are those of

@@ -16,6 +16,10 @@ its own, in turn, while the other types play what their models were::
         for env, model in zip(envs, models):
             env.set_others(played)
             model.learn(steps, reset_num_timesteps=False)
+
+One agent that learns among others who play a policy is ``make_vec_env("karma_envs/Matching-v0")``; for
+processes that are spawned (``vec_env_cls=SubprocVecEnv``) the id is ``"karma_envs:karma_envs/Matching-v0"``,
+which makes them import this package, without which they do not know it.
 """
 
 from __future__ import annotations
@@ -37,18 +41,20 @@ from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.random import new_streams
 from karma_envs.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import as_actions
+from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.integrations.distillation import Distilled, as_played, network_of, tabulate
+from training.integrations.sb3_observations import as_seen
 
 
-class PopulationVecEnv(VecEnv):
+class PopulationVecEnv(CopiedWhole, VecEnv):
     """A game's population, or several side by side, as a vector environment: one sub-environment per agent.
 
     Observations, rewards and masks are the game's arrays, new in every step; there are no dicts by
     agent. At the horizon all are truncated at once, ``infos[i]`` has ``terminal_observation`` and
     ``TimeLimit.truncated``, and the next episode begins; otherwise infos are empty. An illegal action is
-    played as in all views: as the highest legal one below it. MaskablePPO finds the masks by itself.
+    played as in all views: as the highest legal one below it; if strict, it is refused before any population
+    has stepped. MaskablePPO finds the masks by itself. Copies are as those of all views.
 
     A copy is seeded with the seed of its first agent; then it plays the same trajectory as
     :class:`karma_envs.views.vector.PopulationVectorEnv` with that seed.
@@ -93,7 +99,7 @@ class PopulationVecEnv(VecEnv):
         spaces = self._copies[0].single_observation_space, self._copies[0].single_action_space
         super().__init__(len(self.agents) * len(self._copies), *spaces)
         self.illegal = np.zeros(self.num_envs, np.bool_)
-        self._masks = np.ones((self.num_envs, self.game.n_actions), np.bool_)
+        self._legal = np.zeros((self.num_envs, self.game.n_actions), np.bool_)
         self._actions: NDArray[np.int64] | None = None
 
     def set_others(self, policy: str | SamplingPolicy) -> None:
@@ -132,9 +138,13 @@ class PopulationVecEnv(VecEnv):
         """Take ``actions`` ``int[num_envs]`` for the next :meth:`step_wait`.
 
         Raises:
-            IllegalActionError: when they are not that many whole numbers.
+            IllegalActionError: when they are not that many whole numbers; if strict, for an illegal one.
+            RuntimeError: before the first reset.
         """
-        self._actions = as_actions(actions, self.num_envs)
+        chosen = as_actions(actions, self.num_envs)
+        for copy, here in zip(self._copies, self._places()):  # all, before the first one has stepped
+            copy.check_actions(chosen[here], self.agents)
+        self._actions = chosen
 
     def step_wait(self) -> VecEnvStepReturn:
         """One step.
@@ -142,9 +152,6 @@ class PopulationVecEnv(VecEnv):
         Returns:
             new arrays and dicts: observations ``float32[num_envs, d]``, rewards ``float32[num_envs]``,
             dones ``bool[num_envs]``, infos.
-
-        Raises:
-            IllegalActionError: if strict, for an illegal action.
         """
         if self._actions is None:
             raise RuntimeError("there is no step to wait for: call step_async(actions) first")
@@ -166,12 +173,16 @@ class PopulationVecEnv(VecEnv):
                     info["terminal_observation"], info["TimeLimit.truncated"] = row, True
                 rows = self._begin(number)
             else:
-                self._masks[here] = found["action_mask"][self._chosen]
+                self._legal[here] = found["action_mask"][self._chosen]
             observations.append(rows)
         return _joined(observations), rewards, dones, infos
 
     def action_masks(self) -> NDArray[np.bool_]:
-        """Legal actions now, ``bool[num_envs, n_actions]``; a new array."""
+        """Legal actions now, ``bool[num_envs, n_actions]``; a new array.
+
+        Raises:
+            RuntimeError: before the first reset.
+        """
         return self._masks.copy()
 
     def close(self) -> None:
@@ -228,7 +239,7 @@ class PopulationVecEnv(VecEnv):
         observations, infos = copy.reset(seed=seed, options=options)
         if len(self.agents) < self.game.n_agents:
             self._streams[number] = new_streams(copy.np_random, 1)
-        self._masks[here] = infos["action_mask"][self._chosen]
+        self._legal[here] = infos["action_mask"][self._chosen]
         return np.asarray(observations[self._chosen])
 
     def _completed(self, number: int, actions: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -240,6 +251,13 @@ class PopulationVecEnv(VecEnv):
         sample_actions(*self._others, now, self._streams[number], 0, everyone)
         everyone[self.agents] = actions
         return everyone
+
+    @property
+    def _masks(self) -> NDArray[np.bool_]:
+        """Legal actions now, once there was a reset."""
+        if not self._legal.any():  # action 0 always is
+            raise RuntimeError("the environment has not begun: call reset() first")
+        return self._legal
 
     def _places(self) -> list[slice]:
         """Where each copy is in the arrays."""
@@ -268,11 +286,16 @@ def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kw
     Args:
         game: a game's name in the registry, or a game's class.
         copies: how many independent populations.
-        **kwargs: the arguments of all views.
+        **kwargs: the arguments of all views; with several copies not ``strict``, as SuperSuit steps one after
+            the other, so that a refusal would come when some have stepped.
+
+    Raises:
+        ConfigError: for an argument that is not allowed.
     """
     import supersuit
 
-    whole("copies", copies, 1)
+    if whole("copies", copies, 1) > 1 and kwargs.get("strict"):
+        raise refuse("strict", kwargs["strict"], "False with several copies; PopulationVecEnv takes both")
     agents = supersuit.pettingzoo_env_to_vec_env_v1(PopulationParallelEnv(game, **kwargs))
     env: VecEnv = supersuit.concat_vec_envs_v1(agents, copies, num_cpus=1, base_class="stable_baselines3")
     populations: Any = env
@@ -290,28 +313,31 @@ def action_probabilities(
 
     Args:
         model: a Stable-Baselines3 model, or anything with its ``predict``.
-        observations: ``float32[n, d]``, as the game gives them, without normalisation.
+        observations: ``float32[n, d]``, as the game gives them; the model sees them as in its environment,
+            normalised where that has VecNormalize.
         legal: ``bool[n, actions]``.
 
     Returns:
         ``float64[n, actions]``: exactly 0 where illegal, rows sum to 1.
 
     Raises:
-        ConfigError: for a model with memory.
+        ConfigError: for a model with memory, and for one of which it is not known what it sees, see
+            :func:`training.integrations.sb3_observations.as_seen`.
     """
     policy = getattr(model, "policy", None)
     ask = getattr(policy, "get_distribution", None)
     parameters = signature(ask or model.predict).parameters
     if "lstm_states" in parameters:
         raise refuse("model", type(model).__name__, "a model without memory")
+    seen = as_seen(model, observations, legal)
     masks = {"action_masks": legal} if "action_masks" in parameters else {}
     if policy is not None and ask is not None:
         policy.set_training_mode(False)
         with torch.no_grad():
-            chosen = ask(policy.obs_to_tensor(observations)[0], **masks).distribution.probs
+            chosen = ask(policy.obs_to_tensor(seen)[0], **masks).distribution.probs
         chosen = chosen.cpu().numpy().astype(np.float64)
     else:
-        actions, _ = model.predict(observations, deterministic=True, **masks)
+        actions, _ = model.predict(seen, deterministic=True, **masks)
         chosen = np.eye(legal.shape[1])[actions]
     return as_played(chosen, legal)
 
@@ -320,13 +346,15 @@ def distil(model: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int =
     """A model's policy as a table, which games play and evaluators take: ``distil(model, game).policy``.
 
     Args:
-        model: what :func:`action_probabilities` takes; or a sequence of such, one for each type.
+        model: what :func:`action_probabilities` takes; or a sequence of such, one for each type. One that was
+            trained with VecNormalize must be loaded with it: ``PPO.load(path, env=VecNormalize.load(...))``.
         game: the game; it is not touched. It need not have as many agents as the one trained in.
         n_steps: how long to play, several times over, to see what agents observe.
         seed: of all random draws.
 
     Raises:
-        ConfigError: when there is neither one model nor one for each type.
+        ConfigError: when there is neither one model nor one for each type; for a model with memory, or of
+            which it is not known what it sees.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
     network = network_of("model", model, game, action_probabilities)

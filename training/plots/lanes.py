@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.config import refuse
-from training.plots.figures import COLOURS, legend_above, new_figure
+from training.plots.figures import COLOURS, legend_above, new_figure, paper_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -22,6 +22,7 @@ _MOST_BARS = 120  # with gaps between them
 _EXTREME = 10  # times what is usual: values that take a logarithmic scale
 
 
+@paper_style()
 def lane_maps(
     network: RoadNetwork,
     maps: Mapping[str, tuple[ArrayLike, str]],
@@ -45,6 +46,7 @@ def lane_maps(
     return figure
 
 
+@paper_style()
 def lane_histogram(values: ArrayLike, capacity_line: float, *, label: str = "occupancy") -> Figure:
     """Bars of the lanes by value, the least first, and the capacity (Figure 6.3 b).
 
@@ -73,6 +75,7 @@ def lane_histogram(values: ArrayLike, capacity_line: float, *, label: str = "occ
     return figure
 
 
+@paper_style()
 def bid_against_congestion(
     congestion: ArrayLike,
     mean_bid: ArrayLike,
@@ -142,6 +145,7 @@ def _binned(
     return np.array([np.average([x[g], y[g]], axis=1, weights=weight[g]) for g in groups])
 
 
+@paper_style()
 def path_panels(network: RoadNetwork, panels: Mapping[str, Sequence[Sequence[int]]]) -> Figure:
     """A map for each title, with paths on it (Figure 6.7).
 
@@ -149,13 +153,12 @@ def path_panels(network: RoadNetwork, panels: Mapping[str, Sequence[Sequence[int
         network: the roads.
         panels: by title, the lanes of each path.
     """
-    from matplotlib.figure import Figure
-
     from karma_envs.rendering.roads import draw_paths
+    from training.plots.notebook import PaperFigure
 
     columns = min(len(panels), _PER_ROW)
     rows = -(-len(panels) // _PER_ROW)
-    figure = Figure(figsize=(2.5 * columns, 2.8 * rows + 0.3), layout="constrained")
+    figure = PaperFigure(figsize=(2.5 * columns, 2.8 * rows + 0.3), layout="constrained")
     axes = figure.subplots(rows, columns, squeeze=False).ravel()
     for panel, (title, paths) in zip(axes, panels.items()):
         draw_paths(panel, network, paths)

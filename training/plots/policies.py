@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
-from training.plots.figures import COLOURS, new_figure
+from training.plots.figures import COLOURS, new_figure, paper_style, title_of_type
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 _LINE_STYLES = ("-", "--", "-.", ":")
 
 
+@paper_style()
 def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> Figure:
     """Mean bid by karma, a panel per type and urgency, a line per policy.
 
@@ -58,7 +59,10 @@ def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> 
         panel.set(xlabel="karma", ylabel="mean bid", xlim=(0, karma_max), ylim=(0, None))
         panel.locator_params(integer=True)
         label = f"urgency {types[kind].urgencies[number]:g}"
-        panel.set_title(f"type {kind + 1}, {label}" if len(types) > 1 else label, loc="right")
+        if len(types) > 1:
+            title_of_type(panel, game.type_names[kind], label)
+        else:
+            panel.set_title(label, fontsize="medium")
     handles, labels = axes[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper left", ncols=len(labels), handlelength=2.4)
     return figure
@@ -66,9 +70,7 @@ def bids_beside(game: PopulationGame, policies: Mapping[str, TabularPolicy]) -> 
 
 def _bids(game: PopulationGame, policy: TabularPolicy) -> list[NDArray[np.floating[Any]]]:
     """For each type mean bids ``float[agents, observations]``, nan where an agent is never."""
-    if len(policy.row_of_agent) != game.n_agents:
-        policy = policy.for_agents(game.type_of_agent * (policy.n_rows > 1))
-    game.check_policy(policy)
+    policy = policy.fitted_to(game)
     bids = policy.mean_actions(game.bid_of_action)[policy.row_of_agent]
     bids = np.where(game.reachable(), bids, np.nan)
     return [bids[game.type_of_agent == kind] for kind in range(len(game.discounts))]

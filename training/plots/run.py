@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,15 @@ from karma_envs.metrics import Summary
 from training.evaluate import reference_lines
 from training.exploitability import KINDS
 from training.plots.exploitability import exploitability_figure
-from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
+from training.plots.figures import (
+    COLOURS,
+    legend_above,
+    new_figure,
+    paper_style,
+    require_matplotlib,
+    save_figures,
+    title_of_type,
+)
 from training.plots.lanes import lane_maps
 from training.results import ResultsError, Row, Run, read_table
 
@@ -34,6 +42,7 @@ def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
     ]
 
 
+@paper_style()
 def mean_bids(run: Run) -> Figure:
     """Mean bid by karma and urgency, a panel per type: mean over agents, band from 10 % to 90 % of them.
 
@@ -61,30 +70,48 @@ def mean_bids(run: Run) -> Figure:
         panel.locator_params(integer=True)
         panel.legend(loc="upper left")
         if len(types) > 1:
-            panel.set_title(
-                f"type {index + 1}: discount {agent_type.discount:g}, "
-                f"mean urgency {agent_type.mean_urgency:g}"
-            )
+            title_of_type(panel, game.type_names[index])
     return figure
 
 
-def over_time(run: Run, column: str, label: str, lines: dict[str, Summary]) -> Figure:
-    """A metric over training, one line per replica, beside the allocations without karma."""
+@paper_style()
+def over_time(run: Run, column: str, label: str, lines: Mapping[int, Mapping[str, Summary]]) -> Figure:
+    """A metric over training, one line per replica, beside the allocations without karma.
+
+    Args:
+        run: the run.
+        column: which metric.
+        label: what it is.
+        lines: the metrics of the allocations, by how many steps they are over. Each record is beside what
+            is over as many steps as itself, since fairness depends on them.
+    """
     figure, (panel,) = new_figure(4.4, 3.0)
     _draw_replicas(panel, run.metrics, column, COLOURS[0], "learning")
-    for name, summary in lines.items():
-        panel.axhline(
-            getattr(summary, column).value,
-            color="0.35",
-            linewidth=1,
-            linestyle=_LINE_STYLES[name],
-            label=name,
-        )
+    records = [row for row in run.metrics if row["replica"] == 0]
+    for name in next(iter(lines.values())):
+        style: dict[str, Any] = {
+            "color": "0.35",
+            "linewidth": 1,
+            "linestyle": _LINE_STYLES[name],
+            "label": name,
+        }
+        values = [getattr(lines[row["window"]][name], column).value for row in records]
+        if len(set(values)) == 1:
+            panel.axhline(values[0], **style)
+        else:
+            panel.plot([row["step"] for row in records], values, drawstyle="steps-pre", **style)
     panel.set(xlabel="timestep", ylabel=label)
     legend_above(panel)
     return figure
 
 
+def _over_windows(run: Run) -> str:
+    """How many steps the records are over, in words."""
+    windows = sorted({row["window"] for row in run.metrics})
+    return f"over {windows[0]} steps" if len(windows) == 1 else f"over {windows[0]} to {windows[-1]} steps"
+
+
+@paper_style()
 def karma_distribution(run: Run) -> Figure:
     """Share of agents by karma: at the first record, and averaged over the last tenth of them."""
     rows = read_table(run.folder / "karma.csv")
@@ -108,6 +135,7 @@ def karma_distribution(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def policy_change(run: Run) -> Figure:
     """How far each epoch moved the policies (Thesis, Definition 4.1): mean over agents, and the most."""
     figure, (panel,) = new_figure(4.4, 3.0)
@@ -118,6 +146,7 @@ def policy_change(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def exploitability(run: Run) -> Figure:
     """Exploitability over training, and what the mean field's equilibrium gains (Thesis, Figure 4.3)."""
     rows = read_table(run.folder / "monitor.csv")
@@ -133,6 +162,7 @@ def exploitability(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def payoff_change(run: Run) -> Figure:
     """The largest change of an agent's payoff by one epoch, over training (Thesis, Figure 6.4 b)."""
     figure, (panel,) = new_figure(4.4, 3.0)
@@ -143,6 +173,7 @@ def payoff_change(run: Run) -> Figure:
     return figure
 
 
+@paper_style()
 def lanes(run: Run) -> Figure:
     """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
     rows = read_table(run.folder / "lanes.csv")
@@ -173,12 +204,16 @@ def figures(run: Run) -> dict[str, Callable[[], Figure]]:
     """The figures of a run by name; making one is left to the caller."""
     if not run.metrics:
         raise ResultsError(f"{run.folder}: nothing has been recorded yet")
-    lines = reference_lines(run.config.game, run.config.game_config, int(run.metrics[0]["window"]))
+    lines = {
+        window: reference_lines(run.config.game, run.config.game_config, window)
+        for window in {row["window"] for row in run.metrics}
+    }
+    over = _over_windows(run)
     found: dict[str, Callable[[], Figure]] = {
         "mean_bid": lambda: mean_bids(run),
-        "efficiency": lambda: over_time(run, "efficiency", "efficiency", lines),
-        "access_fairness": lambda: over_time(run, "access_fairness", "access fairness", lines),
-        "reward_fairness": lambda: over_time(run, "reward_fairness", "reward fairness", lines),
+        "efficiency": lambda: over_time(run, "efficiency", f"efficiency {over}", lines),
+        "access_fairness": lambda: over_time(run, "access_fairness", f"access fairness {over}", lines),
+        "reward_fairness": lambda: over_time(run, "reward_fairness", f"reward fairness {over}", lines),
         "karma_distribution": lambda: karma_distribution(run),
         "policy_change": lambda: policy_change(run),
     }

@@ -1,17 +1,18 @@
-"""Figures of a sweep over one or two numbers: what was learned, as lines with error bars or heat maps."""
+"""Figures of a sweep: what was learned over one field with error bars, or over two as heat maps."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.plots.figures import COLOURS, new_figure, require_matplotlib, save_figures
+from training.plots.figures import COLOURS, new_figure, paper_style, require_matplotlib, save_figures
 from training.results import Row
-from training.sweep import Sweep
-from training.trials import shown
+from training.sweep import LEARNED_STEPS, Sweep
+from training.trials import as_text, shown
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -19,56 +20,99 @@ if TYPE_CHECKING:
 
 _METRICS = {
     "efficiency": "efficiency",
-    "access_fairness": "access fairness",
-    "reward_fairness": "reward fairness",
+    "access_fairness": f"access fairness over {LEARNED_STEPS} steps",
+    "reward_fairness": f"reward fairness over {LEARNED_STEPS} steps",
 }
 _LOG_FROM = 20.0  # ratio of the largest value to the smallest
 _MOST_PANELS = 4
 _MOST_LINES = 2 * len(COLOURS)
 _LINE_STYLES = ("-", "--")
 _SHORT_LABEL = 24  # letters; two stand side by side
+_TICK = 18  # letters in a line of a tick's label
+_TICK_LINES = 3
 
 
-def swept_numbers(sweep: Sweep) -> list[str]:
-    """Swept fields whose values are numbers; a seed only repeats."""
-    return [
-        name
-        for name, values in sweep.config.over.items()
-        if name != "seed" and len(values) > 1 and all(type(value) in (int, float) for value in values)
-    ]
+class NothingToDrawError(ValueError):
+    """A sweep that no figure can show; the message says why."""
 
 
 def plot_sweep(sweep: Sweep, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
-    """Draw a figure per metric into the sweep's ``figures`` folder, if one or two numbers were swept.
+    """Draw a figure per metric into the sweep's ``figures`` folder.
 
     Returns:
-        the files written; none where there is nothing to draw.
+        the files written.
 
     Raises:
+        NothingToDrawError: when there is nothing to draw, or too much.
         ResultsError: when matplotlib is not installed.
         ConfigError: for a file ending that matplotlib does not know.
     """
-    numbers = swept_numbers(sweep)
-    if len(numbers) not in (1, 2) or not sweep.best_first:
-        return []
+    axes = axes_of(sweep)
     require_matplotlib()
-    groups = _groups(sweep, numbers)
-    if len(groups) > (_MOST_LINES if len(numbers) == 1 else _MOST_PANELS):
-        return []
-    draw = lines if len(numbers) == 1 else heat_maps
+    draw = lines if len(axes) == 1 else heat_maps
     figures: dict[str, Callable[[], Figure]] = {
-        metric: lambda metric=metric: draw(sweep, numbers, metric)  # type: ignore[misc]
+        metric: lambda metric=metric: draw(sweep, axes, metric)  # type: ignore[misc]
         for metric in _METRICS
     }
     return save_figures(sweep.folder, figures, formats)
 
 
-def _groups(sweep: Sweep, numbers: Sequence[str]) -> dict[str, list[Row]]:
+def axes_of(sweep: Sweep) -> list[str]:
+    """The swept fields that figures are drawn over: one for lines, two for heat maps.
+
+    Numbers come before rules, types and the like. The other fields make lines and panels.
+
+    Raises:
+        NothingToDrawError: when only the seed was swept, no trial has finished, or lines and panels are
+            too many.
+    """
+    fields = [name for name, values in sweep.config.over.items() if name != "seed" and len(values) > 1]
+    numbers = [name for name in fields if _is_number(sweep, name)]
+    if not fields:
+        raise NothingToDrawError("only the seed was swept" if "seed" in sweep.config.over else "one trial")
+    if not sweep.best_first:
+        raise NothingToDrawError("no trial has finished")
+    if len(numbers) < 2:
+        axes = (numbers or fields)[:1]
+        if len(_groups(sweep, axes)) <= _MOST_LINES:
+            return axes
+    most_values = sorted(
+        numbers if len(numbers) > 1 else fields, key=lambda name: -len(sweep.config.over[name])
+    )
+    axes = [name for name in fields if name in most_values[:2]]
+    if (panels := len(_groups(sweep, axes))) > _MOST_PANELS:
+        raise NothingToDrawError(
+            f"{panels} combinations of the fields besides {' and '.join(axes)} are too many to draw"
+        )
+    return axes
+
+
+def _is_number(sweep: Sweep, field: str) -> bool:
+    return all(type(value) in (int, float) for value in sweep.config.over[field])
+
+
+def _values(sweep: Sweep, field: str) -> list[Any]:
+    """What a field was swept over: numbers in their order, others as they were given."""
+    values: list[Any] = sweep.config.over[field]
+    return sorted(values) if _is_number(sweep, field) else list(values)
+
+
+def _tick_labels(values: Sequence[Any]) -> list[str]:
+    """Values in short lines; those that begin alike are told apart by their numbers."""
+    labels = []
+    for value in values:
+        text = f"{value:g}" if type(value) in (int, float) else str(as_text(value))
+        whole = textwrap.wrap(text, _TICK)
+        labels.append("\n".join(whole[:_TICK_LINES]) + (" …" if len(whole) > _TICK_LINES else ""))
+    if len(set(labels)) < len(labels):
+        return [f"{number}: {label}" for number, label in enumerate(labels)]
+    return labels
+
+
+def _groups(sweep: Sweep, axes: Sequence[str]) -> dict[str, list[Row]]:
     """Finished trials by the values of the other fields but the seed; their label."""
     others = [
-        name
-        for name, values in sweep.config.over.items()
-        if name not in (*numbers, "seed") and len(values) > 1
+        name for name, values in sweep.config.over.items() if name not in (*axes, "seed") and len(values) > 1
     ]
     groups: dict[str, list[Row]] = {}
     for row in sweep.rows:
@@ -85,30 +129,44 @@ def _mean(rows: Sequence[Row], metric: str) -> tuple[float, float]:
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
-def lines(sweep: Sweep, numbers: Sequence[str], metric: str) -> Figure:
-    """A metric over a field, with standard errors; a line for each combination of other fields."""
-    (field,) = numbers
-    groups = _groups(sweep, numbers)
+@paper_style()
+def lines(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
+    """A metric over a field, with standard errors; a line for each combination of other fields.
+
+    Where the field's values are no numbers, points stand side by side instead.
+    """
+    (field,) = axes
+    groups, values, is_number = _groups(sweep, axes), _values(sweep, field), _is_number(sweep, field)
     columns = 2 if max(map(len, groups)) <= _SHORT_LABEL else 1
     legend_rows = -(-len(groups) // columns) if len(groups) > 1 else 0
-    figure, (panel,) = new_figure(4.4, 3.0 + 0.19 * legend_rows)
+    width = 4.4 if is_number else max(4.4, 1.0 + 1.2 * len(values))
+    figure, (panel,) = new_figure(width, 3.0 + 0.19 * legend_rows)
     for index, (label, rows) in enumerate(groups.items()):
-        values = sorted({row[field] for row in rows})
-        points = [_mean([row for row in rows if row[field] == value], metric) for value in values]
+        beside = 0 if is_number else 0.6 * ((index + 0.5) / len(groups) - 0.5)
+        points = {
+            value if is_number else place + beside: _mean(here, metric)
+            for place, value in enumerate(values)
+            if (here := [row for row in rows if row[field] == value])
+        }
         panel.errorbar(
-            values,
-            [mean for mean, _ in points],
-            yerr=[np.nan_to_num(error) for _, error in points],
+            list(points),
+            [mean for mean, _ in points.values()],
+            yerr=[np.nan_to_num(error) for _, error in points.values()],
             color=COLOURS[index % len(COLOURS)],
-            linestyle=_LINE_STYLES[index // len(COLOURS)],
-            marker="o",
+            linestyle=_LINE_STYLES[index // len(COLOURS)] if is_number else "none",
+            marker="os"[index // len(COLOURS)],
             markersize=3.5,
             capsize=2.5,
             label=label or None,
         )
     if legend_rows:
         figure.legend(loc="outside upper left", ncols=columns)
-    _scale(panel, sweep.config.over[field])
+    if is_number:
+        _scale(panel, values)
+    else:
+        panel.set_xticks(range(len(values)), _tick_labels(values))
+        panel.set_xlim(-0.5, len(values) - 0.5)
+        panel.grid(visible=False, axis="x")
     panel.set(xlabel=field.replace("_", " "), ylabel=_METRICS[metric])
     return figure
 
@@ -118,36 +176,40 @@ def _scale(panel: Axes, values: Sequence[float]) -> None:
         panel.set_xscale("log")
 
 
-def heat_maps(sweep: Sweep, numbers: Sequence[str], metric: str) -> Figure:
+@paper_style()
+def heat_maps(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
     """A metric over two fields; a panel for each combination of other fields."""
-    across, up = numbers
-    groups = _groups(sweep, numbers)
-    xs, ys = (sorted(sweep.config.over[name]) for name in numbers)
+    across, up = axes
+    groups = _groups(sweep, axes)
+    xs, ys = (_values(sweep, name) for name in axes)
     maps = []
     for rows in groups.values():
         cells = np.full((len(ys), len(xs)), np.nan)
         for (row, column), _ in np.ndenumerate(cells):
-            here = [each for each in rows if (each[across], each[up]) == (xs[column], ys[row])]
+            here = [each for each in rows if each[across] == xs[column] and each[up] == ys[row]]
             if here:
                 cells[row, column] = _mean(here, metric)[0]
         maps.append(cells)
     low, high = np.nanmin(maps), np.nanmax(maps)
-    figure, axes = new_figure(_width(len(xs)) * len(maps) + 0.9, max(2.2, 0.42 * len(ys) + 1.0), len(maps))
+    x_labels, y_labels = _tick_labels(xs), _tick_labels(ys)
+    width = max(2.4, len(xs) * (0.15 + 0.07 * _longest_line([*x_labels, "-1.234"])) + 0.8)
+    height = max(2.2, 0.42 * len(ys) + 1.0)
+    figure, panels = new_figure(width * len(maps) + 0.9, height, len(maps))
     image: Any = None
-    for panel, label, cells in zip(axes, groups, maps):
+    for panel, label, cells in zip(panels, groups, maps):
         image = panel.imshow(cells, origin="lower", aspect="auto", cmap="viridis", vmin=low, vmax=high)
         for (row, column), cell in np.ndenumerate(cells):
             if np.isfinite(cell):
                 colour = "white" if cell < (low + high) / 2 else "black"
                 panel.text(column, row, f"{cell:.3f}", ha="center", va="center", color=colour, fontsize=7)
-        panel.set_xticks(range(len(xs)), [f"{value:g}" for value in xs])
-        panel.set_yticks(range(len(ys)), [f"{value:g}" for value in ys])
+        panel.set_xticks(range(len(xs)), x_labels)
+        panel.set_yticks(range(len(ys)), y_labels)
         panel.set(xlabel=across.replace("_", " "), ylabel=up.replace("_", " "))
         panel.set_title(label)
         panel.grid(visible=False)
-    figure.colorbar(image, ax=axes, label=_METRICS[metric])
+    figure.colorbar(image, ax=panels, label=_METRICS[metric])
     return figure
 
 
-def _width(columns: int) -> float:
-    return max(2.4, 0.5 * columns + 0.8)
+def _longest_line(labels: Sequence[str]) -> int:
+    return max(len(line) for label in labels for line in label.split("\n"))

@@ -3,9 +3,10 @@
 Model:
     N agents travel in a network of directed lanes, each of which takes a limited number of agents per
     step. An agent has a few paths of its own, drawn once from all shortest paths between two boundary
-    nodes (or, by its type, from one of path_sets), and a dormant path outside the city. If route_choice
-    says so, a path stands for its origin and destination only, and agents choose among all paths between
-    the two (or routes_per_trip of them): once, with the first bid of a trip, or at every node. Each trip
+    nodes, or the k_shortest of each two (or, by its type, from one of path_sets), and a dormant path outside
+    the city. If route_choice says so, a path stands for its origin and destination only, and agents choose
+    among all paths between the two (or routes_per_trip of them): once, with the first bid of a trip, or at
+    every node; where few of them have several shortest paths, a warning says so. Each trip
     has an urgency that stays until it ends. Who does not get into its next lane waits a step and suffers
     its urgency. What winners pay is shared out in whole units, and the total karma never changes.
     The network is a grid, a town, one from a file, or one's own. Default: n_agents = 1000, rows = 4,
@@ -100,6 +101,7 @@ from karma_envs.karma import check_redistribution, draw_initial_karma
 from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
+from karma_envs.states import Allowed
 from karma_envs.urgency import DRAW_RANGE, trip_thresholds
 
 __all__ = ["GAME", "GridCityConfig", "GridCityGame", "LaneOutcome", "RoadNetwork"]
@@ -164,7 +166,7 @@ class GridCityGame(KarmaGame[CityState]):
             redistribution.by_resource,
         )
         check_redistribution(config)
-        priority = allocation.function(0, np.float32(0), np.int32(0), self._tables.allocation)
+        priority = allocation.function(0, np.float32(0), np.int64(0), self._tables.allocation)
         key_of = whole_key if isinstance(priority, int) else real_key
         self._rules = allocation.function, key_of, redistribution.function
         self._scratch = new_scratch(
@@ -189,8 +191,8 @@ class GridCityGame(KarmaGame[CityState]):
             karma=draw_initial_karma(self.config, rng),
             position=np.zeros(n_agents, np.uint16),
             urgency=np.zeros(n_agents, np.uint8),
-            accesses=np.zeros(n_agents, np.int32),
-            contests=np.zeros(n_agents, np.int32),
+            accesses=np.zeros(n_agents, np.int64),
+            contests=np.zeros(n_agents, np.int64),
             reward_total=np.zeros(n_agents),
             attempts=np.zeros(n_lanes, np.int64),
             entries=np.zeros(n_lanes, np.int64),
@@ -259,11 +261,11 @@ class GridCityGame(KarmaGame[CityState]):
 
     def outcome(self) -> Outcome:
         state = self.arrays
-        contests = state.contests.astype(np.int64)
+        contests = state.contests.copy()
         return Outcome(
             steps=int(state.steps[0]),
             rewards=state.reward_total.copy(),
-            accesses=state.accesses.astype(np.int64),
+            accesses=state.accesses.copy(),
             contests=contests,
             karma=state.karma.astype(np.int64),
             losses_if_never=-self._mean_urgency * contests,
@@ -288,13 +290,23 @@ class GridCityGame(KarmaGame[CityState]):
         agents = super().tables()["agents"] | waits | {"luck": found.names}
         return {"agents": agents, "lanes": lane_table(self.network, lanes)}
 
+    def _allowed(self, state: CityState) -> dict[str, Allowed]:
+        steps, active = state.steps[0], state.position > 0
+        by_lane = float(self.n_agents) * float(steps)
+        return {
+            "position": (0, len(self.plans.options) - 1),
+            "urgency": (0, np.where(active, self._n_urgencies - 1, 0)),
+            "contests": (0, steps),
+            "accesses": (0, state.contests),
+            "attempts": (0, by_lane),
+            "entries": (0, by_lane),
+            "bid_total": (0, by_lane * self.config.karma_max),
+            "streams": None,
+        }
+
     def _is_possible(self, state: CityState) -> bool:
-        """Whether every agent is on a trip of its own, with an urgency of its type, or dormant."""
-        if state.position.max() >= len(self.plans.options):
-            return False
-        exists = self.plans.exists[np.arange(self.n_agents), state.position]
-        known = np.where(state.position > 0, state.urgency < self._n_urgencies, state.urgency == 0)
-        return bool((exists & known).all())
+        """Whether every agent is on a trip of its own, or dormant."""
+        return bool(self.plans.exists[np.arange(self.n_agents), state.position].all())
 
     def scene(self) -> dict[str, Any]:
         """What happened in the last step; nothing yet after reset and after loading a state.

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, importable_name, real, refuse, whole
+from karma_envs.config import choice, importable_name, is_list, real, refuse, whole
 from karma_envs.files import file_digest
+from karma_envs.game import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
 from karma_envs.karma import Given, KarmaConfig, code_of
 from karma_envs.plugins import import_named
@@ -48,7 +49,19 @@ class GridCityConfig(KarmaConfig):
             …_node.tntp beside it, if there are) or ….graphml, see
             karma_envs.games.grid_city.named_networks; or a function that is given n_agents and returns a
             RoadNetwork, or its name as module:function. Where it is not grid, rows, columns and capacity
-            must stay at their defaults.
+            must stay at their defaults; where it is a function, the five fields that follow.
+        capacity_scale: what the capacities of a file or of the town are multiplied by, before they are
+            rounded up to agents per step: a number, or mean or median, which make the mean or median of the
+            lanes three quarters of n_agents spread over them (lanes whose capacity stands for none, like
+            999999, are left out, and nobody waits for them).
+        k_shortest: how many paths each pair of origin and destination has, the shortest that pass no node
+            twice; None for all that are equally short. Without route_choice all of them are drawn alike;
+            with it they are what there is to choose from.
+        pairs: the pairs of origin and destination that have trips, by the names of their nodes, as
+            [[a, b], [b, a]]; empty for those with demand, or without demand all pairs of boundary nodes.
+        most_pairs: only that many pairs, those with the largest demands in a file of trips; None for all.
+        exclude: same_junction leaves out pairs of boundary nodes that hang on the same node, unless they
+            are listed or have demand; None keeps them.
         paths_per_agent: how many paths each agent has besides the dormant one.
         path_seed: seed of the draw of everyone's paths. The population is part of the game, so a reset
             does not draw other paths.
@@ -84,6 +97,11 @@ class GridCityConfig(KarmaConfig):
     columns: int = 4
     capacity: int | tuple[int, ...] | None = None
     network: str | Callable[[int], RoadNetwork] = "grid"
+    capacity_scale: str | float = "mean"
+    k_shortest: int | None = None
+    pairs: tuple[tuple[str, str], ...] = ()
+    most_pairs: int | None = None
+    exclude: str | None = "same_junction"
     paths_per_agent: int = 2
     path_seed: int = 0
     path_sets: tuple[str | Callable[[RoadNetwork], NDArray[np.float64]], ...] = ()
@@ -107,7 +125,11 @@ class GridCityConfig(KarmaConfig):
         )
         if self.routes_per_trip is not None:
             if self.route_choice == "none":
-                raise refuse("routes_per_trip", self.routes_per_trip, "None where route_choice is none")
+                raise refuse(
+                    "routes_per_trip",
+                    self.routes_per_trip,
+                    "null (in Python None) where route_choice is none",
+                )
             self._set(routes_per_trip=whole("routes_per_trip", self.routes_per_trip, 1))
         if self.rows * self.columns < 2:
             raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
@@ -121,9 +143,52 @@ class GridCityConfig(KarmaConfig):
                 f"grid, town, a file whose name ends with {TNTP} or {GRAPHML}, module:function, "
                 "or a function of n_agents",
             )
-        for name in ("rows", "columns", "capacity") if self.network != "grid" else ():
-            if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise refuse(name, getattr(self, name), "its default where network is not grid")
+        self._set(
+            capacity_scale=_capacity_scale(self.capacity_scale),
+            k_shortest=None if self.k_shortest is None else whole("k_shortest", self.k_shortest, 1, 100),
+            pairs=_pairs(self.pairs),
+            most_pairs=None if self.most_pairs is None else whole("most_pairs", self.most_pairs, 1),
+            exclude=None if self.exclude is None else choice("exclude", self.exclude, ("same_junction",)),
+        )
+        is_grid, is_file = self.network == "grid", self.network == "town" or bool(file_format(self.network))
+        for names, where in (
+            (() if is_grid else ("rows", "columns", "capacity"), "network is not grid"),
+            (() if is_file else ("capacity_scale", "most_pairs"), "network is neither a file nor town"),
+            (() if is_file or is_grid else ("k_shortest", "pairs", "exclude"), "network is a function"),
+        ):
+            for name in names:
+                if getattr(self, name) != type(self).__dataclass_fields__[name].default:
+                    raise refuse(name, getattr(self, name), f"its default where {where}")
+        self.check_size(1, 1)  # before work that grows with the number of trips
+
+    def check_size(self, positions: int, options: int) -> None:
+        """Refuse a game that has more observations or actions than transitions can number.
+
+        Args:
+            positions: of a trip.
+            options: in a position, at most.
+
+        Raises:
+            ConfigError: saying how many there are.
+        """
+        n_bids = self.karma_max + 1
+        n_observations = (1 + self.paths_per_agent * positions * self.n_urgencies) * n_bids
+        limited_by = "" if self.route_choice == "none" else " (routes_per_trip limits them)"
+        if n_observations > MOST_INDICES:
+            raise refuse(
+                "paths_per_agent",
+                self.paths_per_agent,
+                f"at most {MOST_INDICES} observations; with {positions} positions or more on a trip, "
+                f"{self.n_urgencies} urgencies and karma_max {self.karma_max} there are {n_observations}"
+                f"{limited_by}",
+            )
+        if options * n_bids > MOST_INDICES:
+            raise refuse(
+                "karma_max",
+                self.karma_max,
+                f"at most {MOST_INDICES} actions; with {options} options in a position there are "
+                f"{options * n_bids}{limited_by}",
+            )
 
     def provenance(self) -> dict[str, str]:
         """The files of the network, by their names without folders, and functions of the user's."""
@@ -159,7 +224,7 @@ def named_function(field: str, given: Any, allowed: str) -> Any:
 
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
-    if not isinstance(given, (Sequence, np.ndarray)) or isinstance(given, (str, bytes)):
+    if not is_list(given):
         raise refuse("path_sets", given, f"a list: {allowed}")
     if len(given) not in (0, n_types):
         raise refuse("path_sets", given, f"none, or as many as types, here {n_types}")
@@ -173,9 +238,29 @@ def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
 def _capacity(given: Any) -> int | tuple[int, ...] | None:
     if given is None:
         return None
-    if isinstance(given, (Sequence, np.ndarray)) and not isinstance(given, (str, bytes)):
+    if is_list(given):
         return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
     return whole("capacity", given, 1, 10**8)
+
+
+def _capacity_scale(given: Any) -> str | float:
+    if isinstance(given, str):
+        if given not in ("mean", "median"):
+            raise refuse("capacity_scale", given, "mean, median, or a positive number")
+        return given
+    return real("capacity_scale", given, 0, open_low=True)
+
+
+def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
+    allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
+    given = given.tolist() if isinstance(given, np.ndarray) else given
+    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
+        raise refuse("pairs", given, allowed)
+    for index, pair in enumerate(given):
+        is_pair = isinstance(pair, Sequence) and not isinstance(pair, (str, bytes)) and len(pair) == 2
+        if not is_pair or not all(isinstance(name, str) or type(name) is int for name in pair):
+            raise refuse(f"pairs[{index}]", pair, allowed)
+    return tuple((str(origin), str(destination)) for origin, destination in given)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

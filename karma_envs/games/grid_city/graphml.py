@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import os
-from xml.etree.ElementTree import ParseError
 
 import networkx as nx
 
 from karma_envs.config import ConfigError
-from karma_envs.games.grid_city.paths import checked_graph, lane_values
+from karma_envs.games.grid_city.capacities import attribute_capacities
+from karma_envs.games.grid_city.graphs import checked_graph, errors_name, lane_values
 
 
 def read_graphml(
@@ -18,20 +18,21 @@ def read_graphml(
 
     Nodes are named by their ids, which are strings. Nodes and edges keep all their attributes: ``x`` and
     ``y`` place a node, ``boundary`` and ``through`` say what trips do there. An undirected road becomes
-    two lanes.
+    two lanes. Files in which all values are text, as OSMnx writes them, are read alike.
 
     Args:
         path: the file.
-        capacity: the file's name of the edges' capacity, which every edge must have, above 0; it is
-            called ``capacity`` in the graph. None where there is none.
+        capacity: the file's name of the edges' capacity, which every edge must have, above 0 (or 0 where
+            it joins a boundary node to the roads, for no limit); it is called ``capacity`` in the graph.
+            None where there is none.
         length: likewise for the length, from 0 up, called ``length``.
 
     Returns:
-        the graph.
+        the graph; a ``MultiDiGraph`` where edges run side by side.
 
     Raises:
-        ConfigError: naming the file, and the edge where one is double, joins a node to itself, or lacks
-            an attribute.
+        ConfigError: naming the file, and the node or edge with an attribute that is missing or cannot be
+            read.
         FileNotFoundError: when there is no such file.
     """
     name = os.fspath(path)
@@ -39,14 +40,14 @@ def read_graphml(
         graph = nx.read_graphml(path)
     except FileNotFoundError:
         raise
-    except (nx.NetworkXError, ParseError, ValueError, KeyError, TypeError, AttributeError, OSError) as error:
+    except Exception as error:  # whatever a malformed file makes expat and networkx stumble over
         raise ConfigError(f"{name} is not a GraphML file of roads ({error!r})") from error
-    try:
+    with errors_name(name):
         graph = checked_graph(graph.to_directed())
-    except ConfigError as error:
-        raise ConfigError(f"{name}: {error}") from error
-    for target, attribute in (("capacity", capacity), ("length", length)):
-        if attribute is not None:
-            values = lane_values(graph, attribute, positive=target == "capacity", source=name)
-            nx.set_edge_attributes(graph, dict(zip(graph.edges, values.tolist())), target)
+        for target, attribute in (("capacity", capacity), ("length", length)):
+            if attribute is not None:
+                read = attribute_capacities if target == "capacity" else lane_values
+                values = read(graph, attribute)
+                nx.set_edge_attributes(graph, dict(zip(graph.edges, values.tolist())), target)
+    graph.graph["source"] = name
     return graph

@@ -27,8 +27,8 @@ class CityState(NamedTuple):
     karma: NDArray[np.int16]  # [N] 0 … karma_max
     position: NDArray[np.uint16]  # [N] in the agent's plan; 0 dormant
     urgency: NDArray[np.uint8]  # [N] index into the type's urgency values; 0 if dormant
-    accesses: NDArray[np.int32]  # [N] lanes entered since reset
-    contests: NDArray[np.int32]  # [N] bids for lanes since reset
+    accesses: NDArray[np.int64]  # [N] lanes entered since reset
+    contests: NDArray[np.int64]  # [N] bids for lanes since reset
     reward_total: NDArray[np.float64]  # [N] rewards since reset
     attempts: NDArray[np.int64]  # [L+1] bids by lane since reset, of the dormant 0
     entries: NDArray[np.int64]  # [L+1] agents that entered, by lane

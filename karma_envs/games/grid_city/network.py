@@ -23,7 +23,6 @@ grid, not for those at its corners, which more of the paths take: see :meth:`Roa
 from __future__ import annotations
 
 import itertools
-import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,20 +31,12 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, real, refuse, whole
-from karma_envs.games.grid_city.paths import (
-    Node,
-    Pair,
-    checked_graph,
-    choose_pairs,
-    find_paths,
-    lane_values,
-)
+from karma_envs.config import refuse, whole
+from karma_envs.games.grid_city.capacities import CAPACITY_SHARE, lane_capacities
+from karma_envs.games.grid_city.graphs import Node, Pair, checked_graph, errors_name, single_lanes
+from karma_envs.games.grid_city.paths import choose_pairs, find_paths
 
-CAPACITY_SHARE = 0.75
-"""Capacity as a share of what an even spread of all agents puts into a lane (section 6.2)."""
-
-ROUNDINGS = {"floor": np.floor, "ceil": np.ceil, "round": np.rint}
+__all__ = ["CAPACITY_SHARE", "RoadNetwork", "grid", "road_network"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -179,18 +170,25 @@ def road_network(
 ) -> RoadNetwork:
     """A road network of a graph, which is copied; its edges become lanes, in their order.
 
+    Lanes side by side are joined, and those from a node to itself are left out, with a warning (see
+    :func:`karma_envs.games.grid_city.graphs.single_lanes`).
+
     Args:
-        graph: the roads. A node with ``through`` = False is never passed through.
-        n_agents: N, at least 1; needed for the Thesis' capacity and for ``capacity_scale="mean"``.
+        graph: the roads. A node with ``through`` = False is never passed through. Attributes may be text, as
+            exporters write them: numbers without units, and true, false, yes, no, 1 and 0.
+        n_agents: N, at least 1; needed for the Thesis' capacity and where ``capacity_scale`` is a word.
         capacity: agents that may enter a lane per step: one number, a number per lane, or the attribute
             of the edges that tells; None for the Thesis' rule, ``0.75 n_agents / lanes`` for every lane,
-            which is at least 1 after rounding.
-        capacity_scale: what a given capacity is multiplied by, as where it is in vehicles per hour; "mean"
-            for the factor that makes the mean over the lanes ``0.75 n_agents / lanes``.
+            which is at least 1 after rounding. An attribute may be infinite, or 0 where a lane joins a
+            boundary node to the roads: no limit.
+        capacity_scale: what a given capacity is multiplied by, as where it is in vehicles per hour; "mean" or
+            "median" for the factor that makes that of the lanes ``0.75 n_agents / lanes``. These leave
+            out, with a warning, what stands for no limit: 99999 and longer rows of nines, 10^9 and more, and
+            from 9999 up 20 times the lower quartile of the others.
         rounding: floor, ceil or round (halves to even), to whole agents per step.
         pairs: origins and destinations of trips; None for those with demand, or without demand for
             every two different boundary nodes (nodes marked ``boundary``; where none is, those with one
-            neighbour).
+            neighbour) that a path joins.
         demand: how many trips a pair has, in any unit. Pairs without, and trips within a node, are left
             out. Weights are then the demand, split evenly over the paths of the pair; without
             demand all paths weigh the same.
@@ -206,17 +204,21 @@ def road_network(
         the network.
 
     Raises:
-        ConfigError: for an argument that is not allowed, and naming what is wrong with the graph: an edge
-            that is double, joins a node to itself, or lacks an attribute; a lane whose capacity is below 1
-            once rounded; fewer than two boundary nodes; a pair that no path joins; too many paths.
+        ConfigError: for an argument that is not allowed, and naming what is wrong with the graph: an
+            attribute that is missing or cannot be read; a lane whose capacity is below 1 once rounded; fewer
+            than two boundary nodes; a listed pair, or one with demand, that no path joins; too many paths.
+            The message begins with the file that the graph was read from.
     """
-    graph = checked_graph(graph)
-    for index, edge in enumerate(graph.edges):
-        graph.edges[edge]["lane"] = index
-    of_lane = _capacities(graph, capacity, capacity_scale, rounding, n_agents)
-    chosen = choose_pairs(graph, pairs, demand, most_pairs, exclude)
-    found = list(find_paths(graph, chosen, paths, k, weight).values())
-    counts = [len(of_pair) for of_pair in found]
+    with errors_name(graph.graph.get("source") if isinstance(graph, nx.Graph) else None):
+        graph = checked_graph(graph)
+        graph = single_lanes(graph, weight, capacity if isinstance(capacity, str) else None)
+        for index, edge in enumerate(graph.edges):
+            graph.edges[edge]["lane"] = index
+        of_lane = lane_capacities(graph, capacity, capacity_scale, rounding, n_agents)
+        chosen = choose_pairs(graph, pairs, demand, most_pairs, exclude)
+        all_joined = pairs is not None or demand is not None
+        found = find_paths(graph, chosen, paths, k, weight, all_joined=all_joined)
+    counts = [len(of_pair) for of_pair in found.values()]
     if isinstance(chosen, dict):
         weights = np.repeat(np.array(list(chosen.values())) / counts, counts)
     else:
@@ -226,60 +228,10 @@ def road_network(
         graph=nx.freeze(graph),
         lanes=tuple(lane_of),
         paths=tuple(
-            tuple(lane_of[edge] for edge in itertools.pairwise(path)) for of_pair in found for path in of_pair
+            tuple(lane_of[edge] for edge in itertools.pairwise(path))
+            for of_pair in found.values()
+            for path in of_pair
         ),
         weights=weights / weights.sum(),
         capacity=of_lane,
     )
-
-
-def _capacities(
-    graph: nx.DiGraph,
-    capacity: float | str | Sequence[float] | None,
-    scale: float | str,
-    rounding: str,
-    n_agents: int | None,
-) -> NDArray[np.int64]:
-    """Agents per lane and step, rounded."""
-    whole_of = ROUNDINGS[choice("rounding", rounding, ROUNDINGS)]
-    n_lanes = graph.number_of_edges()
-    if n_agents is not None:
-        n_agents = whole("n_agents", n_agents, 1)
-    elif capacity is None or scale == "mean":
-        raise refuse("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
-    if capacity is None:
-        if scale != 1:
-            raise refuse("capacity_scale", scale, "1 without a capacity to scale")
-        assert n_agents is not None
-        return np.full(n_lanes, max(1, int(whole_of(CAPACITY_SHARE * n_agents / n_lanes))), np.int64)
-    given = _given_capacities(graph, capacity)
-    if scale == "mean":
-        assert n_agents is not None
-        factor = CAPACITY_SHARE * n_agents / n_lanes / given.mean()
-    else:
-        factor = real("capacity_scale", scale, 0, math.inf, open_low=True)
-    scaled = np.round(given * factor, 9)  # so that 9 · (1/3) · 3 is not 8.999…
-    rounded = whole_of(scaled)
-    for edge, exact, number in zip(graph.edges, scaled, rounded):
-        if not 1 <= number < 2**31:
-            raise refuse(
-                f"capacity of edge {edge[0]!r} → {edge[1]!r}",
-                float(exact),
-                f"at least 1 agent per step after rounding ({rounding}), and below 2^31; "
-                "change capacity_scale, rounding or n_agents",
-            )
-    return np.asarray(rounded, np.int64)
-
-
-def _given_capacities(graph: nx.DiGraph, capacity: float | str | Sequence[float]) -> NDArray[np.float64]:
-    n_lanes = graph.number_of_edges()
-    if isinstance(capacity, str):
-        return lane_values(graph, capacity, positive=True)
-    if isinstance(capacity, np.ndarray):
-        capacity = capacity.tolist()
-    if isinstance(capacity, Sequence):
-        if len(capacity) != n_lanes:
-            raise refuse("capacity", capacity, f"{n_lanes} numbers, one for each lane")
-        each = [real(f"capacity[{lane}]", value, 0, open_low=True) for lane, value in enumerate(capacity)]
-        return np.array(each, np.float64)
-    return np.full(n_lanes, real("capacity", capacity, 0, open_low=True))

@@ -1,82 +1,23 @@
-"""Which trips a road network has, and the paths they take.
-
-A graph of roads is a ``networkx.DiGraph`` whose nodes may carry ``boundary`` (trips begin and end here)
-and ``through`` (False: a path may begin or end here, but not pass), and whose edges carry numbers such
-as ``length`` and ``capacity``.
-"""
+"""Which trips a road network has, and the paths they take. For graphs of roads see :mod:`.graphs`."""
 
 from __future__ import annotations
 
 import itertools
-import math
-import numbers
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import networkx as nx
-import numpy as np
-from numpy.typing import NDArray
 
-from karma_envs.config import ConfigError, choice, real, refuse, whole
-
-Node = Hashable
-Pair = tuple[Node, Node]
-"""Origin and destination of a trip."""
+from karma_envs.config import choice, real, refuse, whole
+from karma_envs.games.grid_city.graphs import Node, Pair, lane_values, warn
 
 MOST_LEGS = 5 * 10**6
 """Lanes of all paths together; more are refused, as shortest paths grow combinatorially with a grid."""
 
+MOST_BOUNDARY_NODES = 1000
+"""More are refused where trips lead between any two of them."""
 
-def checked_graph(graph: object) -> nx.DiGraph:
-    """A copy of a graph of roads that the caller may change, once it is one.
-
-    Raises:
-        ConfigError: when it is undirected, or naming an edge that is double or joins a node to itself.
-    """
-    if not isinstance(graph, nx.Graph) or not graph.is_directed():
-        raise refuse("graph", graph, "a networkx.DiGraph (of an undirected graph: graph.to_directed())")
-    seen: set[Pair] = set()
-    for edge in graph.edges():
-        if edge[0] == edge[1]:
-            raise refuse("graph", edge, "edges between two different nodes")
-        if edge in seen:
-            raise refuse("graph", edge, "at most one edge from a node to another; this one is double")
-        seen.add(edge)
-    if not seen:
-        raise refuse("graph", graph, "a graph with edges")
-    return nx.DiGraph(graph)
-
-
-def lane_values(
-    graph: nx.DiGraph, attribute: str, *, positive: bool = False, source: str = "graph"
-) -> NDArray[np.float64]:
-    """A number that every edge carries.
-
-    Args:
-        graph: a graph of roads.
-        attribute: the number's name.
-        positive: whether 0 is refused too.
-        source: where the graph is from, for errors.
-
-    Returns:
-        ``float64[edges]``, in the graph's order.
-
-    Raises:
-        ConfigError: naming an edge that lacks it, or whose value is not such a number.
-    """
-    allowed = "a positive number" if positive else "a number from 0 up"
-    values = []
-    for start, end, data in graph.edges(data=True):
-        edge = f"{source}: edge {start!r} → {end!r}"
-        if attribute not in data:
-            raise ConfigError(
-                f"{edge} has no {attribute!r}; it has: {', '.join(map(str, data)) or 'nothing'}"
-            )
-        value = data[attribute]
-        is_number = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-        if not is_number or value < 0 or (positive and value == 0):
-            raise refuse(f"{edge}: {attribute}", value, allowed)
-        values.append(float(value))
-    return np.array(values, np.float64)
+MOST_DETOURS = 1000
+"""Paths of a pair that are looked for where links of length 0 lead in circles; more are refused."""
 
 
 def boundary_nodes(graph: nx.DiGraph) -> list[Node]:
@@ -111,43 +52,68 @@ def choose_pairs(
     if listed is not None:
         return listed
     nodes = boundary_nodes(graph)
-    if len(nodes) < 2:
+    if not 2 <= len(nodes) <= MOST_BOUNDARY_NODES:
         raise refuse(
-            "graph", f"{len(nodes)} boundary nodes", "at least 2 (or list the trips in pairs or demand)"
+            "graph",
+            f"{len(nodes)} boundary nodes",
+            f"2 … {MOST_BOUNDARY_NODES}: nodes with the attribute boundary = true, or where none has it, "
+            "dead ends; or list the trips in pairs",
         )
-    every = itertools.permutations(nodes, 2)
-    found = [pair for pair in every if exclude is None or not _same_junction(graph, pair)]
-    if not found:
+    junctions = {} if exclude is None else {node: _junction(graph, node) for node in nodes}
+    apart = [
+        (origin, destination)
+        for origin, destination in itertools.permutations(nodes, 2)
+        if junctions.get(origin) is None or junctions[origin] != junctions[destination]
+    ]
+    if not apart:
         raise refuse("exclude", exclude, "None here: all boundary nodes hang on the same junction")
+    # One-way roads that leave the map have no trips from their end, those that enter it none to theirs.
+    ends = {node for node in nodes if graph.in_degree(node) and not graph.out_degree(node)}
+    beginnings = {node for node in nodes if graph.out_degree(node) and not graph.in_degree(node)}
+    found = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
+    if not found:
+        raise refuse(
+            "graph", f"{len(nodes)} boundary nodes", "some with a lane that leads away, some with one to them"
+        )
     return found
 
 
 def find_paths(
-    graph: nx.DiGraph, pairs: Collection[Pair], method: str, k: int, weight: str | None
+    graph: nx.DiGraph,
+    pairs: Collection[Pair],
+    method: str,
+    k: int,
+    weight: str | None,
+    *,
+    all_joined: bool = True,
 ) -> dict[Pair, list[tuple[Node, ...]]]:
     """The paths of each pair, as nodes in order.
 
     Args:
-        graph: a graph of roads.
+        graph: a graph of roads; lengths that are text become numbers in it.
         pairs: origins and destinations, each pair once.
         method: shortest (all that tie for it; lengths are compared exactly) or k_shortest (without
             repeated nodes, by length; ties in the order they are found).
         k: how many paths a pair has at most, for k_shortest; 1 for shortest, which takes all.
         weight: the attribute that adds up to a path's length; None to count edges.
+        all_joined: whether a pair that no path joins is refused; else it is left out, with a warning.
 
     Returns:
         the paths by pair, in the order of the pairs.
 
     Raises:
         ConfigError: naming a pair that no path joins, or an edge whose weight is missing or negative; or
-            when all paths together have more than MOST_LEGS lanes.
+            when all paths together have more than MOST_LEGS lanes, or those of a pair more than
+            MOST_DETOURS through links of length 0 that lead in circles.
     """
     choice("paths", method, ("shortest", "k_shortest"))
     whole("k", k, 1)
     if method == "shortest" and k != 1:
         raise refuse("k", k, "1 with paths = shortest, which takes every path that ties for it")
     if weight is not None:
-        lane_values(graph, weight)
+        lengths = lane_values(graph, weight)
+        if any(isinstance(length, str) for _, _, length in graph.edges(data=weight)):
+            nx.set_edge_attributes(graph, dict(zip(graph.edges, lengths.tolist())), weight)
     destinations: dict[Node, list[Node]] = {}
     for origin, destination in pairs:
         destinations.setdefault(origin, []).append(destination)
@@ -162,7 +128,9 @@ def find_paths(
         for destination in of_origin:
             pair = (origin, destination)
             if destination not in predecessors:
-                raise refuse("pairs", pair, "pairs that a path joins (where some are not, list pairs)")
+                if all_joined:
+                    raise refuse("pairs", pair, "pairs that a path joins (where some are not, list pairs)")
+                continue
             routes = (
                 _walk_back(predecessors, origin, destination)
                 if method == "shortest"
@@ -173,8 +141,17 @@ def find_paths(
                 legs += len(route) - 1
                 if legs > MOST_LEGS:
                     allowed = f"at most {MOST_LEGS} lanes in all paths; take k_shortest, or fewer pairs"
-                    raise refuse("paths", method, allowed)
-    return found
+                    raise refuse("paths", method, f"{allowed} (pairs, most_pairs)")
+    apart = [pair for pair, of_pair in found.items() if not of_pair]
+    if len(apart) == len(found):
+        raise refuse("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")
+    if apart:
+        warn(
+            graph,
+            f"{len(apart)} of {len(found)} pairs of boundary nodes are joined by no path, as {apart[0]}, "
+            "and have no trips",
+        )
+    return {pair: of_pair for pair, of_pair in found.items() if of_pair}
 
 
 def _walk_back(
@@ -182,13 +159,42 @@ def _walk_back(
 ) -> Iterator[tuple[Node, ...]]:
     """All shortest paths, from the last nodes of each shortest path to a node."""
     ends: list[tuple[Node, ...]] = [(destination,)]
+    yielded: set[tuple[Node, ...]] = set()
+    steps, steps_on_paths = 0, 0
     while ends:
         end = ends.pop()
+        steps += 1
         if end[0] == origin:
+            yielded.add(end)
+            steps_on_paths += len(end)
             yield end
             continue
-        # Edges of length 0 can close cycles of predecessors, hence the condition.
+        # Edges of length 0 can close circles of predecessors, hence the condition. Walks that end in
+        # such circles may be exponentially many; without them every step is one of a path.
         ends += [(node, *end) for node in reversed(predecessors[end[0]]) if node not in end]
+        if steps > 10 * steps_on_paths + 10_000:
+            yield from _detours(predecessors, origin, destination, yielded)
+            return
+
+
+def _detours(
+    predecessors: Mapping[Node, Sequence[Node]],
+    origin: Node,
+    destination: Node,
+    known: Collection[tuple[Node, ...]],
+) -> Iterator[tuple[Node, ...]]:
+    """All shortest paths but those ``known``, without walks that end in circles."""
+    tight = nx.DiGraph((before, node) for node, each in predecessors.items() for before in each)
+    for count, path in enumerate(map(tuple, nx.shortest_simple_paths(tight, origin, destination))):
+        if count == MOST_DETOURS:
+            raise refuse(
+                "paths",
+                "shortest",
+                f"at most {MOST_DETOURS} paths from {origin!r} to {destination!r} through links of length 0 "
+                "that lead in circles; give them a length, or take k_shortest",
+            )
+        if path not in known:
+            yield path
 
 
 def _passable(graph: nx.DiGraph, origin: Node) -> nx.DiGraph:
@@ -205,10 +211,10 @@ def _neighbours(graph: nx.DiGraph, node: Node) -> set[Node]:
     return set(nx.all_neighbors(graph, node))
 
 
-def _same_junction(graph: nx.DiGraph, pair: Pair) -> bool:
-    """Whether two nodes are dead ends at the same node."""
-    first, second = (_neighbours(graph, node) for node in pair)
-    return first == second and len(first) == 1
+def _junction(graph: nx.DiGraph, node: Node) -> Node | None:
+    """The node at which a dead end hangs; None of other nodes."""
+    neighbours = _neighbours(graph, node)
+    return next(iter(neighbours)) if len(neighbours) == 1 else None
 
 
 def _checked_pair(graph: nx.DiGraph, field: str, pair: object) -> Pair:
@@ -221,6 +227,8 @@ def _checked_pair(graph: nx.DiGraph, field: str, pair: object) -> Pair:
 
 
 def _listed(graph: nx.DiGraph, pairs: Iterable[Pair]) -> list[Pair]:
+    if not isinstance(pairs, Iterable):
+        raise refuse("pairs", pairs, "a list of pairs (origin, destination)")
     listed = [_checked_pair(graph, "pairs", pair) for pair in pairs]
     if not listed:
         raise refuse("pairs", listed, "at least one pair, or None for all pairs of boundary nodes")

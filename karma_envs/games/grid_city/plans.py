@@ -16,6 +16,7 @@ the city.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,7 +24,6 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
 from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.network import RoadNetwork
 
@@ -31,6 +31,9 @@ Routes = tuple[int, ...]
 """The paths that a trip may take, by their index in the network; first the one that was drawn."""
 
 ARRIVED = -1
+
+FEW_CHOICES = 0.1
+"""A choice of routes that a smaller share of the trips has is warned of."""
 
 
 @dataclass(frozen=True)
@@ -188,10 +191,10 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
         config: tells what may be chosen.
 
     Raises:
-        ConfigError: when there would be more than 65535 observations (and so, perhaps, actions).
+        ConfigError: when there would be more observations or actions than transitions can number.
     """
-    _check_observations(config, 1)  # before work that grows with the number of trips
     routes, routes_of_agent = choose_routes(network, paths_of_agent, config)
+    _warn_of_no_choice(routes, routes_of_agent, config)
     at_every_node = config.route_choice == "node"
     trips = [
         trip_positions([network.paths[path] for path in paths], at_every_node=at_every_node)
@@ -200,7 +203,7 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
     # Fixed paths are numbered for the network's longest, whether or not someone has drawn it.
     layout = Layout.of(trips, network.longest if config.route_choice == "none" else 0)
     per_slot = len(layout.options)
-    _check_observations(config, per_slot)
+    config.check_size(per_slot, int(layout.options.max()))
 
     lanes, following = np.zeros((2, len(trips), int(layout.options.sum())), np.int64)
     starts = np.zeros(len(trips), np.int64)
@@ -230,15 +233,19 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
     )
 
 
-def _check_observations(config: GridCityConfig, per_slot: int) -> None:
-    n_observations = (1 + config.paths_per_agent * per_slot * config.n_urgencies) * (config.karma_max + 1)
-    if n_observations > 65535:
-        raise refuse(
-            "paths_per_agent",
-            config.paths_per_agent,
-            f"at most 65535 observations; with {per_slot} positions or more on a trip, "
-            f"{config.n_urgencies} urgencies and karma_max {config.karma_max} there are {n_observations}"
-            + ("" if config.route_choice == "none" else " (routes_per_trip limits the positions)"),
+def _warn_of_no_choice(
+    routes: tuple[Routes, ...], routes_of_agent: NDArray[np.int64], config: GridCityConfig
+) -> None:
+    """Say so where agents were to choose their way, and few have another one than that which was drawn."""
+    if config.route_choice == "none" or config.routes_per_trip == 1:
+        return
+    has_choice = np.array([len(paths) > 1 for paths in routes])[routes_of_agent]
+    if has_choice.mean() < FEW_CHOICES:
+        warnings.warn(
+            f"route_choice = {config.route_choice!r}, but only {has_choice.sum()} of {has_choice.size} trips "
+            "have more than one path to choose from, as few paths are equally short; k_shortest gives others "
+            "(in Python: road_network(..., paths='k_shortest', k=3))",
+            stacklevel=2,
         )
 
 

@@ -74,6 +74,7 @@ from karma_envs.karma import check_redistribution, draw_initial_karma
 from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
+from karma_envs.states import Allowed
 from karma_envs.urgency import transition_thresholds
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
@@ -139,7 +140,7 @@ class MatchingGame(KarmaGame[MatchingState]):
                 f"{tuple(broken[:3].tolist())} it gives {tuple(broken[3:].tolist())}",
             )
         check_redistribution(self.config)
-        priority(0, np.float32(0), np.int32(0), self._tables.allocation)
+        priority(0, np.float32(0), np.int64(0), self._tables.allocation)
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
@@ -152,8 +153,8 @@ class MatchingGame(KarmaGame[MatchingState]):
             karma=karma,
             urgency=urgency,
             active=np.ones(n_agents, np.uint8),
-            accesses=np.zeros(n_agents, np.int32),
-            sat_out=np.zeros(n_agents, np.int32),
+            accesses=np.zeros(n_agents, np.int64),
+            sat_out=np.zeros(n_agents, np.int64),
             reward_total=np.zeros(n_agents),
             surplus=np.zeros(1, np.int64),
             steps=np.zeros(1, np.int64),
@@ -184,9 +185,19 @@ class MatchingGame(KarmaGame[MatchingState]):
             *self._rules,
         )
 
+    def _allowed(self, state: MatchingState) -> dict[str, Allowed]:
+        steps = state.steps[0]
+        return {
+            "urgency": (0, self._n_urgencies - 1),
+            "active": (0, 1),
+            "sat_out": (0, steps),
+            "accesses": (0, steps - state.sat_out),
+            "pairing": (0, self.n_agents - 1),
+            "streams": None,
+        }
+
     def _is_possible(self, state: MatchingState) -> bool:
-        known = (state.urgency < self._n_urgencies).all()
-        return bool(known) and self._is_everyone(state.pairing)
+        return self._is_everyone(state.pairing)
 
     def observation_index(self) -> NDArray[np.int64]:
         index = np.empty(self.n_agents, np.int64)
@@ -207,11 +218,11 @@ class MatchingGame(KarmaGame[MatchingState]):
     def outcome(self) -> Outcome:
         state = self.arrays
         steps = int(state.steps[0])
-        contests = steps - state.sat_out.astype(np.int64)
+        contests = steps - state.sat_out
         return Outcome(
             steps=steps,
             rewards=state.reward_total.copy(),
-            accesses=state.accesses.astype(np.int64),
+            accesses=state.accesses.copy(),
             contests=contests,
             karma=state.karma.astype(np.int64),
             losses_if_never=-self._mean_urgency * contests,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from karma_envs.config import refuse
+from karma_envs.game import MOST_INDICES
 from karma_envs.karma import Given, KarmaConfig
 from karma_envs.urgency import AgentType
 
@@ -54,8 +55,13 @@ class MatchingConfig(KarmaConfig):
                 self.redistribution,
                 "a rule that is not by resource: what a pair pays to society is not kept apart here",
             )
-        if self.n_observations > 65535:
-            raise refuse("types", f"{self.n_observations} observations", "at most 65535 observations")
+        if self.n_observations > MOST_INDICES:
+            raise refuse(
+                "karma_max",
+                self.karma_max,
+                f"at most {MOST_INDICES} observations; with {self.n_urgencies} urgencies there are "
+                f"{self.n_observations}",
+            )
 
     @property
     def n_observations(self) -> int:

@@ -28,8 +28,8 @@ class MatchingState(NamedTuple):
     karma: NDArray[np.int16]  # [N] 0 … karma_max
     urgency: NDArray[np.uint8]  # [N] index into the type's urgency values
     active: NDArray[np.uint8]  # [N] 1 if matched in the last step, 0 if it sat out
-    accesses: NDArray[np.int32]  # [N] contests won since reset
-    sat_out: NDArray[np.int32]  # [N] steps without a contest since reset
+    accesses: NDArray[np.int64]  # [N] contests won since reset
+    sat_out: NDArray[np.int64]  # [N] steps without a contest since reset
     reward_total: NDArray[np.float64]  # [N] rewards since reset
     surplus: NDArray[np.int64]  # [1] karma that nobody could take, offered again next step
     steps: NDArray[np.int64]  # [1] steps since reset
