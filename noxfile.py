@@ -5,6 +5,7 @@ nox makes them, in ``.nox/``. It is no dependency: ``pip install nox``, then::
     nox -s trainers                   # the tests and the example of every trainer
     nox -s "trainers(rllib)"          # of one; nox --list names them all
     nox -s trainers -- --record       # and its algorithms in the small task, results to docs/trainers
+    nox -s wrappers                   # the views in wrappers of packages that are heavy
     nox -s versions                   # every registered id with every version, records to docs/versions
     nox -s "versions(1.2.2-1.26.1)"   # with Gymnasium 1.2.2 and PettingZoo 1.26.1
     nox -s page                       # docs/trainers/README.md and docs/versions.md from what was recorded
@@ -22,7 +23,7 @@ from xml.etree import ElementTree
 
 import nox
 
-nox.options.sessions = ["trainers", "versions"]
+nox.options.sessions = ["trainers", "wrappers", "versions"]
 
 TESTED = Path("constraints.txt")
 TRAINER_RESULTS, VERSION_RECORDS = Path("docs/trainers"), Path("docs/versions")
@@ -103,6 +104,17 @@ def trainers(session: nox.Session, name: str) -> None:
         algorithms = itertools.chain.from_iterable(("--algo", each) for each in trainer.algorithms)
         arguments = ("--tasks", "matching-tiny", "--seeds", "3", "--folder", str(TRAINER_RESULTS))
         session.run("karma-envs", "benchmark", "run", *algorithms, *arguments, env=ONE_THREAD)
+
+
+@nox.session
+def wrappers(session: nox.Session) -> None:
+    """The views in wrappers of skrl, Minari, SuperSuit and MoviePy, in the versions it was tested with."""
+    packages = ("skrl", "minari[create,hdf5]", "moviepy")
+    session.install("-c", "constraints/wrappers.txt", "-e", ".[plot,sb3]", *packages, "pytest")
+    session.run("python", "-m", "pip", "check")
+    cases = run_tests(session, "tests/integrations/test_wrappers.py", "tests/views/test_copies.py")
+    if skipped := [case for case, outcome in cases if outcome == "skipped"]:
+        session.error(f"nothing may be missing here, yet these were skipped: {', '.join(skipped)}")
 
 
 @nox.session

@@ -1,7 +1,9 @@
 """A payment rule of one's own: the winner pays half of its bid to its peer and half to everyone.
 
-A rule is a small function, compiled with ``@kernel``. The game tries it on all arguments before it
-begins, and refuses one that would create, destroy or overdraw karma.
+A rule is a small function, in Python (``def`` or ``lambda``) or compiled with ``@kernel``; so are the
+functions that it calls. It is taken as it is when the game is made: what changes later in the values that it
+reads changes no game that is there. The game tries it on all arguments before it begins, and refuses one that
+would create, destroy or overdraw karma, one that fails, and what is no function of these arguments.
 """
 
 import numpy as np
@@ -45,7 +47,8 @@ for name, payment in (
 ):
     game = karma_envs.make("matching", payment=payment)
     print(f"{name:18s} learned efficiency {learned_efficiency(game):.4f}")
-try:
-    karma_envs.make("matching", payment=print_karma)
-except ConfigError as error:
-    print(f"\nrefused: {error}")
+for payment in (print_karma, lambda bid: bid):
+    try:
+        karma_envs.make("matching", payment=payment)
+    except ConfigError as error:
+        print(f"\nrefused: {error}")

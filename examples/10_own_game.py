@@ -9,10 +9,11 @@ import numpy as np
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs.checks import check_game, check_parallel_env
 from karma_envs.config import Config, whole
-from karma_envs.game import IllegalActionError, PopulationGame, Transitions, check_arrays, whole_actions
+from karma_envs.game import IllegalActionError, PopulationGame, Transitions, whole_actions
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
 from karma_envs.sampling import sample_actions
+from karma_envs.states import check_arrays, check_values
 from karma_envs.views.parallel import PopulationParallelEnv
 
 DELAY = np.array([0.2, 0.5, 1.0], np.float32)  # at full load; the road of action a is DELAY[a] * share
@@ -91,6 +92,8 @@ class RoadsGame(PopulationGame):
         if not hasattr(self, "state"):
             self.reset(np.random.default_rng(0))
         check_arrays("game", state, self.state)
+        steps = state["steps"][0]
+        check_values("game", state, {"steps": (0, 2**53), "road": (0, 2), "rewards": (-1.1 * steps, 0)})
         self.state = {name: array.copy() for name, array in state.items()}
 
     def scene(self):

@@ -31,6 +31,7 @@ from typing import Any, TypeVar, overload
 from weakref import WeakValueDictionary
 
 import numba
+import numpy as np
 from numba.core import config
 from numba.core.dispatcher import Dispatcher
 
@@ -70,8 +71,8 @@ def kernel(
 
     def decorate(python_function: F) -> F:
         compiled = numba.njit(**_options(allocates, fastmath))(python_function)
-        if not is_compiled(compiled):  # NUMBA_DISABLE_JIT
-            return python_function
+        if not is_compiled(compiled):  # NUMBA_DISABLE_JIT: whole numbers wrap without a word, as compiled
+            return np.errstate(all="ignore")(python_function)
         if (identity := _source_identity(python_function)) is not None:
             _keep(compiled, identity)
         else:
@@ -87,7 +88,7 @@ def is_compiled(function: object) -> bool:
     return isinstance(function, Dispatcher)
 
 
-def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
+def as_kernel(function: Callable[..., Any], *, bounds_checked: bool = False) -> Callable[..., Any]:
     """A compiled copy of a function that stays what the function is now.
 
     Whatever the function reads or calls may change afterwards; the copy keeps the values of now. Python
@@ -95,15 +96,18 @@ def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
 
     Args:
         function: a Python function, or one of ``@kernel`` or numba's ``@njit``.
+        bounds_checked: whether reading beyond the end of an array is an ``IndexError``, in the function and
+            in those of the user's that it calls.
 
     Returns:
-        the compiled copy; ``function`` itself if it is such a copy or a kernel of this project's.
+        the compiled copy; ``function`` itself if it is such a copy or a kernel of this project's. Where
+        numba is switched off (``NUMBA_DISABLE_JIT``), a copy in Python.
     """
-    if isinstance(function, Dispatcher) and is_constant(function):
+    if isinstance(function, Dispatcher) and is_constant(function) and not bounds_checked:
         return function
     if config.DISABLE_JIT:  # type: ignore[attr-defined]
-        return as_python(function)
-    copy, copies = frozen(function, _compiled_like)  # type: ignore[arg-type]
+        return frozen(function, None)[0]  # type: ignore[no-any-return, arg-type]
+    copy, copies = frozen(function, _compiled_with_bounds if bounds_checked else _compiled_like)  # type: ignore[arg-type]
     _restrict(copies)
     digest = code_digest(copy)
     if digest is not None:
@@ -114,12 +118,6 @@ def as_kernel(function: Callable[..., Any]) -> Callable[..., Any]:
         _keep(copy, identity)
         _accepted[identity] = copy
     return copy  # type: ignore[no-any-return]
-
-
-def as_python(function: Callable[..., Any]) -> Callable[..., Any]:
-    """A copy of a function, jitted or not, that is Python throughout and stays what the function is now."""
-    copy: Callable[..., Any] = frozen(function, None)[0]  # type: ignore[arg-type]
-    return copy
 
 
 # --- identities ------------------------------------------------------------------------------------
@@ -156,10 +154,14 @@ def _freeze(compiled: Any) -> str | None:
     return identity
 
 
-def _compiled_like(function: FunctionType, given: Dispatcher | None) -> Dispatcher:
+def _compiled_like(function: FunctionType, given: Dispatcher | None, **options: Any) -> Dispatcher:
     if given is None:
-        return numba.njit(**_options(allocates=True))(function)  # type: ignore[no-any-return]
-    return type(given)(function, given.locals, given.targetoptions)
+        return numba.njit(**_options(allocates=True), **options)(function)  # type: ignore[no-any-return]
+    return type(given)(function, given.locals, {**given.targetoptions, **options})
+
+
+def _compiled_with_bounds(function: FunctionType, given: Dispatcher | None) -> Dispatcher:
+    return _compiled_like(function, given, boundscheck=True)
 
 
 def _name_apart(copies: list[Copy], identity: str) -> None:

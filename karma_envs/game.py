@@ -74,12 +74,32 @@ class Transitions:
             ValueError: when they do not fit in ``out``, or when there is no step.
         """
         out = cls.empty(n_steps, n_agents) if out is None else out
-        if not 1 <= n_steps <= len(out) or out.rewards.shape[1] != n_agents:
+        out.check(n_agents)
+        if not 1 <= n_steps <= len(out):
             raise ValueError(
-                f"n_steps = {n_steps} of {n_agents} agents do not fit in out, which has room for "
-                f"{len(out)} steps of {out.rewards.shape[1]} agents; at least one step must be played"
+                f"n_steps = {n_steps} do not fit in out, which has room for {len(out)} steps; "
+                "at least one step must be played"
             )
         return out[:n_steps]
+
+    def check(self, n_agents: int) -> None:
+        """Refuse arrays that kernels would read or write beyond their ends, or in which numbers wrap.
+
+        Raises:
+            ValueError: naming the array.
+        """
+        n_steps = len(self)
+        for name, dtype, length in (
+            ("observations", np.uint16, n_steps + 1),
+            ("actions", np.uint16, n_steps),
+            ("rewards", np.float32, n_steps),
+        ):
+            array = getattr(self, name)
+            if array.shape != (length, n_agents) or array.dtype != dtype:
+                raise ValueError(
+                    f"transitions of {n_steps} steps of {n_agents} agents have {name} "
+                    f"{np.dtype(dtype)}[{length}, {n_agents}]; these are {array.dtype}{list(array.shape)}"
+                )
 
     def __len__(self) -> int:
         return len(self.actions)
@@ -310,6 +330,8 @@ class PopulationGame(ABC):
             )
         if not thresholds.flags.c_contiguous:
             raise PolicyError("a policy's thresholds must be contiguous in memory; these are not")
+        if row_of_agent.dtype.kind not in "iu":
+            raise PolicyError(f"row_of_agent must be whole numbers; it is {row_of_agent.dtype}")
         if row_of_agent.shape != (self.n_agents,):
             raise PolicyError(
                 f"the policy names rows for {len(row_of_agent)} agents; the game has {self.n_agents}"

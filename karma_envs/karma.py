@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.compile import code_digest
 from karma_envs.config import Config, is_list, real, refuse, whole
-from karma_envs.mechanisms import FAMILIES, Rule, resolve
+from karma_envs.mechanisms import FAMILIES, Rule, is_built_in, resolve
+from karma_envs.mechanisms.trial import Domain, try_rule
 from karma_envs.urgency import AgentType, type_counts
+
+K = TypeVar("K", bound="KarmaConfig")
 
 Given = str | Rule | Callable[..., Any]
 """A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
@@ -52,6 +54,8 @@ class KarmaConfig(Config):
     initial_karma: str | tuple[float, ...]
     redistribution: Given
 
+    _own_rules: dict[str, Rule]  # by family, those that are not the package's
+
     @property
     def agent_types(self) -> tuple[AgentType, ...]:
         """The types, also where the short form for one type was used."""
@@ -68,8 +72,23 @@ class KarmaConfig(Config):
         return max(len(agent_type.urgencies) for agent_type in self.agent_types)
 
     def rule(self, family: str) -> Rule:
-        """The rule of a family."""
-        return resolve(family, getattr(self, family))
+        """The rule of a family.
+
+        A rule of the user's is what it was when the configuration was first given it: what changes
+        afterwards in the function's globals, its closure or its module changes nothing here.
+        """
+        return self._own_rules.get(family) or resolve(family, getattr(self, family))
+
+    def replace(self: K, **changes: Any) -> K:
+        """A copy with some fields changed, checked anew; other rules stay what they were.
+
+        Raises:
+            ConfigError: for an unknown field or a value that is not allowed.
+        """
+        copy = super().replace(**changes)
+        kept = {family: rule for family, rule in self._own_rules.items() if family not in changes}
+        copy._set(_own_rules=copy._own_rules | kept)
+        return copy
 
     def provenance(self) -> dict[str, str]:
         """The rules of the user's, by their code."""
@@ -112,8 +131,14 @@ class KarmaConfig(Config):
         if len(self.agent_types) > 255:
             raise refuse("types", f"{len(self.agent_types)} types", "at most 255 types")
         self._set(initial_karma=self._checked_initial_karma())
+        self._set(_own_rules={})
         for family in families:
-            self._set(**{family: _canonical(family, getattr(self, family))})
+            given = getattr(self, family)
+            rule = resolve(family, given)
+            if isinstance(given, str):  # in its one spelling
+                self._set(**{family: str(rule)})
+            if not is_built_in(family, rule):
+                self._own_rules[family] = rule
 
     def _checked_initial_karma(self) -> str | tuple[float, ...]:
         given, n = self.initial_karma, self.karma_max + 1
@@ -185,28 +210,21 @@ def draw_initial_karma(config: KarmaConfig, rng: np.random.Generator) -> NDArray
     return karma.astype(np.int16)
 
 
-def check_redistribution(config: KarmaConfig) -> None:
-    """Try the redistribution rule on every karma, with and without crowding, so that it cannot overdraw.
+def check_rules(config: KarmaConfig, crowding: Sequence[float]) -> None:
+    """Try the rules on all that they will be asked, so that none can create, destroy or overdraw karma.
+
+    Args:
+        config: the configuration.
+        crowding: the crowding that an agent can meet, 0 included.
 
     Raises:
-        ConfigError: when a tax is below 0 or above the karma that there is.
+        ConfigError: see :func:`karma_envs.mechanisms.trial.try_rule`.
     """
-    rule, karma_max = config.rule("redistribution"), config.karma_max
-    parameters = rule.parameter_array()
-    for karma, crowding in itertools.product(range(karma_max + 1), (0.0, 0.5, 1.0, 2.0, 1000.0)):
-        tax, _ = rule.function(karma, karma_max, crowding, parameters)
-        if not 0 <= tax <= karma:
-            raise refuse(
-                "redistribution",
-                config.redistribution,
-                f"a rule with 0 <= tax <= karma; with karma {karma} it takes {tax}",
-            )
-
-
-def _canonical(family: str, given: Given) -> Given:
-    """A rule in its one spelling; functions and rules of the user's stay what they are."""
-    rule = resolve(family, given)
-    return str(rule) if isinstance(given, str) else given
+    urgencies = {0.0}.union(*(agent_type.urgencies for agent_type in config.agent_types))
+    domain = Domain(config.karma_max, sorted(urgencies), crowding)
+    for family in FAMILIES:
+        if family in config.field_names():
+            try_rule(family, getattr(config, family), config.rule(family), domain)
 
 
 def _types(given: Any) -> tuple[AgentType, ...]:

@@ -12,7 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from karma_envs.config import refuse
+from karma_envs.config import ConfigError, refuse
 
 
 def import_named(field: str, name: str, allowed: str) -> Any:
@@ -40,6 +40,29 @@ def import_named(field: str, name: str, allowed: str) -> Any:
     return found
 
 
+def call_named(field: str, function: Any, allowed: str, *arguments: Any) -> Any:
+    """What a function of the user's returns, given itself or as ``module:function``.
+
+    Args:
+        field: the field that has it, for the error.
+        function: the function or its name.
+        allowed: what the field may be, for the error.
+        arguments: of the function.
+
+    Raises:
+        ConfigError: when it cannot be imported, is no function, or raises an error.
+    """
+    called = import_named(field, function, allowed) if isinstance(function, str) else function
+    if not callable(called):
+        raise refuse(field, function, f"{allowed}; it is {type(called).__name__}")
+    try:
+        return called(*arguments)
+    except ConfigError:
+        raise
+    except Exception as error:  # a user's function may raise anything
+        raise refuse(field, function, f"{allowed}; {_reason(error)}") from error
+
+
 def _import(name: str) -> ModuleType:
     folder = os.getcwd()
     if not any(os.path.realpath(entry) == os.path.realpath(folder) for entry in sys.path):
@@ -55,13 +78,17 @@ def _import(name: str) -> ModuleType:
 
 
 def _reason(error: BaseException) -> str:
-    """An error of importing in a line, with the place where it happened unless it is an import."""
+    """An error in a line, with the place in the user's code where it happened, if it got there."""
     text = " ".join(str(error).split()) or type(error).__name__
-    if isinstance(error, (ImportError, AttributeError, SyntaxError)):
+    machinery = {__file__, importlib.__file__}
+    frames = [
+        frame
+        for frame in traceback.extract_tb(error.__traceback__)
+        if frame.filename not in machinery and not frame.filename.startswith("<frozen importlib")
+    ]
+    if not frames:
         return text
-    frame = traceback.extract_tb(error.__traceback__)[-1]
-    where = "" if frame.filename == __file__ else f"{Path(frame.filename).name}, line {frame.lineno}: "
-    return f"{where}{type(error).__name__}: {text}"
+    return f"{Path(frames[-1].filename).name}, line {frames[-1].lineno}: {type(error).__name__}: {text}"
 
 
 def require_own(package: str) -> None:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 from llvmlite import ir
-from numba.core import cgutils, types
+from numba.core import cgutils, config, types
 from numba.core.extending import intrinsic
 from numpy.typing import NDArray
 
@@ -79,7 +79,7 @@ def probabilities_of(thresholds: NDArray[np.uint16], n_actions: int) -> NDArray[
 
 
 @intrinsic
-def _count_at_most(typing_context, table, block, draw):
+def _count_compiled(typing_context, table, block, draw):
     """Entries ``<= draw`` among the 32 of block number ``block`` of a contiguous uint16 array.
 
     Written as vector instructions because numba's loops over ``uint16`` are widened to 64 bits.
@@ -120,6 +120,15 @@ def _prefetch(typing_context, table, index):
     return signature, codegen
 
 
+def _count_in_python(table, block, draw):
+    """As :func:`_count_compiled`, where numba is switched off."""
+    return int(np.count_nonzero(table.reshape(-1)[block * LANES : (block + 1) * LANES] <= draw))
+
+
+COMPILED = not config.DISABLE_JIT  # type: ignore[attr-defined]
+_count_at_most: Any = _count_compiled if COMPILED else _count_in_python
+
+
 @kernel
 def prefetch(table, row, observation, action):
     """Fetch ``table[row, observation, action]`` and its cache line from memory, without waiting for it.
@@ -133,7 +142,8 @@ def prefetch(table, row, observation, action):
         action: action.
     """
     place = np.int64(row) * table.shape[1] + np.int64(observation)
-    _prefetch(table, place * table.shape[2] + np.int64(action))  # type: ignore[call-arg]
+    if COMPILED:
+        _prefetch(table, place * table.shape[2] + np.int64(action))  # type: ignore[call-arg]
 
 
 @kernel
@@ -151,7 +161,7 @@ def sample_action(thresholds, row, observation, draw):
     draw = min(draw, np.uint16(NEVER - 1))
     action = np.int64(0)
     for block in range(blocks):
-        action += _count_at_most(thresholds, first + block, draw)  # type: ignore[call-arg]
+        action += _count_at_most(thresholds, first + block, draw)
     return action
 
 

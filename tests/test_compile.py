@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import karma_envs.compile as kc
-from karma_envs.compile import as_kernel, as_python, is_compiled, kernel
+from karma_envs.compile import as_kernel, is_compiled, kernel
 from karma_envs.identity import is_constant
 from karma_envs.random import mix
 
@@ -260,8 +260,6 @@ def test_as_kernel_compiles_what_is_not_compiled() -> None:
     assert as_kernel(mix) is mix
     plain = numba.njit(plus_one)
     assert as_kernel(plain)(1) == 2  # type: ignore[operator]
-    assert not is_compiled(as_python(plain))
-    assert as_python(plain)(1) == 2
 
 
 AMOUNT = 1
@@ -288,14 +286,13 @@ def reads_all_around_it(x, times=10):  # type: ignore[no-untyped-def]
 
 def test_a_copy_keeps_the_values_of_its_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whether they were read before or not, and again where they come back."""
-    first, untouched = as_kernel(reads_all_around_it), as_python(reads_all_around_it)
+    first, untouched = as_kernel(reads_all_around_it), as_kernel(reads_all_around_it, bounds_checked=True)
     assert first(1) == 12
     monkeypatch.setattr(f"{__name__}.AMOUNT", 2)
     TABLE[0] = 100
     second: Any = as_kernel(reads_all_around_it)
     assert second(1) == 122
     assert first(1.0) == untouched(1) == 12
-    assert as_python(second)(1) == 122
     monkeypatch.setattr(f"{__name__}.AMOUNT", 1)
     TABLE[0] = 1
     assert as_kernel(reads_all_around_it) is first
@@ -312,13 +309,28 @@ def test_a_copy_of_a_function_that_calls_itself() -> None:
 
     for function in (factorial, itself):
         assert as_kernel(function)(5) == function(5) == 120
-        assert as_python(function)(5) == 120
 
 
 def test_a_copy_of_a_function_with_declared_types_keeps_them() -> None:
     declared = numba.njit("float64(float64)")(plus_one)
     assert isinstance(declared(1), float)
     assert isinstance(as_kernel(declared)(1), float)  # type: ignore[operator]
+
+
+def reads_beyond(x):  # type: ignore[no-untyped-def]
+    return x + reads_an_item(x)
+
+
+@numba.njit
+def reads_an_item(x):  # type: ignore[no-untyped-def]
+    return TABLE[x]
+
+
+def test_bounds_can_be_checked_in_all_that_is_called() -> None:
+    checked = as_kernel(as_kernel(reads_beyond), bounds_checked=True)
+    assert checked(2) == 5
+    with pytest.raises(IndexError):
+        checked(3)
 
 
 def test_what_cannot_be_told_apart_is_never_shared_and_not_cached(cache: Path) -> None:

@@ -195,8 +195,8 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("payment", {"payment": 3}, "= 3"),
     ("allocation", {"allocation": "highest bid"}, "= 'highest bid'"),
     ("redistribution", {"redistribution": "pbs"}, "uniform_to_active"),
-    (r"tax\(rate\)", {"redistribution": "tax(rate=1.5)"}, "= 1.5"),
-    (r"tax\(rte\)", {"redistribution": "tax(rte=0.5)"}, "rate"),
+    (r"redistribution tax\(rate\)", {"redistribution": "tax(rate=1.5)"}, "= 1.5"),
+    (r"redistribution tax\(rte\)", {"redistribution": "tax(rte=0.5)"}, "rate"),
 ]
 
 
@@ -328,7 +328,9 @@ def test_rules_of_the_user_stay_what_they_are() -> None:
 
     assert MatchingConfig(payment=nothing).payment is nothing
     rule = Rule("nothing", nothing, parameters={"amount": Parameter(1, 0, 2, "an amount")})
-    assert MatchingConfig(payment=rule).rule("payment") is rule
+    config = MatchingConfig(payment=rule)
+    assert config.payment is rule
+    assert (config.rule("payment").name, config.rule("payment").parameters) == ("nothing", rule.parameters)
 
 
 def test_numbers_of_the_configuration() -> None:

@@ -57,11 +57,14 @@ def test_rules_networks_and_algorithms_of_the_working_folder(working_folder: Pat
 @pytest.mark.parametrize(
     ("source", "says"),
     [
-        ("import no_such_module_of_mine", "No module named 'no_such_module_of_mine'"),
+        (
+            "import no_such_module_of_mine",
+            "broken.py, line 1: ModuleNotFoundError: No module named 'no_such_module_of_mine'",
+        ),
         ("def half(:", "invalid syntax (broken.py, line 1)"),
         ("\n\n1 / 0", "broken.py, line 3: ZeroDivisionError: division by zero"),
         ("import sys\nsys.exit('bye')", "broken.py, line 2: SystemExit: bye"),
-        ("whole = 3", "has no attribute 'half'"),
+        ("whole = 3", "; module 'broken' has no attribute 'half'"),
     ],
 )
 def test_a_module_that_cannot_be_imported_is_one_line(working_folder: Path, source: str, says: str) -> None:
@@ -70,6 +73,21 @@ def test_a_module_that_cannot_be_imported_is_one_line(working_folder: Path, sour
         karma_envs.make("matching", payment="broken:half")
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_function_that_fails_is_one_line(working_folder: Path) -> None:
+    """A network, and a set of its paths; refused by the game, before anything is written."""
+    (working_folder / "fails.py").write_text(
+        "def city(n):\n    return n.roads\ndef paths(city):\n    1 / 0\n"
+    )
+    with pytest.raises(
+        ConfigError, match=r"^network = 'fails:city' .*; fails\.py, line 2: AttributeError: 'int'"
+    ):
+        karma_envs.make("grid_city", network="fails:city")
+    with pytest.raises(
+        ConfigError, match=r"^path_sets\[0\] = .*; fails\.py, line 4: ZeroDivisionError: division"
+    ):
+        karma_envs.make("grid_city", n_agents=4, rows=1, columns=2, path_sets=["fails:paths"])
 
 
 @pytest.mark.parametrize("name", [":half", "colorsys:", ".relative:half", "a..b:c"])

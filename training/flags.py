@@ -86,7 +86,8 @@ def _reader(item: dataclasses.Field[Any]) -> Callable[[str], Any]:
     kinds = field_kinds(item)
     if "tuple" in kinds:
         return functools.partial(_list_value, wrap=kinds <= {"tuple", "None"})
-    return str if "str" in kinds or isinstance(item.default, str) else value
+    is_name = "str" in kinds or isinstance(item.default, str)
+    return str if is_name and kinds.isdisjoint({"int", "float"}) else value
 
 
 def _list_value(text: str, *, wrap: bool) -> Any:

@@ -37,7 +37,9 @@ def print_table(table: Table) -> None:
             cells = (column.header, *column.cells)
             column.min_width = max(Measurement.get(console, roomy, cell).maximum for cell in cells)
     needed = Measurement.get(console, roomy, table).minimum
-    console.print(table, width=max(needed, console.width), crop=False, soft_wrap=False)
+    if needed > console.width:
+        table.width = needed  # a width that print is given may not exceed the console's
+    console.print(table, crop=False, soft_wrap=False)
 
 
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled

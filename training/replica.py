@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 
 from agents.learners import TabularLearner
 from karma_envs import metrics
-from karma_envs.config import whole
+from karma_envs.config import real, whole
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
@@ -175,19 +174,22 @@ class Replica:
         """
         now, epoch = self.game.outcome(), whole("epoch", progress["epoch"], 0, self.config.n_epochs)
         if now.steps != epoch * self.config.epoch_length:
-            raise ValueError(f"the game is at step {now.steps}, not at the end of epoch {epoch}")
+            raise ValueError(f"epoch = {epoch}, but the game has played {now.steps} steps")
         check_arrays("window", window, {name: np.asarray(value) for name, value in vars(now).items()})
         check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
-        changes = [float(change) for change in progress["changes"]]
-        if len(changes) != 3 or not all(0 <= change < math.inf for change in changes):
-            raise ValueError(f"changes = {changes}")
+        largest, means, epochs = progress["changes"]
+        changes = (
+            real("changes[0]", largest, 0),
+            real("changes[1]", means, 0),
+            whole("changes[2]", epochs, 0),
+        )
         for kind in ("rows", "karma_rows", "monitor_rows"):
             _check_rows(kind, progress[kind], self.number, now.steps)
         self._window_start = Outcome(**{**window, "steps": int(window["steps"])})  # type: ignore[arg-type]
         self.epoch = epoch
         self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
         self.monitor_rows = list(progress["monitor_rows"])
-        self._changes = changes[0], changes[1], int(changes[2])
+        self._changes = changes
 
 
 def _check_rows(kind: str, rows: Any, replica: int, steps: int) -> None:

@@ -32,6 +32,7 @@ from agents.evaluators import (
 from agents.evaluators.mirror_ascent import policy_gap
 from agents.evaluators.values import entropy
 from agents.mean_field.stationary import stationary_mean_field
+from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.game import MeanFieldModel
@@ -44,6 +45,7 @@ from training.trust import made, read_config
 _UPDATES = 20  # T of the Thesis' section 5.1.1
 _PATHS = 20  # random policies whose way is kept, for the figure
 _REACHED = 1e-7  # distances below it are rounding
+_NO_ROUNDING = 2e-13  # a sum of rewards above it, over the greatest of them
 
 Numbers = dict[str, Any]
 
@@ -171,7 +173,7 @@ def _lasry_lions(bench: _Bench) -> Numbers:
         "probabilities": chances.tolist(),
         "one_urgency": len(occurring) == 1,
         "pairs": len(sums),
-        "positive_pairs": int((sums > 1e-12).sum()),
+        "positive_pairs": int((sums > _NO_ROUNDING * greatest_reward(model)).sum()),
         "greatest_size": float(np.abs(sums).max()),
         "counterexample": None,
     }

@@ -14,8 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.play import fitted
+from agents.mean_field.chains import as_distribution
 from agents.mean_field.dynamic_programming import best_response, policy_value
-from agents.mean_field.stationary import stationary_mean_field
+from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
@@ -34,6 +35,9 @@ class ExploitabilityByAgent:
         greedy: ``float64[N]``, payoff of the best response less ``payoffs``.
         to_targets: ``float64[N, targets]``, payoff of a target policy less ``payoffs``.
         best_responses: ``float64[N, observations, actions]``, a best response of each agent.
+        stationary_residual: largest change of an agent's distribution of states in one more step. Where it
+            is not 0 but for rounding the population is not at rest, and the other numbers are those of an
+            agent for which it would stand still as it is.
         payoff: mean of ``payoffs``.
         absolute: mean of ``greedy``.
         normalised: the same over |J|.
@@ -43,6 +47,12 @@ class ExploitabilityByAgent:
     greedy: NDArray[np.float64]
     to_targets: NDArray[np.float64]
     best_responses: NDArray[np.float64]
+    stationary_residual: float
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the population is at rest, so that the numbers are what they are called."""
+        return self.stationary_residual <= AT_REST
 
     @property
     def payoff(self) -> float:
@@ -99,6 +109,7 @@ def exploitability_by_agent(
         if gains
         else np.empty((game.n_agents, 0)),
         best_responses=best,
+        stationary_residual=field.residual,
     )
 
 
@@ -125,4 +136,4 @@ def check_by_agent(game: PopulationGame) -> None:
 def _rows(policy: TabularPolicy) -> NDArray[np.float64]:
     """``float64[N, observations, actions]``."""
     table = np.asarray(policy.probabilities, np.float64)[policy.row_of_agent]
-    return np.asarray(table / table.sum(axis=2, keepdims=True))
+    return as_distribution(table)

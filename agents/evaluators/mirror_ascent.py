@@ -26,14 +26,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.values import entropy
-from agents.mean_field.dynamic_programming import policy_value, q_values
+from agents.mean_field.dynamic_programming import policy_value, q_values, uniform_policy
 from agents.mean_field.stationary import advance, stationary_mean_field
+from agents.mean_field.units import greatest_reward
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 
 _NEGLIGIBLE = 1e-7  # distances below it are rounding
 _AWAY = 1 + 1e-9  # a ratio of distances that is no rounding
-_BETTER = 1e-6  # a gain in payoff that is no rounding, near the equilibrium
+_BETTER = 2e-7  # a gain in payoff that is no rounding, near the equilibrium; of the greatest reward
 _FIELD_TOLERANCE = 1e-11
 _MOST_ITERATIONS = 5000
 
@@ -160,9 +161,7 @@ class MirrorAscent:
 
     def uniform(self) -> NDArray[np.float64]:
         """The policy that takes every legal action alike."""
-        legal = self.model.legal_actions
-        shape = (self.model.n_types, *legal.shape)
-        return np.broadcast_to(legal / legal.sum(axis=1, keepdims=True), shape)
+        return uniform_policy(self.model)
 
     def random_policy(self, rng: np.random.Generator) -> NDArray[np.float64]:
         """A random policy, ``float64[types, X, A]``."""
@@ -246,6 +245,7 @@ def monotonicity_violations(
     """
     ascent = MirrorAscent(model, rationality, entropy_in_value=entropy_in_value)
     n_updates = whole("n_updates", n_updates, 0)
+    better = _BETTER * greatest_reward(model)
 
     def advantage(policy: NDArray[np.float64], there: RegularisedEquilibrium) -> float:
         worst, start = -np.inf, None
@@ -253,13 +253,13 @@ def monotonicity_violations(
             field = stationary_mean_field(model, policy, start, _FIELD_TOLERANCE)
             gain = ascent.value(field.environment, policy) - ascent.value(field.environment, there.policy)
             worst = max(worst, float(model.masses @ (field.mean_field * gain).sum(axis=1)))
-            if worst > _BETTER:
+            if worst > better:
                 break
             start = field.mean_field
             policy = ascent.improved(policy, field.environment)
         return worst
 
-    return _violations("generalised monotonicity", ascent, advantage, _BETTER, n_policies, seed, nash)
+    return _violations("generalised monotonicity", ascent, advantage, better, n_policies, seed, nash)
 
 
 def policy_gap(first: NDArray[np.float64], second: NDArray[np.float64]) -> float:

@@ -33,11 +33,13 @@ class LearnerConfig(Config):
         algorithm: sarsa, q_learning or expected_sarsa.
         grouping: independent (a table per agent), per_type (a table per type, learned from one
             representative agent) or pooled (a table per type, learned from all its agents).
-        learning_rate: alpha, the step size, in (0, 1].
+        learning_rate: alpha, the step size, in (0, 1]; Q is in single precision, where steps of less than
+            6e-8 of Q are lost.
         learning_rate_final: alpha at the end of the run, for a schedule other than constant.
         learning_rate_schedule: constant, linear, exponential or inverse (as 1/t).
         rationality: beta of the policy softmax(beta Q), bounded rationality; > 0.
-        exploration: epsilon, the share of uniformly random legal actions, in [0, 1].
+        exploration: epsilon, the share of uniformly random legal actions, in [0, 1]; probabilities are
+            multiples of 1/65535, so that with less than that for each action some are never explored.
         update_probability: p_update, with which a policy is updated at the end of an epoch.
         initial_q: Q_0, the value all Q start from.
 
@@ -170,7 +172,11 @@ class TabularLearner:
 
         Returns:
             the policy to play next: always the same object, changed in place.
+
+        Raises:
+            ValueError: when the arrays' shapes or dtypes are not those of the game's transitions.
         """
+        transitions.check(len(self._row_of_agent))
         learn(
             self.q,
             self.policy.thresholds,

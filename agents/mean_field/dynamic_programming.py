@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from karma_envs.game import Environment, MeanFieldModel
 
 _MOST_SWEEPS = 1000
+_ROUNDING = 1e-13  # of values, over the greatest of them
 
 
 def q_values(
@@ -35,6 +36,12 @@ def policy_value(
     reward = (policy * environment.reward).sum(axis=2)
     matrix = np.eye(model.n_states) - model.discounts[:, None, None] * transition_matrix(environment, policy)
     return np.asarray(np.linalg.solve(matrix, reward[..., None])[..., 0])
+
+
+def uniform_policy(model: MeanFieldModel) -> NDArray[np.float64]:
+    """Every legal action equally likely, ``float64[types, X, A]``."""
+    legal = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
+    return np.repeat(legal[None], model.n_types, axis=0)
 
 
 def greedy(q: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -62,7 +69,8 @@ def best_response(
         q = q_values(model, environment, value)
         # Only a gain beyond rounding changes an action, so that ties cannot make it cycle.
         current = (policy * np.where(model.legal_actions, q, 0.0)).sum(axis=2)
-        improves = q.max(axis=2) > current + 1e-13 * (1 + np.abs(current))
+        rounding = _ROUNDING * np.abs(value).max(axis=1, keepdims=True)
+        improves = q.max(axis=2) > current + rounding
         if not improves.any():
             break
         policy = np.where(improves[..., None], greedy(q), policy)

@@ -10,10 +10,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.mean_field.chains import class_masses, closed_classes, stationary_measures
 from agents.mean_field.dynamic_programming import q_values, transition_matrix
 from karma_envs.game import MeanFieldModel
 
 _WIDTH = 1e-7  # of finite differences
+_SINGULAR = 1e8  # a solution that much greater than the right-hand side is one of singular equations
 
 
 class Linearisation:
@@ -75,7 +77,14 @@ class Linearisation:
         """
         model, environment = self._model, self.environment
         matrix = transition_matrix(environment, policy)
-        mean_field = np.concatenate([_stationary(one, np.zeros((1, len(one))), 1.0) for one in matrix])
+        classes = [closed_classes(one) for one in matrix]
+        still = np.zeros((1, model.n_states))
+        mean_field = np.concatenate(
+            [
+                stationary_measures(one, members, still, class_masses(one, members, start))
+                for one, members, start in zip(matrix, classes, model.initial_mean_field)
+            ]
+        )
         # mu P = mu, so d(mu) (I - P) = mu dP.
         shape = (model.n_types, -1, model.n_states)
         moved = (mean_field[..., None] * policy_moves).reshape(len(policy_moves), model.n_types, 1, -1)
@@ -86,7 +95,11 @@ class Linearisation:
             :, :, 0
         ]
         field_moves = np.stack(
-            [_stationary(one, pushed[:, kind], 0.0) for kind, one in enumerate(matrix)], axis=1
+            [
+                stationary_measures(one, members, pushed[:, kind], np.zeros(len(members)))
+                for kind, (one, members) in enumerate(zip(matrix, classes))
+            ],
+            axis=1,
         )
         gap = model.inconsistency(self._statistic, mean_field, policy)
         derivative = np.empty((n_z, len(policy_moves)))
@@ -104,21 +117,6 @@ class Linearisation:
         return mean_field, gap, derivative
 
 
-def _stationary(matrix: NDArray[np.float64], pushed: NDArray[np.float64], mass: float) -> NDArray[np.float64]:
-    """Measures mu, ``[n, X]``, of a mass, with mu = mu P + pushed; ``pushed[n, X]`` has no mass in all.
-
-    The last equation gives way to that of the mass. So it does for the mean field and for its moves
-    alike: away from a root rows of P need not sum to 1, and then it matters which equation gives way.
-    """
-    equations = np.eye(len(matrix)) - matrix.T
-    right = pushed.T.copy()
-    equations[-1], right[-1] = 1.0, mass
-    try:
-        return np.asarray(np.linalg.solve(equations, right).T)
-    except np.linalg.LinAlgError:  # several classes
-        return np.asarray(np.linalg.lstsq(equations, right, rcond=None)[0].T)
-
-
 def solve_scaled(jacobian: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
     """Least-squares solution of ``jacobian @ x = right``, rows and columns brought to one scale first."""
     with np.errstate(over="ignore", invalid="ignore"):  # of a step that is refused for what it is
@@ -130,11 +128,13 @@ def _scaled_solution(jacobian: NDArray[np.float64], right: NDArray[np.float64]) 
     rows[rows == 0.0] = 1.0
     columns = np.abs(jacobian / rows).max(axis=0)
     columns[columns == 0.0] = 1.0  # of an unknown that nothing depends on, which least squares leave be
-    scaled = jacobian / rows / columns
+    scaled, right = jacobian / rows / columns, right / rows[:, 0]
     try:
-        solution = np.linalg.solve(scaled, right / rows[:, 0]) if len(rows) == len(columns) else None
+        solution = np.linalg.solve(scaled, right) if len(rows) == len(columns) else None
     except np.linalg.LinAlgError:
         solution = None
-    if solution is None or not np.isfinite(solution).all() or np.abs(solution).max() > 1e10:
-        solution = np.linalg.lstsq(scaled, right / rows[:, 0], rcond=1e-13)[0]
+    # Where solutions are not isolated, rounding decides how far along them a direct solve goes.
+    largest = _SINGULAR * np.abs(right).max()
+    if solution is None or not np.isfinite(solution).all() or np.abs(solution).max() > largest:
+        solution = np.linalg.lstsq(scaled, right, rcond=1e-13)[0]
     return np.asarray(solution / columns)

@@ -10,36 +10,41 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.mean_field.chains import as_distribution, class_masses, closed_classes, stationary_measures
 from agents.mean_field.dynamic_programming import transition_matrix
 from karma_envs.game import Environment, MeanFieldModel
 
+AT_REST = 1e-9
+"""A population whose mean field changes by at most this in a step, in any state, counts as at rest."""
+
 _ITERATIONS = 2000
+_NEWTON_AT = (50, 200, 600, 1500)  # steps
 _NEWTON_STEPS = 30
+_NEWTON_TOLERANCE = 1e-12  # of the change of mu in one step
+_NEGATIVE = -1e-12  # a probability below it is no rounding
 
 
-def stationary_distribution(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
+def stationary_distribution(
+    matrix: NDArray[np.float64], start: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """The stationary distribution of each of several chains, ``[..., X, X]`` to ``[..., X]``.
 
-    A direct solve; in the least-squares sense for a chain with several classes, so that it has one too.
+    Args:
+        matrix: the chains.
+        start: where they begin, ``[..., X]``, which matters for a chain with several closed classes;
+            uniform if None.
     """
     n = matrix.shape[-1]
-    equations = np.swapaxes(matrix, -1, -2) - np.eye(n)
-    square = equations.copy()
-    square[..., -1, :] = 1.0
-    unit = np.zeros((*matrix.shape[:-1], 1))
-    unit[..., -1, 0] = 1.0
-    try:
-        solution = np.linalg.solve(square, unit)[..., 0]
-        if np.abs(np.einsum("...xy,...y->...x", equations, solution)).max() < 1e-12:
-            return np.asarray(solution)
-    except np.linalg.LinAlgError:
-        solution = unit[..., 0]  # several classes: the solution is not unique
-    equations = np.concatenate([equations, np.ones((*matrix.shape[:-2], 1, n))], axis=-2)
-    right = np.zeros(n + 1)
-    right[-1] = 1.0
-    flat = equations.reshape(-1, n + 1, n)
-    solved = np.stack([np.linalg.lstsq(one, right, rcond=None)[0] for one in flat])
-    return np.asarray((solved / solved.sum(axis=1, keepdims=True)).reshape(matrix.shape[:-1]))
+    chains = matrix.reshape(-1, n, n)
+    starts = np.broadcast_to(1.0 / n if start is None else start, matrix.shape[:-1]).reshape(-1, n)
+    still = np.zeros((1, n))
+    found = np.empty((len(chains), n))
+    for index, chain in enumerate(chains):
+        members = closed_classes(chain)
+        found[index] = stationary_measures(
+            chain, members, still, class_masses(chain, members, starts[index])
+        )[0]
+    return found.reshape(matrix.shape[:-1])
 
 
 def advance(
@@ -59,7 +64,8 @@ class StationaryMeanField:
         mean_field: mu, ``float64[types, X]``.
         statistic: z of that population.
         environment: what an agent faces in it.
-        residual: largest change of mu in one more step.
+        residual: largest change of mu in one more step; above :data:`AT_REST` none was found that is at
+            rest, and this is the last one.
     """
 
     mean_field: NDArray[np.float64]
@@ -87,22 +93,20 @@ def stationary_mean_field(
         tolerance: largest change of mu in one step that is accepted.
     """
     mu = model.initial_mean_field if start is None else start
-    best: tuple[float, NDArray[np.float64]] = (np.inf, mu)
-    for step in range(1, _ITERATIONS + 1):
+    residual = np.inf
+    for step in range(_ITERATIONS):
+        if step in _NEWTON_AT and (root := _newton(model, mu, policy)) is not None:
+            residual = float(np.abs(advance(model, root, policy) - root).max())
+            if residual <= max(tolerance, _NEWTON_TOLERANCE):
+                mu = root
+                break
         following = advance(model, mu, policy)
         residual = float(np.abs(following - mu).max())
-        mu = following
-        best = (residual, mu)
         if residual <= tolerance:
             break
-        if step in (50, 200, 600, 1500):
-            newton = _newton(model, mu, policy)
-            if newton is not None:
-                residual = float(np.abs(advance(model, newton, policy) - newton).max())
-                if residual <= max(tolerance, 1e-12):
-                    best = (residual, newton)
-                    break
-    residual, mu = best
+        mu = following
+    else:
+        residual = float(np.abs(advance(model, mu, policy) - mu).max())
     statistic = model.statistic(mu, policy)
     return StationaryMeanField(mu, statistic, model.environment(statistic), residual)
 
@@ -113,7 +117,7 @@ def _newton(
     """Newton's method on the statistic with a numerical Jacobian; None where it does not converge."""
 
     def field_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        return stationary_distribution(transition_matrix(model.environment(statistic), policy))
+        return stationary_distribution(transition_matrix(model.environment(statistic), policy), mu)
 
     def residual_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         return model.inconsistency(statistic, field_of(statistic), policy)
@@ -127,7 +131,7 @@ def _newton(
         if not np.isfinite(z).all():
             return None
     found = field_of(z)
-    return found if found.min() > -1e-12 else None
+    return as_distribution(found) if found.min() > _NEGATIVE else None
 
 
 def jacobian(function, point, value, step: float = 1e-7):  # type: ignore[no-untyped-def]

@@ -13,19 +13,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import policy_value, q_values
-from agents.solvers.equilibrium import Equilibrium
-from agents.solvers.iteration import Observer, iterate, softmax
+from agents.mean_field.units import unit_of
+from agents.solvers.equilibrium import Equilibrium, Observer, in_units
+from agents.solvers.iteration import iterate, softmax
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 
+_FIRST_RATIONALITY = 5.0  # per greatest reward
 
+
+@in_units
 def annealed_logit(
     model: MeanFieldModel,
     *,
     tolerance: float = 1e-3,
-    first_rationality: float = 1.0,
+    first_rationality: float | None = None,
     growth: float = 1.01,
-    last_rationality: float = 1e6,
+    last_rationality: float | None = None,
     step_size: float = 0.05,
     iterations: int = 5000,
     population_steps: int = 1,
@@ -37,9 +41,9 @@ def annealed_logit(
     Args:
         model: the mean-field model.
         tolerance: normalised exploitability to stop at.
-        first_rationality: beta_0 > 0.
+        first_rationality: beta_0 > 0, per unit of payoff; None: 5 over the greatest reward.
         growth: factor of beta per iteration, >= 1.
-        last_rationality: beta does not rise above this.
+        last_rationality: beta does not rise above this; None: a million times ``first_rationality``.
         step_size: eta in (0, 1].
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
@@ -52,16 +56,18 @@ def annealed_logit(
     Raises:
         ConfigError: for an option out of range.
     """
-    first_rationality = real("first_rationality", first_rationality, 0, open_low=True)
-    last_rationality = real("last_rationality", last_rationality, first_rationality)
+    unit = unit_of(model)
+    first = _FIRST_RATIONALITY / unit if first_rationality is None else first_rationality
+    first = real("first_rationality", first, 0, open_low=True)
+    last = real("last_rationality", 1e6 * first if last_rationality is None else last_rationality, first)
     growth = real("growth", growth, 1)
     step_size = real("step_size", step_size, 0, 1, open_low=True)
-    grown = np.log(last_rationality / first_rationality)
+    grown = np.log(last / first)
 
     def update(
         iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        rationality = first_rationality * np.exp(min(iteration * np.log(growth), grown))
+        rationality = unit * first * np.exp(min(iteration * np.log(growth), grown))
         q = q_values(model, environment, policy_value(model, environment, policy))
         return policy + step_size * (softmax(model, rationality * q) - policy)
 

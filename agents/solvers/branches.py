@@ -16,20 +16,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import q_values
+from agents.mean_field.units import InUnits
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.fictitious_play import fictitious_play
 from agents.solvers.homotopy import exact_near
 from agents.solvers.iteration import softmax
 from agents.solvers.quantal_response import LogitPoint, LogitSystem
-from karma_envs.game import MeanFieldModel
 
 _SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
 _ITERATIONS = (50, 200, 600)  # of fictitious play: from nearly as random to nearly an equilibrium
-_FIRST_RATIONALITY = 0.02
-_ONE_PATH = 100.0  # a path that falls to this beta is taken for the one from 0
-_FIRST_ATTEMPT, _NEXT_ATTEMPT = 1000.0, 4.0  # at an exact equilibrium: beta, and the factor to the next
-_LAST_RATIONALITY = 1e8
-_KEPT = (500.0, 20_000.0)  # beta of points from which payoffs are shifted: several equilibria, short paths
+# Rationalities are per greatest payoff, max|r| / (1 - gamma).
+_FIRST_RATIONALITY = 5.0
+_ONE_PATH = 2.5e4  # a path that falls to this beta is taken for the one from 0
+_FIRST_ATTEMPT, _NEXT_ATTEMPT = 2.5e5, 4.0  # at an exact equilibrium: beta, and the factor to the next
+_LAST_RATIONALITY = 2.5e10
+_KEPT = (1.25e5, 5e6)  # beta of points from which payoffs are shifted: several equilibria, short paths
+_FROM_POLICY = (4.9, 5.9)  # log10 of beta of the path that is met from a policy
 _FARTHEST_SHIFT = 0.2  # of the range of rewards
 _MOST_POINTS = 100  # on a path along shifts
 _SAME = 1e-5  # two statistics this near are one logit equilibrium
@@ -47,17 +49,18 @@ class Explorer:
     """Attempts at equilibria of one model.
 
     Args:
-        model: the mean-field model.
+        model: the mean-field model, with rewards in units of the greatest one.
         tolerance: normalised exploitability that counts as an equilibrium.
     """
 
-    def __init__(self, model: MeanFieldModel, tolerance: float) -> None:
+    def __init__(self, model: InUnits, tolerance: float) -> None:
         self._model, self._tolerance = model, tolerance
         self._system = LogitSystem(model)
+        self._per_payoff = 1.0 - float(model.discounts.max())
 
     def from_uniform(self) -> list[Branch]:
         """The equilibrium that the homotopy leads to."""
-        first = self._system.solve(self._system.start(), _FIRST_RATIONALITY)
+        first = self._system.solve(self._system.start(), _FIRST_RATIONALITY * self._per_payoff)
         return [] if first is None else self._ends(first, (1.0,))
 
     def from_policy(self, rng: np.random.Generator) -> list[Branch]:
@@ -73,7 +76,7 @@ class Explorer:
             start=softmax(model, logits),
         )
         q = q_values(model, model.environment(near.statistic), near.value)
-        highest = 10 ** rng.uniform(2.5, 3.5)
+        highest = self._per_payoff * 10 ** rng.uniform(*_FROM_POLICY)
         for rationality in (highest, highest / 3, highest / 9):
             guess = LogitPoint(
                 near.statistic, near.value, rationality * (q - q.max(axis=2, keepdims=True)), rationality
@@ -122,13 +125,19 @@ class Explorer:
 
     def _end(self, first: LogitPoint, direction: float) -> Branch | None:
         """The equilibrium that a path leads to in one direction; None if it leads back to beta = 0."""
-        points = [first] if _KEPT[0] <= first.rationality <= _KEPT[1] else []
-        next_attempt, before = _FIRST_ATTEMPT, first.rationality
-        for point in self._system.path(first, until=_LAST_RATIONALITY, direction=direction):
+        per_payoff = self._per_payoff
+
+        def is_kept(point: LogitPoint) -> bool:
+            return _KEPT[0] * per_payoff <= point.rationality <= _KEPT[1] * per_payoff
+
+        points = [first] if is_kept(first) else []
+        next_attempt, before = _FIRST_ATTEMPT * per_payoff, first.rationality
+        last = _LAST_RATIONALITY * per_payoff
+        for point in self._system.path(first, until=last, direction=direction):
             rises, before = point.rationality > before, point.rationality
-            if not rises and point.rationality < _ONE_PATH:
+            if not rises and point.rationality < _ONE_PATH * per_payoff:
                 return None
-            if _KEPT[0] <= point.rationality <= _KEPT[1]:
+            if is_kept(point):
                 points.append(point)
             if rises and point.rationality >= next_attempt:
                 next_attempt = _NEXT_ATTEMPT * point.rationality

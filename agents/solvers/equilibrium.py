@@ -1,15 +1,21 @@
-"""What a solver returns."""
+"""What a solver returns, and the units that it works in."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import functools
+import html
+import importlib
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import policy_value
 from agents.mean_field.exploitability import Exploitability, exploitability_in
-from agents.mean_field.stationary import stationary_mean_field
+from agents.mean_field.stationary import AT_REST, stationary_mean_field
+from agents.mean_field.units import InUnits, in_own_units
 from agents.policy import TabularPolicy
 from karma_envs.game import MeanFieldModel
 
@@ -22,8 +28,17 @@ class Step:
     exploitability_normalised: float
     efficiency: float
 
+    def __str__(self) -> str:
+        return (
+            f"step {self.iteration} · normalised exploitability {self.exploitability_normalised:.1e} · "
+            f"efficiency {self.efficiency:.6g}"
+        )
 
-@dataclass(frozen=True)
+
+Observer = Callable[[Step], None]
+
+
+@dataclass(frozen=True, repr=False)
 class Equilibrium:
     """A stationary policy with its mean field, and how near to an equilibrium it is.
 
@@ -34,13 +49,20 @@ class Equilibrium:
         statistic: z, what an agent feels of the population, such as the distribution of bids.
         value: V of the policy, ``float64[types, X]``.
         efficiency: mean reward per agent and step.
+        efficiency_by_type: ``float64[types]``.
+        payoff: J, mean over the population of the discounted payoff.
+        payoff_by_type: ``float64[types]``.
         exploitability: exact, in discounted payoff (mean over the population).
         exploitability_normalised: the same over |J|.
         exploitability_by_type: ``float64[types]``.
-        converged: whether ``exploitability_normalised`` reached the tolerance.
+        stationary_residual: largest change of ``mean_field`` in one more step.
+        converged: whether ``exploitability_normalised`` reached the tolerance (for a logit equilibrium: the
+            policy is one), and the population is at rest, with a ``stationary_residual`` of at most
+            1e-9. Where it is not at rest, the policy is no stationary equilibrium, whatever it gains.
         tolerance: what was asked for.
         history: the solver's steps.
         seconds: wall time.
+        interrupted: whether the solver was ended by Ctrl-C; then this is the best policy until there.
     """
 
     method: str
@@ -49,13 +71,69 @@ class Equilibrium:
     statistic: NDArray[np.float64]
     value: NDArray[np.float64]
     efficiency: float
+    efficiency_by_type: NDArray[np.float64]
+    payoff: float
+    payoff_by_type: NDArray[np.float64]
     exploitability: float
     exploitability_normalised: float
     exploitability_by_type: NDArray[np.float64]
+    stationary_residual: float
     converged: bool
     tolerance: float
     history: tuple[Step, ...]
     seconds: float
+    interrupted: bool = False
+
+    @property
+    def at_rest(self) -> bool:
+        """Whether the population is at rest."""
+        return self.stationary_residual <= AT_REST
+
+    def _said(self) -> dict[str, str]:
+        """What is to be said of it, in few words."""
+        types, states, actions = self.policy.probabilities.shape
+        return {
+            "method": self.method,
+            "converged": "yes" if self.converged else "no",
+            "efficiency": f"{self.efficiency:.6g}",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "stationary residual": f"{self.stationary_residual:.1e}",
+            "policy": f"{types} type{'s' if types > 1 else ''}, {states} states, {actions} actions",
+        }
+
+    def __repr__(self) -> str:
+        return f"Equilibrium({', '.join(f'{name}: {said}' for name, said in self._said().items())})"
+
+    def _repr_html_(self) -> str:
+        rows = "".join(
+            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
+            for name, said in self._said().items()
+        )
+        return f"<table><caption>Equilibrium</caption>{rows}</table>"
+
+    def to_frame(self) -> Any:
+        """The policy as a pandas data frame: a row per type, state and action of positive probability.
+
+        Its columns: ``type`` (from 1), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
+        the type in this state) and ``value`` (V of the state).
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        try:
+            pandas = importlib.import_module("pandas")
+        except ImportError as error:
+            raise ImportError("to_frame() needs pandas: pip install pandas") from error
+        kind, state, action = np.nonzero(self.policy.probabilities)
+        columns: dict[str, Any] = {
+            "type": kind + 1,
+            "state": state,
+            "action": action,
+            "probability": self.policy.probabilities[kind, state, action],
+            "mass": self.mean_field[kind, state],
+            "value": self.value[kind, state],
+        }
+        return pandas.DataFrame(columns)
 
 
 @dataclass(frozen=True)
@@ -66,8 +144,13 @@ class Assessment:
     mean_field: NDArray[np.float64]
     statistic: NDArray[np.float64]
     value: NDArray[np.float64]
+    efficiency_by_type: NDArray[np.float64]
     efficiency: float
     exploitability: Exploitability
+
+    def within(self, tolerance: float) -> bool:
+        """Whether it is an equilibrium within a tolerance of the normalised exploitability."""
+        return self.exploitability.normalised <= tolerance and self.exploitability.at_rest
 
 
 def assess(
@@ -75,22 +158,42 @@ def assess(
 ) -> Assessment:
     """Everything exact that is to be said of ``policy[types, X, A]``."""
     field = stationary_mean_field(model, policy, start)
-    flow = model.masses[:, None, None] * field.mean_field[:, :, None] * policy
+    flow = field.mean_field[:, :, None] * policy
+    by_type = (flow * field.environment.reward).sum(axis=(1, 2))
     return Assessment(
         policy=policy,
         mean_field=field.mean_field,
         statistic=field.statistic,
         value=policy_value(model, field.environment, policy),
-        efficiency=float((flow * field.environment.reward).sum()),
+        efficiency_by_type=np.asarray(by_type),
+        efficiency=float(model.masses @ by_type),
         exploitability=exploitability_in(model, policy, field.mean_field, field.environment),
     )
 
 
 def as_equilibrium(
-    method: str, found: Assessment, tolerance: float, history: list[Step], seconds: float
+    method: str,
+    found: Assessment,
+    tolerance: float,
+    history: list[Step],
+    seconds: float,
+    *,
+    interrupted: bool = False,
+    rests: bool | None = None,
 ) -> Equilibrium:
-    """The result of a solver whose best policy was ``found``."""
+    """The result of a solver whose best policy was ``found``.
+
+    Args:
+        method: the solver's name.
+        found: its best policy, assessed.
+        tolerance: what was asked for.
+        history: its steps.
+        seconds: wall time.
+        interrupted: whether it was ended by Ctrl-C.
+        rests: of solvers that seek something else than a Nash equilibrium: whether they found it.
+    """
     distance = found.exploitability
+    reached = distance.normalised <= tolerance if rests is None else rests
     return Equilibrium(
         method=method,
         policy=TabularPolicy(found.policy),
@@ -98,11 +201,72 @@ def as_equilibrium(
         statistic=found.statistic,
         value=found.value,
         efficiency=found.efficiency,
+        efficiency_by_type=found.efficiency_by_type,
+        payoff=distance.payoff,
+        payoff_by_type=distance.payoff_by_type,
         exploitability=distance.absolute,
         exploitability_normalised=distance.normalised,
         exploitability_by_type=distance.by_type,
-        converged=distance.normalised <= tolerance,
+        stationary_residual=distance.stationary_residual,
+        converged=reached and distance.at_rest,
         tolerance=tolerance,
         history=tuple(history),
         seconds=seconds,
+        interrupted=interrupted,
     )
+
+
+Solver = Callable[..., Equilibrium]
+
+
+def in_units(solver: Solver) -> Solver:
+    """A solver that is shown rewards in units of the model's greatest one, whatever the model counts in.
+
+    Its result, and what its observer is told, are in the rewards of the model. A rationality is beta of
+    softmax(beta Q) in the rewards of the model, too; the solver multiplies it by the unit.
+    """
+
+    @functools.wraps(solver)
+    def solved(model: MeanFieldModel, *, observer: Observer | None = None, **options: Any) -> Equilibrium:
+        if isinstance(model, InUnits):  # of a solver that this one works for
+            return solver(model, observer=observer, **options)
+        own = in_own_units(model)
+
+        def told(step: Step) -> Step:
+            return replace(step, efficiency=own.unit * step.efficiency)
+
+        def observe(step: Step) -> None:
+            if observer is not None:
+                observer(told(step))
+
+        found = solver(own, observer=observe, **options)
+        payoffs = {name: own.unit * getattr(found, name) for name in _PAYOFFS}
+        return replace(found, **payoffs, history=tuple(told(step) for step in found.history))
+
+    return solved
+
+
+def assessment_in(unit: float, found: Assessment) -> Assessment:
+    """An assessment that was made in a unit of reward, told in the rewards of the model."""
+    distance = found.exploitability
+    values = {
+        name: getattr(distance, name) * unit for name in ("absolute", "by_type", "payoff", "payoff_by_type")
+    }
+    return replace(
+        found,
+        value=unit * found.value,
+        efficiency=unit * found.efficiency,
+        efficiency_by_type=unit * found.efficiency_by_type,
+        exploitability=replace(distance, **values),
+    )
+
+
+_PAYOFFS = (
+    "value",
+    "efficiency",
+    "efficiency_by_type",
+    "payoff",
+    "payoff_by_type",
+    "exploitability",
+    "exploitability_by_type",
+)

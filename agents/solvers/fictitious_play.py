@@ -17,14 +17,15 @@ from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import best_response, transition_matrix
 from agents.mean_field.stationary import stationary_distribution
-from agents.solvers.equilibrium import Equilibrium
-from agents.solvers.iteration import Observer, iterate
+from agents.solvers.equilibrium import Equilibrium, Observer, in_units
+from agents.solvers.iteration import iterate
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 
 _TINY = 1e-300
 
 
+@in_units
 def fictitious_play(
     model: MeanFieldModel,
     *,

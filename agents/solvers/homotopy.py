@@ -9,26 +9,28 @@ support lands on the equilibrium itself.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
-from dataclasses import replace
-from itertools import chain
+from collections.abc import Callable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess
+from agents.mean_field.units import unit_of
+from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess, in_units
 from agents.solvers.exact import exact_equilibrium
-from agents.solvers.quantal_response import LogitPoint, LogitSystem
+from agents.solvers.quantal_response import LONGEST_STEP, LogitPoint, LogitSystem
 from karma_envs.game import MeanFieldModel
 
-_FIRST_RATIONALITY = 0.02  # at which the uniform policy is a good start
-_LAST_RATIONALITY = 1e8
-_FIRST_ATTEMPT = 1000.0  # before, supports are a guess
+# Rationalities are per greatest payoff, max|r| / (1 - gamma).
+_FIRST_RATIONALITY = 5.0  # at which the uniform policy is a good start
+_LAST_RATIONALITY = 2.5e10
+_FIRST_ATTEMPT = 2.5e5  # before, supports are a guess
 _NEXT_ATTEMPT = 4.0  # times the last attempt's rationality
-_LIMIT = 1e5  # until then only the path's own support is tried, and only what is near it taken
+_LIMIT = 2.5e7  # until then only the path's own support is tried, and only what is near it taken
+_LONGEST_STEPS = (LONGEST_STEP, 2.0, 0.5)
 _NEAR = 0.02  # total variation of what agents do
 
 
+@in_units
 def homotopy(
     model: MeanFieldModel,
     *,
@@ -45,18 +47,21 @@ def homotopy(
         tolerance: normalised exploitability to reach, where ``rationality`` is infinite.
         exploration: epsilon of the population; the result is then the policy that is played,
             exploration included, and its exploitability is not 0.
-        rationality: beta to stop at, for a logit equilibrium; infinite for a Nash equilibrium.
+        rationality: beta to stop at, per unit of payoff, for a logit equilibrium; infinite for a Nash
+            equilibrium.
         start: logits ``[types, X, A]`` to begin with at the first beta; uniform if None.
         observer: called at every step.
 
     Returns:
         the equilibrium; ``converged`` says whether the tolerance was reached, or the logit
-        equilibrium found.
+        equilibrium found. Ctrl-C ends it with the best policy until there, and is raised where there is
+        none.
     """
     began = time.perf_counter()
     system = LogitSystem(model, exploration)
     nash = not np.isfinite(rationality) and exploration == 0.0
-    last = min(rationality, _LAST_RATIONALITY)
+    per_payoff = 1.0 - float(model.discounts.max())
+    last = min(unit_of(model) * rationality, _LAST_RATIONALITY * per_payoff)
     history: list[Step] = []
 
     def record(found: Assessment) -> None:
@@ -65,25 +70,54 @@ def homotopy(
             observer(history[-1])
 
     beginning = system.start(start)
-    first = system.solve(beginning, min(_FIRST_RATIONALITY, last))
+    first = system.solve(beginning, min(_FIRST_RATIONALITY * per_payoff, last))
     best = here = assess(model, system.policy(beginning.logits)[0])
-    reached, next_attempt = 0.0, _FIRST_ATTEMPT
-    for point in () if first is None else chain([first], system.path(first, until=last)):
-        reached = point.rationality
-        here = assess(model, system.policy(point.logits)[0], here.mean_field)
-        record(here)
-        if not nash or here.exploitability.normalised < best.exploitability.normalised:
-            best = here
-        if nash and reached >= next_attempt:
-            next_attempt = _NEXT_ATTEMPT * reached
-            exact = exact_near(model, point, here, tolerance)
-            if exact is not None:
-                best = exact
-                record(exact)
-        if nash and best.exploitability.normalised <= tolerance:
-            break
-    result = as_equilibrium("homotopy", best, tolerance, history, time.perf_counter() - began)
-    return result if nash else replace(result, converged=reached >= last)
+    reached, next_attempt, interrupted = 0.0, _FIRST_ATTEMPT * per_payoff, False
+    try:
+        for point in _path(system, first, last):
+            reached = point.rationality
+            here = assess(model, system.policy(point.logits)[0], here.mean_field)
+            record(here)
+            if not nash or here.exploitability.normalised < best.exploitability.normalised:
+                best = here
+            if nash and reached >= next_attempt:
+                next_attempt = _NEXT_ATTEMPT * reached
+                exact = exact_near(model, point, here, tolerance)
+                if exact is not None:
+                    best = exact
+                    record(exact)
+            if best.within(tolerance) if nash else reached >= last:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+        if not history:
+            raise
+    return as_equilibrium(
+        "homotopy",
+        best,
+        tolerance,
+        history,
+        time.perf_counter() - began,
+        interrupted=interrupted,
+        rests=None if nash else reached >= last,
+    )
+
+
+def _path(system: LogitSystem, first: LogitPoint | None, last: float) -> Iterator[LogitPoint]:
+    """The path from the first point to the last rationality, with shorter steps where long ones lose it.
+
+    The path from beta = 0 does not come back there. Where it seems to, a step has landed on another path.
+    """
+    if first is None:
+        return
+    yield first
+    for longest_step in _LONGEST_STEPS:
+        for point in system.path(first, until=last, longest_step=longest_step):
+            if point.rationality < first.rationality:
+                break
+            yield point
+        else:
+            return
 
 
 def exact_near(
@@ -97,7 +131,7 @@ def exact_near(
         here: the point's policy, assessed.
         tolerance: normalised exploitability to reach.
     """
-    early = point.rationality < _LIMIT
+    early = point.rationality < _LIMIT * (1.0 - float(model.discounts.max()))
     found = exact_equilibrium(
         model,
         point.statistic,
@@ -106,7 +140,7 @@ def exact_near(
         tolerance=tolerance,
         most_supports=1 if early else 12,
     )
-    if found is None or found.exploitability.normalised > tolerance:
+    if found is None or not found.within(tolerance):
         return None
     return None if early and _distance(found, here) >= _NEAR else found
 

@@ -4,26 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import transition_matrix
+from agents.mean_field.dynamic_programming import transition_matrix, uniform_policy
 from agents.mean_field.exploitability import exploitability_in
-from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess
+from agents.solvers.equilibrium import Assessment, Equilibrium, Observer, Step, as_equilibrium, assess
 from karma_envs.game import Environment, MeanFieldModel
 
 _PATIENCE = 5  # iterations between assessments while the moving population promises success
 
-Observer = Callable[[Step], None]
 Update = Callable[[int, Environment, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
-
-
-def uniform_policy(model: MeanFieldModel) -> NDArray[np.float64]:
-    """Every legal action equally likely, ``float64[types, X, A]``."""
-    legal = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
-    return np.repeat(legal[None], model.n_types, axis=0)
 
 
 def softmax(model: MeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -50,7 +42,7 @@ def iterate(
 
     The population is not brought to rest after every update: it makes a few steps from where it is.
     What an agent gains in this moving population says when it is worth to assess the policy exactly,
-    which besides is done every ``assess_every`` iterations.
+    which besides is done every ``assess_every`` iterations, and before at 0, 1, 2, 4 … to show how it begins.
 
     Args:
         method: the solver's name, for the result.
@@ -66,44 +58,66 @@ def iterate(
             it stops where an update moves the policy by at most this (in L1, weighted by mu).
 
     Returns:
-        the least exploitable of the policies that were assessed; with ``rest`` the last, and
-        ``converged`` tells whether it rests.
+        the least exploitable of the policies that were assessed, one at rest if there is any; with
+        ``rest`` the last, and ``converged`` tells whether it rests. Ctrl-C ends the iterations with what
+        there is by then, and is raised where there is nothing.
     """
     began = time.perf_counter()
     policy = uniform_policy(model) if start is None else start
     mean_field = model.initial_mean_field
     best: Assessment | None = None
+    early: Assessment | None = None  # looked at to show how it begins
     history: list[Step] = []
-    next_look, resting, reached = assess_every, False, False
-    for iteration in range(iterations):
-        for _ in range(population_steps):
-            environment = model.environment(model.statistic(mean_field, policy))
-            following = np.einsum("tx,txy->ty", mean_field, transition_matrix(environment, policy))
-            following /= following.sum(axis=1, keepdims=True)
-            drift = float(np.abs(following - mean_field).sum())
-            mean_field = following
-        last = iteration == iterations - 1
-        promising = rest is None and (
-            exploitability_in(model, policy, mean_field, environment).normalised <= tolerance
-        )
-        if last or resting or iteration >= next_look or (promising and iteration % _PATIENCE == 0):
-            found = assess(model, policy, mean_field)
-            mean_field = found.mean_field
-            next_look = iteration + assess_every
-            normalised = found.exploitability.normalised
-            if best is None or rest is not None or normalised < best.exploitability.normalised:
-                best = found
-            history.append(Step(iteration, normalised, found.efficiency))
-            if observer is not None:
-                observer(history[-1])
-            reached = resting if rest is not None else normalised <= tolerance
-            if reached:
-                break
-        following_policy = update(iteration, environment, mean_field, policy)
-        if rest is not None:
-            change = float((mean_field[..., None] * np.abs(following_policy - policy)).sum())
-            resting = max(change, drift) <= rest
-        policy = following_policy
+    next_look, resting, reached, interrupted = assess_every, False, False, False
+    try:
+        for iteration in range(iterations):
+            for _ in range(population_steps):
+                environment = model.environment(model.statistic(mean_field, policy))
+                following = np.einsum("tx,txy->ty", mean_field, transition_matrix(environment, policy))
+                following /= following.sum(axis=1, keepdims=True)
+                drift = float(np.abs(following - mean_field).sum())
+                mean_field = following
+            last = iteration == iterations - 1
+            promising = rest is None and (
+                exploitability_in(model, policy, mean_field, environment).normalised <= tolerance
+            )
+            due = last or resting or iteration >= next_look or (promising and iteration % _PATIENCE == 0)
+            if due or (iteration < assess_every and iteration & (iteration - 1) == 0):
+                found = assess(model, policy, mean_field)
+                if not due:
+                    early = found
+                else:
+                    mean_field, next_look = found.mean_field, iteration + assess_every
+                    if best is None or rest is not None or _badness(found) < _badness(best):
+                        best = found
+                history.append(Step(iteration, found.exploitability.normalised, found.efficiency))
+                if observer is not None:
+                    observer(history[-1])
+                reached = due and (resting if rest is not None else found.within(tolerance))
+                if reached:
+                    break
+            following_policy = update(iteration, environment, mean_field, policy)
+            if rest is not None:
+                change = float((mean_field[..., None] * np.abs(following_policy - policy)).sum())
+                resting = max(change, drift) <= rest
+            policy = following_policy
+    except KeyboardInterrupt:
+        interrupted = True
+        best = best if best is not None else early
+        if best is None:
+            raise
     assert best is not None, "iterations is at least 1"
-    result = as_equilibrium(method, best, tolerance, history, time.perf_counter() - began)
-    return result if rest is None else replace(result, converged=reached)
+    return as_equilibrium(
+        method,
+        best,
+        tolerance,
+        history,
+        time.perf_counter() - began,
+        interrupted=interrupted,
+        rests=None if rest is None else reached,
+    )
+
+
+def _badness(found: Assessment) -> tuple[bool, float]:
+    """What makes the worse of two assessed policies: not at rest first, then what it leaves to gain."""
+    return not found.exploitability.at_rest, found.exploitability.normalised

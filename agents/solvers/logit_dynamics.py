@@ -14,12 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import greedy, policy_value, q_values
-from agents.solvers.equilibrium import Equilibrium
-from agents.solvers.iteration import Observer, iterate, softmax
+from agents.mean_field.units import unit_of
+from agents.solvers.equilibrium import Equilibrium, Observer, in_units
+from agents.solvers.iteration import iterate, softmax
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 
 
+@in_units
 def logit_dynamics(
     model: MeanFieldModel,
     *,
@@ -37,7 +39,7 @@ def logit_dynamics(
         model: the mean-field model.
         tolerance: with infinite rationality, normalised exploitability to stop at; else, distance
             of the policy from softmax(beta Q), in L1 and weighted by mu, to stop at.
-        rationality: beta > 0; infinite for best responses.
+        rationality: beta > 0, per unit of payoff; infinite for best responses.
         step_size: eta in (0, 1].
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
@@ -55,12 +57,13 @@ def logit_dynamics(
     bounded = rationality != np.inf
     if bounded:
         rationality = real("rationality", rationality, 0, open_low=True)
+    beta = rationality * unit_of(model)
 
     def update(
         iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         q = q_values(model, environment, policy_value(model, environment, policy))
-        target = softmax(model, rationality * q) if bounded else greedy(q)
+        target = softmax(model, beta * q) if bounded else greedy(q)
         return policy + step_size * (target - policy)
 
     return iterate(

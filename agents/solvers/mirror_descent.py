@@ -12,17 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import policy_value, q_values
-from agents.solvers.equilibrium import Equilibrium
-from agents.solvers.iteration import Observer, iterate, softmax
+from agents.mean_field.units import unit_of
+from agents.solvers.equilibrium import Equilibrium, Observer, in_units
+from agents.solvers.iteration import iterate, softmax
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 
+_STEP_SIZE = 10.0  # per greatest reward
 
+
+@in_units
 def mirror_descent(
     model: MeanFieldModel,
     *,
     tolerance: float = 1e-3,
-    step_size: float = 2.0,
+    step_size: float | None = None,
     iterations: int = 5000,
     population_steps: int = 1,
     start: NDArray[np.float64] | None = None,
@@ -33,7 +37,7 @@ def mirror_descent(
     Args:
         model: the mean-field model.
         tolerance: normalised exploitability to stop at.
-        step_size: eta > 0, per unit of payoff.
+        step_size: eta > 0, per unit of payoff; None: 10 over the greatest reward.
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
         start: policy ``[types, X, A]`` to begin with, with positive probabilities for actions that
@@ -46,7 +50,9 @@ def mirror_descent(
     Raises:
         ConfigError: for an option out of range.
     """
-    step_size = real("step_size", step_size, 0, open_low=True)
+    eta = _STEP_SIZE
+    if step_size is not None:
+        eta = unit_of(model) * real("step_size", step_size, 0, open_low=True)
     scores = np.zeros(1) if start is None else np.log(np.maximum(start, 1e-300))
 
     def update(
@@ -54,7 +60,7 @@ def mirror_descent(
     ) -> NDArray[np.float64]:
         nonlocal scores
         q = q_values(model, environment, policy_value(model, environment, policy))
-        scores = scores + step_size * (q - q.max(axis=2, keepdims=True))
+        scores = scores + eta * (q - q.max(axis=2, keepdims=True))
         return softmax(model, scores)
 
     return iterate(

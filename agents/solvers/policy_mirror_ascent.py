@@ -19,20 +19,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import policy_value, q_values
-from agents.solvers.equilibrium import Equilibrium
-from agents.solvers.iteration import Observer, iterate, softmax
+from agents.mean_field.units import unit_of
+from agents.solvers.equilibrium import Equilibrium, Observer, in_units
+from agents.solvers.iteration import iterate, softmax
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.game import Environment, MeanFieldModel
 
 _TINY = 1e-300
+_STRENGTH = 0.0012  # of the greatest reward
+_STEP_SIZE = {"kl": 10.0, "l2": 1.0}  # per greatest reward
 
 
+@in_units
 def policy_mirror_ascent(
     model: MeanFieldModel,
     *,
     tolerance: float = 1e-3,
     regulariser: str = "kl",
-    strength: float = 0.006,
+    strength: float | None = None,
     step_size: float | None = None,
     iterations: int = 5000,
     population_steps: int = 1,
@@ -45,9 +49,9 @@ def policy_mirror_ascent(
         model: the mean-field model.
         tolerance: normalised exploitability, without the regulariser, to stop at.
         regulariser: ``kl`` or ``l2``.
-        strength: tau >= 0, per unit of payoff.
-        step_size: eta > 0, per unit of payoff; eta tau < 1 with ``kl``. None: 2 with ``kl``, 0.2 with
-            ``l2``.
+        strength: tau >= 0, in units of payoff; None: .0012 times the greatest reward.
+        step_size: eta > 0, per unit of payoff; eta tau < 1 with ``kl``. None: 10 over the greatest reward
+            with ``kl``, 1 with ``l2``.
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
@@ -60,21 +64,24 @@ def policy_mirror_ascent(
         ConfigError: for an option out of range.
     """
     choice("regulariser", regulariser, ("kl", "l2"))
-    step_size = (2.0 if regulariser == "kl" else 0.2) if step_size is None else step_size
-    strength, eta = real("strength", strength, 0), real("step_size", step_size, 0, open_low=True)
-    if regulariser == "kl" and eta * strength >= 1:
-        raise refuse("step_size", step_size, f"less than 1 / strength = {1 / strength:g} with kl")
+    tau, eta, unit = _STRENGTH, _STEP_SIZE[regulariser], unit_of(model)
+    if strength is not None:
+        tau = real("strength", strength, 0) / unit
+    if step_size is not None:
+        eta = real("step_size", step_size, 0, open_low=True) * unit
+    if regulariser == "kl" and eta * tau >= 1:
+        raise refuse("step_size", eta / unit, f"less than 1 / strength = {1 / (tau * unit):g} with kl")
 
     def update(
         iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         log = np.log(np.maximum(policy, _TINY))
-        h = -strength * ((policy * log) if regulariser == "kl" else policy**2 / 2).sum(axis=2)
+        h = -tau * ((policy * log) if regulariser == "kl" else policy**2 / 2).sum(axis=2)
         regularised = Environment(environment.reward + h[..., None], environment.kernel)
         q = q_values(model, regularised, policy_value(model, regularised, policy))
         if regulariser == "kl":
-            return softmax(model, (1 - eta * strength) * log + eta * q)
-        return _projection(np.where(model.legal_actions, (policy + eta * q) / (1 + eta * strength), -np.inf))
+            return softmax(model, (1 - eta * tau) * log + eta * q)
+        return _projection(np.where(model.legal_actions, (policy + eta * q) / (1 + eta * tau), -np.inf))
 
     return iterate(
         "policy_mirror_ascent",

@@ -32,9 +32,12 @@ from karma_envs.game import MeanFieldModel
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
 _MOST_LOG_RATIONALITY_MOVE = 1.5  # per Newton step
-_ACCURATE, _NEAR_PATH = 1e-8, 1e-6  # errors of equations, at a rationality asked for and on the way
+_ACCURATE, _NEAR_PATH = 1e-10, 1e-6  # errors of equations, at a rationality asked for and on the way
+_ROUNDING = 1e-15  # of values, over the greatest of them; logits have it times beta
 _MATTERS = -12.0  # a logit this far below the best one belongs to no probability to speak of
-_FIRST_STEP, _SHORTEST_STEP, _LONGEST_STEP = 1.0, 1e-4, 8.0  # along the path, in logits that matter
+_FIRST_STEP, _SHORTEST_STEP = 1.0, 1e-4  # along the path, in logits that matter
+LONGEST_STEP = 8.0
+"""Along a path, in logits that matter; shorter ones are safer from landing on another path."""
 _STEP_OF_RATIONALITY = 2.5  # a path along which no logit matters moves log beta by 1 in this
 
 
@@ -120,7 +123,7 @@ class _Linearised:
         self.jacobian = equations[:, :-1]
         self.gaps = np.concatenate([value_gap.ravel(), statistic_gap]) + equations[:, -1]
         self.error = max(
-            float(np.abs(value_gap).max() / (1 + np.abs(point.value).max())),
+            float(np.abs(value_gap).max() / max(float(np.abs(point.value).max()), 1.0)),
             float(np.abs(statistic_gap).max()),
             float(np.abs(logit_gap * self.softmax).max()),
         )
@@ -236,7 +239,13 @@ class LogitSystem:
         return None if reached is None else reached.point
 
     def path(
-        self, first: LogitPoint, *, until: float = np.inf, direction: float = 1.0, most_points: int = 400
+        self,
+        first: LogitPoint,
+        *,
+        until: float = np.inf,
+        direction: float = 1.0,
+        most_points: int = 400,
+        longest_step: float = LONGEST_STEP,
     ) -> Iterator[LogitPoint]:
         """Follow the path of logit equilibria from one of them.
 
@@ -245,13 +254,14 @@ class LogitSystem:
             until: beta to end at, which the last point has unless the path is lost before.
             direction: 1 to begin with a rising beta (or shift), -1 with a falling one.
             most_points: to give at most.
+            longest_step: see :data:`LONGEST_STEP`.
 
         Yields:
             points on the path in order; it ends early where it cannot be followed.
         """
         here = _Linearised(self, first)
         plane = here.tangent(None, direction)
-        length = _FIRST_STEP
+        length = min(_FIRST_STEP, longest_step)
         for _ in range(most_points):
             following, newton_steps, arrives = None, 0, False
             while following is None:
@@ -268,7 +278,7 @@ class LogitSystem:
                 return
             plane, here = following.tangent(plane, direction), following
             if newton_steps <= 2:
-                length = min(1.5 * length, _LONGEST_STEP)
+                length = min(1.5 * length, longest_step)
             elif newton_steps >= 5:
                 length /= 1.5
 
@@ -278,7 +288,8 @@ class LogitSystem:
         """A root near a point, at its beta or in a plane, and the steps taken; None if they fail."""
         for step in range(most_steps + 1):
             here = _Linearised(self, point)
-            if here.error <= tolerance:
+            rounding = _ROUNDING * point.rationality * float(np.abs(point.value).max())
+            if here.error <= max(tolerance, rounding):
                 return here, step
             move = here.newton(plane)
             if not (np.isfinite(move.logits).all() and np.isfinite(move.unknowns).all()):

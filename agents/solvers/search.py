@@ -15,9 +15,10 @@ from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from agents.mean_field.exploitability import type_policies
+from agents.mean_field.units import InUnits, greatest_reward, in_own_units
 from agents.policy import TabularPolicy
 from agents.solvers.branches import Branch, Explorer
-from agents.solvers.equilibrium import Assessment, assess
+from agents.solvers.equilibrium import Assessment, assess, assessment_in
 from agents.solvers.exact import exact_equilibrium
 from agents.solvers.homotopy import homotopy
 from karma_envs.config import real, whole
@@ -39,6 +40,7 @@ class Found:
         value: V, ``float64[types, X]``.
         efficiency: mean reward per agent and step.
         exploitability_normalised: exact.
+        stationary_residual: largest change of ``mean_field`` in one more step.
         origins: what led to it, one entry for each time it was found: ``homotopy``, ``start 3``,
             ``continuation``.
     """
@@ -49,6 +51,7 @@ class Found:
     value: NDArray[np.float64]
     efficiency: float
     exploitability_normalised: float
+    stationary_residual: float
     origins: tuple[str, ...]
 
     @property
@@ -127,14 +130,15 @@ def search(
     def count(origin: str, met: Sequence[Branch]) -> None:
         nonlocal attempts
         attempts += 1
-        found = tuple(_as_found(branch.equilibrium, origin) for branch in met)
+        found = tuple(_as_found(assessment_in(own.unit, branch.equilibrium), origin) for branch in met)
         for branch, one in zip(met, found):
             if _add(model, every, one, apart):
                 branches.append(branch)
         if observer is not None:
             observer(origin, found)
 
-    explorer = Explorer(model, tolerance)
+    own = in_own_units(model)
+    explorer = Explorer(own, tolerance)
     try:
         with threadpool_limits(limits=1, user_api="blas"), _diverging():
             count("homotopy", explorer.from_uniform())
@@ -146,7 +150,7 @@ def search(
                     met = explorer.from_policy(rng)
                 count(f"start {index}", met)
             if along:
-                path = continuation([*along, model], tolerance=tolerance)
+                path = _followed([*map(in_own_units, along), own], tolerance, None)
                 count("continuation", [Branch(path[-1], ())] if path[-1] is not None else [])
     except KeyboardInterrupt:
         interrupted = True
@@ -157,7 +161,9 @@ def search(
         mean_action_differences=_matrix(every, lambda one, other: _action_difference(model, one, other)),
         attempts=attempts,
         interrupted=interrupted,
-        path=tuple(None if one is None else _as_found(one, "continuation") for one in path),
+        path=tuple(
+            None if one is None else _as_found(one, "continuation") for one in _told(path, [*along, model])
+        ),
         seconds=time.perf_counter() - began,
     )
 
@@ -181,9 +187,15 @@ def continuation(
         for each model an equilibrium: the last one followed by Newton's method on its support or,
         where that fails, that of the homotopy; None where both fail.
     """
-    last: Assessment | None = (
-        None if start is None else assess(models[0], type_policies(models[0], start.policy))
-    )
+    own = [in_own_units(model) for model in models]
+    last = None if start is None else assess(own[0], type_policies(own[0], start.policy))
+    return _told(_followed(own, tolerance, last), models)
+
+
+def _followed(
+    models: Sequence[InUnits], tolerance: float, last: Assessment | None
+) -> tuple[Assessment | None, ...]:
+    """What :func:`continuation` returns, in the models' own units."""
     followed: list[Assessment | None] = []
     for model in models:
         with _diverging():
@@ -192,6 +204,16 @@ def continuation(
         followed.append(found)
         last = found if found is not None else last
     return tuple(followed)
+
+
+def _told(
+    path: Sequence[Assessment | None], models: Sequence[MeanFieldModel]
+) -> tuple[Assessment | None, ...]:
+    """A path in the rewards of its models."""
+    return tuple(
+        None if found is None else assessment_in(greatest_reward(model), found)
+        for found, model in zip(path, models)
+    )
 
 
 def distance(model: MeanFieldModel, one: Found, other: Found) -> float:
@@ -243,7 +265,7 @@ def _polished(model: MeanFieldModel, guess: Assessment, tolerance: float) -> Ass
         tolerance=tolerance,
         most_supports=20,
     )
-    return found if found is not None and found.exploitability.normalised <= tolerance else None
+    return found if found is not None and found.within(tolerance) else None
 
 
 def _as_found(assessment: Assessment, origin: str) -> Found:
@@ -254,5 +276,6 @@ def _as_found(assessment: Assessment, origin: str) -> Found:
         value=assessment.value,
         efficiency=assessment.efficiency,
         exploitability_normalised=assessment.exploitability.normalised,
+        stationary_residual=assessment.exploitability.stationary_residual,
         origins=(origin,),
     )

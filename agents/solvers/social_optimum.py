@@ -16,9 +16,11 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.mean_field.dynamic_programming import uniform_policy
+from agents.mean_field.units import in_own_units
 from agents.policy import TabularPolicy
 from agents.solvers.equilibrium import Assessment, assess
-from agents.solvers.iteration import softmax, uniform_policy
+from agents.solvers.iteration import softmax
 from karma_envs.config import real, whole
 from karma_envs.game import MeanFieldModel
 
@@ -26,6 +28,7 @@ _WIDTH = 1e-7  # of finite differences
 _CONSERVED = 1e-5  # a singular value below this belongs to a conserved quantity
 _LEAST_PROBABILITY = 1e-12  # so that no action is lost for ever
 _HALVINGS = 40
+_FIRST_STEP = 5.0  # per greatest reward
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class SocialOptimum:
         efficiency: mean reward per agent and step; a lower bound of the optimum's.
         gap: how much the efficiency rises at most, to first order, by a move to another policy; 0 at
             a stationary point.
-        stationary: whether ``gap`` reached the tolerance. Even then it may be a local optimum only.
+        stationary: whether ``gap`` reached the tolerance, and the population is at rest. Even then it may
+            be a local optimum only.
+        stationary_residual: largest change of ``mean_field`` in one more step.
         efficiency_by_start: where each start led.
         exploitability_normalised: of the policy in the game, exact: what keeps it from being played.
         seconds: wall time.
@@ -49,6 +54,7 @@ class SocialOptimum:
     efficiency: float
     gap: float
     stationary: bool
+    stationary_residual: float
     efficiency_by_start: tuple[float, ...]
     exploitability_normalised: float
     seconds: float
@@ -61,7 +67,7 @@ class SocialOptimum:
 def social_optimum(
     model: MeanFieldModel,
     *,
-    tolerance: float = 1e-5,
+    tolerance: float = 2e-6,
     starts: int = 3,
     seed: int = 0,
     start: NDArray[np.float64] | None = None,
@@ -74,7 +80,7 @@ def social_optimum(
 
     Args:
         model: the mean-field model.
-        tolerance: ``gap`` to stop at.
+        tolerance: ``gap`` over the greatest reward to stop at.
         starts: number of starts: uniform, and random policies.
         seed: of the random policies.
         start: a policy ``[types, X, A]`` to begin with besides, such as an equilibrium.
@@ -86,18 +92,20 @@ def social_optimum(
     began = time.perf_counter()
     tolerance = real("tolerance", tolerance, 0, open_low=True)
     rng = np.random.default_rng(whole("seed", seed, 0))
+    own = in_own_units(model)
     first = uniform_policy(model)
     policies = [] if start is None else [0.99 * start + 0.01 * first]
     policies += [first, *(softmax(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
-    reached = [_ascend(model, policy, tolerance, whole("iterations", iterations, 1)) for policy in policies]
+    reached = [_ascend(own, policy, tolerance, whole("iterations", iterations, 1)) for policy in policies]
     best, gap = max(reached, key=lambda one: one[0].efficiency)
     return SocialOptimum(
         policy=TabularPolicy(best.policy),
         mean_field=best.mean_field,
-        efficiency=best.efficiency,
-        gap=gap,
-        stationary=gap <= tolerance,
-        efficiency_by_start=tuple(found.efficiency for found, _ in reached),
+        efficiency=own.unit * best.efficiency,
+        gap=own.unit * gap,
+        stationary=gap <= tolerance and best.exploitability.at_rest,
+        stationary_residual=best.exploitability.stationary_residual,
+        efficiency_by_start=tuple(own.unit * found.efficiency for found, _ in reached),
         exploitability_normalised=best.exploitability.normalised,
         seconds=time.perf_counter() - began,
     )
@@ -164,7 +172,7 @@ def _ascend(
     model: MeanFieldModel, policy: NDArray[np.float64], tolerance: float, iterations: int
 ) -> tuple[Assessment, float]:
     """A stationary point uphill from a policy, and its gap."""
-    here, step = assess(model, policy), 1.0
+    here, step = assess(model, policy), _FIRST_STEP
     for _ in range(iterations):
         q = planner_q(model, here) / model.masses[:, None, None]
         best = np.where(model.legal_actions, q, -np.inf).max(axis=2)

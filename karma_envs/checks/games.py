@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.baselines import PlayedPolicy, baseline_policy
+from karma_envs.checks.episodes import (
+    STEPS,
+    begun,
+    differ,
+    expect_same,
+    expect_same_outcome,
+    moments,
+    record,
+    same_state,
+)
 from karma_envs.checks.errors import CheckError, expect, expect_array
-from karma_envs.game import IllegalActionError, PolicyError, PopulationGame
-from karma_envs.metrics import Outcome
+from karma_envs.checks.populations import check_draws, check_exchangeability
+from karma_envs.checks.totals import check_conservation, check_outcome
+from karma_envs.game import MOST_INDICES, IllegalActionError, PolicyError, PopulationGame
 from karma_envs.sampling import thresholds_of
-
-STEPS = 100
-"""Length of the episodes that are played."""
 
 
 def check_game(game: PopulationGame) -> None:
@@ -31,78 +39,12 @@ def check_game(game: PopulationGame) -> None:
         check(game)
 
 
-class Moment(NamedTuple):
-    """One step of a recorded episode; observations and mask are those after it."""
-
-    actions: NDArray[np.int64]
-    rewards: NDArray[np.float32]
-    observations: NDArray[np.float32]
-    tabular: NDArray[np.int64]
-    mask: NDArray[np.int8]
-
-    def copy(self) -> Moment:
-        """The same in arrays of its own."""
-        return Moment(
-            self.actions.copy(),
-            self.rewards.copy(),
-            self.observations.copy(),
-            self.tabular.copy(),
-            self.mask.copy(),
-        )
-
-
-def _begun(game: PopulationGame, seed: int = 0) -> PopulationGame:
-    """A fresh copy of a game, after reset."""
-    copy = type(game)(game.config)
-    copy.reset(np.random.default_rng(seed))
-    return copy
-
-
-def _some_legal(game: PopulationGame, rng: np.random.Generator) -> NDArray[np.int64]:
-    """A random legal action for every agent."""
-    legal = game.legal_actions[game.observation_index()]
-    return np.asarray(np.argmax(np.where(legal, rng.random(legal.shape), -1.0), axis=1), np.int64)
-
-
-def _moments(game: PopulationGame, n_steps: int = STEPS, actions_seed: int = 1) -> Iterator[Moment]:
-    """Play random legal actions; the arrays are the game's own."""
-    rng = np.random.default_rng(actions_seed)
-    for _ in range(n_steps):
-        actions = _some_legal(game, rng)
-        try:
-            rewards = game.step(actions)
-        except IllegalActionError as error:
-            raise CheckError(f"actions that are legal by legal_actions were refused: {error}") from error
-        yield Moment(actions, rewards, game.observations(), game.observation_index(), game.action_mask())
-
-
-def _record(game: PopulationGame, n_steps: int = STEPS) -> list[Moment]:
-    return [moment.copy() for moment in _moments(game, n_steps)]
-
-
-def _expect_same(first: list[Moment], second: list[Moment], what: str) -> None:
-    for step, (one, other) in enumerate(zip(first, second)):
-        for name in Moment._fields:
-            same = np.array_equal(getattr(one, name), getattr(other, name))
-            expect(same, f"{what}: {name} differ in step {step}")
-
-
-def _differ(first: list[Moment], second: list[Moment]) -> bool:
-    return any(
-        not np.array_equal(one.observations, other.observations)
-        or not np.array_equal(one.rewards, other.rewards)
-        for one, other in zip(first, second)
-    )
-
-
-def _same_state(first: dict[str, NDArray[Any]], second: dict[str, NDArray[Any]]) -> bool:
-    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
-
-
 def check_declarations(game: PopulationGame) -> None:
     """Sizes, legal actions, types, discounts and bounds are there and make sense; action 0 is legal."""
     n_agents, n_observations, n_actions = game.n_agents, game.n_observations, game.n_actions
     expect(n_agents >= 1, f"n_agents must be at least 1; it is {n_agents}")
+    for name, count in (("n_observations", n_observations), ("n_actions", n_actions)):
+        expect(1 <= count <= MOST_INDICES, f"{name} must be 1 to {MOST_INDICES}; it is {count}")
     expect_array(game.legal_actions, np.bool_, (n_observations, n_actions), "legal_actions")
     expect(game.legal_actions[:, 0].all(), "action 0 must be legal in every observation")
     expect_array(game.type_of_agent, np.uint8, (n_agents,), "type_of_agent")
@@ -118,6 +60,10 @@ def check_declarations(game: PopulationGame) -> None:
     expect(rewards[0] <= rewards[1], "worst_reward must be at most best_reward")
     copy = type(game.config).from_dict(game.config.to_dict())
     expect(copy.to_dict() == game.config.to_dict(), "the configuration must survive to_dict and from_dict")
+    if game.urgency_of_observation is not None:
+        expect_array(game.urgency_of_observation, np.int64, (n_observations,), "urgency_of_observation")
+    if game.bid_of_action is not None:
+        expect_array(game.bid_of_action, np.int64, (n_actions,), "bid_of_action")
     truthful = game.truthful_actions()
     if truthful is not None:
         expect_array(truthful, np.int64, (len(game.discounts), n_observations), "truthful_actions")
@@ -129,29 +75,43 @@ def check_declarations(game: PopulationGame) -> None:
 def check_arrays(game: PopulationGame) -> None:
     """Observations, masks and rewards have their shapes and dtypes and stay within their bounds."""
     n_agents, (low, high) = game.n_agents, game.observation_bounds
-    for step, moment in enumerate(_moments(_begun(game))):
+    for step, moment in enumerate(moments(begun(game))):
         expect_array(moment.observations, np.float32, (n_agents, len(low)), "observations")
         expect_array(moment.tabular, np.int64, (n_agents,), "observation_index")
         expect_array(moment.mask, np.int8, (n_agents, game.n_actions), "action_mask")
         expect_array(moment.rewards, np.float32, (n_agents,), "rewards")
         inside = (moment.observations >= low) & (moment.observations <= high)
         expect(inside.all(), f"observations leave observation_bounds in step {step}")
-        inside = (moment.tabular >= 0) & (moment.tabular < game.n_observations)
-        expect(inside.all(), f"observation_index leaves 0 … n_observations - 1 in step {step}")
+
+
+def check_observations(game: PopulationGame) -> None:
+    """Agents of one type in one tabular observation observe the same numbers, and it is a reachable one."""
+    played, reachable = begun(game), game.reachable()
+    expect_array(reachable, np.bool_, (game.n_agents, game.n_observations), "reachable()")
+    everyone = np.arange(game.n_agents)
+    seen: dict[tuple[int, int], NDArray[np.float32]] = {}
+    for step, moment in enumerate(moments(played)):
+        expect(
+            reachable[everyone, moment.tabular].all(),
+            f"observation_index is one that is not reachable() in step {step}",
+        )
+        for kind, index, numbers in zip(game.type_of_agent, moment.tabular, moment.observations):
+            same = np.array_equal(seen.setdefault((int(kind), int(index)), numbers.copy()), numbers)
+            expect(same, f"observations differ where observation_index is the same, in step {step}")
 
 
 def check_reward_bounds(game: PopulationGame) -> None:
     """Rewards are numbers from worst_reward to best_reward."""
     low, high = np.float32(game.worst_reward), np.float32(game.best_reward)
-    for step, moment in enumerate(_moments(_begun(game))):
+    for step, moment in enumerate(moments(begun(game))):
         inside = (moment.rewards >= low) & (moment.rewards <= high)
         expect(inside.all(), f"rewards leave worst_reward … best_reward in step {step}")
 
 
 def check_legality(game: PopulationGame) -> None:
     """The mask is what is legal: all it allows is accepted, all else refused, and then nothing changes."""
-    played = _begun(game)
-    for moment in _moments(played, 10):
+    played = begun(game)
+    for moment in moments(played, 10):
         expected = game.legal_actions[moment.tabular]
         expect(np.array_equal(moment.mask, expected), "action_mask is not legal_actions of observation_index")
         before = played.state_dict()
@@ -164,9 +124,9 @@ def check_legality(game: PopulationGame) -> None:
                 expect(accepted or not legal, f"action {action} is legal by the mask, but refused")
                 expect(legal or not accepted, f"action {action} is illegal by the mask, but accepted")
                 if accepted:
-                    played.load_state_dict(before)
+                    _reload(played, before)
                 else:
-                    expect(_same_state(before, played.state_dict()), "a refused action changed the state")
+                    expect(same_state(before, played.state_dict()), "a refused action changed the state")
         for wrong in (np.zeros(game.n_agents + 1, np.int64), np.zeros(game.n_agents)):
             expect(not _accepts(played, wrong), "actions of a wrong shape or dtype must be refused")
 
@@ -181,55 +141,61 @@ def _accepts(game: PopulationGame, actions: NDArray[Any]) -> bool:
 
 def check_determinism(game: PopulationGame) -> None:
     """The same seed gives the same episode, also on a used game; another seed gives another one."""
-    used = _begun(game)
-    first = _record(used)
-    _expect_same(first, _record(_begun(game)), "two games with the same seed")
+    used = begun(game)
+    first = record(used)
+    expect_same(first, record(begun(game)), "two games with the same seed")
     used.reset(np.random.default_rng(0))
-    _expect_same(first, _record(used), "a game that was reset with the same seed")
-    others = [_record(_begun(game, seed)) for seed in (1, 2, 3)]
-    expect(any(_differ(first, other) for other in others), "the seed changes nothing")
+    expect_same(first, record(used), "a game that was reset with the same seed")
+    fresh = begun(game).state_dict()
+    for n_steps in range(1, 11):
+        record(used, n_steps)
+        used.reset(np.random.default_rng(0))
+        same = same_state(used.state_dict(), fresh)
+        expect(same, f"reset after {n_steps} steps leaves something of the episode before in state_dict()")
+    others = [record(begun(game, seed)) for seed in (1, 2, 3)]
+    expect(any(differ(first, other) for other in others), "the seed changes nothing")
 
 
 def check_independence(game: PopulationGame) -> None:
     """Two games do not disturb each other, and differ when they are reset from one generator in turn."""
-    alone = _record(_begun(game))
-    one, other = _begun(game), _begun(game)
-    in_turn = zip(_moments(one), _moments(other, actions_seed=2))
+    alone = record(begun(game))
+    one, other = begun(game), begun(game)
+    in_turn = zip(moments(one), moments(other, actions_seed=2))
     together = [moment.copy() for moment, _ in in_turn]
-    _expect_same(alone, together, "a game played in turn with another one")
+    expect_same(alone, together, "a game played in turn with another one")
     rng = np.random.default_rng(0)
     one.reset(rng)
     other.reset(rng)
-    expect(_differ(_record(one), _record(other)), "two games reset from one generator play the same episode")
+    expect(differ(record(one), record(other)), "two games reset from one generator play the same episode")
 
 
 def check_buffers(game: PopulationGame) -> None:
     """No array that was handed over changes later, and writing into it changes nothing."""
-    expected = _record(_begun(game), 20)
-    kept = list(_moments(_begun(game), 20))
-    _expect_same(expected, kept, "arrays kept from earlier steps")
-    scribbled, played = [], _begun(game)
-    for moment in _moments(played, 20):
+    expected = record(begun(game), 20)
+    kept = list(moments(begun(game), 20))
+    expect_same(expected, kept, "arrays kept from earlier steps")
+    scribbled, played = [], begun(game)
+    for moment in moments(played, 20):
         scribbled.append(moment.copy())
         outcome = vars(played.outcome()).values()
         for array in (*moment, *outcome, *played.state_dict().values()):
             if isinstance(array, np.ndarray):
                 expect(array.flags.writeable, "arrays that are handed over must be writable, new ones")
                 array[...] = 1
-    _expect_same(expected, scribbled, "a game whose arrays were written into")
+    expect_same(expected, scribbled, "a game whose arrays were written into")
 
 
 def check_state(game: PopulationGame) -> None:
     """A game that loads a state goes on as the one that gave it; a foreign state is refused."""
-    original = _begun(game)
-    _record(original, 10)
+    original = begun(game)
+    record(original, 10)
     state = original.state_dict()
-    expected = _record(original)
-    for continued in (original, _begun(game, 5), type(game)(game.config)):
-        continued.load_state_dict(state)
-        expect(_same_state(state, continued.state_dict()), "load_state_dict did not take the state over")
-        _expect_same(expected, _record(continued), "a game that continues from a state")
-        _expect_same_outcome(original.outcome(), continued.outcome(), "a game that continues from a state")
+    expected = record(original)
+    for continued in (original, begun(game, 5), type(game)(game.config)):
+        _reload(continued, state)
+        expect(same_state(state, continued.state_dict()), "load_state_dict did not take the state over")
+        expect_same(expected, record(continued), "a game that continues from a state")
+        expect_same_outcome(original.outcome(), continued.outcome(), "a game that continues from a state")
     for name in state:
         before = original.state_dict()
         expect(
@@ -238,7 +204,28 @@ def check_state(game: PopulationGame) -> None:
         )
         wrong = {**state, name: np.zeros((*state[name].shape, 2), np.complex64)}
         expect(_refuses(original, wrong), f"a state with a wrong {name!r} must be refused with ValueError")
-        expect(_same_state(before, original.state_dict()), "a refused state changed the game")
+        for value in _absurd(state[name].dtype):
+            filled = {**state, name: np.full_like(state[name], value)}
+            expect(
+                _refuses(original, filled),
+                f"a state whose {name!r} are all {value} must be refused with ValueError, so that none "
+                "of them is ever an index (see karma_envs.states.check_values)",
+            )
+        expect(same_state(before, original.state_dict()), "a refused state changed the game")
+
+
+def _reload(game: PopulationGame, state: dict[str, NDArray[Any]]) -> None:
+    try:
+        game.load_state_dict(state)
+    except ValueError as error:
+        raise CheckError(f"a state that the game gave must be loaded: {error}") from error
+
+
+def _absurd(dtype: np.dtype[Any]) -> tuple[float, ...]:
+    """Values that no array of a state has; of unsigned numbers, as of random streams, there may be any."""
+    if dtype.kind == "f":
+        return (float("nan"),)
+    return (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) if dtype.kind == "i" else ()
 
 
 def _refuses(game: PopulationGame, state: dict[str, NDArray[Any]]) -> bool:
@@ -249,20 +236,20 @@ def _refuses(game: PopulationGame, state: dict[str, NDArray[Any]]) -> bool:
     return False
 
 
-def _expect_same_outcome(first: Outcome, second: Outcome, what: str) -> None:
-    for name, value in vars(first).items():
-        expect(np.allclose(value, getattr(second, name)), f"{what}: outcome().{name} differ")
-
-
 def check_rollout(game: PopulationGame) -> None:
     """A rollout is what steps with its actions are; it refuses policies that do not fit.
 
     A rollout must draw its actions from a random stream of its own.
     """
-    rolled, stepped = _begun(game), _begun(game)
+    rolled, stepped = begun(game), begun(game)
     policy = baseline_policy("random", game)
+    kept = policy.thresholds.copy()
     transitions = rolled.rollout(policy, STEPS)
-    again = _begun(game).rollout(policy, STEPS + 7, out=type(transitions).empty(STEPS + 9, game.n_agents))
+    expect(np.array_equal(policy.thresholds, kept), "rollout: the policy was changed")
+    out = type(transitions).empty(STEPS + 9, game.n_agents)
+    for array in (out.observations[STEPS + 8 :], out.actions[STEPS + 7 :], out.rewards[STEPS + 7 :]):
+        array[:] = 123
+    again = begun(game).rollout(policy, STEPS + 7, out=out)
     for step, actions in enumerate(transitions.actions):
         found = stepped.observation_index()
         same = np.array_equal(transitions.observations[step], found)
@@ -275,9 +262,11 @@ def check_rollout(game: PopulationGame) -> None:
     same = np.array_equal(transitions.observations[STEPS], stepped.observation_index())
     expect(same, "rollout: the observations after the last step differ")
     expect(len(again) == STEPS + 7, "rollout: n_steps is not respected where out has room for more")
+    rest = np.concatenate([out.observations[STEPS + 8 :], out.actions[STEPS + 7 :], out.rewards[STEPS + 7 :]])
+    expect((rest == 123).all(), "rollout: it wrote into steps of out beyond n_steps")
     same = np.array_equal(again.actions[:STEPS], transitions.actions)
     expect(same, "rollout: the same seed gives other actions")
-    _expect_same_outcome(rolled.outcome(), stepped.outcome(), "rollout")
+    expect_same_outcome(rolled.outcome(), stepped.outcome(), "rollout")
     always_last = np.zeros((1, game.n_observations, game.n_actions))
     always_last[..., -1] = 1
     everyone = np.zeros(game.n_agents, np.int32)
@@ -298,6 +287,7 @@ def check_rollout(game: PopulationGame) -> None:
 GAME_CHECKS: tuple[Callable[[PopulationGame], None], ...] = (
     check_declarations,
     check_arrays,
+    check_observations,
     check_reward_bounds,
     check_legality,
     check_determinism,
@@ -305,5 +295,9 @@ GAME_CHECKS: tuple[Callable[[PopulationGame], None], ...] = (
     check_buffers,
     check_state,
     check_rollout,
+    check_draws,
+    check_outcome,
+    check_conservation,
+    check_exchangeability,
 )
 """The checks of a game, in the order in which they build on each other."""

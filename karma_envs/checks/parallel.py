@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 from collections.abc import Callable
+from copy import deepcopy
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,8 +21,8 @@ def check_parallel_env(env: Any) -> None:
     """Run all of :data:`PARALLEL_ENV_CHECKS`.
 
     Args:
-        env: a parallel environment of a population, with any wrappers that can be pickled; the
-            checks play copies, made by pickling.
+        env: a parallel environment of a population that was not reset yet, with any wrappers that can be
+            pickled; the checks play copies, made by pickling.
 
     Raises:
         CheckError: for the first contract that is broken.
@@ -55,13 +56,19 @@ def _masks(observations: dict[str, Any], infos: dict[str, Any]) -> dict[str, NDA
 
 def _episode(env: Any, seed: int | None = 0, actions_seed: int = 1) -> list[_Step]:
     """A whole episode of random legal actions, its reset first."""
-    rng = np.random.default_rng(actions_seed)
     observations, infos = env.reset(seed=seed)
-    steps = [_Step({}, observations, {}, {}, {}, infos)]
-    while env.agents:
-        masks = _masks(steps[-1].observations, steps[-1].infos)
+    begun = _Step({}, observations, {}, {}, {}, infos)
+    return [begun, *_steps(env, begun, np.random.default_rng(actions_seed))]
+
+
+def _steps(env: Any, last: _Step, rng: np.random.Generator, n_steps: int | None = None) -> list[_Step]:
+    """Steps of random legal actions after the ``last`` one, to the end of the episode or ``n_steps``."""
+    steps: list[_Step] = []
+    while env.agents and len(steps) != n_steps:
+        masks = _masks(last.observations, last.infos)
         actions = {agent: int(rng.choice(np.flatnonzero(masks[agent]))) for agent in env.agents}
-        steps.append(_Step(actions, *env.step(actions)))
+        last = _Step(actions, *env.step(actions))
+        steps.append(last)
     return steps
 
 
@@ -186,6 +193,26 @@ def check_seeds(env: Any) -> None:
     expect(differ, "two environments without seeds played the same episode")
 
 
+def check_copies(env: Any) -> None:
+    """A copy goes on as the original would, in an episode or after it, and the original does not notice."""
+    horizon = 5
+    for n_steps in (0, 2, horizon):
+        for duplicate in (_copy, deepcopy):
+            original = _copy(env)
+            original.max_cycles = horizon
+            observations, infos = original.reset(seed=3)
+            begun = _Step({}, observations, {}, {}, {}, infos)
+            last = [begun, *_steps(original, begun, np.random.default_rng(0), n_steps)][-1]
+            other = duplicate(original)
+            expect(other.max_cycles == horizon, "a copy must keep max_cycles")
+            found, expected = (
+                [*_steps(each, last, np.random.default_rng(1)), *_episode(each, None)]
+                for each in (other, original)
+            )
+            expect(len(found) == 2 * horizon + 1 - n_steps, "a copy must be where the original is")
+            expect(data_equivalence(expected, found, exact=True), "a copy must go on as the original would")
+
+
 def check_illegal_actions(env: Any) -> None:
     """An illegal action is flagged and replaced by the highest legal one below, or refused if strict."""
     rng = np.random.default_rng(0)
@@ -201,6 +228,8 @@ def check_illegal_actions(env: Any) -> None:
             observations, rewards, *_, infos = env.step(actions)
         except IllegalActionError:
             expect(illegal, "a legal action was refused")
+            same = data_equivalence(env.step(below), twin.step(below), exact=True)
+            expect(same, "a refused action must change nothing")
             return
         expected, paid, *_, plain = twin.step(below)
         for agent in actions:
@@ -263,6 +292,7 @@ PARALLEL_ENV_CHECKS: tuple[Callable[[Any], None], ...] = (
     check_truncation,
     check_fresh,
     check_seeds,
+    check_copies,
     check_illegal_actions,
     check_action_types,
     check_state,

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
+import inspect
 import pkgutil
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cache
+from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import as_kernel, is_compiled
+from karma_envs.compile import as_kernel
 from karma_envs.config import ConfigError, choice, importable_name, real, refuse
+from karma_envs.identity import python_function
 from karma_envs.plugins import import_named
 
-FAMILIES = ("allocation", "payment", "redistribution")
+ARGUMENTS: Mapping[str, tuple[str, ...]] = {
+    "allocation": ("bid", "urgency", "accesses", "parameters"),
+    "payment": ("winner_bid", "loser_bid", "loser_karma", "karma_max", "parameters"),
+    "redistribution": ("karma", "karma_max", "crowding", "parameters"),
+}
+"""What rules of a family are functions of."""
+
+FAMILIES = tuple(ARGUMENTS)
 
 _CALL = re.compile(r"^\s*(?P<name>[\w.:-]+)\s*(?:\((?P<arguments>.*)\))?\s*$")
 
@@ -62,12 +74,15 @@ class Rule:
         Raises:
             ConfigError: for an unknown parameter or one out of range.
         """
+        return self._with_values(self.name, values)
+
+    def _with_values(self, shown: str, values: Mapping[str, float]) -> Rule:
         for name, value in values.items():
             if name not in self.parameters:
                 allowed = ", ".join(self.parameters) or "none, it has no parameters"
-                raise refuse(f"{self.name}({name})", value, f"parameters {allowed}")
+                raise refuse(f"{shown}({name})", value, f"parameters {allowed}")
             limits = self.parameters[name]
-            real(f"{self.name}({name})", value, limits.low, limits.high)
+            real(f"{shown}({name})", value, limits.low, limits.high)
         return replace(self, values={**self.values, **{key: float(value) for key, value in values.items()}})
 
     def parameter_array(self) -> NDArray[np.float64]:
@@ -84,7 +99,7 @@ class Rule:
             rule is not None and rule.function is self.function
             for rule in (rules(family).get(self.name) for family in FAMILIES)
         )
-        if not built_in and ":" not in self.name:
+        if not built_in and (":" not in self.name or "<" in self.name or self.name.startswith("__main__:")):
             raise ConfigError(
                 f"rule {self.name} cannot be written to a file: define it in a module that can be "
                 "imported and give it as 'module:name'"
@@ -109,8 +124,17 @@ def rules(family: str) -> dict[str, Rule]:
     return found
 
 
+def is_built_in(family: str, rule: Rule) -> bool:
+    """Whether a rule's function is one of this package's, of the family."""
+    return any(rule.function is each.function for each in rules(family).values())
+
+
 def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
     """The rule that a configuration's field names.
+
+    A function of the user's is taken as it is now: the rule has a compiled copy of it, which keeps the values
+    of the globals, closures and constants of modules that it and what it calls read, see
+    :func:`karma_envs.compile.as_kernel`.
 
     Args:
         family: ``allocation``, ``payment`` or ``redistribution``.
@@ -119,17 +143,67 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
             shape, jitted or not.
 
     Raises:
-        ConfigError: when there is no such rule, or its parameters are not allowed.
+        ConfigError: when there is no such rule, when its parameters are not allowed, or when it is no
+            function of what the family's are.
     """
     if isinstance(given, Rule):
-        return given
+        function = _accepted(family, given.name, given.function)
+        return given if function is given.function else replace(given, function=function)
     if callable(given):
-        return Rule(importable_name(given), as_kernel(given))
+        return Rule(_name(given), _accepted(family, _name(given), given))
     if not isinstance(given, str) or not (match := _CALL.match(given)):
         raise refuse(family, given, "a rule's name, 'name(parameter=value)', 'module:function' or a function")
     name, arguments = match["name"], match["arguments"]
     rule = _user_rule(family, name) if ":" in name else _built_in(family, name)
-    return rule.with_values(**_values(family, given, arguments)) if arguments else rule
+    if not arguments:
+        return rule
+    return rule._with_values(f"{family} {rule.name}", _values(family, given, arguments))
+
+
+def _accepted(family: str, name: str, given: Any) -> Callable[..., Any]:
+    """A compiled copy of a function, if it can be a rule of a family.
+
+    Raises:
+        ConfigError: if it cannot: what it is, and what a rule is.
+    """
+    function = python_function(given)
+    if (problem := _problem(family, function)) is not None:
+        raise ConfigError(
+            f"{family} = {name} is not allowed; allowed: a function of ({', '.join(ARGUMENTS[family])}), "
+            f"in Python or compiled by @kernel or numba.njit; this is {problem}"
+        )
+    return as_kernel(given)
+
+
+def _problem(family: str, function: Any) -> str | None:
+    """What something is that cannot be a rule of a family; None if it can."""
+    if isinstance(function, type):
+        return "a class"
+    if isinstance(function, functools.partial):
+        return "a functools.partial, for which a lambda can stand"
+    if isinstance(function, MethodType):
+        return "a method of an object, for which a lambda can stand"
+    if isinstance(function, BuiltinFunctionType):
+        return "a built-in function, which a function can call"
+    if not isinstance(function, FunctionType):
+        return f"an object of type {type(function).__qualname__}"
+    if inspect.isgeneratorfunction(function):
+        return "a generator"
+    if inspect.iscoroutinefunction(function) or inspect.isasyncgenfunction(function):
+        return "a coroutine"
+    signature = inspect.signature(function)
+    try:
+        signature.bind(*ARGUMENTS[family])
+    except TypeError:
+        return f"a function of {signature}"
+    return None
+
+
+def _name(given: Callable[..., Any]) -> str:
+    """``module:function``, also of a copy of :func:`karma_envs.compile.as_kernel`; else a short ``repr``."""
+    if isinstance(python_function(given), FunctionType):
+        return importable_name(given).partition("@")[0]
+    return reprlib.repr(given)
 
 
 def _built_in(family: str, name: str) -> Rule:
@@ -139,9 +213,7 @@ def _built_in(family: str, name: str) -> Rule:
 
 def _user_rule(family: str, name: str) -> Rule:
     found = import_named(family, name, "module:function that can be imported")
-    if not isinstance(found, Rule) and not hasattr(found, "__code__") and not is_compiled(found):
-        raise refuse(family, name, f"module:function; {name.partition(':')[2]} is no Python function")
-    return found if isinstance(found, Rule) else Rule(name, as_kernel(found))
+    return resolve(family, found) if isinstance(found, Rule) else Rule(name, _accepted(family, name, found))
 
 
 def _values(family: str, given: str, arguments: str) -> dict[str, float]:

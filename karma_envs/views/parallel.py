@@ -149,7 +149,8 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
             IllegalActionError: when it is not a whole number; if strict, when it is illegal now.
         """
         value = as_action(action)
-        self.check_actions(np.array([value]), np.array([self._index[agent]]))
+        if self._strict:
+            self.check_actions(np.array([value]), np.array([self._index[agent]]))
         return value
 
     def state(self) -> NDArray[np.float32]:

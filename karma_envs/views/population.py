@@ -33,7 +33,7 @@ _OF_ANOTHER_VIEW = {
 }
 """Arguments that not every view has, and who takes them."""
 
-_INT64 = np.iinfo(np.int64)
+_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of int64
 _Copied = TypeVar("_Copied", bound="CopiedWhole")
 
 
@@ -151,7 +151,10 @@ class PopulationView(CopiedWhole):
         """
         self._require_begun()
         if self._strict:
-            self._legal(actions, agents)
+            now = self.game.observation_index()[agents]
+            illegal = np.empty(len(actions), np.bool_)
+            if make_legal(actions, now, self._highest_legal, np.empty_like(actions), illegal):
+                raise self._refusal(actions, now, illegal, np.arange(self.game.n_agents)[agents])
 
     def _require_begun(self) -> None:
         if self._steps < 0:
@@ -169,27 +172,29 @@ class PopulationView(CopiedWhole):
             new arrays: rewards, and whose action was illegal (None: nobody's).
         """
         self._require_begun()
-        taken, illegal = self._legal(actions, slice(None))
+        now = self.game.observation_index()
+        taken, replaced = np.empty_like(actions), np.empty(len(actions), np.bool_)
+        illegal = replaced if make_legal(actions, now, self._highest_legal, taken, replaced) else None
+        if illegal is not None and self._strict:
+            raise self._refusal(actions, now, illegal, np.arange(self.game.n_agents))
         rewards = self.game.step(taken)
         self._steps += 1
         return rewards, illegal
 
-    def _legal(
-        self, actions: NDArray[np.int64], agents: slice | NDArray[np.integer[Any]]
-    ) -> tuple[NDArray[np.int64], NDArray[np.bool_] | None]:
-        """What actions are played as, and whose was illegal (None: nobody's); if strict, refuse those."""
-        now = self.game.observation_index()[agents]
-        taken, replaced = np.empty_like(actions), np.empty(len(actions), np.bool_)
-        if not make_legal(actions, now, self._highest_legal, taken, replaced):
-            return taken, None
-        if self._strict:
-            first = int(np.argmax(replaced))
-            agent = int(np.arange(self.game.n_agents)[agents][first])
-            raise IllegalActionError(
-                f"agent {agent} takes action {actions[first]}, which is illegal now; "
-                f"allowed: {_listed(np.flatnonzero(self.game.legal_actions[now[first]]))}"
-            )
-        return taken, replaced
+    def _refusal(
+        self,
+        actions: NDArray[np.int64],
+        observations: NDArray[np.int64],
+        illegal: NDArray[np.bool_],
+        agents: NDArray[np.int64],
+    ) -> IllegalActionError:
+        """What is wrong with the first illegal one of some ``agents``' actions."""
+        first = int(np.argmax(illegal))
+        allowed = np.flatnonzero(self.game.legal_actions[observations[first]])
+        return IllegalActionError(
+            f"agent {agents[first]} takes action {actions[first]}, which is illegal now; "
+            f"allowed: {_listed(allowed)}"
+        )
 
     @property
     def _at_horizon(self) -> bool:
@@ -273,7 +278,7 @@ def as_action(value: Any) -> int:
         if array.size != 1 or array.dtype.kind not in "iu":
             raise IllegalActionError(f"action {value!r} is not a whole number")
         value = array.item()
-    return int(min(max(value, _INT64.min), _INT64.max))
+    return value if _LOWEST <= value <= _HIGHEST else _LOWEST if value < 0 else _HIGHEST
 
 
 def as_actions(values: Sequence[Any] | NDArray[Any], n_agents: int) -> NDArray[np.int64]:
@@ -297,5 +302,5 @@ def as_actions(values: Sequence[Any] | NDArray[Any], n_agents: int) -> NDArray[n
             f"actions must be {n_agents} whole numbers; these are {array.dtype}{list(array.shape)}"
         )
     if array.dtype == np.uint64:
-        array = np.minimum(array, np.uint64(_INT64.max))
+        array = np.minimum(array, np.uint64(_HIGHEST))
     return array.reshape(n_agents).astype(np.int64, copy=False)

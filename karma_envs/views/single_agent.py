@@ -107,10 +107,11 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
     def _observed(self) -> tuple[Observation, dict[str, Any]]:
         observation = self.game.observations()[self._learner].copy()
         mask = self.game.action_mask()[self._learner].copy()
-        info = {"illegal_action": False, "TimeLimit.truncated": False}
+        info: dict[str, Any] = {"illegal_action": False, "TimeLimit.truncated": False}
         if self._with_mask:
             return {"observation": observation, "action_mask": mask}, info
-        return observation, {"action_mask": mask, **info}
+        info["action_mask"] = mask
+        return observation, info
 
     def _played(self, population: str | SamplingPolicy) -> PlayedPolicy:
         """The policy as tables for N agents, checked."""

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from karma_envs.baselines import PlayedPolicy
 from karma_envs.checks import GAME_CHECKS, CheckError, check_game
 from karma_envs.game import IllegalActionError
 from karma_envs.games.matching import MatchingGame
@@ -257,6 +258,45 @@ class NoTotals(MatchingGame):
         transitions = super().rollout(policy, n_steps, out)
         self.arrays.accesses[:] = 0
         return transitions
+
+
+@caught_by("check_observations", "observations differ where observation_index is the same")
+class Clock(MatchingGame):
+    def observations(self):
+        return super().observations() * np.float32(self.arrays.steps[0] % 2)
+
+
+@caught_by("check_draws", "does not play the row that row_of_agent names")
+class OneRow(MatchingGame):
+    def rollout(self, policy, n_steps, out=None):
+        return super().rollout(PlayedPolicy(policy.thresholds, policy.row_of_agent * 0), n_steps, out)
+
+
+@caught_by("check_outcome", r"outcome\(\).accesses must be 0 after reset")
+class HeadStart(MatchingGame):
+    def _fresh_state(self, rng):
+        state = super()._fresh_state(rng)
+        state.accesses[0] = 1
+        return state
+
+
+@caught_by("check_conservation", "karma is not conserved: 60 after reset, 59 after")
+class Leak(MatchingGame):
+    """One unit is lost when somebody is at the cap."""
+
+    def _settle(self, actions, rewards):
+        super()._settle(actions, rewards)
+        self.arrays.karma[self.arrays.karma.argmax()] -= self.arrays.karma.max() == 20
+
+
+@caught_by("check_exchangeability", "where all play .*agent 0 has (karma|rewards)")
+class FirstComeFirstServed(MatchingGame):
+    """The first agent begins with the karma of the second besides its own."""
+
+    def _fresh_state(self, rng):
+        state = super()._fresh_state(rng)
+        state.karma[:2] = state.karma[:2].sum(), 0
+        return state
 
 
 @pytest.mark.parametrize(("check", "broken", "message"), BROKEN)

@@ -5,6 +5,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 
 from karma_envs.checks import PARALLEL_ENV_CHECKS, CheckError, check_parallel_env
+from karma_envs.game import IllegalActionError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.views.parallel import PopulationParallelEnv
 
@@ -202,6 +203,45 @@ class ForgetsTheSeed(Env):
         if seed is None:
             self._np_random = None
         return super().reset(seed, options)
+
+
+@caught_by("check_copies", "must keep max_cycles")
+class CopiesArguments(Env):
+    def __reduce__(self):
+        return type(self), ()
+
+
+@caught_by("check_copies", "must be where the original is")
+class CopiesBetweenEpisodes(Env):
+    def __getstate__(self):
+        return {**super().__getstate__(), "agents": []}
+
+
+@caught_by("check_copies", "must go on as the original would")
+class SharesTheGame(Env):
+    def __deepcopy__(self, memo):
+        shared = object.__new__(type(self))
+        shared.__dict__.update(self.__dict__)
+        return shared
+
+
+@caught_by("check_copies", "must go on as the original would")
+class NewRandomNumbers(Env):
+    def __setstate__(self, state):
+        self.__dict__.update(state, _np_random=None)
+
+
+@caught_by("check_illegal_actions", "a refused action must change nothing")
+class StepsAndRefuses(Env):
+    def __init__(self, *args, **kwargs):
+        super().__init__(*args, **kwargs, strict=True)
+
+    def step(self, actions):
+        try:
+            return super().step(actions)
+        except IllegalActionError:
+            super().step(dict.fromkeys(actions, 0))
+            raise
 
 
 @caught_by("check_illegal_actions", "not replaced by the highest legal")

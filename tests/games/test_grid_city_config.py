@@ -51,3 +51,34 @@ def test_a_network_of_ones_own_has_its_own_size() -> None:
 
 def small_town(n_agents: int) -> RoadNetwork:
     return road_network(nx.DiGraph([("in", "out")]), pairs=[("in", "out")], capacity=n_agents)
+
+
+@pytest.mark.parametrize(
+    ("fields", "positions", "options", "says"),
+    [
+        ({"paths_per_agent": 2184}, 1, 1, None),  # (1 + 2184 * 2) * 15 = 65535 observations
+        ({"paths_per_agent": 1092}, 2, 1, None),
+        ({}, 1, 4369, None),  # 4369 * 15 = 65535 actions
+        ({"paths_per_agent": 1092}, 3, 1, "paths_per_agent = 1092 .* 3 positions .* 2 urgencies .* 98295$"),
+        ({}, 1, 4370, r"karma_max = 14 .* 65535 actions; with 4370 options in a position there are 65550$"),
+        ({"route_choice": "trip"}, 1, 4370, r"are 65550 \(routes_per_trip limits them\)"),
+    ],
+)
+def test_observations_and_actions_have_16_bits(
+    fields: dict[str, Any], positions: int, options: int, says: str | None
+) -> None:
+    config = GridCityConfig(**fields)
+    if says is None:
+        config.check_size(positions, options)
+    else:
+        with pytest.raises(ConfigError, match=says):
+            config.check_size(positions, options)
+
+
+def test_what_cannot_be_numbered_is_refused_before_a_network_is_made() -> None:
+    def never(n_agents: int) -> RoadNetwork:
+        raise AssertionError
+
+    for fields in ({"paths_per_agent": 2185}, {"urgencies": range(250), "paths_per_agent": 20}):
+        with pytest.raises(ConfigError, match="65535 observations"):
+            GridCityConfig(network=never, **fields)  # type: ignore[arg-type]

@@ -1,5 +1,6 @@
 """AgileRL's views of a population, and its IPPO as a policy of one."""
 
+import copy
 from contextlib import closing
 
 import numpy as np
@@ -24,6 +25,7 @@ from training.integrations.agilerl import (  # noqa: E402, I001  (first: it know
 from agilerl.algorithms import IPPO, MADDPG, MATD3  # noqa: E402
 from agilerl.components.data import MultiAgentTransition, transition_to_tensordict  # noqa: E402
 from agilerl.components.replay_buffer import ReplayBuffer  # noqa: E402
+from agilerl.wrappers.agent import RSNorm  # noqa: E402
 
 SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 TWO_TYPES = {
@@ -191,7 +193,7 @@ def test_wrong_use_is_refused():
     env.reset(seed=0)
     with pytest.raises(IllegalActionError, match="10 whole numbers"):
         env.step({PLAYER: np.zeros(9, int)})
-    with pytest.raises(IllegalActionError, match="agent 4 bids 5; allowed: 0 … 3"):
+    with pytest.raises(IllegalActionError, match=r"agent 4 takes action 5, .*; allowed: 0 … 3"):
         env.step({PLAYER: 5 * np.eye(10, dtype=int)[4]})
     for make in (PopulationVecEnv, async_vec_env):
         with pytest.raises(ConfigError, match=r"observation = 'dict' .* flat"):
@@ -207,3 +209,30 @@ def test_wrong_use_is_refused():
     several = IPPO([space[0]] * 2, [space[1]] * 2, agent_ids=names)
     with pytest.raises(ConfigError, match="one with networks one_0, other_0"):
         distil(several, env.game)
+    with pytest.raises(ConfigError, match=r"agent = 'RSNorm' .* not in a wrapper"):
+        distil(RSNorm(ippo_of(env)), env.game)
+
+
+def test_a_refused_action_changes_nothing_in_any_copy():
+    env, twin = (PopulationVecEnv("matching", copies=2, strict=True, **SMALL) for _ in range(2))
+    env.reset(seed=4)
+    twin.reset(seed=4)
+    with pytest.raises(IllegalActionError, match="agent 9 takes action 6"):
+        env.step({PLAYER: 6 * np.eye(20, dtype=int)[19]})
+    actions = {PLAYER: np.arange(20) % 3}
+    for one, other in zip(env.step(actions)[:2], twin.step(actions)[:2]):
+        np.testing.assert_array_equal(one[PLAYER], other[PLAYER])
+    with pytest.raises(IllegalActionError, match="agent 9 takes action 6"):
+        copy.copy(env).step({PLAYER: 6 * np.eye(20, dtype=int)[19]})
+
+
+def test_copies_are_whole():
+    env = PopulationVecEnv("matching", copies=2, **SMALL)
+    env.reset(seed=4)
+    for other in (copy.copy(env), copy.deepcopy(env)):
+        actions = {PLAYER: np.arange(20) % 3}
+        expected = copy.deepcopy(env).step(actions)
+        for one, given in zip(other.step(actions)[:2], expected[:2]):
+            np.testing.assert_array_equal(one[PLAYER], given[PLAYER])
+        assert other.game.outcome().steps == 1
+        assert env.game.outcome().steps == 0

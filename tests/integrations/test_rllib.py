@@ -203,7 +203,15 @@ def test_what_has_no_table_is_refused():
             return {Columns.ACTIONS: torch.zeros(len(batch[Columns.OBS]["observations"]))}
 
     with pytest.raises(ConfigError, match=r"Greedy.*logits"):
-        distil(Greedy(), game)
+        distil(Greedy(), karma_envs.make("matching", **SMALL))
+
+    class Filtered:
+        observation_space = Dict(
+            {"observations": Box(-10, 10, (2,), np.float32), "action_mask": Box(0, 1, (7,), np.int8)}
+        )
+
+    with pytest.raises(ConfigError, match=r"Filtered that sees Box\(-10.*which no connector has changed"):
+        distil(Filtered(), karma_envs.make("matching", **SMALL))
 
 
 def test_two_types_have_two_policies_with_their_own_discounts(monkeypatch):

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
 
+from agents.solvers.search import Found
 from karma_envs import make
 from karma_envs.karma import type_names
 from karma_envs.metrics import summarise
 from karma_envs.urgency import AgentType
 from training import Run, TrainConfig, train
-from training.commands.evaluate import report
+from training.commands.evaluate import keep_evaluation, report
+from training.equilibria import mean_bids
 from training.evaluate import evaluate, over_seeds, play
+from training.plots.solution import karma_distribution, mean_bid, policy_heat_maps
 from training.results import read_table
+from training.solution import SolveConfig, solve_to_folder
 
 NAMES = ("type 0 (discount 0.7)", "type 1 (discount 0.9)", "type 2 (discount 0.5)")
 
@@ -95,6 +99,7 @@ def test_the_table_and_a_file_tell_of_types(
     """Also in a terminal that is narrower than the table."""
     monkeypatch.setenv("COLUMNS", "50")
     found = evaluate(run, n_steps=100, burn_in=0)
+    keep_evaluation(run, found, {})
     report(run, found)
     out = capsys.readouterr().out
     assert "100 steps, 2 seed(s); fairness depends on how many steps" in " ".join(out.split())
@@ -113,3 +118,19 @@ def test_one_type_is_the_whole_population(finished_folder: Path) -> None:
     found = evaluate(Run.open(finished_folder), n_steps=100, burn_in=0)
     assert {len(item.by_type) for item in found} == {0}
     assert [row for item in found for row in item.type_rows()] == []
+
+
+def test_figures_and_tables_of_a_solution_count_as_these_do(tmp_path: Path) -> None:
+    types = [{"share": 1, "discount": 0.7}, {"share": 3, "discount": 0.9}]
+    config = SolveConfig(game_config={"karma_max": 4, "karma_mean": 2, "types": types}, rationality=2)
+    solution, found = solve_to_folder(config, tmp_path / "solution")
+    titles = [panel.get_title() for panel in policy_heat_maps(solution).axes if panel.get_title()]
+    assert titles == [f"{name}\nurgency {urgency}" for name in NAMES[:2] for urgency in (1, 5)]
+    assert [panel.get_title() for panel in mean_bid(solution).axes] == [*NAMES[:2]]
+    (panel,) = karma_distribution(solution).axes
+    labels = panel.get_legend_handles_labels()[1]
+    assert labels == ["mean", *NAMES[:2]]
+    columns = mean_bids(config.game_config, cast(Found, found))
+    assert list(columns) == [
+        f"mean_bid_type_{kind}_urgency_{urgency}" for kind in (0, 1) for urgency in (1, 5)
+    ]

@@ -16,6 +16,7 @@ from karma_envs.config import ConfigError
 from karma_envs.files import read_npz, write_npz
 from training import ResultsError, Run, TrainConfig, train
 from training.cli import main
+from training.evaluate import evaluate
 
 
 def with_progress(path: Path, **changes: Any) -> None:
@@ -37,6 +38,8 @@ CRAFTED: dict[str, tuple[Callable[[Path], None], str]] = {
     "epoch below 0": (lambda path: with_progress(path, epoch=-1), "epoch = -1"),
     "another epoch": (lambda path: with_progress(path, epoch=4), "epoch = 4, but .* played 250 steps"),
     "epoch no number": (lambda path: with_progress(path, epoch="5"), "epoch = '5'"),
+    "changes": (lambda path: with_progress(path, changes=[np.nan, 0, 0]), r"changes\[0\] = nan"),
+    "epochs of the changes": (lambda path: with_progress(path, changes=[0, 0, -1]), r"changes\[2\] = -1"),
     "steps of the window": (
         lambda path: with_value(path, "window/steps", 251),
         r"window state steps\[\] = 251; allowed: 0 … 250",
@@ -119,3 +122,31 @@ def test_a_discount_of_one_in_single_precision_is_refused_before_anything_is_wri
     with pytest.raises(ConfigError, match="matching cannot be learned: rewards up to 5"):
         train(config, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_urgencies_beyond_single_precision_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """They fell below the mark of illegal actions, which were then played: a segmentation fault."""
+    folder = tmp_path / "run"
+    flags = ["--n-agents", "10", "--urgencies", "1,1e30", "--n-steps", "2000", "--folder", str(folder)]
+    assert main(["train", "matching", *flags]) == 1
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "urgencies[1] = 1e+30 is not allowed; allowed: a number in [0, 2e+25]" in line
+    assert not folder.exists()
+
+
+def test_a_population_of_one_is_evaluated(tmp_path: Path) -> None:
+    """It has no inequality, and tells no error of it."""
+    config = TrainConfig.from_dict(
+        {
+            "game": "grid_city",
+            "game_config": {"n_agents": 1, "rows": 1, "columns": 2},
+            "n_steps": 100,
+            "epoch_length": 50,
+        }
+    )
+    for row in evaluate(train(config, tmp_path / "run"), n_steps=100, burn_in=0):
+        assert row.summary.efficiency.value == 0  # nobody else is on the road
+        assert row.summary.karma_gini.value == 0
+        assert np.isnan(row.summary.karma_gini.standard_error)

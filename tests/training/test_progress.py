@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
+from rich.table import Table
 
 from training import TrainConfig, progress
 from training.progress import TrainingBar
@@ -50,3 +52,19 @@ def test_a_path_stays_in_one_line_of_a_log(
     path = "results are in " + "/".join(["a-folder"] * 20)
     progress.console.print(path, markup=False)
     assert capsys.readouterr().out == f"{path}\n"
+
+
+@pytest.mark.parametrize("columns", [40, 120, 300])
+def test_a_table_is_printed_whole(
+    columns: int, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Narrow columns first: those are left out by a table that is squeezed."""
+    monkeypatch.setenv("COLUMNS", str(columns))
+    table = Table("no", *(f"a heading {number}" for number in range(12)), box=None)
+    for column in table.columns:
+        column.no_wrap = True
+    table.add_row("1", *(f"{number}.123" for number in range(12)))
+    progress.print_table(table)
+    head, row = capsys.readouterr().out.splitlines()
+    assert re.split("  +", head.strip()) == ["no", *(f"a heading {number}" for number in range(12))]
+    assert row.split() == ["1", *(f"{number}.123" for number in range(12))]

@@ -114,6 +114,10 @@ class BestResponseGame(PopulationGame):
         """The learner's totals."""
         return self.population.outcome().of_agents(_LEARNER)
 
+    def conserved(self) -> Mapping[str, float]:
+        """The population's karma."""
+        return self.population.conserved()
+
     def truthful_actions(self) -> NDArray[np.int64] | None:
         """The learner's."""
         actions = self.population.truthful_actions()

@@ -178,15 +178,18 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
     """A network's policy as a table, which games play and evaluators take: ``distil(agent, game).policy``.
 
     Args:
-        agent: with one network for all agents.
+        agent: with one network for all agents; not in AgileRL's wrappers such as RSNorm, which change what it
+            sees.
         game: the game; it is not touched. It need not have as many agents as the one trained in.
         n_steps: how long to play, several times over, to see what agents observe.
         seed: of all random draws.
 
     Raises:
-        ConfigError: for an agent with several networks.
+        ConfigError: for an agent with several networks, and for one in a wrapper.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
+    if not isinstance(agent, IPPO):  # wrappers only look like one
+        raise refuse("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
     if list(agent.actors) != [PLAYER]:
         raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
     actor = agent.actors[PLAYER]

@@ -23,8 +23,8 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
-from tensordict import TensorDictBase
-from torchrl.envs import EnvBase, RewardScaling, Transform
+from tensordict import TensorDictBase, unravel_key
+from torchrl.envs import Compose, EnvBase, RewardScaling, Transform, TransformedEnv
 
 import karma_envs
 from karma_envs.config import refuse
@@ -124,15 +124,31 @@ def distil_experiment(
         seed: of all random draws.
 
     Raises:
-        ConfigError: for an experiment in which agents of one type are not alike.
+        ConfigError: for an experiment in which agents of one type are not alike, or do not see the game's
+            observations, as with a task of your own that has ObservationNorm among its transforms.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
     if not experiment.config.share_policy_params:
         raise refuse("share_policy_params", False, "True: there is one table for all agents of a type")
     if experiment.algorithm.has_rnn:
         raise refuse("model", experiment.model_name, "a model without memory")
+    _check_transforms(experiment)
     actors = {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
     return distil(actors, game, n_steps=n_steps, seed=seed)
+
+
+def _check_transforms(experiment: Experiment) -> None:
+    """Refuse what changes observations before the policy sees them."""
+    observations = {(group, "observation") for group in experiment.group_map}
+    env = experiment.test_env
+    while isinstance(env, TransformedEnv):
+        for transform in env.transform if isinstance(env.transform, Compose) else [env.transform]:
+            if observations & set(map(unravel_key, transform.in_keys)):
+                name = type(transform).__name__
+                raise refuse(
+                    "experiment", f"one with {name}", "one whose policies see the game's observations"
+                )
+        env = env.base_env
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:

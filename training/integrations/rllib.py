@@ -27,7 +27,7 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from gymnasium.spaces import Dict
+from gymnasium.spaces import Box, Dict
 from numpy.typing import NDArray
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
@@ -293,15 +293,24 @@ def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int 
     """A module's policy as a table, which games play and evaluators take: ``distil(module, game).policy``.
 
     Args:
-        module: what :func:`action_probabilities` takes; or a sequence of such, one for each type.
+        module: what :func:`action_probabilities` takes; or a sequence of such, one for each type. It must
+            have seen the game's own observations: what connectors made of them is no part of it, and only
+            told by its observation space, if they change that (RLlib's MeanStdFilter does not take masks).
         game: the game; it is not touched. It need not have as many agents as the one trained in.
         n_steps: how long to play, several times over, to see what agents observe.
         seed: of all random draws.
 
     Raises:
-        ConfigError: when there is neither one module nor one for each type.
+        ConfigError: when there is neither one module nor one for each type; for one that sees something else
+            than the game's observations.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
+    own = Box(*game.observation_bounds, dtype=np.float32)
+    for each in module if isinstance(module, Sequence) else [module]:
+        space = each.observation_space
+        if isinstance(space, Dict) and space["observations"] != own:
+            seen = f"{type(each).__name__} that sees {space['observations']}"
+            raise refuse("module", seen, f"one that sees the game's {own}, which no connector has changed")
     network = network_of("module", module, game, action_probabilities)
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 

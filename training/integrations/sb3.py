@@ -98,6 +98,8 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         self._streams = [np.zeros(1, np.uint64) for _ in self._copies]
         spaces = self._copies[0].single_observation_space, self._copies[0].single_action_space
         super().__init__(len(self.agents) * len(self._copies), *spaces)
+        starts = range(0, self.num_envs, len(self.agents))
+        self._places = [slice(start, start + len(self.agents)) for start in starts]  # of each copy's agents
         self.illegal = np.zeros(self.num_envs, np.bool_)
         self._legal = np.zeros((self.num_envs, self.game.n_actions), np.bool_)
         self._actions: NDArray[np.int64] | None = None
@@ -127,7 +129,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         """
         observations = [
             self._begin(number, self._seeds[here.start], self._options[here.start])
-            for number, here in enumerate(self._places())
+            for number, here in enumerate(self._places)
         ]
         self._reset_seeds()
         self._reset_options()
@@ -142,7 +144,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
             RuntimeError: before the first reset.
         """
         chosen = as_actions(actions, self.num_envs)
-        for copy, here in zip(self._copies, self._places()):  # all, before the first one has stepped
+        for copy, here in zip(self._copies, self._places):  # all, before the first one has stepped
             copy.check_actions(chosen[here], self.agents)
         self._actions = chosen
 
@@ -161,7 +163,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         dones = np.zeros(self.num_envs, np.bool_)
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self.illegal = np.zeros(self.num_envs, np.bool_)
-        for number, (copy, here) in enumerate(zip(self._copies, self._places())):
+        for number, (copy, here) in enumerate(zip(self._copies, self._places)):
             rows, earned, _, truncations, found = copy.step(self._completed(number, actions[here]))
             rows = rows[self._chosen]
             rewards[here] = earned[self._chosen]
@@ -235,7 +237,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         self, number: int, seed: int | None = None, options: dict[str, Any] | None = None
     ) -> NDArray[np.float32]:
         """A new episode of a copy; its observations."""
-        copy, here = self._copies[number], self._places()[number]
+        copy, here = self._copies[number], self._places[number]
         observations, infos = copy.reset(seed=seed, options=options)
         if len(self.agents) < self.game.n_agents:
             self._streams[number] = new_streams(copy.np_random, 1)
@@ -258,11 +260,6 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         if not self._legal.any():  # action 0 always is
             raise RuntimeError("the environment has not begun: call reset() first")
         return self._legal
-
-    def _places(self) -> list[slice]:
-        """Where each copy is in the arrays."""
-        n_agents = len(self.agents)
-        return [slice(start, start + n_agents) for start in range(0, self.num_envs, n_agents)]
 
     def _copies_of(self, indices: VecEnvIndices) -> list[PopulationVectorEnv]:
         """The copy that each sub-environment belongs to."""

@@ -115,7 +115,9 @@ def distil(
     """What Q-networks do without exploration as a table: ``distil(policy, game).policy``.
 
     Args:
-        policy: a policy with action values, of DQN and its like; or a sequence of such, one for each type.
+        policy: a policy with action values, of DQN and its like; or a sequence of such, one for each type. It
+            must have seen the game's own observations, as :func:`learner_env` gives them: nothing in it tells
+            what wrappers of your own made of them (Tianshou's VectorEnvNormObs does not take masks).
         game: the game; it is not touched. It need not have as many agents as the one trained in.
         n_steps: how long to play, several times over, to see what agents observe.
         seed: of all random draws.

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from karma_envs.karma import type_names
 from training.equilibria import read_equilibria
-from training.plots.figures import COLOURS
+from training.plots.figures import COLOURS, paper_style
 from training.solution import Solution
 
 if TYPE_CHECKING:
@@ -19,12 +20,13 @@ _VISITED = 1e-9  # what is bid where nobody is says nothing
 _STYLES = ("-", "--", ":", "-.")  # of types
 
 
+@paper_style()
 def several_equilibria(solution: Solution) -> Figure:
     """Mean bid by karma and urgency, and below it the distribution of karma, for each equilibrium.
 
     Lines are drawn where agents are; types differ by line style.
     """
-    from matplotlib.figure import Figure
+    from training.plots.notebook import PaperFigure
 
     config = solution.config.game_config
     types, karma = config.agent_types, np.arange(config.karma_max + 1)
@@ -32,7 +34,7 @@ def several_equilibria(solution: Solution) -> Figure:
     shown = min(len(rows), _MOST)
     columns = min(shown, _PER_ROW)
     bands = -(-shown // _PER_ROW)
-    figure = Figure(figsize=(1.75 * columns + 0.6, 3.1 * bands + 0.5), layout="constrained")
+    figure = PaperFigure(figsize=(1.75 * columns + 0.6, 3.1 * bands + 0.5), layout="constrained")
     axes = figure.subplots(
         2 * bands,
         columns,
@@ -54,7 +56,7 @@ def several_equilibria(solution: Solution) -> Figure:
         for kind, one in enumerate(types):
             style = _STYLES[kind % len(_STYLES)]
             for number, urgency in enumerate(one.urgencies):
-                label = f"urgency {urgency:g}" + (f", type {kind + 1}" if len(types) > 1 else "")
+                label = f"urgency {urgency:g}" + (f", {type_names(types)[kind]}" if len(types) > 1 else "")
                 colour = COLOURS[number % len(COLOURS)]
                 upper.plot(karma, bids[kind, number], style, color=colour, label=label)
             lower.plot(karma, mass[kind].sum(axis=0), style, color="0.25")
@@ -69,7 +71,8 @@ def several_equilibria(solution: Solution) -> Figure:
     for panel in axes[:, 0]:  # once all that share its axis are drawn
         panel.set_ylim(bottom=0)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper center", ncols=min(4, columns + (len(types) == 1)))
+    columns = 1 if len(types) > 1 else min(4, columns + 1)
+    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     if len(rows) > shown:
         figure.supxlabel(f"the {shown} most efficient of {len(rows)} equilibria found", fontsize=8)
     return figure

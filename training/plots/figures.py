@@ -46,9 +46,9 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, l
     return figure, list(axes)
 
 
-def legend_above(panel: Axes) -> None:
+def legend_above(panel: Axes, columns: int = 4) -> None:
     """A legend that covers no line."""
-    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, columnspacing=1.2, handlelength=1.6)
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, handlelength=1.6)
 
 
 def title_of_type(panel: Axes, name: str, more: str = "") -> None:

@@ -8,15 +8,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from karma_envs.karma import type_names
 from training.equilibria import has_equilibria
 from training.plots.equilibria import several_equilibria
-from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
+from training.plots.figures import (
+    COLOURS,
+    legend_above,
+    new_figure,
+    paper_style,
+    require_matplotlib,
+    save_figures,
+    title_of_type,
+)
 from training.solution import Solution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@paper_style()
 def policy_heat_maps(solution: Solution) -> Figure:
     """Probability of each bid by karma, a panel per type and urgency."""
     config = solution.config.game_config
@@ -27,14 +37,18 @@ def policy_heat_maps(solution: Solution) -> Figure:
     panels = [
         (kind, number) for kind, one in enumerate(config.agent_types) for number in range(len(one.urgencies))
     ]
-    figure, axes = new_figure(2.9 * len(panels) + 0.6, 2.9, len(panels))
+    height = 2.9 if len(config.agent_types) == 1 else 3.3  # a title of more lines
+    figure, axes = new_figure(2.9 * len(panels) + 0.6, height, len(panels))
     image = None
     for panel, (kind, number) in zip(axes, panels):
         image = panel.imshow(
             bids.reshape(shape)[kind, number].T, origin="lower", aspect="equal", cmap="Blues", vmin=0, vmax=1
         )
         label = f"urgency {config.agent_types[kind].urgencies[number]:g}"
-        panel.set_title(f"type {kind + 1}, {label}" if len(config.agent_types) > 1 else label)
+        if len(config.agent_types) > 1:
+            title_of_type(panel, type_names(config.agent_types)[kind], label)
+        else:
+            panel.set_title(label)
         panel.set(xlabel="karma", ylabel="bid")
         panel.grid(visible=False)
         panel.locator_params(integer=True)
@@ -43,6 +57,7 @@ def policy_heat_maps(solution: Solution) -> Figure:
     return figure
 
 
+@paper_style()
 def mean_bid(solution: Solution) -> Figure:
     """Mean bid by karma and urgency, a panel per type."""
     config = solution.config.game_config
@@ -60,10 +75,11 @@ def mean_bid(solution: Solution) -> Figure:
         panel.locator_params(integer=True)
         panel.legend(loc="upper left")
         if len(config.agent_types) > 1:
-            panel.set_title(f"type {kind + 1}: discount {one.discount:g}, mean urgency {one.mean_urgency:g}")
+            title_of_type(panel, type_names(config.agent_types)[kind])
     return figure
 
 
+@paper_style()
 def karma_distribution(solution: Solution) -> Figure:
     """Stationary distribution of karma, by type where there are several."""
     config = solution.config.game_config
@@ -72,15 +88,16 @@ def karma_distribution(solution: Solution) -> Figure:
     figure, (panel,) = new_figure(4.4, 3.0)
     width = 0.8 / len(by_type)
     for kind, share in enumerate(by_type):
-        label = f"type {kind + 1}" if len(by_type) > 1 else None
+        label = type_names(config.agent_types)[kind] if len(by_type) > 1 else None
         offset = (kind - (len(by_type) - 1) / 2) * width
         panel.bar(karma + offset, share, width=width, color=COLOURS[kind % len(COLOURS)], label=label)
     panel.axvline(config.karma_mean, color="0.2", linewidth=0.8, linestyle="--", label="mean")
     panel.set(xlabel="karma", ylabel="share of agents")
-    legend_above(panel)
+    legend_above(panel, columns=1 if len(by_type) > 1 else 4)
     return figure
 
 
+@paper_style()
 def exploitability_history(solution: Solution) -> Figure:
     """Normalised exploitability at each of the solver's steps."""
     history = solution.numbers["history"]

@@ -8,13 +8,23 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.plots.figures import COLOURS, legend_above, new_figure, require_matplotlib, save_figures
+from karma_envs.karma import type_names
+from training.plots.figures import (
+    COLOURS,
+    legend_above,
+    new_figure,
+    paper_style,
+    require_matplotlib,
+    save_figures,
+    title_of_type,
+)
 from training.theory import Theory
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@paper_style()
 def lasry_lions(theory: Theory) -> Figure:
     """The bids of the two populations that violate Lasry-Lions monotonicity, by urgency."""
     numbers = theory.numbers["lasry-lions"]
@@ -34,6 +44,7 @@ def lasry_lions(theory: Theory) -> Figure:
     return figure
 
 
+@paper_style()
 def sublinearity(theory: Theory) -> Figure:
     """Mean bids of the equilibrium where it goes, beside proportional ones; and bids over karma, per type.
 
@@ -66,11 +77,12 @@ def sublinearity(theory: Theory) -> Figure:
         for panel in (bids_panel, ratio_panel):
             panel.locator_params(axis="x", integer=True)
         if len(types) > 1:
-            bids_panel.set_title(f"type {kind + 1}")
+            title_of_type(bids_panel, type_names(types)[kind])
         ratio_panel.legend(*bids_panel.get_legend_handles_labels(), loc="upper right")
     return figure
 
 
+@paper_style()
 def contractivity(theory: Theory) -> Figure:
     """Distance to the equilibrium over updates of policy mirror ascent, from random policies."""
     numbers = theory.numbers["contractivity"]

@@ -97,7 +97,7 @@ from karma_envs.games.grid_city.named_networks import network_of
 from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
-from karma_envs.karma import check_redistribution, draw_initial_karma
+from karma_envs.karma import check_rules, draw_initial_karma
 from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
@@ -165,7 +165,8 @@ class GridCityGame(KarmaGame[CityState]):
             redistribution.parameter_array(),
             redistribution.by_resource,
         )
-        check_redistribution(config)
+        bidders = np.unique(np.geomspace(1, config.n_agents, 50).round())
+        check_rules(config, [0.0, *np.unique(bidders[:, None] / np.unique(network.capacity))])
         priority = allocation.function(0, np.float32(0), np.int64(0), self._tables.allocation)
         key_of = whole_key if isinstance(priority, int) else real_key
         self._rules = allocation.function, key_of, redistribution.function

@@ -194,9 +194,10 @@ class GridCityConfig(KarmaConfig):
         """The files of the network, by their names without folders, and functions of the user's."""
         functions: dict[str, Any] = {}
         for field, given in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
-            if callable(given) or (":" in given and file_format(given) is None):
-                function = named_function(field, given, "a function")
-                functions[f"{field} {given if isinstance(given, str) else importable_name(given)}"] = function
+            if not isinstance(given, str):
+                functions[f"{field} {importable_name(given)}"] = given
+            elif ":" in given and file_format(given) is None:
+                functions[f"{field} {given}"] = import_named(field, given, "a function")
         files = {f"network {file.name}": file_digest(file) for file in network_files(self.network)}
         return super().provenance() | files | code_of(functions)
 
@@ -206,20 +207,6 @@ class GridCityConfig(KarmaConfig):
         if isinstance(values, Mapping) and file_format(values.get("network")) is not None:
             values = {name: item for name, item in values.items() if name != "network"}
         return super().functions_named(values)
-
-
-def named_function(field: str, given: Any, allowed: str) -> Any:
-    """A function, given itself or as module:function.
-
-    Raises:
-        ConfigError: when it cannot be imported, or is no function.
-    """
-    if not isinstance(given, str):
-        return given
-    found = import_named(field, given, allowed)
-    if not callable(found):
-        raise refuse(field, given, f"{allowed}; it is {type(found).__name__}")
-    return found
 
 
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:

@@ -9,13 +9,14 @@ from typing import Any
 import networkx as nx
 
 from karma_envs.config import refuse
-from karma_envs.games.grid_city.config import GridCityConfig, named_function
+from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.graphml import read_graphml
 from karma_envs.games.grid_city.graphs import Pair, errors_name
 from karma_envs.games.grid_city.network import RoadNetwork, grid, road_network
 from karma_envs.games.grid_city.network_files import TNTP, beside, file_format, network_files
 from karma_envs.games.grid_city.tntp import read_tntp
 from karma_envs.games.grid_city.town import NET_FILE
+from karma_envs.plugins import call_named
 
 ALLOWED = "a function of n_agents that returns a RoadNetwork, or its name module:function"
 
@@ -36,7 +37,7 @@ def network_of(config: GridCityConfig) -> RoadNetwork:
     elif files := network_files(config.network):
         roads = (tntp_roads if file_format(config.network) == TNTP else graphml_roads)(files[0])
     else:
-        network = named_function("network", config.network, ALLOWED)(config.n_agents)
+        network = call_named("network", config.network, ALLOWED, config.n_agents)
         if not isinstance(network, RoadNetwork):
             raise refuse("network", config.network, f"{ALLOWED}; it returned {type(network).__name__}")
         return network

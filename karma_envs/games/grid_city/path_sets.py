@@ -12,8 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.games.grid_city.config import GridCityConfig, named_function
+from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.network import RoadNetwork
+from karma_envs.plugins import call_named
 
 
 def draw_paths(
@@ -67,7 +68,7 @@ def path_weights(
         weights = network.weights * (central if given == "central" else ~central)
     else:
         allowed = "a function of the network that returns a weight for each path, or its module:function"
-        weights = np.asarray(named_function(field, given, allowed)(network))
+        weights = np.asarray(call_named(field, given, allowed, network))
     if (
         weights.shape != (len(network.paths),)
         or weights.dtype.kind not in "biuf"

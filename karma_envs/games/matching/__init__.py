@@ -56,21 +56,20 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
 from karma_envs.game import SamplingPolicy, Transitions
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
     N_STREAMS,
+    PAIR_CROWDING,
     MatchingState,
     MatchingTables,
-    check_payment,
     observe,
     play,
     settle,
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
-from karma_envs.karma import check_redistribution, draw_initial_karma
+from karma_envs.karma import check_rules, draw_initial_karma
 from karma_envs.karma_game import KarmaGame, LastStep
 from karma_envs.metrics import Outcome
 from karma_envs.random import new_streams
@@ -120,27 +119,8 @@ class MatchingGame(KarmaGame[MatchingState]):
             payment.parameter_array(),
             redistribution.parameter_array(),
         )
-        self._check_rules()
+        check_rules(config, tuple(PAIR_CROWDING))
         self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
-
-    def _check_rules(self) -> None:
-        """Try the payment on all arguments, so that no rule can create, destroy or overdraw karma."""
-        priority, pay, _ = self._rules
-        karma_max = self.config.karma_max
-        paid = pay(0, 0, 0, karma_max, self._tables.payment)
-        if not isinstance(paid, tuple) or [type(amount) for amount in paid] != [int, int]:
-            raise refuse("payment", self.config.payment, f"a rule that gives two whole numbers, not {paid}")
-        broken = check_payment(pay, karma_max, self._tables.payment)
-        if broken[0] >= 0:
-            raise refuse(
-                "payment",
-                self.config.payment,
-                "a rule with to_loser, to_society >= 0, to_loser + to_society <= winner_bid and "
-                "loser_karma + to_loser <= karma_max; with (winner_bid, loser_bid, loser_karma) = "
-                f"{tuple(broken[:3].tolist())} it gives {tuple(broken[3:].tolist())}",
-            )
-        check_redistribution(self.config)
-        priority(0, np.float32(0), np.int64(0), self._tables.allocation)
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents

@@ -161,25 +161,3 @@ def play(state, tables, thresholds, row_of_agent, observations, actions, rewards
         sample_actions(thresholds, row_of_agent, observations[step], state.streams, BIDS, actions[step])
         settle(state, tables, actions[step], rewards[step], priority, pay, share)
     observe(state, tables.karma_max, observations[n_steps])
-
-
-@kernel(allocates=True)
-def check_payment(pay, karma_max, parameters):
-    """The first argument on which a payment breaks its contract, as ``int64[5]``; -1 if none.
-
-    ``(winner_bid, loser_bid, loser_karma, to_loser, to_society)``.
-    """
-    found = np.full(5, -1, np.int64)
-    for winner_bid in range(karma_max + 1):
-        for loser_karma in range(karma_max + 1):
-            for loser_bid in range(loser_karma + 1):
-                to_loser, to_society = pay(winner_bid, loser_bid, loser_karma, karma_max, parameters)
-                if (
-                    to_loser < 0
-                    or to_society < 0
-                    or to_loser + to_society > winner_bid
-                    or loser_karma + to_loser > karma_max
-                ):
-                    found[:] = (winner_bid, loser_bid, loser_karma, to_loser, to_society)
-                    return found
-    return found

@@ -1,0 +1,89 @@
+"""Markov chains: their closed classes, and the measures that they leave as they are.
+
+A closed class is a set of states that is never left once it is entered, and has no smaller one in it.
+A chain with one has one stationary distribution. A chain with several has many, and the start decides:
+each class keeps the mass that the start puts into it sooner or later.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+_ROUNDING = 1e-14  # a probability up to it is none: what is left over where a surplus is nearly 0
+
+
+def closed_classes(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """The closed classes of a chain ``[X, X]``, ``bool[classes, X]``; at least one."""
+    reaches = np.eye(len(matrix), dtype=np.float32)
+    reaches[np.abs(matrix) > _ROUNDING] = 1.0  # on the way to a root entries may be negative
+    for _ in range(int(np.ceil(np.log2(len(matrix))))):  # paths of at most 1, 2, 4 … steps
+        reaches = np.minimum(reaches @ reaches, 1.0)
+    possible = reaches > 0
+    mutual = possible & possible.T
+    recurrent = (possible == mutual).all(axis=1)
+    return np.asarray(mutual[recurrent & (mutual.argmax(axis=1) == np.arange(len(matrix)))])
+
+
+def class_masses(
+    matrix: NDArray[np.float64], members: NDArray[np.bool_], start: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """The mass that ends in each closed class, ``float64[classes]``.
+
+    Args:
+        matrix: the chain, ``[X, X]``.
+        members: :func:`closed_classes` of it.
+        start: mu at the beginning, ``[X]``.
+    """
+    if len(members) == 1:
+        return np.ones(1)
+    return np.asarray(start @ absorption(matrix, members))
+
+
+def absorption(matrix: NDArray[np.float64], members: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """The chance to end in each closed class, by state, ``float64[X, classes]``."""
+    chances = members.T.astype(np.float64)
+    passing = ~members.any(axis=0)
+    if passing.any():
+        staying = np.eye(int(passing.sum())) - matrix[np.ix_(passing, passing)]
+        chances[passing] = np.linalg.solve(staying, matrix[passing] @ chances)
+    return chances
+
+
+def stationary_measures(
+    matrix: NDArray[np.float64],
+    members: NDArray[np.bool_],
+    pushed: NDArray[np.float64],
+    masses: NDArray[np.float64],
+) -> NDArray[np.float64]:
+    """Measures mu with mu = mu P + pushed and a given mass in each closed class.
+
+    One equation of each class gives way to that of its mass. So it does for a mean field and for its moves
+    alike: away from a root rows of P need not sum to 1, and then it matters which equation gives way.
+
+    Args:
+        matrix: P, ``[X, X]``.
+        members: :func:`closed_classes` of it.
+        pushed: ``[n, X]``, without mass in all.
+        masses: ``[classes]``.
+
+    Returns:
+        ``float64[n, X]``.
+    """
+    equations = np.eye(len(matrix)) - matrix.T
+    right = pushed.T.copy()
+    if len(members) == 1:
+        equations[-1], right[-1] = 1.0, masses[0]
+    else:
+        last = members.shape[1] - 1 - members[:, ::-1].argmax(axis=1)
+        equations[last], right[last] = members, masses[:, None]
+    try:
+        return np.asarray(np.linalg.solve(equations, right).T)
+    except np.linalg.LinAlgError:  # classes that only rounding joins
+        return np.asarray(np.linalg.lstsq(equations, right, rcond=None)[0].T)
+
+
+def as_distribution(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Probabilities over the last axis from what is one but for rounding: none below 0, and sum 1."""
+    clipped = np.maximum(array, 0.0)
+    return np.asarray(clipped / clipped.sum(axis=-1, keepdims=True))

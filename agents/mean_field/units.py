@@ -1,0 +1,75 @@
+"""The unit of reward: what solvers call small, a step or a temperature is told in units of the game's own.
+
+Whether rewards are counted in francs or in centimes changes no equilibrium. So a solver sees the model with
+rewards divided by the greatest of them in magnitude, and its result is told in the rewards of the model.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.dynamic_programming import uniform_policy
+from karma_envs.game import Environment, MeanFieldModel
+
+
+class InUnits(MeanFieldModel):
+    """A model with rewards told in another unit.
+
+    Args:
+        model: the model.
+        unit: of reward, > 0; rewards are divided by it.
+    """
+
+    def __init__(self, model: MeanFieldModel, unit: float) -> None:
+        self.model, self.unit = model, unit
+        self.masses, self.discounts = model.masses, model.discounts
+        self.legal_actions, self.initial_mean_field = model.legal_actions, model.initial_mean_field
+
+    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """See :class:`karma_envs.game.MeanFieldModel`."""
+        return self.model.statistic(mean_field, policy)
+
+    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+        """See :class:`karma_envs.game.MeanFieldModel`."""
+        environment = self.model.environment(statistic)
+        return Environment(environment.reward / self.unit, environment.kernel)
+
+    def inconsistency(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """See :class:`karma_envs.game.MeanFieldModel`."""
+        return self.model.inconsistency(statistic, mean_field, policy)
+
+
+def greatest_reward(model: MeanFieldModel) -> float:
+    """max |r| over types, states and legal actions, as the population begins.
+
+    It is looked for where all play at random, where all take their first legal action and where all take
+    their last one (in karma games: bid nothing, bid everything). 1 where all rewards are 0, so that it is a
+    unit.
+    """
+    legal = model.legal_actions
+    shape = (model.n_types, *legal.shape)
+    last = legal.shape[1] - 1 - legal[:, ::-1].argmax(axis=1)
+    pure = (
+        np.broadcast_to(np.eye(legal.shape[1])[actions], shape) for actions in (legal.argmax(axis=1), last)
+    )
+    statistics = [
+        model.statistic(model.initial_mean_field, policy) for policy in (uniform_policy(model), *pure)
+    ]
+    greatest = max(float(np.abs(model.environment(z).reward[:, legal]).max()) for z in statistics)
+    return greatest or 1.0
+
+
+def unit_of(model: MeanFieldModel) -> float:
+    """The unit that a model's rewards are told in."""
+    return model.unit if isinstance(model, InUnits) else 1.0
+
+
+def in_own_units(model: MeanFieldModel) -> InUnits:
+    """The model with rewards in units of its greatest one."""
+    return InUnits(model, greatest_reward(model))

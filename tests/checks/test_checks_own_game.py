@@ -1,0 +1,452 @@
+"""Faults that a game of one's own may have, planted one at a time in a small one, are all caught."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+
+from karma_envs.baselines import PlayedPolicy
+from karma_envs.checks import GAME_CHECKS, CheckError, check_game
+from karma_envs.config import Config, whole
+from karma_envs.game import IllegalActionError, PopulationGame, Transitions, whole_actions
+from karma_envs.metrics import Outcome
+from karma_envs.random import new_streams, next_below
+from karma_envs.sampling import sample_actions
+from karma_envs.states import check_arrays, check_values
+
+CAP, START = 4, 2
+
+
+@dataclass(frozen=True)
+class PotConfig(Config):
+    n_agents: int = 5
+
+    def __post_init__(self) -> None:
+        self._set(n_agents=whole("n_agents", self.n_agents, 2))
+
+
+class PotGame(PopulationGame):
+    """Everybody may put a unit of karma into a pot; one of those who did is served, the pot goes round.
+
+    Who is not served loses 1. The pot is dealt out one by one to agents with room, drawn at random; what
+    nobody has room for stays. Every method is one place for a fault.
+    """
+
+    name, title, config_class, presets = "pot", "Pot", PotConfig, {}
+    exchangeable = True
+
+    def __init__(self, config: PotConfig | None = None, **fields: Any) -> None:
+        self.config = (config or PotConfig()).replace(**fields)
+        self.n_agents, self.n_observations, self.n_actions = self.config.n_agents, CAP + 1, 2
+        self.legal_actions = np.ones((CAP + 1, 2), bool)
+        self.legal_actions[0, 1] = False
+        self.type_of_agent, self.discounts = np.zeros(self.n_agents, np.uint8), np.array([0.9])
+        self.observation_bounds = np.zeros(1, np.float32), np.ones(1, np.float32)
+        self.best_reward, self.worst_reward = 0.0, -1.0
+        self.s: dict[str, Any] = {}
+
+    def reset(self, rng: np.random.Generator) -> None:
+        n = self.n_agents
+        self.s = {
+            "karma": np.full(n, START, np.int16),
+            "pot": np.zeros(1, np.int64),
+            "accesses": np.zeros(n, np.int64),
+            "contests": np.zeros(n, np.int64),
+            "rewards": np.zeros(n),
+            "steps": np.zeros(1, np.int64),
+            "streams": new_streams(rng, 3),
+        }
+
+    def winner(self, contestants: Any) -> int:
+        return int(contestants[next_below(self.s["streams"], 0, len(contestants))])
+
+    def receiver(self, with_room: Any) -> int:
+        return int(with_room[next_below(self.s["streams"], 1, len(with_room))])
+
+    def pay(self, bids: Any) -> None:
+        self.s["karma"] -= bids.astype(np.int16)
+        self.s["pot"] += bids.sum()
+
+    def deal(self) -> None:
+        karma, pot = self.s["karma"], self.s["pot"]
+        while pot[0] > 0 and (karma < CAP).any():
+            karma[self.receiver(np.flatnonzero(karma < CAP))] += 1
+            pot -= 1
+
+    def check_actions(self, actions: Any) -> Any:
+        bids = whole_actions(actions, self.n_agents)
+        if ((bids < 0) | (bids > np.minimum(self.s["karma"], 1))).any():
+            raise IllegalActionError("a bid is 0, or 1 of who has karma")
+        return bids
+
+    def step(self, actions: Any) -> Any:
+        bids, s = self.check_actions(actions), self.s
+        best = np.flatnonzero(bids == bids.max())
+        served = self.winner(best)
+        rewards = np.full(self.n_agents, -1, np.float32)
+        rewards[served] = 0
+        self.pay(bids)
+        self.deal()
+        s["accesses"][served] += 1
+        s["contests"] += 1
+        s["rewards"] += rewards
+        s["steps"] += 1
+        return rewards
+
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        sample_actions(policy.thresholds, policy.row_of_agent, observed, self.s["streams"], 2, actions)
+
+    def rollout(self, policy: Any, n_steps: int, out: Transitions | None = None) -> Transitions:
+        self.check_policy(policy)
+        out = Transitions.room(out, n_steps, self.n_agents)
+        for step in range(n_steps):
+            out.observations[step] = self.observation_index()
+            self.draw(policy, out.observations[step], out.actions[step])
+            out.rewards[step] = self.step(out.actions[step])
+        out.observations[n_steps] = self.observation_index()
+        return out
+
+    def observation_index(self) -> Any:
+        return self.s["karma"].astype(np.int64)
+
+    def observations(self) -> Any:
+        return (self.s["karma"] / np.float32(CAP)).astype(np.float32)[:, None]
+
+    def outcome(self) -> Outcome:
+        s = self.s
+        accesses, contests = s["accesses"].astype(np.int64), s["contests"].astype(np.int64)
+        karma, steps = s["karma"].astype(np.int64), int(s["steps"][0])
+        return Outcome(
+            steps, s["rewards"].copy(), accesses, contests, karma, -1.0 * contests, contests.copy()
+        )
+
+    def conserved(self) -> Any:
+        return {"karma": int(self.s["karma"].sum() + self.s["pot"][0])}
+
+    def state_dict(self) -> Any:
+        return {name: array.copy() for name, array in self.s.items()}
+
+    def load_state_dict(self, state: Any) -> None:
+        if not self.s:
+            self.reset(np.random.default_rng(0))
+        check_arrays("pot", state, self.s)
+        allowed: Any = {
+            "steps": (0, 2**53), "karma": (0, CAP), "pot": (0, CAP * self.n_agents),
+            "contests": (0, state["steps"][0]), "accesses": (0, state["contests"]), "rewards": (-np.inf, 0),
+        }  # fmt: skip
+        check_values("pot", state, allowed)
+        self.s = {name: array.copy() for name, array in state.items()}
+
+    def scene(self) -> dict[str, Any]:
+        return {}
+
+
+FAULTS: list[Any] = []
+
+
+def must_be_caught(check: str, message: str) -> Any:
+    """Mark a faulty class with the check that must refuse it, and what the error must say."""
+
+    def mark(faulty: type[PotGame]) -> type[PotGame]:
+        FAULTS.append(pytest.param(check, faulty, message, id=faulty.__name__))
+        return faulty
+
+    return mark
+
+
+# --- karma that is lost or made -----------------------------------------------------------------------
+
+
+@must_be_caught("check_conservation", "karma is not conserved: 10 after reset")
+class Burns(PotGame):
+    """What nobody has room for is lost."""
+
+    def deal(self) -> None:
+        super().deal()
+        self.s["pot"][0] = 0
+
+    def pay(self, bids: Any) -> None:
+        super().pay(bids)
+        self.s["pot"][0] -= bids.all()
+
+
+@must_be_caught("check_conservation", "karma is not conserved: 10 after reset, 11 after step 0")
+class Mints(PotGame):
+    def deal(self) -> None:
+        self.s["pot"] += 1
+        super().deal()
+
+
+@must_be_caught("check_conservation", "karma is not conserved")
+class RarelyLeaks(PotGame):
+    """Only when all bid, which random actions seldom do: found by playing the highest action."""
+
+    def pay(self, bids: Any) -> None:
+        self.s["karma"] -= bids.astype(np.int16)
+        self.s["pot"] += min(bids.sum(), self.n_agents - 1)
+
+
+@must_be_caught("check_conservation", r"agents hold karma: conserved\(\) must say")
+class DeclaresNothing(PotGame):
+    def conserved(self) -> Any:
+        return {}
+
+
+@must_be_caught("check_conservation", "conserved")
+class DeclaresNaN(PotGame):
+    def conserved(self) -> Any:
+        return {"karma": float("nan")}
+
+
+@must_be_caught("check_arrays", "observation_index leaves")
+class Wraps(PotGame):
+    """Karma in 8 bits without a sign, paid by who has none."""
+
+    def reset(self, rng: np.random.Generator) -> None:
+        super().reset(rng)
+        self.s["karma"] = self.s["karma"].astype(np.uint8)
+
+    def pay(self, bids: Any) -> None:
+        self.s["karma"] -= np.uint8(1)
+        self.s["pot"] += self.n_agents
+
+
+# --- numbers of agents that matter ---------------------------------------------------------------------
+
+
+@must_be_caught("check_exchangeability", "do not fare alike where all play")
+class TiesToTheFirst(PotGame):
+    def winner(self, contestants: Any) -> int:
+        return int(contestants[0])
+
+
+@must_be_caught("check_exchangeability", "do not fare alike where all play")
+class TiesToTheLast(PotGame):
+    def winner(self, contestants: Any) -> int:
+        return int(contestants[-1])
+
+
+@must_be_caught("check_exchangeability", "do not fare alike where all play")
+class LoadedCoin(PotGame):
+    """The first of the tied wins with twice the probability of any other."""
+
+    def winner(self, contestants: Any) -> int:
+        return int(contestants[max(next_below(self.s["streams"], 0, len(contestants) + 1) - 1, 0)])
+
+
+@must_be_caught("check_exchangeability", "do not fare alike where all play")
+class NeverTheLast(PotGame):
+    def winner(self, contestants: Any) -> int:
+        return super().winner(contestants[:-1] if len(contestants) > 1 else contestants)
+
+
+@must_be_caught("check_exchangeability", "agent .* has (karma|rewards|accesses)")
+class DealsInOrder(PotGame):
+    """What is left over goes to the agents with the lowest numbers."""
+
+    def receiver(self, with_room: Any) -> int:
+        return int(with_room[0])
+
+
+@must_be_caught("check_exchangeability", "do not fare alike where all play")
+class OneAfterTheOther(PotGame):
+    """What an agent pays reaches those after it in the same step: who comes late can bid more often."""
+
+    def pay(self, bids: Any) -> None:
+        for agent in np.flatnonzero(bids):
+            self.s["karma"][agent] -= 1
+            later = np.flatnonzero(self.s["karma"][agent + 1 :] < CAP)
+            if len(later):
+                self.s["karma"][agent + 1 + later[0]] += 1
+            else:
+                self.s["pot"] += 1
+
+
+# --- totals that do not add up ------------------------------------------------------------------------
+
+
+@must_be_caught("check_outcome", r"outcome\(\).accesses must be 0 after reset")
+class ResetKeepsAccesses(PotGame):
+    def reset(self, rng: np.random.Generator) -> None:
+        kept = self.s.get("accesses")
+        super().reset(rng)
+        if kept is not None:
+            self.s["accesses"] = kept
+
+
+@must_be_caught("check_determinism", "reset after . steps leaves something")
+class ResetKeepsThePot(PotGame):
+    def reset(self, rng: np.random.Generator) -> None:
+        kept = self.s.get("pot")
+        super().reset(rng)
+        if kept is not None:
+            self.s["pot"] = kept
+
+    def deal(self) -> None:
+        if self.s["pot"][0] > 2:
+            super().deal()
+
+
+@must_be_caught("check_outcome", r"went down|more accesses than contests")
+class CountsInEightBits(PotGame):
+    def reset(self, rng: np.random.Generator) -> None:
+        super().reset(rng)
+        self.s["contests"] = self.s["contests"].astype(np.uint8)
+
+
+@must_be_caught("check_outcome", r"outcome\(\).rewards are not the sums of rewards")
+class CountsHalfTheRewards(PotGame):
+    def outcome(self) -> Outcome:
+        self_outcome = super().outcome()
+        self_outcome.rewards[:] = np.ceil(self_outcome.rewards / 2)
+        return self_outcome
+
+
+@must_be_caught("check_outcome", r"outcome\(\).steps is")
+class CountsStepsTwice(PotGame):
+    def outcome(self) -> Outcome:
+        found = super().outcome()
+        return Outcome(found.steps * 2, *list(vars(found).values())[1:])
+
+
+@must_be_caught("check_outcome", r"outcome\(\).accesses must be int64\[5\]; found float64")
+class FloatsForCounts(PotGame):
+    def outcome(self) -> Outcome:
+        found = super().outcome()
+        return Outcome(found.steps, found.rewards, found.accesses * 1.0, *list(vars(found).values())[3:])
+
+
+# --- rollouts that are not what they should be ---------------------------------------------------------
+
+
+@must_be_caught("check_draws", "does not play the row that row_of_agent names")
+class EverybodyPlaysTheFirstRow(PotGame):
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        super().draw(PlayedPolicy(policy.thresholds, policy.row_of_agent * 0), observed, actions)
+
+
+@must_be_caught("check_draws", "not drawn independently")
+class OneDrawForAll(PotGame):
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        streams = self.s["streams"]
+        before = streams[2]
+        for agent in range(self.n_agents):
+            streams[2] = before
+            sample_actions(
+                policy.thresholds, policy.row_of_agent[agent : agent + 1], observed[agent : agent + 1],
+                streams, 2, actions[agent : agent + 1],
+            )  # fmt: skip
+
+
+@must_be_caught("check_draws", "not drawn with the policy's probabilities")
+class TheSameDrawInEveryStep(PotGame):
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        before = self.s["streams"][2]
+        super().draw(policy, observed, actions)
+        self.s["streams"][2] = before
+
+
+@must_be_caught("check_draws", "not drawn with the policy's probabilities")
+class Hesitates(PotGame):
+    """Bids half as often as the policy says, but always where it says always."""
+
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        super().draw(policy, observed, actions)
+        second = actions.copy()
+        super().draw(policy, observed, second)
+        np.minimum(actions, second, out=actions)
+
+
+@must_be_caught("check_rollout", "rollout: rewards differ")
+class RolloutOfAnotherRule(PotGame):
+    """The compiled twin of step breaks ties otherwise."""
+
+    rolling = False
+
+    def winner(self, contestants: Any) -> int:
+        fair = super().winner(contestants)
+        return int(contestants[0]) if self.rolling else fair
+
+    def rollout(self, policy: Any, n_steps: int, out: Transitions | None = None) -> Transitions:
+        self.rolling = True
+        played = super().rollout(policy, n_steps, out)
+        self.rolling = False
+        return played
+
+
+@must_be_caught("check_rollout", "the policy was changed")
+class WritesIntoThePolicy(PotGame):
+    def draw(self, policy: Any, observed: Any, actions: Any) -> None:
+        super().draw(policy, observed, actions)
+        policy.thresholds[-1, 0, 1] -= np.uint16(1)
+
+
+@must_be_caught("check_rollout", r"wrote into steps of out beyond n_steps")
+class WritesBeyond(PotGame):
+    def rollout(self, policy: Any, n_steps: int, out: Transitions | None = None) -> Transitions:
+        played = super().rollout(policy, n_steps, out)
+        if out is not None:
+            out.rewards[n_steps:] = 0
+        return played
+
+
+# --- arrays, observations, states ----------------------------------------------------------------------
+
+
+@must_be_caught("check_arrays", "step changed the actions that it was given")
+class EatsActions(PotGame):
+    def step(self, actions: Any) -> Any:
+        rewards = super().step(actions)
+        actions[...] = 0
+        return rewards
+
+
+@must_be_caught("check_observations", "observations differ where observation_index is the same")
+class SeesMoreThanItsIndex(PotGame):
+    def observations(self) -> Any:
+        return super().observations() * np.float32(1 - self.s["pot"][0] / 100 - self.s["steps"][0] % 2 / 2)
+
+
+@must_be_caught("check_observations", "not reachable")
+class ReachesMore(PotGame):
+    def reachable(self) -> Any:
+        return super().reachable() & (np.arange(CAP + 1) < CAP)
+
+
+@must_be_caught("check_state", r"'karma' are all -32768 must be refused")
+class LoadsDebts(PotGame):
+    def load_state_dict(self, state: Any) -> None:
+        if not self.s:
+            self.reset(np.random.default_rng(0))
+        check_arrays("pot", state, self.s)
+        self.s = {name: array.copy() for name, array in state.items()}
+
+
+@must_be_caught("check_state", r"'rewards' are all nan must be refused")
+class LoadsNaN(PotGame):
+    def load_state_dict(self, state: Any) -> None:
+        rewards = state.get("rewards", np.zeros(0))
+        super().load_state_dict({**state, "rewards": np.nan_to_num(rewards)} if "rewards" in state else state)
+        self.s["rewards"] = rewards.copy()
+
+
+@must_be_caught("check_declarations", "n_observations must be 1 to 65535; it is 70000")
+class TooManyObservations(PotGame):
+    def __init__(self, config: PotConfig | None = None, **fields: Any) -> None:
+        super().__init__(config, **fields)
+        self.n_observations = 70_000
+        self.legal_actions = np.ones((70_000, 2), bool)
+
+
+def test_the_game_without_a_fault_passes() -> None:
+    check_game(PotGame())
+
+
+@pytest.mark.parametrize(("check", "faulty", "message"), FAULTS)
+def test_a_fault_in_a_game_of_ones_own_is_caught(check: str, faulty: type[PotGame], message: str) -> None:
+    (run,) = (candidate for candidate in GAME_CHECKS if candidate.__name__ == check)
+    with pytest.raises(CheckError, match=message):
+        run(faulty())

@@ -1,0 +1,189 @@
+"""Digests of functions: equal where functions compute with the same, and only there."""
+
+from __future__ import annotations
+
+import enum
+import functools
+import math
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+import pytest
+
+import karma_envs
+from karma_envs.compile import as_kernel, code_digest, kernel
+from karma_envs.sampling import sample_action
+
+
+class Fee(enum.IntEnum):
+    LOW = 1
+    HIGH = 2
+
+
+class Pair(NamedTuple):
+    first: int
+    second: int
+
+
+def module(**attributes: Any) -> ModuleType:
+    made = ModuleType("settings_of_the_user")
+    vars(made).update(attributes)
+    return made
+
+
+def with_global(value: Any, source: str = "lambda x: x * SHARE") -> Callable[..., Any]:
+    function: Callable[..., Any] = eval(source, {"SHARE": value})
+    return function
+
+
+def with_closure(value: Any) -> Callable[..., Any]:
+    return lambda x: x * value
+
+
+def with_default(value: Any) -> Callable[..., Any]:
+    def rule(x, share=value):  # type: ignore[no-untyped-def]
+        return x * share
+
+    return rule
+
+
+def with_keyword(value: Any) -> Callable[..., Any]:
+    def rule(x, *, share=value):  # type: ignore[no-untyped-def]
+        return x * share
+
+    return rule
+
+
+VALUES: list[tuple[Any, Any]] = [
+    (100, 0),
+    (1, 1.0),
+    (1, True),
+    (0.0, -0.0),
+    (1.0, 1.0 + 2**-52),
+    ("a", b"a"),
+    ((1, 2), (1, (2,))),
+    ((), None),
+    (np.float32(1), np.float64(1)),
+    (np.array([1, 2]), np.array([1, 3])),
+    (np.array([1, 2]), np.array([1, 2], np.int32)),
+    (np.array([1, 2]), np.array([[1, 2]])),
+    (np.ones((2, 2)), np.asfortranarray(np.ones((2, 2)))),
+    (Fee.LOW, Fee.HIGH),
+    (Fee.LOW, 1),
+    (Pair(1, 2), (1, 2)),
+    (math.floor, math.ceil),
+    (np.sum, np.prod),
+    (np.add, np.subtract),
+    (np.int32, np.int64),
+    (min, max),
+    (with_closure(1), with_closure(2)),
+    (numba.njit(with_closure(1)), numba.njit(with_closure(2))),
+    (numba.njit(with_closure(1)), numba.njit(fastmath=True)(with_closure(1))),
+    (kernel(with_closure(1)), kernel(with_closure(2))),
+]
+
+
+@pytest.mark.parametrize("place", [with_global, with_closure, with_default, with_keyword])
+@pytest.mark.parametrize(("one", "other"), VALUES)
+def test_what_a_function_reads_is_part_of_it(place: Callable[..., Any], one: Any, other: Any) -> None:
+    assert code_digest(place(one)) == code_digest(place(one)) is not None
+    assert code_digest(place(one)) != code_digest(place(other))
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (lambda w, k: (0, w), lambda w, k: (0, 0)),
+        (lambda w, k: (0, w * 2), lambda w, k: (0, w * 3)),
+        (lambda w, k: (0, w), lambda w, k: (0, k)),
+        (lambda w, k: w.first, lambda w, k: w.second),
+        (lambda w, k: min(w, k), lambda w, k: max(w, k)),
+        (lambda w, k: (lambda: 1)(), lambda w, k: (lambda: 2)()),
+    ],
+)
+def test_functions_of_one_line_are_told_apart(one: Any, other: Any) -> None:
+    assert code_digest(one) != code_digest(other)
+
+
+def test_where_a_function_was_written_does_not_count() -> None:
+    same = [eval(compile("\n" * line + "lambda x: x + 1", f"file_{line}", "eval")) for line in range(2)]
+    assert code_digest(same[0]) == code_digest(same[1])
+
+
+def test_of_a_module_what_is_read_counts() -> None:
+    def digest(**attributes: Any) -> str | None:
+        return code_digest(with_global(module(**attributes), "lambda x: x * SHARE.amount"))
+
+    assert digest(amount=1) == digest(amount=1, unread=2) is not None
+    assert digest(amount=1) != digest(amount=2)
+    assert digest(amount=1, unread=object()) is not None
+    nested = [with_global(module(inner=module(amount=n)), "lambda x: x * SHARE.inner.amount") for n in (1, 2)]
+    assert code_digest(nested[0]) != code_digest(nested[1])
+
+
+def test_whether_and_how_often_a_function_was_compiled_does_not_count() -> None:
+    plain = with_closure(with_global(3))
+    digest = code_digest(plain)
+    assert code_digest(kernel(allocates=True)(plain)) == digest
+    assert code_digest(as_kernel(plain)) == digest
+    assert code_digest(as_kernel(as_kernel(plain))) == digest
+    assert code_digest(numba.njit(plain)) != digest  # divides by zero with an error
+
+
+def test_functions_that_call_each_other() -> None:
+    def pair(amount: int) -> Callable[..., Any]:
+        def odd(n):  # type: ignore[no-untyped-def]
+            return 0 if n == 0 else even(n - 1)
+
+        def even(n):  # type: ignore[no-untyped-def]
+            return amount if n == 0 else odd(n - 1)
+
+        return odd
+
+    assert code_digest(pair(1)) == code_digest(pair(1)) is not None
+    assert code_digest(pair(1)) != code_digest(pair(2))
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, object(), np.array([None]), np.ma.masked_array([1])])
+def test_what_may_change_unseen_cannot_be_told(value: Any) -> None:
+    assert code_digest(with_global(value)) is None
+    assert code_digest(with_closure(with_global(value))) is None
+
+
+def test_what_is_no_function_of_the_users_cannot_be_told() -> None:
+    for given in (functools.partial(min, 1), Pair(1, 2)._asdict, object()):
+        assert code_digest(given) is None
+
+
+def test_kernels_of_this_package_can_be_told_with_their_intrinsics() -> None:
+    assert code_digest(sample_action) is not None
+
+
+def test_digests_are_the_same_in_every_process() -> None:
+    program = "from tests.test_identity import digests; print(*digests())"
+    environment = os.environ | {
+        "PYTHONHASHSEED": "7",
+        "PYTHONPATH": str(Path(karma_envs.__file__).parents[1]),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=True
+    )
+    assert done.stdout.split() == digests()
+
+
+def reads_much(x):  # type: ignore[no-untyped-def]
+    return x in {1, "two", 3.0} or VALUES_READ[Fee.HIGH] or np.sum(x) + math.pi * len(x)
+
+
+VALUES_READ = (np.arange(3), Pair(1, 2), Fee, "word")
+
+
+def digests() -> list[str | None]:
+    return [code_digest(reads_much), code_digest(sample_action), code_digest(with_default(Pair(1, 2)))]
