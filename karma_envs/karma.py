@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.compile import code_digest
 from karma_envs.config import Config, is_list, real, refuse, whole
 from karma_envs.mechanisms import FAMILIES, Rule, is_built_in, resolve
 from karma_envs.mechanisms.trial import Domain, try_rule
@@ -89,6 +90,11 @@ class KarmaConfig(Config):
         copy._set(_own_rules=copy._own_rules | kept)
         return copy
 
+    def provenance(self) -> dict[str, str]:
+        """The rules of the user's, by their code."""
+        rules = [(family, self.rule(family)) for family in FAMILIES if family in self.field_names()]
+        return code_of({f"{family} {rule.name}": rule.function for family, rule in rules if ":" in rule.name})
+
     def initial_distribution(self) -> NDArray[np.float64] | None:
         """Probabilities of 0 … karma_max at the start; None where everyone gets the mean."""
         if self.initial_karma == "equal":
@@ -150,6 +156,15 @@ class KarmaConfig(Config):
                 "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
             )
         return values
+
+
+def code_of(functions: Mapping[str, Callable[..., Any]]) -> dict[str, str]:
+    """Digests of functions by name, as :meth:`karma_envs.config.Config.provenance` gives them.
+
+    Functions whose code cannot be told are left out.
+    """
+    digests = {name: code_digest(function) for name, function in functions.items()}
+    return {name: f"code:{digest}" for name, digest in digests.items() if digest is not None}
 
 
 def type_names(types: Sequence[AgentType]) -> tuple[str, ...]:

@@ -16,32 +16,17 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Mapping
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
-from training.results import ResultsError
+from training.errors import ResultsError
+from training.workers import in_threads
 
 Ends = Generator[tuple[Any, Any], None, None]
 """Jobs and their results; an exception in a result's place where the process or machine was lost."""
 
 Backend = Callable[[Callable[[Any], Any], Iterator[Any], int], Ends]
-
-
-def in_threads(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> Ends:
-    """In threads of this process: kernels release the GIL."""
-    at_once = at_once or os.cpu_count() or 1
-    with ThreadPoolExecutor(at_once) as pool:
-        running: dict[Future[Any], Any] = {}
-        while True:
-            room = itertools.islice(jobs, at_once - len(running))
-            running |= {pool.submit(work, job): job for job in room}
-            if not running:
-                return
-            done, _ = wait(running, return_when=FIRST_COMPLETED)
-            for each in done:
-                yield running.pop(each), each.result()
 
 
 def in_processes(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> Ends:
@@ -54,7 +39,8 @@ def in_processes(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) 
         return_as="generator_unordered",
         batch_size=1,
         pre_dispatch=at_once,
-        initializer=_ignore_ctrl_c,
+        initializer=_prepare_worker,
+        initargs=(os.getpid(),),
     )
     running: list[Any] = []
 
@@ -78,9 +64,20 @@ def _with_job(work: Callable[[Any], Any], job: Any) -> tuple[Any, Any]:
     return job, work(job)
 
 
-def _ignore_ctrl_c() -> None:
-    """A terminal sends Ctrl-C to all processes; the one that began tells the others by a file."""
+def _prepare_worker(parent: int) -> None:
+    """Leave Ctrl-C to the process that began, and end with it.
+
+    A terminal sends Ctrl-C to all processes; the one that began tells the others by a file. If it is
+    killed, nobody takes what a worker finds, and the worker would keep the trial's folder.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with, args=(parent,), daemon=True).start()
+
+
+def _end_with(parent: int) -> None:
+    while os.getppid() == parent:
+        time.sleep(_LOOK_SECONDS)
+    os._exit(1)
 
 
 def on_ray(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> Ends:

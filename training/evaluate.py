@@ -203,8 +203,7 @@ def evaluate(
     epsilon = real(
         "exploration", run.config.learner.exploration if exploration is None else exploration, 0, 1
     )
-    policies = run.policies
-    game = game_class(run.config.game)(run.config.game_config)
+    policies, game = run.policies, run.game()
 
     def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
         outcomes = [
@@ -244,8 +243,7 @@ def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = F
         the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`, and of ``policy-<replica>``
         as :func:`agents.policy_table.policy_table` makes it.
     """
-    game = game_class(run.config.game)(run.config.game_config)
-    policies = run.policies
+    policies, game = run.policies, run.game()
     play(game, policies[0], n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
     learned = {
         f"policy-{replica}": policy_table(policy, game, by_agent=by_agent)

@@ -20,7 +20,7 @@ from karma_envs.config import Config
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from training.config import TrainConfig
-from training.results import Row
+from training.tables import Row
 
 
 class Monitor:

@@ -1,52 +1,61 @@
 """Results on disk: a folder per run with its configuration, tidy tables, policies and checkpoints.
 
-``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times), ``metrics.csv`` (one
-row per replica and record), ``karma.csv`` (karma distribution likewise), ``policy-<replica>.npz``
-(without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once evaluated, ``evaluation.csv``,
-``evaluation-types.csv`` where there are several types, ``policy-<replica>.csv`` (what is done, by type or
-agent) and a table for each part of the game, such as ``agents.csv`` and ``lanes.csv``. Every file is
-written whole or not at all.
+``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times, and what the run was made
+of), ``metrics.csv`` (one row per replica and record), ``karma.csv`` (karma distribution likewise),
+``policy-<replica>.npz`` (without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once
+evaluated, ``evaluation.csv``, ``evaluation-types.csv`` where there are several types,
+``policy-<replica>.csv`` (what is done, by type or agent) and a table for each part of the game, such as
+``agents.csv`` and ``lanes.csv``; ``digests.json`` (of the configuration and the tables, see
+:mod:`training.tables`). Every file is written whole or not at all, by one process at a time
+(:func:`training.folders.owned`).
 """
 
 from __future__ import annotations
 
-import contextlib
-import csv
 import datetime
-import importlib.metadata
-import io
 import json
 import os
-import platform
-import subprocess
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from agents.policy import TabularPolicy
-from karma_envs.config import Config
 from karma_envs.display import data_frame, html_table
-from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.files import write_text
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.registry import game_class
-from training.config import TrainConfig, load_layer, to_yaml
+from training.checkpoints import read_learned
+from training.config import TrainConfig
+from training.errors import ResultsError
+from training.folders import CONFIG, all_or_nothing, new_folder
+from training.provenance import check_provenance, provenance_of, source_commit, versions
+from training.tables import Row, number_table, read_table, write_table
+from training.trust import made, read_config
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_CHECKPOINT_FORMAT = "karma-envs checkpoint"
-_CHECKPOINT_VERSION = 1
-_PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
+__all__ = [
+    "ResultsError",
+    "Row",
+    "Run",
+    "all_or_nothing",
+    "create_run",
+    "new_folder",
+    "read_metadata",
+    "read_policy",
+    "read_table",
+    "source_commit",
+    "write_metadata",
+    "write_table",
+]
 
-Row = dict[str, Any]
-
-
-class ResultsError(RuntimeError):
-    """A results folder or file that cannot be used; the message says which and why."""
+METRICS = (
+    *("replica", "step", "window", "efficiency", "access_fairness", "reward_fairness", "karma_gini"),
+    *("policy_change_max", "policy_change_mean"),
+)
+"""Columns of ``metrics.csv``."""
 
 
 @dataclass(frozen=True)
@@ -62,29 +71,62 @@ class Run:
     config: TrainConfig
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Run:
+    def open(cls, folder: str | os.PathLike[str], trust: bool = False, *, known: Collection[str] = ()) -> Run:
         """The run in a folder.
 
+        Names of files in its configuration that are relative are looked up from the current working
+        directory, as when it was made.
+
+        Args:
+            folder: the folder.
+            trust: whether its configuration may name functions (rules, networks) to be imported that are
+                not this package's; without, a folder of somebody else's cannot have code run.
+            known: names ``module:function`` that it may name all the same.
+
         Raises:
-            ResultsError: when there is none.
+            ResultsError: when there is none, it is damaged, or it names functions and is not trusted.
         """
         folder = Path(folder)
-        if not (folder / "config.yaml").is_file():
-            raise ResultsError(f"{folder} holds no run: there is no config.yaml in it")
-        return cls(folder, TrainConfig.from_dict(load_layer(folder / "config.yaml")))
+        path = folder / CONFIG
+        if not path.is_file():
+            raise ResultsError(f"{folder} holds no run: there is no {CONFIG} in it")
+        return cls(folder, made(TrainConfig, path, read_config(path, trust=trust, known=known)))
+
+    def provenance(self) -> dict[str, str]:
+        """What the run is made of besides its configuration, see :meth:`karma_envs.config.Config.provenance`.
+
+        Raises:
+            ResultsError: when a network's file or a function of the user's is not what it was.
+        """
+        known, now = read_metadata(self.folder), provenance_of(self.config, self.folder)
+        check_provenance(self.folder, known.get("provenance"), recorded_versions(known), now)
+        return now
+
+    def game(self) -> PopulationGame:
+        """The run's game, not yet reset.
+
+        Raises:
+            ResultsError: when a network's file or a function of the user's is not what the run was made of.
+        """
+        self.provenance()
+        return game_class(self.config.game)(self.config.game_config)
 
     @property
     def policies(self) -> list[TabularPolicy]:
         """The learned policies without exploration, one per replica.
 
         Raises:
-            ResultsError: when the run has not finished, or a policy's file is damaged or of another game.
+            ResultsError: when the run has not finished, or a policy's file is damaged, of another run, or
+                none that can be played in the run's game.
         """
         paths = [self.policy_path(replica) for replica in range(self.config.replicas)]
         if missing := [path.name for path in paths if not path.is_file()]:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
-        game = game_class(self.config.game)(self.config.game_config)
-        return [read_policy(path, game) for path in paths]
+        game = self.game()
+        return [
+            _playable(path, read_learned(path, self.config, replica), game)
+            for replica, path in enumerate(paths)
+        ]
 
     @property
     def policy(self) -> TabularPolicy:
@@ -93,8 +135,12 @@ class Run:
 
     @property
     def metrics(self) -> list[Row]:
-        """The recorded metrics, one row per replica and record."""
-        return read_table(self.folder / "metrics.csv")
+        """The recorded metrics, one row per replica and record.
+
+        Raises:
+            ResultsError: when there are none, or the file is damaged.
+        """
+        return number_table(self.folder / "metrics.csv", METRICS)
 
     def __repr__(self) -> str:
         return f"Run({', '.join(f'{name} {value}' for name, value in self._sizes().items())})"
@@ -148,6 +194,13 @@ def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> T
         policy = TabularPolicy.load(path)
     except ValueError as error:
         raise ResultsError(str(error)) from error
+    return _playable(path, policy, game, by_type=by_type)
+
+
+def _playable(
+    path: Path, policy: TabularPolicy, game: PopulationGame, *, by_type: bool = False
+) -> TabularPolicy:
+    """A policy of a file, if it can be played in a game."""
     try:
         if policy.n_actions != game.n_actions:  # rows may be as wide all the same
             raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
@@ -170,161 +223,29 @@ def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Ru
     return Run(new_folder(config, folder, config.game), config)
 
 
-def new_folder(config: Config, folder: str | os.PathLike[str] | None, name: str) -> Path:
-    """Make a folder for results and write the configuration into it.
-
-    Args:
-        config: the configuration.
-        folder: where; None for the first free ``runs/<name>-<number>``.
-        name: what is in it.
-
-    Raises:
-        ResultsError: when the folder holds results already or cannot be written.
-    """
-    text = to_yaml(config)
-    path = Path(folder) if folder is not None else _free_folder(name)
-    if (path / "config.yaml").exists():
-        raise ResultsError(
-            f"{path} holds a run already; go on with it (--resume {path}) or choose another folder"
-        )
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """What ``run.json`` holds; nothing where there is none, or it is damaged: no result depends on it."""
     try:
-        path.mkdir(parents=True, exist_ok=True)
-        write_text(path / "config.yaml", text)
-    except OSError as error:
-        raise ResultsError(f"cannot write results to {path}: {error.strerror or error}") from error
-    return path
+        known = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return known if isinstance(known, dict) else {}
 
 
-@contextlib.contextmanager
-def all_or_nothing(path: Path) -> Iterator[Path]:
-    """A folder of :func:`new_folder` that goes again when what was to fill it fails or is interrupted."""
-    try:
-        yield path
-    except BaseException:
-        (path / "config.yaml").unlink()
-        with contextlib.suppress(OSError):  # other things are in it
-            path.rmdir()
-        raise
-
-
-def _free_folder(name: str) -> Path:
-    number = 1
-    name = name.replace(":", ".")  # of a game of one's own; Windows has no such files
-    while (path := Path("runs") / f"{name}-{number:03d}").exists():
-        number += 1
-    return path
-
-
-def write_table(path: Path, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Write rows with equal keys as CSV."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
-    writer.writeheader()
-    writer.writerows(rows)
-    write_text(path, text.getvalue())
-
-
-def read_table(path: Path) -> list[Row]:
-    """Rows of a CSV file, numbers as numbers.
-
-    Raises:
-        ResultsError: when it is not there.
-    """
-    if not path.is_file():
-        raise ResultsError(f"{path} is missing; the run has not recorded anything yet")
-
-    def value(text: str) -> Any:
-        for kind in (int, float):
-            with contextlib.suppress(ValueError):
-                return kind(text)
-        return text
-
-    with path.open(encoding="utf-8", newline="") as file:
-        return [{key: value(text) for key, text in row.items()} for row in csv.DictReader(file)]
+def recorded_versions(known: dict[str, Any]) -> dict[str, Any]:
+    """The versions that ``run.json`` holds, of packages and Python."""
+    packages = known.get("versions")
+    return {**(packages if isinstance(packages, dict) else {}), "python": known.get("python")}
 
 
 def write_metadata(run: Run, **values: Any) -> None:
     """Write ``run.json``: where the results come from, and ``values``."""
-    path = run.folder / "run.json"
-    known: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {}
-    known |= {
+    here = versions()
+    known = read_metadata(run.folder) | {
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        "python": platform.python_version(),
-        "versions": {name: _version(name) for name in _PACKAGES},
+        "python": here.pop("python"),
+        "versions": here,
         "commit": source_commit(),
         **values,
     }
-    write_text(path, json.dumps(known, indent=2) + "\n")
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
-
-
-def source_commit() -> str | None:
-    """The commit of the source, where this runs from a checkout."""
-    try:
-        done = subprocess.run(
-            ["git", "rev-parse", "HEAD"],
-            cwd=Path(__file__).parent,
-            capture_output=True,
-            text=True,
-            timeout=5,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
-
-
-def write_checkpoint(
-    path: Path,
-    config: TrainConfig,
-    replica: int,
-    progress: Mapping[str, Any],
-    arrays: Mapping[str, NDArray[Any]],
-) -> None:
-    """Write all that a replica needs to go on.
-
-    Args:
-        path: where.
-        config: the run's configuration.
-        replica: which replica.
-        progress: plain data.
-        arrays: by name.
-    """
-    metadata = {
-        "format": _CHECKPOINT_FORMAT,
-        "version": _CHECKPOINT_VERSION,
-        "config": to_yaml(config),
-        "replica": replica,
-        "versions": {name: _version(name) for name in _PACKAGES},
-        "progress": dict(progress),
-    }
-    text = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
-    write_npz(path, {"metadata": text, **arrays})
-
-
-def read_checkpoint(
-    path: Path, config: TrainConfig, replica: int
-) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-    """The progress and the arrays of :func:`write_checkpoint`.
-
-    Raises:
-        ResultsError: when the file is damaged, is no checkpoint, or is one of another run.
-    """
-    try:
-        arrays = read_npz(path)
-        metadata = json.loads(arrays.pop("metadata").tobytes())
-        if metadata["format"] != _CHECKPOINT_FORMAT or metadata["version"] != _CHECKPOINT_VERSION:
-            raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-        same = metadata["config"] == to_yaml(config) and metadata["replica"] == replica
-        progress = dict(metadata["progress"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
-    if not same:
-        raise ResultsError(f"{path} is the checkpoint of another run: its configuration differs")
-    return progress, arrays
+    write_text(run.folder / "run.json", json.dumps(known, indent=2) + "\n")

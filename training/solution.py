@@ -20,10 +20,13 @@ from numpy.typing import NDArray
 from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.files import read_npz, write_npz, write_text
+from karma_envs.files import read_npz, write_npz
 from karma_envs.registry import game_class
-from training.config import GameRunConfig, load_layer
+from training.config import GameRunConfig
+from training.folders import CONFIG
 from training.results import ResultsError, all_or_nothing, new_folder, read_policy
+from training.tables import read_json, write_recorded
+from training.trust import made, read_config
 
 
 @dataclass(frozen=True)
@@ -102,18 +105,23 @@ class Solution:
     numbers: dict[str, Any]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Solution:
+    def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Solution:
         """The solution in a folder.
 
+        Args:
+            folder: the folder.
+            trust: whether its configuration may name functions to be imported, see
+                :meth:`training.results.Run.open`.
+
         Raises:
-            ResultsError: when there is none.
+            ResultsError: when it is damaged or not trusted, or there is none.
         """
         folder = Path(folder)
         path = folder / "equilibrium.json"
         if not path.is_file():
             raise ResultsError(f"{folder} holds no solution: there is no equilibrium.json in it")
-        config = SolveConfig.from_dict(load_layer(folder / "config.yaml"))
-        return cls(folder, config, json.loads(path.read_text(encoding="utf-8")))
+        config = made(SolveConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
+        return cls(folder, config, read_json(path))
 
     @property
     def policy(self) -> TabularPolicy:
@@ -164,5 +172,5 @@ def solve_to_folder(
         "seconds": round(found.seconds, 3),
         "history": [asdict(step) for step in found.history],
     }
-    write_text(path / "equilibrium.json", json.dumps(numbers, indent=2) + "\n")
+    write_recorded(path / "equilibrium.json", json.dumps(numbers, indent=2) + "\n")
     return Solution(path, config, numbers), found

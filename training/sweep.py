@@ -11,30 +11,32 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import platform
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numba
 import numpy as np
 import yaml
 
-from karma_envs import __version__
 from karma_envs.config import ConfigError, choice, whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.files import write_text
 from karma_envs.metrics import Estimate, Summary, summarise
-from karma_envs.registry import game_class
 from training import results
-from training.backends import BACKENDS, StopFile, require
-from training.config import TrainConfig, load_layer, to_yaml
+from training.backends import BACKENDS, Backend, StopFile, require
+from training.config import TrainConfig, to_yaml
 from training.evaluate import HEADLINES, over_seeds, play
+from training.folders import CONFIG, owned, writing
+from training.memory import check_memory
+from training.provenance import versions
 from training.results import ResultsError, Row, Run
+from training.tables import write_recorded
 from training.train import Interrupted, stop_on_signal, train
 from training.trials import SweepConfig, Trial, as_text, check_games, trial_folder
+from training.trust import functions_named, made, read_config
+
+_SWEEP = "sweep.yaml"
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -74,16 +76,21 @@ class Sweep:
     rows: tuple[Row, ...]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Sweep:
+    def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Sweep:
         """The sweep in a folder.
 
+        Args:
+            folder: the folder.
+            trust: whether its configuration may name functions to be imported, see
+                :meth:`training.results.Run.open`.
+
         Raises:
-            ResultsError: when there is none.
+            ResultsError: when there is none, it is damaged, or it names functions and is not trusted.
         """
         folder = Path(folder)
-        if not (folder / "sweep.yaml").is_file():
-            raise ResultsError(f"{folder} holds no sweep: there is no sweep.yaml in it")
-        config = _read_config(folder)
+        if not (folder / _SWEEP).is_file():
+            raise ResultsError(f"{folder} holds no sweep: there is no {_SWEEP} in it")
+        config = _read_config(folder, trust=trust)
         trials = config.trials()
         return cls(folder, config, trials, tuple(_read_rows(folder, trials)))
 
@@ -127,18 +134,27 @@ def _empty_row(trial: Trial) -> Row:
     return {"trial": trial.number, **trial.values, "status": "missing", **dict.fromkeys(_COLUMNS)}
 
 
-def _read_config(folder: Path) -> SweepConfig:
-    path = folder / "sweep.yaml"
-    layer = load_layer(path)
+def _read_config(folder: Path, *, trust: bool = False, known: Sequence[str] = ()) -> SweepConfig:
+    path = folder / _SWEEP
+    layer = read_config(path, trust=trust, known=known)
+    config: SweepConfig = made(SweepConfig, path, {name: layer.get(name) for name in ("base", "over")})
+    return config
+
+
+def _read_rows(folder: Path, trials: Sequence[Trial], *, anew: bool = False) -> list[Row]:
+    """What ``trials.csv`` knows; a trial whose policies are gone is missing.
+
+    Where it is to be written ``anew``, nothing is known from a damaged one: what trials say is in their
+    folders.
+    """
+    path = folder / "trials.csv"
     try:
-        return SweepConfig(layer.get("base"), layer.get("over"))
-    except ConfigError as error:
-        raise ResultsError(f"{path}: {error}") from error
-
-
-def _read_rows(folder: Path, trials: Sequence[Trial]) -> list[Row]:
-    """What ``trials.csv`` knows; a trial whose policies are gone is missing."""
-    table = results.read_table(folder / "trials.csv") if (folder / "trials.csv").is_file() else []
+        table = results.read_table(path) if path.is_file() else []
+        _check_table(path, table)
+    except ResultsError:
+        if not anew:
+            raise
+        table = []
     known = {row.get("trial"): row for row in table}
     rows = []
     for trial in trials:
@@ -151,33 +167,38 @@ def _read_rows(folder: Path, trials: Sequence[Trial]) -> list[Row]:
     return rows
 
 
+def _check_table(path: Path, table: Sequence[Row]) -> None:
+    """Refuse a table whose columns of numbers hold something else."""
+    for row in table:
+        for name in _COLUMNS:
+            if isinstance(row.get(name, ""), str) and row.get(name) not in ("", None) and name != "error":
+                raise ResultsError(f"{path} is damaged: {name} of trial {row.get('trial')} is no number")
+
+
 def _write_rows(folder: Path, trials: Sequence[Trial], rows: Sequence[Row]) -> None:
     table = [
         {**row, **{name: as_text(value) for name, value in trial.values.items()}}
         for trial, row in zip(trials, rows)
     ]
-    try:
+    with writing(folder):
         results.write_table(folder / "trials.csv", table)
-    except OSError as error:
-        raise ResultsError(f"cannot write results to {folder}: {error.strerror or error}") from error
 
 
 def _begin(folder: Path, config: SweepConfig) -> None:
-    """Write ``sweep.yaml``, or see that it is there already."""
+    """Write ``sweep.yaml``, or see that it is there already; the folder is ours."""
     text = to_yaml(config)
-    if (folder / "sweep.yaml").is_file():
-        if to_yaml(_read_config(folder)) != text:
+    if (folder / _SWEEP).is_file():
+        if to_yaml(_read_config(folder, known=functions_named(config.to_dict()))) != text:
             raise ResultsError(f"{folder} holds another sweep; choose another folder")
         return
-    if (folder / "config.yaml").exists():
+    _check_no_run(folder)
+    with writing(folder):
+        write_recorded(folder / _SWEEP, text + yaml.safe_dump({"versions": versions()}, sort_keys=False))
+
+
+def _check_no_run(folder: Path) -> None:
+    if (folder / CONFIG).exists():
         raise ResultsError(f"{folder} holds a run; choose another folder")
-    versions = {"karma-envs": __version__, "numpy": np.__version__, "numba": numba.__version__}
-    versions["python"] = platform.python_version()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        write_text(folder / "sweep.yaml", text + yaml.safe_dump({"versions": versions}, sort_keys=False))
-    except OSError as error:
-        raise ResultsError(f"cannot write results to {folder}: {error.strerror or error}") from error
 
 
 # --- one trial --------------------------------------------------------------------------------------
@@ -240,7 +261,7 @@ def _end_of_training(run: Run) -> dict[str, float]:
 
 def _learned(run: Run) -> Summary:
     """The learned policies without exploration, as the first row of :func:`training.evaluate.evaluate`."""
-    game = game_class(run.config.game)(run.config.game_config)
+    game = run.game()
     return over_seeds(
         [
             summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]))
@@ -297,9 +318,10 @@ def sweep(
 
     Raises:
         ConfigError: before any work, when a trial is refused or two are equal.
-        ResultsError: when the folder holds another sweep or cannot be written, or the backend is not
-            installed.
-        Interrupted: after Ctrl-C; epochs were finished and checkpoints written.
+        ResultsError: when the folder holds another sweep, is in use or cannot be written, or the backend is
+            not installed.
+        Interrupted: after Ctrl-C; epochs were finished and checkpoints written. After a second Ctrl-C what
+            was done since the last checkpoints is lost.
     """
     config, folder = SweepConfig(base, over), Path(folder)
     trials = config.trials()
@@ -307,8 +329,27 @@ def sweep(
     if backend != "threads":
         require(backend)
     check_games(trials)
+    if backend != "ray":  # other machines have memory of their own
+        check_memory([trial.config for trial in trials], at_once=jobs or os.cpu_count() or 1)
+    if not (folder / _SWEEP).is_file():
+        _check_no_run(folder)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with owned(folder):
+        return _sweep(config, trials, folder, run_jobs, jobs, observer)
+
+
+def _sweep(
+    config: SweepConfig,
+    trials: tuple[Trial, ...],
+    folder: Path,
+    run_jobs: Backend,
+    jobs: int,
+    observer: Callable[[Progress], None] | None,
+) -> Sweep:
+    """Run what is left to do of a sweep in a folder that is ours."""
     _begin(folder, config)
-    rows = _read_rows(folder, trials)
+    rows = _read_rows(folder, trials, anew=True)
     todo = [trial for trial in trials if rows[trial.number]["status"] != "finished"]
     for trial in todo:
         rows[trial.number] = _empty_row(trial)
@@ -340,6 +381,12 @@ def sweep(
                 _write_rows(folder, trials, rows)
                 returned += 1
                 tell(started - returned, rows[job.trial])
+        except KeyboardInterrupt:
+            stop.set()
+            raise Interrupted(
+                "stopped at once; what trials did since their last checkpoints is lost; "
+                f"go on with: karma-envs sweep --resume {folder}"
+            ) from None
         except BaseException:
             stop.set()  # those that run now
             raise

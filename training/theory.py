@@ -35,10 +35,12 @@ from agents.mean_field.stationary import stationary_mean_field
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.files import write_text
 from karma_envs.game import MeanFieldModel
-from training.config import GameRunConfig, load_layer
+from training.config import GameRunConfig
+from training.folders import CONFIG
 from training.results import ResultsError, all_or_nothing, new_folder
+from training.tables import read_json, write_recorded
+from training.trust import made, read_config
 
 _UPDATES = 20  # T of the Thesis' section 5.1.1
 _PATHS = 20  # random policies whose way is kept, for the figure
@@ -307,18 +309,23 @@ class Theory:
     numbers: dict[str, Numbers]
 
     @classmethod
-    def open(cls, folder: str | os.PathLike[str]) -> Theory:
+    def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Theory:
         """The findings in a folder.
 
+        Args:
+            folder: the folder.
+            trust: whether its configuration may name functions to be imported, see
+                :meth:`training.results.Run.open`.
+
         Raises:
-            ResultsError: when there are none.
+            ResultsError: when it is damaged or not trusted, or there are none.
         """
         folder = Path(folder)
         path = folder / "theory.json"
         if not path.is_file():
             raise ResultsError(f"{folder} holds no findings of theory: there is no theory.json in it")
-        config = TheoryConfig.from_dict(load_layer(folder / "config.yaml"))
-        return cls(folder, config, json.loads(path.read_text(encoding="utf-8")))
+        config = made(TheoryConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
+        return cls(folder, config, read_json(path))
 
 
 def theory_to_folder(
@@ -347,5 +354,5 @@ def theory_to_folder(
                 numbers[tool] = TOOLS[tool](bench)
             except NotApplicableError as error:
                 numbers[tool] = {"because": str(error)}
-        write_text(path / "theory.json", json.dumps(numbers, indent=2, allow_nan=False) + "\n")
+        write_recorded(path / "theory.json", json.dumps(numbers, indent=2, allow_nan=False) + "\n")
     return Theory(path, config, numbers)

@@ -14,6 +14,7 @@ from agents.evaluators.by_agent import check_by_agent
 from karma_envs.config import Config, ConfigError, choice, is_list, refuse
 from karma_envs.registry import game_class
 from training.config import TrainConfig
+from training.memory import check_memory, memory_kind
 
 
 @dataclass(frozen=True)
@@ -129,14 +130,15 @@ def as_text(value: Any) -> Any:
 
 
 def check_games(trials: Sequence[Trial]) -> None:
-    """Make each game once, as it may refuse a rule of the user's."""
+    """Make each game once, as it may refuse a rule of the user's, if there is memory for its run."""
     checked = set()
     for trial in trials:
         config = trial.config
-        kind = json.dumps(config.game_config.to_dict()), config.monitor
+        kind = memory_kind(config), config.monitor
         if kind not in checked:
             checked.add(kind)
             try:
+                check_memory([config])
                 game = game_class(config.game)(config.game_config)
                 if config.monitor == "exact":
                     check_by_agent(game)

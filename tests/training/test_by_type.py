@@ -14,7 +14,7 @@ from karma_envs.karma import type_names
 from karma_envs.metrics import summarise
 from karma_envs.urgency import AgentType
 from training import Run, TrainConfig, train
-from training.commands.evaluate import report
+from training.commands.evaluate import keep_evaluation, report
 from training.equilibria import mean_bids
 from training.evaluate import evaluate, over_seeds, play
 from training.plots.solution import karma_distribution, mean_bid, policy_heat_maps
@@ -99,6 +99,7 @@ def test_the_table_and_a_file_tell_of_types(
     """Also in a terminal that is narrower than the table."""
     monkeypatch.setenv("COLUMNS", "50")
     found = evaluate(run, n_steps=100, burn_in=0)
+    keep_evaluation(run, found, {})
     report(run, found)
     out = capsys.readouterr().out
     assert "100 steps, 2 seed(s); fairness depends on how many steps" in " ".join(out.split())

@@ -354,7 +354,30 @@ def test_results_that_cannot_be_written(
         raise OSError(30, "Read-only file system")
 
     monkeypatch.setattr("os.replace", refuse)
-    assert "Read-only file system" in fails("evaluate", str(finished_folder), "--n-steps", "100")
+    assert "Read-only file system" in fails(
+        "train", "matching", *TINY, "--quiet", "--folder", str(tmp_path / "run")
+    )
+
+
+def test_a_run_that_takes_no_files_is_evaluated_to_the_terminal(
+    finished_folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The numbers are those that are kept of a run that takes files, and a line says that they are not."""
+
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OSError(30, "Read-only file system")
+
+    for arguments in ([], ["--exploitability", "exact"]):
+        command = ["evaluate", str(finished_folder), "--n-steps", "100", *arguments]
+        with monkeypatch.context() as patch:
+            patch.setattr("os.replace", refuse)
+            assert main(command) == 0
+        line, table = capsys.readouterr().out.split("\n", 1)
+        assert line == (
+            f"what follows is not kept: cannot write results to {finished_folder}: Read-only file system"
+        )
+        assert "learned" in table or "payoff J" in table
+        assert not list(finished_folder.glob("*.csv.*.tmp"))
 
 
 def test_figures_without_matplotlib(

@@ -11,7 +11,7 @@ import pytest
 
 from karma_envs.metrics import Summary
 from training import Run, TrainConfig
-from training.commands.evaluate import keep_tables
+from training.commands.evaluate import keep_evaluation
 from training.evaluate import Evaluations, evaluate, tables
 from training.results import read_table
 from training.sweep import sweep
@@ -64,7 +64,7 @@ def test_sweeps(tiny: Callable[..., TrainConfig], tmp_path: Path) -> None:
 def test_policies_are_kept_as_tables(finished_folder: Path, tmp_path: Path) -> None:
     """A mean over 20 agents by default; every agent's on demand."""
     run = Run.open(shutil.copytree(finished_folder, tmp_path / "run"))
-    keep_tables(run, n_steps=100)
+    keep_evaluation(run, evaluate(run, n_steps=100), tables(run, n_steps=100))
     rows = read_table(run.folder / "policy-1.csv")
     assert {row["observation"] for row in rows} == set(range(42))
     probabilities = run.policies[1].probabilities[run.policies[1].row_of_agent]

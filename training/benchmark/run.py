@@ -10,11 +10,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_envs.config import ConfigError, choice, whole
+from karma_envs.files import remove_leftovers
 from karma_envs.game import SamplingPolicy
 from training.benchmark.algorithms import Algorithm, Trained, find
 from training.benchmark.measure import measure, measure_reference
 from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
 from training.benchmark.tasks import TASKS, Task
+from training.folders import owned, writing
 from training.results import ResultsError, Row
 from training.train import Interrupted
 
@@ -65,7 +67,8 @@ def run_benchmark(
 
     Raises:
         ConfigError: for an unknown name or a value out of range, before any work.
-        ResultsError: for a damaged file, or one of another budget or task, before any work.
+        ResultsError: before any work for a damaged file, one of another budget or task, or a folder that
+            is in use; at any time when results cannot be written.
         Interrupted: after Ctrl-C; what was finished is kept.
     """
     found = [find(name) for name in dict.fromkeys(algorithms)]
@@ -75,20 +78,29 @@ def run_benchmark(
     seeds = whole("seeds", seeds, 1, 10_000)
     budget = None if budget is None else whole("budget", budget, 1, 10**15)
     folder = Path(folder)
-    pairs = [
-        (algorithm, TASKS[name], _begun(folder, algorithm, TASKS[name], budget))
-        for name in names
-        for algorithm in found
-    ]
-    if len({begun.file_name for *_, begun in pairs}) < len(pairs):
+    pairs = [(algorithm, TASKS[name]) for name in names for algorithm in found]
+    begun = [_begun(folder, algorithm, task, budget) for algorithm, task in pairs]  # may be refused
+    if len({each.file_name for each in begun}) < len(pairs):
         raise ConfigError("two algorithms have names of which the same file name is made")
-    tell = observer or (lambda progress: None)
+    with writing(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+    with owned(folder):
+        return _run_pairs(pairs, folder, seeds, budget, observer or (lambda progress: None))
+
+
+def _run_pairs(
+    pairs: Sequence[tuple[Algorithm, Task]], folder: Path, seeds: int, budget: int | None, tell: Observer
+) -> tuple[list[Result], list[str]]:
+    """Run what is missing in a folder that is ours."""
+    for name in ("results", "references"):
+        if (folder / name).is_dir():
+            remove_leftovers(folder / name)
     total, done = len(pairs) * seeds, 0
     results: list[Result] = []
     failed: list[str] = []
     try:
-        for algorithm, task, begun in pairs:
-            result = begun
+        for algorithm, task in pairs:
+            result = _begun(folder, algorithm, task, budget)
             for seed in range(seeds):
                 what = f"{algorithm.name}, {task.name}, seed {seed}"
                 tell(Progress(done, total, what))
@@ -104,7 +116,8 @@ def run_benchmark(
                         failed.append(error)
                     else:
                         result = replace(result.with_row(row), reference=reference)
-                        result.save(folder / "results")
+                        with writing(folder):
+                            result.save(folder / "results")
                 done += 1
                 tell(Progress(done, total, what, row, error))
             if result.rows:
@@ -135,7 +148,8 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
 def _reference(folder: Path, task: Task) -> Row:
     """COIN and DICT, measured if they are not kept in the folder."""
     path = folder / "references" / f"{task.name}.json"
-    found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
+    with writing(folder):
+        found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
     assert found is not None
     return found
 

@@ -10,11 +10,11 @@ from rich.progress import Progress
 
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import choice, whole
-from karma_envs.registry import game_class
 from training.flags import value
 from training.plots.figures import require_matplotlib
 from training.progress import console
 from training.results import Run
+from training.trust import add_trust
 
 _LEARNED = "learned"
 _POLICIES = (_LEARNED, *BASELINES)
@@ -59,6 +59,7 @@ def add(subparsers: Any) -> None:
         "--follow", type=value, metavar="AGENT", help="also show the paths of an agent, by its number"
     )
     command.add_argument("--seed", type=value, default=0, help="seed of the game (default 0)")
+    add_trust(command)
     command.set_defaults(action=_run)
 
 
@@ -67,8 +68,8 @@ def _run(options: argparse.Namespace) -> None:
 
     name = choice("policy", options.policy, _POLICIES)
     require_matplotlib()
-    run = Run.open(options.run)
-    game = game_class(run.config.game)(run.config.game_config)
+    run = Run.open(options.run, trust=options.trust)
+    game = run.game()
     if options.follow is not None:
         game.followed = whole("follow", options.follow, 0, game.n_agents - 1)
     policy = run.policy if name == _LEARNED else baseline_policy(name, game)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from rich import box
@@ -13,12 +15,14 @@ from karma_envs.config import whole
 from karma_envs.metrics import Summary
 from training import results
 from training.evaluate import HEADLINES, Evaluation, evaluate, tables
-from training.exploitability import KINDS, run_exploitability
+from training.exploitability import KINDS, keep_exploitability, run_exploitability
 from training.flags import value
+from training.folders import PATIENCE_SECONDS, owned, writing
 from training.plots.exploitability import exploitability_figure
 from training.plots.figures import require_matplotlib, save_figures
 from training.progress import console, print_table
-from training.results import Run
+from training.results import ResultsError, Row, Run
+from training.trust import add_trust
 
 _MOST_TYPES = 4
 """Types that the table shows of all that is compared; of more, those of what was learned."""
@@ -51,11 +55,12 @@ def add(subparsers: Any) -> None:
         help="whose policies policy-<replica>.csv lists: the mean over each type's agents, or every agent's "
         "(default types)",
     )
+    add_trust(command)
     command.set_defaults(action=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    run = Run.open(options.run)
+    run = Run.open(options.run, trust=options.trust)
     if options.exploitability != "none":
         _report_exploitability(run, options)
         return
@@ -66,16 +71,56 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         exploration=options.exploration,
     )
+    with keeping():
+        by_agent = options.policies == "agents"
+        parts = tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=by_agent)
+        keep_evaluation(run, found, parts)
     report(run, found)
-    keep_tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=options.policies == "agents")
+
+
+@contextlib.contextmanager
+def keeping() -> Iterator[None]:
+    """Say that nothing was kept where a folder takes no files, and go on to what is printed."""
+    try:
+        yield
+    except ResultsError as error:
+        console.print(f"what follows is not kept: {error}", markup=False, soft_wrap=True)
+
+
+def keep_evaluation(run: Run, found: Sequence[Evaluation], parts: Mapping[str, Sequence[Row]]) -> None:
+    """Write what was measured beside the run.
+
+    Args:
+        run: the run.
+        found: of the policies.
+        parts: what happens to each agent, and on each lane, and the policies, see
+            :func:`training.evaluate.tables`.
+
+    Raises:
+        ResultsError: when the folder takes no files, or is in use.
+    """
+    with writing(run.folder), owned(run.folder, seconds=PATIENCE_SECONDS):
+        results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
+        if rows := [row for item in found for row in item.type_rows()]:
+            results.write_table(run.folder / "evaluation-types.csv", rows)
+        for name, part in parts.items():
+            results.write_table(run.folder / f"{name}.csv", part)
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
-    seed = whole("seed", options.seed, 0)
-    with console.status(f"evaluating ({options.exploitability})"):
+    seed, kind = whole("seed", options.seed, 0), options.exploitability
+    with console.status(f"evaluating ({kind})"):
         found = run_exploitability(
-            run, options.exploitability, n_agents=whole("agents", options.agents, 1), seed=seed
+            run, kind, n_agents=whole("agents", options.agents, 1), seed=seed, keep=False
         )
+    paths: list[Path] = []
+    with keeping():
+        keep_exploitability(run, found)
+        if found[0].agents:
+            require_matplotlib()
+            drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
+            with writing(run.folder):
+                paths = save_figures(run.folder, drawn, ("png", "pdf"))
     title = found[0].meaning
     if options.exploitability != "exact":
         title += "; in brackets the standard error, in units of the last digit"
@@ -86,25 +131,12 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
         table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
     print_table(table)
-    if found[0].agents:
-        require_matplotlib()
-        kind = options.exploitability
-        drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
-        for path in save_figures(run.folder, drawn, ("png", "pdf")):
-            console.print(str(path), markup=False)
-
-
-def keep_tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = False) -> None:
-    """Write what happens to each agent, and on each lane, and the policies beside the run."""
-    for name, rows in tables(run, n_steps=n_steps, seed=seed, by_agent=by_agent).items():
-        results.write_table(run.folder / f"{name}.csv", rows)
+    for path in paths:
+        console.print(str(path), markup=False)
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:
-    """Print a table of evaluations and keep it beside the run, with one of each type if there are several."""
-    results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
-    if rows := [row for item in found for row in item.type_rows()]:
-        results.write_table(run.folder / "evaluation-types.csv", rows)
+    """Print a table of evaluations, with the metrics of each type if there are several."""
     spread = "over seeds" if found[0].seeds > 1 else "within the run"
     table = Table(
         title=f"{found[0].steps} steps, {found[0].seeds} seed(s); fairness depends on how many steps; in "

@@ -10,6 +10,7 @@ from training.progress import console
 from training.results import Run
 from training.solution import Solution
 from training.theory import Theory
+from training.trust import add_trust
 
 
 def add(subparsers: Any) -> None:
@@ -19,24 +20,28 @@ def add(subparsers: Any) -> None:
     command.add_argument(
         "--formats", default="png,pdf", help="file endings, separated by commas (default png,pdf)"
     )
+    add_trust(command)
     command.set_defaults(action=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    draw(Path(options.run), tuple(options.formats.split(",")))
+    draw(Path(options.run), tuple(options.formats.split(",")), trust=options.trust)
 
 
-def draw(folder: Path, formats: tuple[str, ...]) -> None:
+def draw(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> None:
     """Draw the figures and print where they are."""
+    for path in drawn(folder, formats, trust=trust):
+        console.print(str(path), markup=False)
+
+
+def drawn(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> list[Path]:
+    """Draw the figures; where they are."""
     from training.plots.run import plot
     from training.plots.solution import plot_solution
     from training.plots.theory import plot_theory
 
     if (folder / "equilibrium.json").is_file():
-        paths = plot_solution(Solution.open(folder), formats)
-    elif (folder / "theory.json").is_file():
-        paths = plot_theory(Theory.open(folder), formats)
-    else:
-        paths = plot(Run.open(folder), formats)
-    for path in paths:
-        console.print(str(path), markup=False)
+        return plot_solution(Solution.open(folder, trust), formats)
+    if (folder / "theory.json").is_file():
+        return plot_theory(Theory.open(folder, trust), formats)
+    return plot(Run.open(folder, trust), formats)

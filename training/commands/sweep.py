@@ -25,6 +25,7 @@ from training.progress import console, print_table
 from training.results import ResultsError, Row
 from training.sweep import LEARNED_STEPS, Progress, Sweep, sweep
 from training.trials import SweepConfig, as_text
+from training.trust import add_trust
 
 _MOST_ROWS = 30
 _WIDEST_VALUE = 40  # letters; longer ones take several lines
@@ -103,6 +104,7 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--jobs", type=value, metavar="N", help="trials at once; 0 for one per core (default 0)"
     )
+    add_trust(parser)
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
@@ -114,7 +116,7 @@ def _run(options: argparse.Namespace) -> None:
             raise ConfigError(
                 f"--resume goes on with the sweep's own configuration; leave out {arguments[0]}"
             )
-        folder, config = Path(options.resume), Sweep.open(options.resume).config
+        folder, config = Path(options.resume), Sweep.open(options.resume, options.trust).config
     else:
         options = _parser().parse_args(_named(arguments), options)
         folder, config = Path(options.folder), _config(options)
@@ -127,15 +129,21 @@ def _run(options: argparse.Namespace) -> None:
             jobs=getattr(options, "jobs", 0),
             observer=bar,
         )
-    report(found)
-    if "no_figures" not in options:
-        from training.plots.sweep import NothingToDrawError, plot_sweep
+    paths: list[Path] = []
+    nothing = ""
+    try:
+        if "no_figures" not in options:  # first what is kept: nobody may be reading what is printed
+            from training.plots.sweep import NothingToDrawError, plot_sweep
 
-        try:
-            for path in plot_sweep(found):
-                console.print(str(path), markup=False)
-        except NothingToDrawError as error:
-            console.print(f"no figures: {error}", markup=False, soft_wrap=True)
+            try:
+                paths = plot_sweep(found)
+            except NothingToDrawError as error:
+                nothing = f"no figures: {error}"
+    finally:
+        report(found)
+    for text in (nothing, *map(str, paths)):
+        if text:
+            console.print(text, markup=False, soft_wrap=True)
     if found.failed:
         numbers = ", ".join(str(row["trial"]) for row in found.failed)
         raise ResultsError(

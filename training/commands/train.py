@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import time
+from pathlib import Path
 from typing import Any
 
 from agents.learners import LearnerConfig
-from karma_envs.config import ConfigError
-from training.commands.evaluate import keep_tables, report
-from training.commands.plot import draw
+from karma_envs.config import ConfigError, refuse
+from training.commands.evaluate import keep_evaluation, report
+from training.commands.plot import drawn
 from training.config import TrainConfig
-from training.evaluate import evaluate
+from training.evaluate import evaluate, tables
 from training.flags import add_games, flag_of, layers
 from training.progress import TrainingBar, console
 from training.results import Run
 from training.train import train
+from training.trust import add_trust
 
 
 def add(subparsers: Any) -> None:
@@ -25,8 +27,12 @@ def add(subparsers: Any) -> None:
     for parser in add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig}):
         parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
         parser.add_argument(
-            "--resume", metavar="RUN", help="go on with an interrupted run; takes no other flags"
+            "--resume",
+            metavar="RUN",
+            help="go on with an interrupted run, or, with --n-steps, with a finished one; takes no other "
+            "flags of the configuration. More steps need a constant learning rate",
         )
+        add_trust(parser)
         parser.add_argument("--quiet", action="store_true", help="no progress bar")
         parser.add_argument(
             "--tensorboard",
@@ -38,16 +44,20 @@ def add(subparsers: Any) -> None:
 
 def _run(options: argparse.Namespace) -> None:
     if "resume" in options:
-        given = sorted(
-            set(vars(options)) - {"action", "game", "resume", "quiet", "no_figures", "tensorboard"}
-        )
+        how = {"action", "game", "resume", "quiet", "no_figures", "tensorboard", "trust", "field:n_steps"}
+        given = sorted(set(vars(options)) - how)
         if given:
             raise ConfigError(
                 f"--resume goes on with the run's own configuration; leave out {flag_of(given[0])}"
             )
-        config, folder = Run.open(options.resume).config, options.resume
+        config, folder = Run.open(options.resume, trust=options.trust).config, options.resume
         if config.game != options.game:
             raise ConfigError(f"{folder} is a run of {config.game}, not of {options.game}")
+        if "field:n_steps" in options:
+            longer = config.replace(n_steps=vars(options)["field:n_steps"])
+            if longer.n_steps < config.n_steps:
+                raise refuse("n_steps", longer.n_steps, f"{config.n_steps}, as many as the run has, or more")
+            config = longer
     else:
         config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
         folder = getattr(options, "folder", None)
@@ -56,10 +66,15 @@ def _run(options: argparse.Namespace) -> None:
         run = train(
             config, folder, resume="resume" in options, observer=bar, tensorboard="tensorboard" in options
         )
-    console.print(
-        f"trained in {time.perf_counter() - started:.1f} s; results are in {run.folder}", markup=False
-    )
-    report(run, evaluate(run))
-    keep_tables(run)
-    if "no_figures" not in options:
-        draw(run.folder, ("png", "pdf"))
+    seconds = time.perf_counter() - started
+    found = evaluate(run)
+    keep_evaluation(run, found, tables(run))  # first what is kept: nobody may be reading what is printed
+    paths: list[Path] = []
+    try:
+        if "no_figures" not in options:
+            paths = drawn(run.folder, ("png", "pdf"), trust=True)
+    finally:
+        console.print(f"trained in {seconds:.1f} s; results are in {run.folder}", markup=False)
+        report(run, found)
+    for path in paths:
+        console.print(str(path), markup=False)

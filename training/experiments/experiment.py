@@ -16,8 +16,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.config import choice
-from karma_envs.files import write_text
-from training.results import Row, read_table, write_table
+from karma_envs.files import remove_leftovers, write_text
+from training.folders import owned, writing
+from training.results import Row, read_metadata, read_table, write_table
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -159,7 +160,8 @@ def reproduce(
 ) -> list[Verdict]:
     """Run an experiment and write its rows, figures and page.
 
-    A seed whose rows are there already is not run again, so that an interrupted call can be repeated.
+    A seed whose rows are in the table is not run again, so that an interrupted call can be repeated: rows
+    are written when their seed has ended.
 
     Args:
         name: of the experiment.
@@ -173,20 +175,34 @@ def reproduce(
 
     Raises:
         ConfigError: for an unknown experiment or scale.
-        ResultsError: when figures cannot be drawn.
+        ResultsError: when figures cannot be drawn, or the folder is in use, cannot be written or holds a
+            damaged table.
     """
-    from training.plots.figures import require_matplotlib, save_figures
+    from training.plots.figures import require_matplotlib
 
     experiment = experiments()[choice("experiment", name, experiments())]
     choice("scale", scale, SCALES)
     require_matplotlib()
     path = Path(folder) / f"{name}-{scale}"
-    path.mkdir(parents=True, exist_ok=True)
-    table, log = path / "results.csv", path / "run.json"
+    with writing(path):
+        path.mkdir(parents=True, exist_ok=True)
+    with owned(path):
+        return _reproduce(experiment, scale, seeds, path, observer)
+
+
+def _reproduce(
+    experiment: Experiment, scale: str, seeds: int, path: Path, observer: Announce | None
+) -> list[Verdict]:
+    """Run what is missing in a folder that is ours."""
+    from training.plots.figures import save_figures
+
+    remove_leftovers(path)
+    table = path / "results.csv"
     rows = read_table(table) if table.is_file() else []
-    seconds = json.loads(log.read_text(encoding="utf-8"))["seconds"] if log.is_file() else {}
+    seconds = _seconds(path)
+    finished = {row["seed"] for row in rows}
     for seed in range(seeds):
-        if str(seed) in seconds:
+        if seed in finished:
             continue
         if observer is not None:
             where = f"seed {seed + 1} of {seeds}"
@@ -196,7 +212,7 @@ def reproduce(
         rows += [{"seed": seed, **row} for row in experiment.run(scale, seed)]
         seconds[str(seed)] = round(time.perf_counter() - began, 1)
         write_table(table, rows)
-        write_text(log, json.dumps({"seconds": seconds}, indent=2) + "\n")
+        write_text(path / "run.json", json.dumps({"seconds": seconds}, indent=2) + "\n")
     save_figures(
         path,
         {title: (lambda draw=draw: draw(rows)) for title, draw in experiment.figures.items()},  # type: ignore[misc]
@@ -204,8 +220,20 @@ def reproduce(
     )
     found = verdicts(experiment, rows)
     write_text(path / "README.md", page(experiment, scale, rows, found, seconds))
-    write_text(Path(folder) / "README.md", index(Path(folder)))
+    write_text(path.parent / "README.md", index(path.parent))
     return found
+
+
+def _seconds(path: Path) -> dict[str, float]:
+    """How long each seed took, as far as it is known: no result depends on it."""
+    seconds = read_metadata(path).get("seconds")
+    if not isinstance(seconds, dict):
+        return {}
+    return {seed: took for seed, took in seconds.items() if isinstance(took, (int, float))}
+
+
+def _n_seeds(rows: Sequence[Row]) -> int:
+    return len({row["seed"] for row in rows})
 
 
 def index(folder: Path) -> str:
@@ -226,14 +254,14 @@ def index(folder: Path) -> str:
     for name, experiment in sorted(experiments().items()):
         for scale in SCALES:
             path = folder / f"{name}-{scale}"
-            if not (path / "run.json").is_file():
+            if not (path / "results.csv").is_file():
                 continue
-            seconds = json.loads((path / "run.json").read_text(encoding="utf-8"))["seconds"]
-            found = verdicts(experiment, read_table(path / "results.csv"))
+            seconds, rows = _seconds(path), read_table(path / "results.csv")
+            found = verdicts(experiment, rows)
             agreeing = sum(item.agrees for item in found)
             said = f"{agreeing} of {len(found)} agree" if found else "no numbers printed"
             minutes = f"{sum(seconds.values()) / 60:.0f} min"
-            cells = (f"[{name}]({path.name}/README.md)", experiment.title, scale, str(len(seconds)), said)
+            cells = (f"[{name}]({path.name}/README.md)", experiment.title, scale, str(_n_seeds(rows)), said)
             lines.append(f"| {' | '.join(cells)} | {minutes} |")
     return "\n".join([*lines, ""])
 
@@ -250,7 +278,7 @@ def page(
         f"# {experiment.title}",
         "",
         f"{experiment.source}. Made by `karma-envs reproduce {experiment.name} --scale {scale} "
-        f"--seeds {len(seconds)}` in {sum(seconds.values()):.0f} s.",
+        f"--seeds {_n_seeds(rows)}` in {sum(seconds.values()):.0f} s.",
         "",
     ]
     if found:

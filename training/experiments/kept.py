@@ -9,6 +9,7 @@ from training.config import TrainConfig, to_yaml
 from training.experiments.experiment import announcer
 from training.results import ResultsError, Run
 from training.train import Observer, Replica, train
+from training.trust import functions_named
 
 FOLDER = Path("runs") / "reproductions"
 
@@ -27,7 +28,7 @@ def kept_run(config: TrainConfig, name: str) -> Run:
     folder = FOLDER / name
     if not (folder / "config.yaml").is_file():
         return train(config, folder, observer=_progress(config, name))
-    run = Run.open(folder)
+    run = Run.open(folder, known=functions_named(config.to_dict()))
     if to_yaml(run.config) != to_yaml(config):
         raise ResultsError(f"{folder} holds a run of another configuration; delete it or move it away")
     if all(run.policy_path(replica).is_file() for replica in range(config.replicas)):

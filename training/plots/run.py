@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.metrics import Summary
-from karma_envs.registry import game_class
 from training.evaluate import reference_lines
 from training.exploitability import KINDS
 from training.plots.exploitability import exploitability_figure
@@ -49,7 +48,7 @@ def mean_bids(run: Run) -> Figure:
 
     Where a game has several observations with the same karma and urgency, all that an agent may be in count.
     """
-    game = game_class(run.config.game)(run.config.game_config)
+    game = run.game()
     types = run.config.game_config.agent_types
     karma = np.arange(run.config.game_config.karma_max + 1)
     figure, axes = new_figure(3.4 * len(types) + 0.4, 3.0, len(types))
@@ -178,7 +177,7 @@ def payoff_change(run: Run) -> Figure:
 def lanes(run: Run) -> Figure:
     """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
     rows = read_table(run.folder / "lanes.csv")
-    game: Any = game_class(run.config.game)(run.config.game_config)
+    game: Any = run.game()
     return lane_maps(
         game.network,
         {

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, is_list, real, refuse, whole
+from karma_envs.config import choice, importable_name, is_list, real, refuse, whole
+from karma_envs.files import file_digest
 from karma_envs.game import MOST_INDICES
-from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format
-from karma_envs.karma import Given, KarmaConfig
+from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
+from karma_envs.karma import Given, KarmaConfig, code_of
+from karma_envs.plugins import import_named
 from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
@@ -187,6 +189,24 @@ class GridCityConfig(KarmaConfig):
                 f"at most {MOST_INDICES} actions; with {options} options in a position there are "
                 f"{options * n_bids}{limited_by}",
             )
+
+    def provenance(self) -> dict[str, str]:
+        """The files of the network, by their names without folders, and functions of the user's."""
+        functions: dict[str, Any] = {}
+        for field, given in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
+            if not isinstance(given, str):
+                functions[f"{field} {importable_name(given)}"] = given
+            elif ":" in given and file_format(given) is None:
+                functions[f"{field} {given}"] = import_named(field, given, "a function")
+        files = {f"network {file.name}": file_digest(file) for file in network_files(self.network)}
+        return super().provenance() | files | code_of(functions)
+
+    @classmethod
+    def functions_named(cls, values: Any) -> list[str]:
+        """As for all games; the name of a network's file is no function's, whatever is in it."""
+        if isinstance(values, Mapping) and file_format(values.get("network")) is not None:
+            values = {name: item for name, item in values.items() if name != "network"}
+        return super().functions_named(values)
 
 
 def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
