@@ -19,10 +19,13 @@ from training.train import Interrupted
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run the command; the exit status is 0 on success, 1 on an error, 130 after Ctrl-C."""
+    """Run the command; the exit status is 0 on success, 1 on an error, 130 after Ctrl-C.
+
+    An action may return another one: ``solve`` and ``theory`` give 3 where results lack what was asked for.
+    """
     options = _parser().parse_args(arguments)
     try:
-        options.action(options)
+        status = options.action(options)
     except (ConfigError, ResultsError, OSError) as error:
         Console(stderr=True, highlight=False).print(f"karma-envs: {error}", markup=False, soft_wrap=True)
         return 1
@@ -31,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130
     except KeyboardInterrupt:
         return 130
-    return 0
+    return int(status or 0)
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -14,7 +14,7 @@ from karma_envs.config import Config
 from karma_envs.registry import game_class
 from training.config import descriptions, load_layer, parse_yaml
 
-Action = Callable[[argparse.Namespace], None]
+Action = Callable[[argparse.Namespace], int | None]
 
 _EPILOG = """\
 values are written as in YAML: 3.2e7, true, null, 1,9 or [1, 9] for lists, and
@@ -53,7 +53,7 @@ def add_games(
 
     Args:
         command: where the games go.
-        action: called with the namespace.
+        action: called with the namespace; it may return an exit status.
         parts: configurations besides the game's, by the heading of their flags.
 
     Returns:
