@@ -35,7 +35,6 @@ _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
 _BYTES_PER_AGENT_STEP = 8
 
-
 _FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
 
 
