@@ -169,8 +169,9 @@ class Replica:
             check_arrays("window", window, {name: np.asarray(value) for name, value in vars(now).items()})
             check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
             self._window_start = Outcome(steps=int(window.pop("steps")), **window)
-            self.rows, self.karma_rows = list(progress["rows"]), list(progress["karma_rows"])
-            self.monitor_rows = list(progress["monitor_rows"])
+            self.rows, self.karma_rows, self.monitor_rows = (
+                _rows(name, progress[name]) for name in ("rows", "karma_rows", "monitor_rows")
+            )
             largest, means, epochs = progress["changes"]
             self._changes = (
                 real("changes[0]", largest, 0),
@@ -179,6 +180,15 @@ class Replica:
             )
         except (KeyError, TypeError, ValueError) as error:
             raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error
+
+
+def _rows(name: str, rows: Any) -> list[Row]:
+    """The rows of one table, as they were recorded."""
+    if not isinstance(rows, list) or any(
+        not isinstance(row, dict) or row.keys() != rows[0].keys() for row in rows
+    ):
+        raise ValueError(f"{name} are not the rows of one table")
+    return rows
 
 
 Observer = Callable[[Replica, float], None]
