@@ -12,13 +12,14 @@ from numpy.typing import ArrayLike, NDArray
 from agents.evaluators.estimate import estimate_of
 from agents.evaluators.play import agent_numbers, fitted, new_buffer, play_on, with_deviation
 from agents.policy import TabularPolicy
+from agents.said import Said
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.metrics import Estimate
 
 
-@dataclass(frozen=True)
-class DeviationGain:
+@dataclass(frozen=True, repr=False)
+class DeviationGain(Said):
     """What agents gain by one deviation each, all others fixed: a lower bound on exploitability.
 
     Attributes:
@@ -47,6 +48,15 @@ class DeviationGain:
     payoff: Estimate
     deviations: NDArray[np.float64]
     horizon: int
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "method": self.method,
+            "gain": str(self.gain),
+            "normalised": str(self.gain_normalised),
+            "payoff": str(self.payoff),
+            "agents": str(len(self.agents)),
+        }
 
     def __float__(self) -> float:
         return self.gain.value
