@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.files import read_npz, write_npz
+from karma_envs.files import write_npz
 from karma_envs.registry import game_class
 from training.config import GameRunConfig
 from training.folders import CONFIG
 from training.results import ResultsError, all_or_nothing, new_folder, read_policy
-from training.tables import read_json, write_recorded
+from training.tables import read_arrays, read_json, write_recorded
 from training.trust import made, read_config
 
 
@@ -132,7 +132,11 @@ class Solution:
     @property
     def mean_field(self) -> NDArray[np.float64]:
         """mu, ``float64[types, X]``."""
-        return read_npz(self.folder / "mean_field.npz")["mean_field"]
+        path = self.folder / "mean_field.npz"
+        try:
+            return read_arrays(path)["mean_field"]
+        except KeyError as error:
+            raise ResultsError(f"{path} holds no mean field") from error
 
 
 def solve_to_folder(
