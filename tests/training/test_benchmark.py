@@ -149,6 +149,24 @@ def test_a_finished_seed_is_not_run_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_module")
+def test_seeds_of_an_algorithm_that_has_changed_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (tmp_path / "karma_benchmark_mine.py").read_text()
+    (tmp_path / "algorithm_of_a_user.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "algorithm_of_a_user", raising=False)
+    name = "algorithm_of_a_user:nothing"
+    run_benchmark([name], tmp_path, tasks=["tiny"], seeds=1)
+    path = tmp_path / "results" / "algorithm_of_a_user.nothing-tiny.json"
+    assert Result.load(path).code is not None
+    run_benchmark([name], tmp_path, tasks=["tiny"], seeds=2)
+    (tmp_path / "algorithm_of_a_user.py").write_text(source + "# and something else\n")
+    monkeypatch.delitem(sys.modules, "algorithm_of_a_user")
+    with pytest.raises(ResultsError, match=f"{path} .*: algo {name} has changed since; restore what it was"):
+        run_benchmark([name], tmp_path, tasks=["tiny"], seeds=3)
+    assert Result.load(path).seeds == [0, 1]
+
+
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="same command"):
         run_benchmark(["karma_benchmark_mine:fails_later"], tmp_path, tasks=["tiny"])

@@ -84,6 +84,7 @@ class Result:
         budget: the most agent-steps it was allowed.
         reference: efficiency of COIN and DICT.
         rows: for each seed the metrics, agent_steps, and where they come from.
+        code: digest of the file of an algorithm of the user's; None where there is none.
     """
 
     algorithm: str
@@ -93,6 +94,7 @@ class Result:
     budget: int
     reference: Mapping[str, float]
     rows: tuple[Row, ...] = ()
+    code: str | None = None
 
     @property
     def comparable(self) -> bool:
@@ -152,7 +154,7 @@ class Result:
         Raises:
             ValueError: saying what is wrong.
         """
-        if not isinstance(found, dict) or set(found) - {_DIGEST} != _FIELDS:
+        if not isinstance(found, dict) or set(found) - {_DIGEST, "code"} != _FIELDS:
             raise ValueError(f"it must be an object with the fields {', '.join(sorted(_FIELDS))}")
         if found["format"] != _FORMAT or found["version"] != _VERSION:
             raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
@@ -160,6 +162,8 @@ class Result:
             text = found[name]
             if not isinstance(text, str) or len(text) > _LONGEST or not text.isprintable():
                 raise ValueError(f"{name} must be a line of at most {_LONGEST} characters")
+        if not isinstance(found.get("code"), (str, type(None))):
+            raise ValueError("code must be a text or null")
         if not found["algorithm"]:
             raise ValueError("algorithm is empty")
         if found["task"] not in TASKS:
@@ -185,7 +189,7 @@ class Result:
         content = {name: value for name, value in found.items() if name != _DIGEST}
         if found.get(_DIGEST, _digest(content)) != _digest(content):  # earlier versions wrote none
             raise ValueError("it is damaged or was edited: it is not what was written")
-        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]))
+        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]), code=found.get("code"))
 
 
 def _digest(content: Mapping[str, Any]) -> str:
