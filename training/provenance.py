@@ -87,13 +87,19 @@ def provenance_of(config: GameRunConfig, what: str | os.PathLike[str]) -> dict[s
         found: dict[str, str] = config.game_config.provenance()
     except ConfigError as error:
         raise ResultsError(f"{os.fspath(what)}: {error}") from error
-    return found | _game_of_ones_own(config.game)
+    return found | (source_of(f"game {config.game}", game_class(config.game)) if ":" in config.game else {})
 
 
-def _game_of_ones_own(game: str) -> dict[str, str]:
-    """The file of a game that is given as ``module:Class``."""
-    source = inspect.getsourcefile(game_class(game)) if ":" in game else None
-    return {} if source is None else {f"game {game}": file_digest(source)}
+def source_of(name: str, given: Any) -> dict[str, str]:
+    """The digest of the file in which a class or function of the user's is written, by its name.
+
+    Empty where there is no such file. What it imports from other files is not in it.
+    """
+    try:
+        source = inspect.getsourcefile(given)
+        return {} if source is None else {name: file_digest(source)}
+    except (OSError, TypeError):
+        return {}
 
 
 def check_provenance(

@@ -24,7 +24,7 @@ from agents.mean_field.dynamic_programming import transition_matrix
 from agents.policy import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import Config, choice, real, refuse, whole
-from karma_envs.files import read_npz, write_npz
+from karma_envs.files import write_npz
 from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.games.matching.mean_field import MatchingMeanField
@@ -32,7 +32,7 @@ from karma_envs.registry import game_class
 from training.config import GameRunConfig, to_yaml
 from training.folders import CONFIG, all_or_nothing, new_folder, owned
 from training.results import ResultsError, Row, read_policy, read_table, write_table
-from training.tables import read_json, write_recorded
+from training.tables import read_arrays, read_json, write_recorded
 from training.trust import made, read_config
 
 _ANSWER = "equilibrium.json"
@@ -151,7 +151,11 @@ class Solution:
     @property
     def mean_field(self) -> NDArray[np.float64]:
         """mu, ``float64[types, X]``."""
-        return read_npz(self.folder / "mean_field.npz")["mean_field"]
+        path = self.folder / "mean_field.npz"
+        try:
+            return read_arrays(path)["mean_field"]
+        except KeyError as error:
+            raise ResultsError(f"{path} holds no mean field") from error
 
 
 @contextlib.contextmanager

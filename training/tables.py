@@ -18,7 +18,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from karma_envs.files import write_text
+from numpy.typing import NDArray
+
+from karma_envs.files import read_npz, write_text
 from training.errors import ResultsError
 
 DIGESTS = "digests.json"
@@ -74,6 +76,18 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise ResultsError(f"{path} is damaged: it holds no object")
     return found
+
+
+def read_arrays(path: Path) -> dict[str, NDArray[Any]]:
+    """The arrays of an npz file, see :func:`karma_envs.files.read_npz`.
+
+    Raises:
+        ResultsError: when the file is not there or damaged.
+    """
+    try:
+        return read_npz(path)
+    except (ValueError, OSError) as error:
+        raise ResultsError(str(error)) from error
 
 
 def _digest(content: bytes) -> str:

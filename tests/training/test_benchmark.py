@@ -149,6 +149,24 @@ def test_a_finished_seed_is_not_run_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("_module")
+def test_seeds_of_an_algorithm_that_has_changed_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = (tmp_path / "karma_benchmark_mine.py").read_text()
+    (tmp_path / "algorithm_of_a_user.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "algorithm_of_a_user", raising=False)
+    name = "algorithm_of_a_user:nothing"
+    run_benchmark([name], tmp_path, tasks=["tiny"], seeds=1)
+    path = tmp_path / "results" / "algorithm_of_a_user.nothing-tiny.json"
+    assert Result.load(path).code is not None
+    run_benchmark([name], tmp_path, tasks=["tiny"], seeds=2)
+    (tmp_path / "algorithm_of_a_user.py").write_text(source + "# and something else\n")
+    monkeypatch.delitem(sys.modules, "algorithm_of_a_user")
+    with pytest.raises(ResultsError, match=f"{path} .*: algo {name} has changed since; restore what it was"):
+        run_benchmark([name], tmp_path, tasks=["tiny"], seeds=3)
+    assert Result.load(path).seeds == [0, 1]
+
+
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="same command"):
         run_benchmark(["karma_benchmark_mine:fails_later"], tmp_path, tasks=["tiny"])
@@ -286,6 +304,7 @@ def edit(folder: Path, change: Callable[[Any], None]) -> Path:
     """A result of one seed, changed."""
     run_benchmark(["random"], folder, tasks=["tiny"], seeds=1)
     found = content(folder)
+    del found["sha256"]  # as in files of earlier versions
     change(found)
     path = folder / "results" / "random-tiny.json"
     path.write_text(json.dumps(found))
@@ -328,6 +347,22 @@ def test_bad_files_are_refused(tmp_path: Path, what: str) -> None:
     with pytest.raises(ResultsError, match=re.escape(str(path))):
         write_report(tmp_path)
     assert not (tmp_path / "index.html").exists()
+
+
+def test_another_digit_is_refused(tmp_path: Path) -> None:
+    """Of a result, and of what COIN and DICT are."""
+    path = edit(tmp_path, lambda found: None)
+    assert Result.load(path).save(tmp_path / "results") == path
+    text = path.read_text()
+    digit = json.loads(text)["rows"][0]["efficiency"]
+    path.write_text(text.replace(f'"efficiency": {digit}', f'"efficiency": {digit - 0.1}'))
+    with pytest.raises(ResultsError, match=f"{path} .* is damaged or was edited: it is not what was written"):
+        write_report(tmp_path)
+    path.write_text(text)
+    reference = tmp_path / "references" / "tiny.json"
+    reference.write_text(reference.read_text().replace('COIN": -', 'COIN": -1'))
+    with pytest.raises(ResultsError, match=r"tiny\.json is damaged or was edited"):
+        run_benchmark(["random"], tmp_path, tasks=["tiny"], seeds=2)
 
 
 def test_a_damaged_file_is_named(tmp_path: Path) -> None:

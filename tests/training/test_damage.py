@@ -21,6 +21,7 @@ from training.cli import main
 from training.commands import train as command
 from training.plots.run import karma_distribution
 from training.results import read_metadata
+from training.solution import SolveConfig, solve_to_folder
 from training.sweep import Sweep, sweep
 from training.tables import (
     DIGESTS,
@@ -140,6 +141,21 @@ def test_json_files(tmp_path: Path) -> None:
         path.write_text(damaged)
         with pytest.raises(ResultsError, match=f"{path} is damaged: it "):
             read_json(path)
+
+
+def test_damaged_arrays_of_a_solution_are_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = SolveConfig("matching", {"karma_max": 4, "karma_mean": 2})
+    folder = solve_to_folder(config, tmp_path / "solution")[0].folder
+    for content in (b"PK", b""):
+        (folder / "mean_field.npz").write_bytes(content)
+        assert main(["plot", str(folder)]) == 1
+        (line,) = capsys.readouterr().err.splitlines()
+        assert f"{folder / 'mean_field.npz'} is damaged or not an npz file" in line
+    np.savez(folder / "mean_field.npz", other=np.zeros(1))
+    assert main(["plot", str(folder)]) == 1
+    assert "mean_field.npz holds no mean field" in capsys.readouterr().err
 
 
 # --- runs -------------------------------------------------------------------------------------------

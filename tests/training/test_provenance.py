@@ -214,6 +214,24 @@ def test_a_rule_whose_code_cannot_be_told_is_not_compared(
     assert Config().provenance() == {}
 
 
+def test_a_game_of_ones_own_with_other_code_is_refused_by_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "own_game_of_a_user.py"
+    source.write_text("from karma_envs.games.matching import MatchingGame\nclass Game(MatchingGame): pass\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = TrainConfig("own_game_of_a_user:Game", {"n_agents": 20}, n_steps=100, epoch_length=50)
+    run = create_run(config, None)
+    assert run.folder == Path("runs/own_game_of_a_user.Game-001")
+    assert list(run.provenance()) == ["game own_game_of_a_user:Game"]
+    write_metadata(run, provenance=run.provenance())
+    source.write_text(source.read_text() + "# or not\n")
+    with pytest.raises(ResultsError, match="game own_game_of_a_user:Game has changed since"):
+        run.game()
+    del sys.modules["own_game_of_a_user"]
+
+
 # --- strangers --------------------------------------------------------------------------------------
 
 

@@ -156,7 +156,7 @@ KILLED_SWEEP = """
         Path(folder, "worker").write_text(str(os.getpid()))
         time.sleep(600)
 
-    list(in_processes(work, iter([sys.argv[1]]), 1))
+    list(in_processes(work, iter([sys.argv[1]]), 2))
 """
 
 
@@ -165,17 +165,18 @@ def test_a_worker_ends_with_the_sweep_that_was_killed(tmp_path: Path) -> None:
     process = begun(KILLED_SWEEP, str(tmp_path))
     wait_for(tmp_path / "worker")
     worker = int((tmp_path / "worker").read_text())
+    assert worker != process.pid
     process.kill()
-    process.communicate(timeout=60)
-    deadline = time.monotonic() + 30
+    process.wait()
+    deadline = time.monotonic() + 20
     with contextlib.suppress(ProcessLookupError):
-        while time.monotonic() < deadline:
+        while time.monotonic() < deadline and not is_zombie(worker):
             os.kill(worker, 0)
-            if is_zombie(worker):
-                return
             time.sleep(0.05)
-        os.kill(worker, signal.SIGKILL)
-        pytest.fail("the worker outlives the sweep")
+        if not is_zombie(worker):
+            os.kill(worker, signal.SIGKILL)
+            pytest.fail("the worker outlives the sweep")
+    process.communicate(timeout=60)
 
 
 def is_zombie(process: int) -> bool:

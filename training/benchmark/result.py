@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import json
 import math
@@ -17,12 +18,14 @@ from karma_envs.files import write_text
 from training import results
 from training.benchmark.tasks import TASKS, Task
 from training.results import ResultsError, Row
+from training.tables import read_recorded, write_recorded
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
 _PACKAGES = (
     *("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo", "supersuit", "torch"),
     *("stable-baselines3", "sb3-contrib", "ray", "torchrl", "tensordict", "benchmarl", "agilerl", "tianshou"),
 )
+_DIGEST = "sha256"  # the field that tells damage
 _LONGEST = 300  # characters of a text in a file
 
 
@@ -81,6 +84,7 @@ class Result:
         budget: the most agent-steps it was allowed.
         reference: efficiency of COIN and DICT.
         rows: for each seed the metrics, agent_steps, and where they come from.
+        code: digest of the file of an algorithm of the user's; None where there is none.
     """
 
     algorithm: str
@@ -90,6 +94,7 @@ class Result:
     budget: int
     reference: Mapping[str, float]
     rows: tuple[Row, ...] = ()
+    code: str | None = None
 
     @property
     def comparable(self) -> bool:
@@ -120,8 +125,8 @@ class Result:
     def to_text(self) -> str:
         """As JSON."""
         comparable = self.budget == self.definition["budget"]
-        head = {"format": _FORMAT, "version": _VERSION, "comparable": comparable}
-        return json.dumps({**head, **self.__dict__}, indent=2, allow_nan=False) + "\n"
+        content = {"format": _FORMAT, "version": _VERSION, "comparable": comparable, **self.__dict__}
+        return json.dumps({**content, _DIGEST: _digest(content)}, indent=2, allow_nan=False) + "\n"
 
     def save(self, folder: str | os.PathLike[str]) -> Path:
         """Write the file into a folder; give its path."""
@@ -149,7 +154,7 @@ class Result:
         Raises:
             ValueError: saying what is wrong.
         """
-        if not isinstance(found, dict) or set(found) != _FIELDS:
+        if not isinstance(found, dict) or set(found) - {_DIGEST, "code"} != _FIELDS:
             raise ValueError(f"it must be an object with the fields {', '.join(sorted(_FIELDS))}")
         if found["format"] != _FORMAT or found["version"] != _VERSION:
             raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
@@ -157,6 +162,8 @@ class Result:
             text = found[name]
             if not isinstance(text, str) or len(text) > _LONGEST or not text.isprintable():
                 raise ValueError(f"{name} must be a line of at most {_LONGEST} characters")
+        if not isinstance(found.get("code"), (str, type(None))):
+            raise ValueError("code must be a text or null")
         if not found["algorithm"]:
             raise ValueError("algorithm is empty")
         if found["task"] not in TASKS:
@@ -179,7 +186,15 @@ class Result:
         names = ("algorithm", "description", "task", "definition", "budget", "reference")
         if found["comparable"] is not (found["budget"] == found["definition"].get("budget")):
             raise ValueError("comparable must be whether the budget is the task's")
-        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]))
+        content = {name: value for name, value in found.items() if name != _DIGEST}
+        if found.get(_DIGEST, _digest(content)) != _digest(content):  # earlier versions wrote none
+            raise ValueError("it is damaged or was edited: it is not what was written")
+        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]), code=found.get("code"))
+
+
+def _digest(content: Mapping[str, Any]) -> str:
+    """The SHA-256 of a file's other fields."""
+    return hashlib.sha256(json.dumps(content, sort_keys=True, allow_nan=False).encode()).hexdigest()
 
 
 def file_name(algorithm: str, task: str) -> str:
@@ -207,12 +222,13 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
     definition = {name: value for name, value in task.definition().items() if name != "budget"}
     if measured is not None:
         path.parent.mkdir(parents=True, exist_ok=True)
-        write_text(path, json.dumps({"definition": definition, "reference": measured}, indent=2) + "\n")
+        text = json.dumps({"definition": definition, "reference": measured}, indent=2) + "\n"
+        write_recorded(path, text)
         return dict(measured)
     if not path.exists():
         return None
     try:
-        found = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_number)
+        found = json.loads(read_recorded(path), parse_constant=_no_number)
         if found["definition"] != definition:
             raise ValueError("it is of another task; delete it")
         reference = {name: found["reference"][name] for name in ("COIN", "DICT")}

@@ -17,6 +17,7 @@ from training.benchmark.measure import measure, measure_reference
 from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
 from training.benchmark.tasks import TASKS, Task
 from training.folders import owned, writing
+from training.provenance import check_provenance, source_of
 from training.results import ResultsError, Row
 from training.train import Interrupted
 
@@ -131,8 +132,12 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
     """What there is of a result."""
     path = folder / "results" / file_name(algorithm.name, task.name)
     wanted = task.budget if budget is None else budget
+    name = f"algo {algorithm.name}"
+    now = source_of(name, algorithm.train) if ":" in algorithm.name else {}
+    code = now.get(name)
     if not path.exists():
-        return Result(algorithm.name, algorithm.description[:300], task.name, task.definition(), wanted, {})
+        description = algorithm.description[:300]
+        return Result(algorithm.name, description, task.name, task.definition(), wanted, {}, code=code)
     found = Result.load(path)
     if (found.algorithm, found.task) != (algorithm.name, task.name):
         raise ResultsError(f"{path} is of {found.algorithm} in {found.task}; take another folder")
@@ -142,6 +147,8 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
         )
     if dict(found.definition) != task.definition():
         raise ResultsError(f"{path} is of {task.name} as it was once; take another folder")
+    if found.code is not None:
+        check_provenance(path, {name: found.code}, found.rows[-1]["versions"], now)
     return found
 
 

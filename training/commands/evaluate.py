@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from rich import box
@@ -71,20 +69,20 @@ def _run(options: argparse.Namespace) -> None:
         seed=options.seed,
         exploration=options.exploration,
     )
-    with keeping():
-        by_agent = options.policies == "agents"
-        parts = tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=by_agent)
-        keep_evaluation(run, found, parts)
+    by_agent = options.policies == "agents"
+    parts = tables(run, n_steps=options.n_steps, seed=options.seed, by_agent=by_agent)
+    _is_kept(lambda: keep_evaluation(run, found, parts))
     report(run, found)
 
 
-@contextlib.contextmanager
-def keeping() -> Iterator[None]:
-    """Say that nothing was kept where a folder takes no files, and go on to what is printed."""
+def _is_kept(keep: Callable[[], None]) -> bool:
+    """Write results, or say that they are only printed, where the run's folder takes no files."""
     try:
-        yield
+        keep()
     except ResultsError as error:
         console.print(f"what follows is not kept: {error}", markup=False, soft_wrap=True)
+        return False
+    return True
 
 
 def keep_evaluation(run: Run, found: Sequence[Evaluation], parts: Mapping[str, Sequence[Row]]) -> None:
@@ -113,14 +111,7 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         found = run_exploitability(
             run, kind, n_agents=whole("agents", options.agents, 1), seed=seed, keep=False
         )
-    paths: list[Path] = []
-    with keeping():
-        keep_exploitability(run, found)
-        if found[0].agents:
-            require_matplotlib()
-            drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
-            with writing(run.folder):
-                paths = save_figures(run.folder, drawn, ("png", "pdf"))
+    is_kept = _is_kept(lambda: keep_exploitability(run, found))
     title = found[0].meaning
     if options.exploitability != "exact":
         title += "; in brackets the standard error, in units of the last digit"
@@ -131,8 +122,13 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
         table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
     print_table(table)
-    for path in paths:
-        console.print(str(path), markup=False)
+    if is_kept and found[0].agents:  # figures are drawn from what is kept
+        require_matplotlib()
+        drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
+        with writing(run.folder):
+            paths = save_figures(run.folder, drawn, ("png", "pdf"))
+        for path in paths:
+            console.print(str(path), markup=False)
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:

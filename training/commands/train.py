@@ -68,9 +68,9 @@ def _run(options: argparse.Namespace) -> None:
         )
     seconds = time.perf_counter() - started
     found = evaluate(run)
-    keep_evaluation(run, found, tables(run))  # first what is kept: nobody may be reading what is printed
     paths: list[Path] = []
-    try:
+    try:  # first what is kept: nobody may be reading what is printed
+        keep_evaluation(run, found, tables(run))
         if "no_figures" not in options:
             paths = drawn(run.folder, ("png", "pdf"), trust=True)
     finally:
