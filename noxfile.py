@@ -2,6 +2,8 @@
 
 nox makes them, in ``.nox/``. It is no dependency: ``pip install nox``, then::
 
+    nox -s nightly                    # the tests that are too slow for every change
+    nox -s package                    # wheel and sdist, and the tests of what is in the sdist
     nox -s trainers                   # the tests and the example of every trainer
     nox -s "trainers(rllib)"          # of one; nox --list names them all
     nox -s trainers -- --record       # and its algorithms in the small task, results to docs/trainers
@@ -17,13 +19,15 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
+import tarfile
 from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
 import nox
 
-nox.options.sessions = ["trainers", "wrappers", "versions"]
+nox.options.sessions = ["nightly", "package", "trainers", "wrappers", "versions"]
 
 TESTED = Path("constraints.txt")
 TRAINER_RESULTS, VERSION_RECORDS = Path("docs/trainers"), Path("docs/versions")
@@ -86,6 +90,30 @@ Every registered id is made in each of these ways and stepped for an episode; th
 it. The last row has the lowest versions that `pyproject.toml` allows. Made by `nox -s versions page`.
 
 """
+
+
+@nox.session
+def nightly(session: nox.Session) -> None:
+    """The tests that are marked ``nightly``; all others run with every change."""
+    session.install("-c", str(TESTED), "-e", ".[dev]")
+    session.run("pytest", "-m", "nightly", "-n", "auto", "--durations=0", *session.posargs)
+
+
+@nox.session
+def package(session: nox.Session) -> None:
+    """Build an sdist, and a wheel from it, without a warning; then run the tests of what is in the sdist."""
+    folder = Path(session.create_tmp())
+    session.install("build")
+    said = session.run("python", "-m", "build", "--outdir", str(folder / "dist"), silent=True) or ""
+    warned = [line for line in said.splitlines() if re.search(r"warning|deprecat", line, re.IGNORECASE)]
+    if warned := [line for line in warned if "byte-compiling is disabled" not in line]:  # as the user said
+        session.error(f"building warns: {warned[0]}")
+    (archive,) = (folder / "dist").glob("*.tar.gz")
+    with tarfile.open(archive) as sdist:
+        sdist.extractall(folder, filter="data")
+    session.chdir(folder / archive.name.removesuffix(".tar.gz"))
+    session.install("-c", str(TESTED), ".[dev]")
+    session.run("pytest", "-n", "auto", "--dist", "loadfile", *session.posargs)
 
 
 @nox.session
