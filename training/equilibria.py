@@ -84,9 +84,9 @@ def mean_bids(config: MatchingConfig, found: Found) -> dict[str, float]:
     )
     several = len(config.agent_types) > 1
     return {
-        f"mean_bid_type_{kind + 1}_urgency_{urgency:g}"
-        if several
-        else f"mean_bid_urgency_{urgency:g}": float(bid)
+        f"mean_bid_type_{kind}_urgency_{urgency:g}" if several else f"mean_bid_urgency_{urgency:g}": float(
+            bid
+        )
         for kind, one in enumerate(config.agent_types)
         for urgency, bid in zip(one.urgencies, bids[kind])
     }

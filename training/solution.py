@@ -2,7 +2,7 @@
 
 ``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (one row
 per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets), ``mean_field.npz`` (mu, z and
-V) and ``figures/``. Types count from 1.
+V) and ``figures/``. Types count from 0.
 """
 
 from __future__ import annotations
@@ -224,7 +224,7 @@ def policy_rows(config: MatchingConfig, policy: TabularPolicy) -> list[Row]:
     bids = policy.probabilities.reshape(policy.n_rows, -1, config.karma_max + 1, policy.n_actions)
     return [
         {
-            "type": kind + 1,
+            "type": kind,
             "urgency": urgency,
             "karma": karma,
             "bid": bid,
@@ -238,14 +238,14 @@ def policy_rows(config: MatchingConfig, policy: TabularPolicy) -> list[Row]:
 
 
 def by_type(config: MatchingConfig, model: MeanFieldModel, found: Equilibrium) -> list[Row]:
-    """What each type of agents gets: a row per type, counted from 1.
+    """What each type of agents gets: a row per type, counted from 0.
 
     ``reward`` is per step, ``payoff`` discounted (J), ``access`` the share of contests won.
     """
     access = _access(model, found).sum(axis=(1, 2))
     return [
         {
-            "type": kind + 1,
+            "type": kind,
             "share": float(model.masses[kind]),
             "discount": one.discount,
             "mean_urgency": one.mean_urgency,

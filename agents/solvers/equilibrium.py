@@ -103,7 +103,7 @@ class Equilibrium(Said):
     def to_frame(self) -> Any:
         """The policy as a pandas data frame: a row per type, state and action of positive probability.
 
-        Its columns: ``type`` (from 1), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
+        Its columns: ``type`` (from 0), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
         the type in this state) and ``value`` (V of the state).
 
         Raises:
@@ -115,7 +115,7 @@ class Equilibrium(Said):
             raise ImportError("to_frame() needs pandas: pip install pandas") from error
         kind, state, action = np.nonzero(self.policy.probabilities)
         columns: dict[str, Any] = {
-            "type": kind + 1,
+            "type": kind,
             "state": state,
             "action": action,
             "probability": self.policy.probabilities[kind, state, action],

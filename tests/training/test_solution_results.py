@@ -35,8 +35,8 @@ def test_the_policy_is_a_tidy_table(two_types: tuple[Solution, Equilibrium]) -> 
     rows = read_table(solution.folder / "policy.csv")
     assert list(rows[0]) == ["type", "urgency", "karma", "bid", "probability"]
     assert len(rows) == (2 + 3) * (1 + 2 + 3 + 4 + 5)
-    assert {row["type"] for row in rows} == {1, 2}
-    (one,) = (row for row in rows if (row["type"], row["urgency"], row["karma"], row["bid"]) == (2, 9, 4, 3))
+    assert {row["type"] for row in rows} == {0, 1}
+    (one,) = (row for row in rows if (row["type"], row["urgency"], row["karma"], row["bid"]) == (1, 9, 4, 3))
     assert one["probability"] == found.policy.probabilities[1, 2 * 5 + 4, 3]
     sums: dict[Any, float] = {}
     for row in rows:
@@ -49,7 +49,7 @@ def test_what_types_get_adds_up(two_types: tuple[Solution, Equilibrium]) -> None
     solution, found = two_types
     rows = solution.types
     shares = np.array([row["share"] for row in rows])
-    assert [row["type"] for row in rows] == [1, 2]
+    assert [row["type"] for row in rows] == [0, 1]
     np.testing.assert_allclose(shares, [0.25, 0.75])
     assert shares @ [row["reward"] for row in rows] == pytest.approx(found.efficiency)
     assert shares @ [row["payoff"] for row in rows] == pytest.approx(found.payoff)

@@ -107,7 +107,7 @@ def _sublinearity(numbers: Numbers) -> list[Row]:
     for name, key in (("mean bids", "exact"), ("but for rounding", "but_for_rounding")):
         found = numbers[key]
         where = f"from karma {found['karma']} to {found['scaled_karma']}, urgency {found['urgency_value']:g}"
-        where += f" of type {found['type'] + 1}" if len(numbers["mean_bids"]) > 1 else ""
+        where += f" of type {found['type']}" if len(numbers["mean_bids"]) > 1 else ""
         rows.append(
             (
                 f"{name}: sublinear, by {-found['violation']:.3g} karma at least"
