@@ -81,7 +81,7 @@ def test_agents_who_are_never_urgent_are_better_off_for_good(tmp_path: Path) -> 
 
 
 def test_a_population_that_is_not_at_rest_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    flags = ["--redistribution", "none", "--method", "logit_dynamics", "--options", "{iterations: 3}"]
+    flags = ["--redistribution", "none", "--method", "logit_dynamics", "--options", "{iterations: 1}"]
     assert main(["solve", "matching", *FLAGS, *flags, "--folder", str(tmp_path / "eq")]) == 3
     said = " ".join(capsys.readouterr().out.split())
     assert "no equilibrium was found" in said
