@@ -2,7 +2,7 @@
 
 ``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (one row
 per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets), ``mean_field.npz`` (mu, z and
-V) and ``figures/``. Types count from 1.
+V) and ``figures/``. Types count from 0.
 """
 
 from __future__ import annotations

@@ -78,7 +78,7 @@ def test_reducible_and_periodic_urgencies_have_exact_equilibria(fields: dict[str
 
 
 def test_a_search_keeps_the_shares_too() -> None:
-    report = search(model_of(**ABSORBING, **SMALL), starts=1, seed=1)
+    report = search(model_of(**ABSORBING, **SMALL), starts=0)
     assert report.found
     for one in report.found:
         np.testing.assert_allclose(one.mean_field.reshape(3, 5).sum(axis=1), [0.5, 0, 0.5], atol=1e-12)
@@ -105,7 +105,7 @@ class Restless(MeanFieldModel):
 
 @pytest.mark.parametrize("method", sorted(methods()))
 def test_what_never_comes_to_rest_has_not_converged(method: str) -> None:
-    options = {} if method == "homotopy" else {"iterations": 3}
+    options = {} if method == "homotopy" else {"iterations": 1}
     found = solve(Restless(), method, **options)
     assert found.exploitability == 0
     assert found.stationary_residual == 1
