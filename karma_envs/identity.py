@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba.core import types
+from numba.core.compiler_lock import global_compiler_lock
 from numba.core.dispatcher import Dispatcher
 from numba.core.extending import _Intrinsic
 from numba.core.registry import cpu_target
@@ -148,8 +149,10 @@ def values_read(function: FunctionType) -> Iterator[Any]:
 
 def _attributes_read(module: ModuleType, names: tuple[str, ...]) -> Iterator[tuple[str, Any]]:
     for name in names:
-        if name in vars(module):
-            yield name, vars(module)[name]
+        if name.startswith("__"):
+            continue
+        with contextlib.suppress(Exception):  # a module may make its attributes itself, and fail at others
+            yield name, getattr(module, name)
 
 
 def _library(module_name: object) -> str | None:
@@ -188,7 +191,7 @@ class _Digest:
 
     def __init__(self) -> None:
         self._sha256 = hashlib.sha256()
-        self._order: dict[int, int] = {}  # of functions and modules, by id: there may be circles
+        self._order: dict[Any, int] = {}  # of functions and modules, by id: there may be circles
 
     def of(self, value: Any) -> str:
         self._value(value, ())
@@ -198,6 +201,12 @@ class _Digest:
         content = content.encode(errors="surrogatepass") if isinstance(content, str) else content
         self._sha256.update(f"{kind}:{len(content)}:".encode())
         self._sha256.update(content)
+
+    def _is_known(self, key: Any) -> bool:
+        """Whether something was taken in before; then only when that was is taken in again."""
+        known = key in self._order
+        self._add("again" if known else "new", str(self._order.setdefault(key, len(self._order))))
+        return known
 
     def _values(self, kind: str, values: Any, attributes: tuple[str, ...]) -> None:
         self._add(kind, str(len(values)))
@@ -238,7 +247,7 @@ class _Digest:
             self._add("library", name)
         elif isinstance(value, type):
             self._class(value, attributes)
-        elif isinstance(value, FunctionType):
+        elif isinstance(value, FunctionType) and not _known_to_numba(value):
             self._function(value)
         else:
             raise _UntellableError
@@ -247,10 +256,8 @@ class _Digest:
         if (library := _library(module.__name__)) is not None:
             self._add("library", library)
             return
-        if id(module) in self._order:
-            self._add("again", str(self._order[id(module)]))
+        if self._is_known((id(module), attributes)):
             return
-        self._order[id(module)] = len(self._order)
         self._add("module")
         for name, value in _attributes_read(module, attributes):
             self._add("attribute", name)
@@ -283,10 +290,8 @@ class _Digest:
         self._function(dispatcher.py_func)
 
     def _function(self, function: FunctionType) -> None:
-        if id(function) in self._order:
-            self._add("again", str(self._order[id(function)]))
+        if self._is_known(id(function)):
             return
-        self._order[id(function)] = len(self._order)
         read, attributes = _names(function.__code__)
         if not _RUNS_PYTHON.isdisjoint((*read, *attributes)):
             raise _UntellableError
@@ -323,7 +328,7 @@ class _Freezer:
 
     def __init__(self, compiled: Callable[[FunctionType, Dispatcher | None], Dispatcher] | None) -> None:
         self._compiled = compiled
-        self._made: dict[int, Any] = {}  # by the id of the function or module
+        self._made: dict[Any, Any] = {}  # by the id of the function or module
         self.copies: list[Copy] = []
 
     def called(self, function: FunctionType, given: Dispatcher | None) -> Any:
@@ -359,13 +364,13 @@ class _Freezer:
                 new.cell_contents = self._value(old.cell_contents, attributes)
 
     def _value(self, value: Any, attributes: tuple[str, ...]) -> Any:
-        make = getattr(value, "_make", tuple)  # of a named tuple
         if type(value) is np.ndarray and not value.dtype.hasobject:
             copy = value.copy(order="K")
             copy.flags.writeable = False
             return copy
-        if isinstance(value, tuple) and (type(value) is tuple or make is not tuple):
-            return make([self._value(item, attributes) for item in value])
+        if isinstance(value, tuple):
+            make = tuple if type(value) is tuple else getattr(value, "_make", None)  # of a named tuple
+            return make([self._value(item, attributes) for item in value]) if make else value
         if isinstance(value, ModuleType) and _library(value.__name__) is None:
             return self._module(value, attributes)
         if isinstance(value, Dispatcher):
@@ -376,20 +381,22 @@ class _Freezer:
 
     def _module(self, module: ModuleType, attributes: tuple[str, ...]) -> ModuleType:
         """A module that has only the attributes that may be read."""
-        if id(module) not in self._made:
+        key = id(module), attributes  # each function has a copy for what it reads
+        if key not in self._made:
             copy = ModuleType(f"{module.__name__} (frozen)")  # is importable nowhere by that name
-            self._made[id(module)] = copy
+            self._made[key] = copy
             for name, value in _attributes_read(module, attributes):
                 setattr(copy, name, self._value(value, attributes))
-        made: ModuleType = self._made[id(module)]
+        made: ModuleType = self._made[key]
         return made
 
 
 def _known_to_numba(function: FunctionType) -> bool:
     """Whether numba has code of its own for a Python function (``numba.extending.overload``)."""
     context = cpu_target.typing_context
-    context.refresh()
-    try:
-        return context.resolve_value_type(function) is not None
-    except (TypeError, ValueError):
-        return False
+    with global_compiler_lock:
+        context.refresh()
+        try:
+            return context.resolve_value_type(function) is not None
+        except (TypeError, ValueError):
+            return False

@@ -88,13 +88,13 @@ class KarmaGame(PopulationGame, Generic[State]):
     def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
         """As many steps of a policy as ``out`` has room for."""
 
-    @abstractmethod
     def _allowed(self, state: State) -> dict[str, Allowed]:
-        """What a loaded state may hold in the arrays that are this game's own.
+        """What a loaded state may hold in the arrays that are this game's own; looked at in this order.
 
         Args:
-            state: shapes, dtypes, and the arrays of :data:`State` have been checked.
+            state: its shapes, dtypes and ``steps`` have been checked.
         """
+        return {}
 
     @abstractmethod
     def _is_possible(self, state: State) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
 import json
@@ -416,3 +417,26 @@ def reciprocal(x):  # type: ignore[no-untyped-def]
 
 def test_division_by_zero_is_infinite_as_in_numpy() -> None:
     assert reciprocal(0.0) == float("inf")
+
+
+PACKAGES = ("karma_envs", "agents")
+ROOT = Path(kc.__file__).parents[1]
+KERNEL_FILES = [
+    file for package in PACKAGES for file in (ROOT / package).rglob("*.py") if b"@kernel" in file.read_bytes()
+]
+
+
+@pytest.mark.parametrize("file", KERNEL_FILES, ids=lambda file: str(file.relative_to(ROOT)))
+def test_what_kernels_of_the_package_read_is_in_a_file_that_is_digested(file: Path) -> None:
+    """Files are that have ``@kernel`` in them; an edit of a constant elsewhere would go unnoticed."""
+    tree = ast.parse(file.read_text(encoding="utf-8"))
+    read: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef) and any("kernel" in ast.unparse(d) for d in node.decorator_list):
+            read.update(name.id for name in ast.walk(node) if isinstance(name, ast.Name))
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and (node.module or "").partition(".")[0] in PACKAGES:
+            place = ROOT.joinpath(*(node.module or "").split("."))
+            source = place / "__init__.py" if place.is_dir() else place.with_suffix(".py")
+            for alias in node.names:
+                assert (alias.asname or alias.name) not in read or source in KERNEL_FILES, source

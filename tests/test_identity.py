@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 import pytest
+from numba.extending import overload
 
 import karma_envs
 from karma_envs.compile import as_kernel, code_digest, kernel
@@ -126,6 +127,47 @@ def test_of_a_module_what_is_read_counts() -> None:
     assert digest(amount=1, unread=object()) is not None
     nested = [with_global(module(inner=module(amount=n)), "lambda x: x * SHARE.inner.amount") for n in (1, 2)]
     assert code_digest(nested[0]) != code_digest(nested[1])
+
+
+def test_each_function_counts_what_it_reads_of_a_module_that_others_read_too() -> None:
+    def rule(amount: int) -> Callable[..., Any]:
+        settings = module(share=1, amount=amount)
+        settings.myself = settings  # type: ignore[attr-defined]
+
+        def helper(x):  # type: ignore[no-untyped-def]
+            return x * settings.myself.amount
+
+        return lambda x: settings.share * helper(x)
+
+    assert code_digest(rule(2)) == code_digest(rule(2)) is not None
+    assert code_digest(rule(2)) != code_digest(rule(3))
+    assert [as_kernel(rule(amount))(5) for amount in (2, 3)] == [10, 15]
+
+
+def test_attributes_that_a_module_makes_itself_count() -> None:
+    def rule(amount: int) -> Callable[..., Any]:
+        settings = module(__getattr__={"AMOUNT": amount}.__getitem__)
+        return lambda x: x * settings.AMOUNT
+
+    assert code_digest(rule(2)) == code_digest(rule(2)) is not None
+    assert code_digest(rule(2)) != code_digest(rule(3))
+    kept = as_kernel(rule(2))
+    assert kept(5) == 10
+
+
+def stands_for_another(x):  # type: ignore[no-untyped-def]
+    return x
+
+
+@overload(stands_for_another)
+def _overload(x):  # type: ignore[no-untyped-def]
+    return lambda x: 2 * x
+
+
+def test_functions_that_numba_has_other_code_for_cannot_be_told() -> None:
+    rule = with_global(stands_for_another, "lambda x: SHARE(x)")
+    assert code_digest(rule) is None
+    assert as_kernel(rule)(3) == 6
 
 
 def test_whether_and_how_often_a_function_was_compiled_does_not_count() -> None:

@@ -93,6 +93,7 @@ def test_transition_matrix_of_each_form() -> None:
         ({"urgencies": []}, r"urgencies = \[\]"),
         ({"urgencies": (1, -1)}, r"urgencies\[1\] = -1"),
         ({"urgency_transition": (0.2, 0.2)}, "sum is 0.4"),
+        ({"urgency_transition": "None"}, r"or one row of 2, or null \(in Python None\)"),
         ({"urgency_transition": ((1, 0), (1, 0), (1, 0))}, "2 rows of 2"),
     ],
 )

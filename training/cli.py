@@ -25,6 +25,7 @@ exit status:
   0    done
   1    refused, or failed: a line on standard error says what
   2    the command line is not understood
+  3    solve and theory: done, but not what was asked for, such as an equilibrium within the tolerance
   130  stopped by Ctrl-C: what is done is kept
 
 A command whose output nobody reads any more, as in karma-envs list | head -1, works to its end.

@@ -1,7 +1,8 @@
 """Several equilibria of one game, beside the solution in a folder.
 
 ``equilibria.csv`` (a row per equilibrium, the most efficient first), ``policy-<number>.npz`` (one row
-per type) and ``equilibria.npz`` (their mean fields, ``float64[equilibria, types, X]``).
+per type), all of these as ``policies.csv``, and ``equilibria.npz`` (their mean fields, ``float64[equilibria,
+types, X]``).
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from karma_envs.files import read_npz, write_npz
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.registry import game_class
 from training.results import ResultsError, Row, read_policy, read_table, write_table
-from training.solution import Solution
+from training.solution import Solution, policy_rows
 
 TABLE = "equilibria.csv"
+_POLICIES = "policies.csv"
 _MEAN_FIELDS = "equilibria.npz"
 _TOLERANCE = 1e-10
 
@@ -47,6 +49,14 @@ def search_to_folder(solution: Solution, observer: Observer | None = None) -> Se
         found.policy.save(solution.folder / f"policy-{number}.npz")
     mean_fields = [found.mean_field for found in report.found]
     write_npz(solution.folder / _MEAN_FIELDS, {"mean_fields": np.array(mean_fields)})
+    write_table(
+        solution.folder / _POLICIES,
+        [
+            {"number": number, **row}
+            for number, found in enumerate(report.found, 1)
+            for row in policy_rows(config.game_config, found.policy)
+        ],
+    )
     write_table(solution.folder / TABLE, rows_of(config.game_config, report))
     return report
 

@@ -107,7 +107,7 @@ def add_games(
 
     Args:
         command: where the games go.
-        action: called with the namespace.
+        action: called with the namespace; it may return an exit status.
         parts: configurations besides the game's, by the heading of their flags.
 
     Returns:

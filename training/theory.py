@@ -1,7 +1,8 @@
 """Chapter 5 and Appendix B of the Thesis for a game: which conditions for convergence hold, in a folder.
 
 ``config.yaml`` (the configuration), ``theory.json`` (what each tool found, see :data:`TOOLS`) and
-``figures/``. A tool that says nothing about the game has ``because`` in place of its findings.
+``figures/``. A tool that says nothing about the game has ``because`` in place of its findings, and one that
+failed ``failed``; what the others found is kept.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -31,17 +32,19 @@ from agents.evaluators import (
 )
 from agents.evaluators.mirror_ascent import policy_gap
 from agents.evaluators.values import entropy
-from agents.mean_field.stationary import stationary_mean_field
+from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.game import MeanFieldModel
 from training.config import GameRunConfig
 from training.folders import CONFIG
-from training.results import ResultsError, all_or_nothing, new_folder
+from training.results import ResultsError
+from training.solution import answer_folder
 from training.tables import read_json, write_recorded
 from training.trust import made, read_config
 
+_ANSWER = "theory.json"
 _UPDATES = 20  # T of the Thesis' section 5.1.1
 _PATHS = 20  # random policies whose way is kept, for the figure
 _REACHED = 1e-7  # distances below it are rounding
@@ -109,8 +112,9 @@ class _Bench:
             NotApplicableError: when none is found.
         """
         ascent = MirrorAscent(self.model, self.config.rationality)
-        start = solve(self.model, rationality=self.config.rationality).policy.probabilities
-        found = ascent.equilibrium(np.asarray(start, np.float64))
+        start = solve(self.model, rationality=self.config.rationality)
+        _at_rest(start.stationary_residual)
+        found = ascent.equilibrium(np.asarray(start.policy.probabilities, np.float64))
         if not found.converged:
             raise NotApplicableError(
                 f"no equilibrium of rationality {self.config.rationality:g} was found to compare with "
@@ -128,6 +132,15 @@ class _Bench:
         self.karma_game()
         if self.model.n_types > 1:
             raise NotApplicableError(f"it is about one type of agents, and here are {self.model.n_types}")
+
+
+def _at_rest(residual: float) -> None:
+    """Raise unless a population is at rest."""
+    if residual > AT_REST:
+        raise NotApplicableError(
+            f"it is about populations at rest, and here they do not come to rest: after many steps one more "
+            f"still changes the mean field by up to {residual:.1e}"
+        )
 
 
 def _lipschitz(bench: _Bench) -> Numbers:
@@ -162,7 +175,9 @@ def _lasry_lions(bench: _Bench) -> Numbers:
 
     def population() -> NDArray[np.float64]:
         policy = ascent.random_policy(rng)
-        return np.asarray(stationary_mean_field(model, policy).mean_field[..., None] * policy)
+        field = stationary_mean_field(model, policy)
+        _at_rest(field.residual)
+        return np.asarray(field.mean_field[..., None] * policy)
 
     sums = np.array(
         [lasry_lions_sum(model, population(), population()) for _ in range(bench.config.policies)]
@@ -194,6 +209,7 @@ def _sublinearity(bench: _Bench) -> Numbers:
     if bench.game.karma_max < 2:
         raise NotApplicableError("it compares two positive values of karma, and karma_max is 1")
     found, karma_max = bench.nash, bench.game.karma_max
+    _at_rest(found.stationary_residual)
     if not found.converged:
         raise NotApplicableError("no equilibrium was found within the tolerance")
     bids = found.policy.mean_actions()
@@ -302,11 +318,18 @@ class Theory:
         folder: where it is.
         config: of what game, and how.
         numbers: what ``theory.json`` holds: findings by tool.
+        interrupted: whether Ctrl-C ended it before all tools were through.
     """
 
     folder: Path
     config: TheoryConfig
     numbers: dict[str, Numbers]
+    interrupted: bool = False
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The tools that failed."""
+        return tuple(tool for tool, numbers in self.numbers.items() if "failed" in numbers)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Theory:
@@ -321,7 +344,7 @@ class Theory:
             ResultsError: when it is damaged or not trusted, or there are none.
         """
         folder = Path(folder)
-        path = folder / "theory.json"
+        path = folder / _ANSWER
         if not path.is_file():
             raise ResultsError(f"{folder} holds no findings of theory: there is no theory.json in it")
         config = made(TheoryConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
@@ -333,7 +356,7 @@ def theory_to_folder(
     folder: str | os.PathLike[str] | None = None,
     observer: Callable[[str], None] | None = None,
 ) -> Theory:
-    """Use the tools on a game, and keep what they find.
+    """Use the tools on a game, and keep what they find, each as soon as it is through.
 
     Args:
         config: which tools on which game.
@@ -345,14 +368,21 @@ def theory_to_folder(
         ResultsError: when the folder holds results already or cannot be written.
     """
     bench = _Bench(config, config.model())
-    numbers: dict[str, Numbers] = {}
-    with all_or_nothing(new_folder(config, folder, f"{config.game}-theory")) as path:
+    with answer_folder(config, folder, f"{config.game}-theory", _ANSWER) as path:
+        theory = Theory(path, config, {})
         for tool in config.tools:
-            if observer is not None:
-                observer(tool)
             try:
-                numbers[tool] = TOOLS[tool](bench)
+                if observer is not None:
+                    observer(tool)
+                theory.numbers[tool] = TOOLS[tool](bench)
             except NotApplicableError as error:
-                numbers[tool] = {"because": str(error)}
-        write_recorded(path / "theory.json", json.dumps(numbers, indent=2, allow_nan=False) + "\n")
-    return Theory(path, config, numbers)
+                theory.numbers[tool] = {"because": str(error)}
+            except (ValueError, ArithmeticError) as error:  # of numbers that a tool cannot do with
+                theory.numbers[tool] = {"failed": f"{type(error).__name__}: {error}"}
+            except KeyboardInterrupt:
+                if not theory.numbers:
+                    raise
+                return replace(theory, interrupted=True)
+            text = json.dumps(theory.numbers, indent=2, allow_nan=False)
+            write_recorded(path / _ANSWER, text + "\n")
+    return theory

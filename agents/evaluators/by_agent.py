@@ -18,14 +18,15 @@ from agents.mean_field.chains import as_distribution
 from agents.mean_field.dynamic_programming import best_response, policy_value
 from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.policy import TabularPolicy
+from agents.said import Said
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 
 _MOST_ENTRIES = 200_000_000  # of the transition tensor, 1.6 GB
 
 
-@dataclass(frozen=True)
-class ExploitabilityByAgent:
+@dataclass(frozen=True, repr=False)
+class ExploitabilityByAgent(Said):
     """What each agent gains by changing its policy while all others keep theirs (Thesis, Definition 2.2).
 
     Exact in the mean field of the population's own policies; deviations to any stationary policy.
@@ -68,6 +69,15 @@ class ExploitabilityByAgent:
     def normalised(self) -> float:
         """Exploitability over the magnitude of the payoff."""
         return self.absolute / abs(self.payoff) if self.payoff else float(self.absolute > 0)
+
+    def _said(self) -> dict[str, str]:
+        rest = "" if self.at_rest else f"; not at rest: a step changes mu by {self.stationary_residual:.1e}"
+        return {
+            "absolute": f"{self.absolute:.4g}",
+            "normalised": f"{self.normalised:.4g}{rest}",
+            "of agents": f"{self.greedy.min():.4g} … {self.greedy.max():.4g}",
+            "payoff": f"{self.payoff:.6g}",
+        }
 
     def __float__(self) -> float:
         return self.absolute

@@ -10,15 +10,16 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.evaluators.estimate import estimate_of
-from agents.evaluators.play import fitted, new_buffer, play_on, with_deviation
+from agents.evaluators.play import agent_numbers, fitted, new_buffer, play_on, with_deviation
 from agents.policy import TabularPolicy
-from karma_envs.config import real, refuse, whole
+from agents.said import Said
+from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.metrics import Estimate
 
 
-@dataclass(frozen=True)
-class DeviationGain:
+@dataclass(frozen=True, repr=False)
+class DeviationGain(Said):
     """What agents gain by one deviation each, all others fixed: a lower bound on exploitability.
 
     Attributes:
@@ -47,6 +48,15 @@ class DeviationGain:
     payoff: Estimate
     deviations: NDArray[np.float64]
     horizon: int
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "method": self.method,
+            "gain": str(self.gain),
+            "normalised": str(self.gain_normalised),
+            "payoff": str(self.payoff),
+            "agents": str(len(self.agents)),
+        }
 
     def __float__(self) -> float:
         return self.gain.value
@@ -88,9 +98,7 @@ def deviation_gain(
         ConfigError: for an agent that the game does not have, or a number out of range.
         PolicyError: when the policy does not fit the game.
     """
-    chosen = np.atleast_1d(np.asarray(agents, np.int64))
-    if chosen.min() < 0 or chosen.max() >= game.n_agents:
-        raise refuse("agents", chosen.tolist(), f"0 … {game.n_agents - 1}")
+    chosen = agent_numbers(agents, game)
     n_samples, gap = whole("n_samples", n_samples, 2), whole("gap", gap, 1)
     burn_in = whole("burn_in", burn_in, 1)
     precision = real("precision", precision, 0, 1, open_low=True, open_high=True)

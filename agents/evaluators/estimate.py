@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.said import Said
 from karma_envs.config import Config, real, refuse, whole
 from karma_envs.metrics import Estimate
 
@@ -88,8 +89,8 @@ class MonitorConfig(Config):
         return float(self.learning_rate * ratio ** min(progress, 1.0))
 
 
-@dataclass(frozen=True)
-class EstimatedExploitability:
+@dataclass(frozen=True, repr=False)
+class EstimatedExploitability(Said):
     """Estimates of what agents gain by changing their policy while all others keep theirs.
 
     Values are learned, so they are estimates from finite data: errors of Q bias them beyond the
@@ -143,6 +144,15 @@ class EstimatedExploitability:
     def greedy_normalised(self) -> NDArray[np.float64]:
         """``float64[M]``: each agent's greedy exploitability over the magnitude of its own payoff."""
         return self.greedy / np.abs(self.payoffs)
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "method": self.method,
+            "absolute": str(self.mean_greedy),
+            "normalised": str(self.mean_greedy_normalised),
+            "payoff": str(self.payoff),
+            "agents": str(len(self.agents)),
+        }
 
     def __float__(self) -> float:
         return self.mean_greedy.value

@@ -21,6 +21,7 @@ from numpy.typing import ArrayLike
 from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig, summarised
 from agents.evaluators.play import (
     PIECES,
+    agent_numbers,
     columns_of,
     fitted,
     new_buffer,
@@ -70,13 +71,14 @@ def one_at_a_time_exploitability(
         the estimates, for the agents asked for.
 
     Raises:
+        ConfigError: for an agent that the game does not have, or a number out of range.
         PolicyError: when a policy does not fit the game.
     """
     config = config or MonitorConfig(learning_rate=0.03)
     replays = whole("replays", replays, 1)
     exploration = real("exploration", exploration, 0, 1, open_low=True)
     policies = [fitted(each, game) for each in (policy, *targets)]
-    chosen = np.atleast_1d(np.asarray(agents, np.int64))
+    chosen = agent_numbers(agents, game)
     uniform = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
     n_sampling = config.n_samples * config.gap
     buffer = new_buffer(game, max(config.burn_in, n_sampling) // PIECES)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from agents.policy import TabularPolicy
+from karma_envs.config import refuse
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.sampling import thresholds_of
 
@@ -17,6 +18,21 @@ BUFFER_BYTES = 16_000_000
 
 PIECES = 100
 """Least number of pieces to learn in, so that the step size falls smoothly."""
+
+
+def agent_numbers(agents: ArrayLike, game: PopulationGame) -> NDArray[np.int64]:
+    """``int64[M]``: the agents that are asked for, by a number or several.
+
+    Raises:
+        ConfigError: for what are no numbers of the game's agents.
+    """
+    given = np.atleast_1d(np.asarray(agents))
+    allowed = f"numbers of agents, 0 … {game.n_agents - 1}"
+    if given.ndim != 1 or not len(given) or given.dtype.kind not in "iu":
+        raise refuse("agents", agents, allowed)
+    if given.min() < 0 or given.max() >= game.n_agents:
+        raise refuse("agents", given.tolist(), allowed)
+    return given.astype(np.int64)
 
 
 def new_buffer(game: PopulationGame, n_steps: int) -> Transitions:

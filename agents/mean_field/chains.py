@@ -83,6 +83,25 @@ def stationary_measures(
         return np.asarray(np.linalg.lstsq(equations, right, rcond=None)[0].T)
 
 
+def class_means(
+    matrix: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What agents get on average over infinitely many steps: all in a closed class the same.
+
+    Args:
+        matrix: the chain, ``[X, X]``.
+        mean_field: mu of a population at rest, ``[X]``.
+        values: what a state is worth per step, ``[X]``.
+
+    Returns:
+        the mass of each class that has any, and the mean there.
+    """
+    members = closed_classes(matrix)
+    masses = members @ mean_field
+    there = masses > _ROUNDING
+    return masses[there], np.asarray(members[there] @ (mean_field * values) / masses[there])
+
+
 def as_distribution(array: NDArray[np.float64]) -> NDArray[np.float64]:
     """Probabilities over the last axis from what is one but for rounding: none below 0, and sum 1."""
     clipped = np.maximum(array, 0.0)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import html
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -17,6 +16,7 @@ from agents.mean_field.exploitability import Exploitability, exploitability_in
 from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import InUnits, in_own_units
 from agents.policy import TabularPolicy
+from agents.said import Said
 from karma_envs.game import MeanFieldModel
 
 
@@ -39,7 +39,7 @@ Observer = Callable[[Step], None]
 
 
 @dataclass(frozen=True, repr=False)
-class Equilibrium:
+class Equilibrium(Said):
     """A stationary policy with its mean field, and how near to an equilibrium it is.
 
     Attributes:
@@ -90,7 +90,6 @@ class Equilibrium:
         return self.stationary_residual <= AT_REST
 
     def _said(self) -> dict[str, str]:
-        """What is to be said of it, in few words."""
         types, states, actions = self.policy.probabilities.shape
         return {
             "method": self.method,
@@ -101,20 +100,10 @@ class Equilibrium:
             "policy": f"{types} type{'s' if types > 1 else ''}, {states} states, {actions} actions",
         }
 
-    def __repr__(self) -> str:
-        return f"Equilibrium({', '.join(f'{name}: {said}' for name, said in self._said().items())})"
-
-    def _repr_html_(self) -> str:
-        rows = "".join(
-            f"<tr><th>{html.escape(name)}</th><td>{html.escape(said)}</td></tr>"
-            for name, said in self._said().items()
-        )
-        return f"<table><caption>Equilibrium</caption>{rows}</table>"
-
     def to_frame(self) -> Any:
         """The policy as a pandas data frame: a row per type, state and action of positive probability.
 
-        Its columns: ``type`` (from 1), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
+        Its columns: ``type`` (from 0), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
         the type in this state) and ``value`` (V of the state).
 
         Raises:
@@ -126,7 +115,7 @@ class Equilibrium:
             raise ImportError("to_frame() needs pandas: pip install pandas") from error
         kind, state, action = np.nonzero(self.policy.probabilities)
         columns: dict[str, Any] = {
-            "type": kind + 1,
+            "type": kind,
             "state": state,
             "action": action,
             "probability": self.policy.probabilities[kind, state, action],

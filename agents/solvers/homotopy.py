@@ -4,6 +4,13 @@ The path of logit equilibria starts at the uniform policy and ends, for beta to 
 equilibrium (McKelvey and Palfrey 1995; Turocy 2005). It is followed wherever it leads, also where beta
 falls for a while. On the way, as soon as it is clear which actions are played, Newton's method on that
 support lands on the equilibrium itself.
+
+Differences from the source:
+    A logit equilibrium's rationality is beta of softmax(beta Q), per unit of payoff, as in the Thesis (beta =
+    5 for urgencies 1 and 5): in other units of reward it is another number. What only leads the way, from
+    which rationality to which, and where an equilibrium is sought, is counted per greatest payoff
+    max|r| / (1 - gamma), gamma the greatest of the types, so that urgencies 400 and 2000 are the game of 1
+    and 5 in other units.
 """
 
 from __future__ import annotations

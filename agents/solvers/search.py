@@ -17,6 +17,7 @@ from threadpoolctl import threadpool_limits
 from agents.mean_field.exploitability import type_policies
 from agents.mean_field.units import InUnits, greatest_reward, in_own_units
 from agents.policy import TabularPolicy
+from agents.said import Said
 from agents.solvers.branches import Branch, Explorer
 from agents.solvers.equilibrium import Assessment, assess, assessment_in
 from agents.solvers.exact import exact_equilibrium
@@ -29,8 +30,8 @@ _SHIFTS_EVERY = 4
 Observer = Callable[[str, "tuple[Found, ...]"], None]
 
 
-@dataclass(frozen=True)
-class Found:
+@dataclass(frozen=True, repr=False)
+class Found(Said):
     """One of several equilibria.
 
     Attributes:
@@ -59,9 +60,16 @@ class Found:
         """How often it was found."""
         return len(self.origins)
 
+    def _said(self) -> dict[str, str]:
+        return {
+            "efficiency": f"{self.efficiency:.6g}",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "found by": ", ".join(dict.fromkeys(self.origins)),
+        }
 
-@dataclass(frozen=True)
-class SearchReport:
+
+@dataclass(frozen=True, repr=False)
+class SearchReport(Said):
     """What a search found.
 
     Attributes:
@@ -84,6 +92,13 @@ class SearchReport:
     interrupted: bool
     path: tuple[Found | None, ...]
     seconds: float
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "equilibria": str(len(self.found)),
+            "efficiencies": ", ".join(f"{one.efficiency:.6g}" for one in self.found),
+            "attempts": f"{self.attempts}{', interrupted' if self.interrupted else ''}",
+        }
 
 
 def search(

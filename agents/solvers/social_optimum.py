@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.units import in_own_units
 from agents.policy import TabularPolicy
+from agents.said import Said
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.iteration import softmax
 from karma_envs.config import real, whole
@@ -31,8 +32,8 @@ _HALVINGS = 40
 _FIRST_STEP = 5.0  # per greatest reward
 
 
-@dataclass(frozen=True)
-class SocialOptimum:
+@dataclass(frozen=True, repr=False)
+class SocialOptimum(Said):
     """The best policy that a planner found.
 
     Attributes:
@@ -58,6 +59,14 @@ class SocialOptimum:
     efficiency_by_start: tuple[float, ...]
     exploitability_normalised: float
     seconds: float
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "efficiency": f"{self.efficiency:.6g}",
+            "gap": f"{self.gap:.1e}",
+            "stationary": "yes" if self.stationary else "no",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+        }
 
     def price_of_anarchy(self, efficiency: float) -> float:
         """Efficiency of an equilibrium over that of the optimum; with costs (both < 0) at least 1."""

@@ -8,9 +8,10 @@ from collections.abc import Callable
 from functools import cache
 from typing import Any
 
+from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from agents.solvers.equilibrium import Equilibrium, Step
+from agents.solvers.equilibrium import Equilibrium, Observer, Step
 from karma_envs.config import choice, real
 from karma_envs.game import MeanFieldModel
 
@@ -34,14 +35,20 @@ def solve(
     method: str = "auto",
     *,
     tolerance: float | None = None,
-    observer: Callable[[Step], None] | None = None,
+    observer: Observer | None = None,
+    progress: bool = False,
     **options: Any,
 ) -> Equilibrium:
     """Find a stationary equilibrium of a mean-field model.
 
     A game may have several; a solver returns one. Which, and how exact, is told by the result:
     ``converged`` is whether the exploitability of the policy returned, evaluated exactly, is within
-    the tolerance.
+    the tolerance, and its population at rest. Ctrl-C ends a solver with the best policy until then.
+
+    The unit of reward changes nothing: whatever a method calls small, a step or a temperature is by default
+    told in units of the game's greatest reward, or of its greatest payoff max|r| / (1 - gamma). What is
+    given as an option is in the rewards of the game. So ``rationality=5`` is softmax(5 Q), as published for
+    urgencies 1 and 5; for urgencies 100 and 500 the same policy is that of ``rationality=.05``.
 
     Args:
         model: the model, for instance ``game.mean_field()``.
@@ -49,6 +56,7 @@ def solve(
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy, 1e-3 for
             first-order methods.
         observer: called with every step recorded.
+        progress: whether to show the steps on the terminal, or below a notebook's cell, meanwhile.
         **options: of the method, see its module.
 
     Raises:
@@ -57,6 +65,15 @@ def solve(
     name = choice("method", method, ("auto", *methods()))
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
+    solver = methods()[_AUTO if name == "auto" else name]
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
-        solver = methods()[_AUTO if name == "auto" else name]
-        return solver(model, observer=observer, **options)
+        if not progress:
+            return solver(model, observer=observer, **options)
+        with Console(stderr=True, highlight=False).status("solving") as status:
+
+            def show(step: Step) -> None:
+                status.update(str(step))
+                if observer is not None:
+                    observer(step)
+
+            return solver(model, observer=show, **options)

@@ -40,6 +40,14 @@ CRAFTED: dict[str, tuple[Callable[[Path], None], str]] = {
     "epoch no number": (lambda path: with_progress(path, epoch="5"), "epoch = '5'"),
     "changes": (lambda path: with_progress(path, changes=[np.nan, 0, 0]), r"changes\[0\] = nan"),
     "epochs of the changes": (lambda path: with_progress(path, changes=[0, 0, -1]), r"changes\[2\] = -1"),
+    "rows that are none": (
+        lambda path: with_progress(path, rows=[1, 2]),
+        "rows are not the rows of one table",
+    ),
+    "rows of two tables": (
+        lambda path: with_progress(path, karma_rows=[{"karma": 1}, {"step": 2}]),
+        "karma_rows are not the rows of one table",
+    ),
     "steps of the window": (
         lambda path: with_value(path, "window/steps", 251),
         r"window state steps\[\] = 251; allowed: 0 … 250",

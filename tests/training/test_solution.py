@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 import agents
+from agents.solvers import Step
 from karma_envs.config import ConfigError
 from training.cli import main
 from training.config import load_layer
@@ -35,17 +36,40 @@ def test_a_solution_comes_back_from_its_folder(tmp_path: Path) -> None:
 
 def test_a_folder_is_not_solved_over(tmp_path: Path) -> None:
     solve_to_folder(SolveConfig(game_config=SMALL, rationality=2), tmp_path / "eq")
-    with pytest.raises(ResultsError, match="holds a run already"):
+    with pytest.raises(ResultsError, match="holds results already"):
         solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq")
 
 
-def test_an_interrupted_solver_leaves_nothing(tmp_path: Path) -> None:
-    def stop(step: object) -> None:
+def test_a_solver_that_is_interrupted_before_it_has_anything_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr("training.solution.solve", stop)
     with pytest.raises(KeyboardInterrupt):
-        solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq", stop)
+        solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("method", ["homotopy", "fictitious_play"])
+def test_an_interrupted_solver_keeps_the_best_policy_until_then(method: str, tmp_path: Path) -> None:
+    seen: list[Step] = []
+
+    def stop(step: Step) -> None:
+        seen.append(step)
+        if len(seen) == 3:
+            raise KeyboardInterrupt
+
+    config = SolveConfig(game_config=SMALL, method=method)
+    solution, found = solve_to_folder(config, tmp_path / "eq", stop)
+    assert found.interrupted
+    assert not found.converged
+    assert solution.numbers["interrupted"]
+    assert len(found.history) == 3
+    assert found.exploitability_normalised <= seen[0].exploitability_normalised
+    again = agents.exploitability(config.model(), Solution.open(tmp_path / "eq").policy)
+    assert again.normalised == pytest.approx(found.exploitability_normalised, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -89,17 +113,18 @@ def test_the_command_solves_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     assert main(["plot", folder, "--formats", "svg"]) == 0
     assert (tmp_path / "eq" / "figures" / "mean_bid.svg").stat().st_size > 1000
     assert main(["solve", "matching", *flags]) == 1
-    assert "holds a run already" in capsys.readouterr().err
+    assert "holds results already" in capsys.readouterr().err
 
 
 def test_the_command_says_when_nothing_was_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     flags = ["--karma-max", "6", "--karma-mean", "3", "--folder", str(tmp_path / "eq"), "--no-figures"]
     options = ["--tolerance", "1e-300", "--discount", "0.9"]
     assert (
-        main(["solve", "matching", *flags, *options, "--method", "logit_dynamics", "--rationality", "5"]) == 0
+        main(["solve", "matching", *flags, *options, "--method", "logit_dynamics", "--rationality", "5"]) == 3
     )
     said = " ".join(capsys.readouterr().out.split())
-    assert "no equilibrium within the tolerance" in said
+    assert "no logit equilibrium within the tolerance" in said
+    assert (tmp_path / "eq" / "policy.csv").is_file()
 
 
 TINY = {"karma_max": 6, "karma_mean": 3, "discount": 0.9}

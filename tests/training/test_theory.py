@@ -71,7 +71,7 @@ def test_the_command_reports_keeps_and_draws(tmp_path: Path, capsys: pytest.Capt
     for name in names:
         assert (folder / "figures" / f"{name}.svg").stat().st_size > 1000
     assert main(["theory", "matching", *flags]) == 1
-    assert "holds a run already" in capsys.readouterr().err
+    assert "holds results already" in capsys.readouterr().err
 
 
 def test_one_urgency_is_neutral(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,7 @@ from typing import Any
 from rich import box
 from rich.table import Table
 
-from agents.solvers import Step
+from agents.solvers import Equilibrium, Step
 from agents.solvers.search import Found
 from training.commands.plot import draw
 from training.equilibria import TABLE, rows_of, search_to_folder
@@ -16,11 +16,22 @@ from training.flags import add_games, layers
 from training.progress import console, print_table
 from training.solution import Solution, SolveConfig, solve_to_folder
 
+NOT_FOUND = 3
+"""Exit status where no equilibrium within the tolerance was found; the results are written all the same."""
+
+_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Find an equilibrium of the mean-field limit; results go to a folder, with figures. The exit status is 3
+where none was found within the tolerance, or none whose population is at rest; the best policy is written
+all the same. Ctrl-C ends the solver with the best policy until then.
+"""
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
-    command = subparsers.add_parser("solve", help=text, description=text.capitalize() + ".")
+    command = subparsers.add_parser("solve", help=text, description=_DESCRIPTION)
     for parser in add_games(command, _run, {"the solver": SolveConfig}):
         parser.add_argument(
             "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
@@ -29,39 +40,67 @@ def add(subparsers: Any) -> None:
         parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     config = SolveConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
     with console.status("compiling (the first time takes a minute)") as status:
 
         def show(step: Step) -> None:
-            status.update(
-                f"step {step.iteration} · normalised exploitability {step.exploitability_normalised:.1e} · "
-                f"efficiency {step.efficiency:.4f}"
-            )
+            status.update(str(step))
 
         solution, found = solve_to_folder(
             config, getattr(options, "folder", None), None if "quiet" in options else show
         )
-    logit = config.rationality is not None or config.exploration > 0
-    if found.converged:
-        kind = "logit equilibrium" if logit else "equilibrium"
-        console.print(f"{kind} found by {found.method} in {found.seconds:.1f} s")
-    else:
-        console.print(
-            f"no equilibrium within the tolerance {found.tolerance:g} was found by {found.method} in "
-            f"{found.seconds:.1f} s; this is the best policy it came across"
-        )
-    console.print(
-        f"efficiency {found.efficiency:.6f}\n"
-        f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
-        f"normalised {found.exploitability_normalised:.3e}\n"
-        f"results are in {solution.folder}",
-        markup=False,
-    )
+    _report(solution, found)
+    if found.interrupted:
+        console.print(f"figures: karma-envs plot {solution.folder}", markup=False, soft_wrap=True)
+        return _INTERRUPTED
     if config.search:
         _search(solution, quiet="quiet" in options)
     if "no_figures" not in options:
         draw(solution.folder, ("png", "pdf"))
+    return 0 if found.converged else NOT_FOUND
+
+
+def _report(solution: Solution, found: Equilibrium) -> None:
+    """Print what was found."""
+    logit = solution.config.rationality is not None or solution.config.exploration > 0
+    kind = "logit equilibrium" if logit else "equilibrium"
+    by = f"by {found.method} in {found.seconds:.1f} s"
+    best = "this is the best policy it came across"
+    if found.converged:
+        said = f"{kind} found {by}"
+    elif found.interrupted:
+        said = f"interrupted: no {kind} found yet {by}; {best}"
+    elif not found.at_rest:
+        said = (
+            f"no {kind} was found {by}: the population is not at rest (a step changes its mean field by up "
+            f"to {found.stationary_residual:.1e}); {best}"
+        )
+    else:
+        said = f"no {kind} within the tolerance {found.tolerance:g} was found {by}; {best}"
+    fairness = ""
+    if (of_access := solution.numbers["access_fairness"]) is not None:
+        of_reward = solution.numbers["reward_fairness"]
+        fairness = (
+            f"\nfairness in the long run, in which luck evens out: of access {of_access:z.4f}, "
+            f"of reward {of_reward:z.4f}"
+        )
+    console.print(
+        f"{said}\n"
+        f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
+        f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
+        f"normalised {found.exploitability_normalised:.3e}{fairness}",
+        markup=False,
+        soft_wrap=True,
+    )
+    if len(solution.config.game_config.agent_types) > 1:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for key in solution.types[0]:
+            table.add_column(key.replace("_", " "), justify="right", no_wrap=True)
+        for row in solution.types:
+            table.add_row(*(f"{value:.4g}" for value in row.values()))
+        console.print(table)
+    console.print(f"results are in {solution.folder}", markup=False, soft_wrap=True)
 
 
 def _search(solution: Solution, *, quiet: bool) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from training.commands.plot import draw
+from training.commands.solve import NOT_FOUND
 from training.flags import add_games, layers
 from training.progress import console
 from training.theory import Numbers, Theory, TheoryConfig, theory_to_folder
@@ -18,7 +19,8 @@ Row = tuple[str, str]
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "tell which conditions for convergence hold in a game; results go to a folder, with figures"
-    command = subparsers.add_parser("theory", help=text, description=text.capitalize() + ".")
+    description = f"{text.capitalize()}. The exit status is 3 where a tool failed; the others are kept."
+    command = subparsers.add_parser("theory", help=text, description=description)
     for parser in add_games(command, _run, {"the tools": TheoryConfig}):
         parser.add_argument(
             "--folder", metavar="DIR", help="where results go (default runs/<game>-theory-<number>)"
@@ -27,7 +29,7 @@ def add(subparsers: Any) -> None:
         parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
-def _run(options: argparse.Namespace) -> None:
+def _run(options: argparse.Namespace) -> int:
     config = TheoryConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
     with console.status("compiling (the first time takes a minute)") as status:
 
@@ -38,16 +40,24 @@ def _run(options: argparse.Namespace) -> None:
             config, getattr(options, "folder", None), None if "quiet" in options else show
         )
     report(theory)
+    if theory.interrupted:
+        console.print(f"interrupted; figures: karma-envs plot {theory.folder}", markup=False, soft_wrap=True)
+        return 130
     if "no_figures" not in options:
         draw(theory.folder, ("png", "pdf"))
+    return NOT_FOUND if theory.failed else 0
 
 
 def report(theory: Theory) -> None:
     """Print what was found and what it means."""
     for tool, numbers in theory.numbers.items():
         console.print(tool, style="bold")
-        because = numbers.get("because")
-        rows = _ROWS[tool](numbers) if because is None else [("does not apply", because)]
+        if "failed" in numbers:
+            rows = [("failed", numbers["failed"])]
+        elif "because" in numbers:
+            rows = [("does not apply", numbers["because"])]
+        else:
+            rows = _ROWS[tool](numbers)
         for found, meaning in rows:
             console.print(f"  {found}: {meaning}", markup=False)
     console.print(f"results are in {theory.folder}", markup=False)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numbers
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -227,6 +228,10 @@ def _capacity(given: Any) -> int | tuple[int, ...] | None:
         return None
     if is_list(given):
         return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
+    if not isinstance(given, numbers.Real):
+        raise refuse(
+            "capacity", given, "a whole number, a list of one for each lane, or null (in Python None)"
+        )
     return whole("capacity", given, 1, 10**8)
 
 

@@ -150,12 +150,7 @@ class MatchingMeanField(MeanFieldModel):
     def environment(self, statistic: NDArray[np.float64]) -> Environment:
         # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
         n, level = self._n, float(np.clip(statistic[-1], -0.5, self._n - 1))
-        opponents = np.zeros((n, n))
-        if self._looks_at_karma:
-            opponents[:] = statistic[:-1].reshape(n, n)
-        else:  # any karma that allows the bid does
-            np.fill_diagonal(opponents, statistic[:-1])
-        win, after = self._outcomes(opponents)
+        win, after = self._outcomes(self._opponents(statistic))
         karma_kernel = after @ (self._taxation @ self._sharing(level))
         kernel_ = np.einsum("tuv,kbj->tukbvj", self._transitions, karma_kernel)
         reward = -self._urgencies[:, :, None, None] * (1 - win) * np.ones((n, 1))
@@ -169,6 +164,10 @@ class MatchingMeanField(MeanFieldModel):
             return super().inconsistency(statistic, mean_field, policy)
         bids = self._reduced(self._joint(mean_field, policy)) - statistic[:-1]
         return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean)
+
+    def win_probability(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """theta(b), the chance to win a contest with a bid, ``float64[A]``."""
+        return self._outcomes(self._opponents(statistic))[0]
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""
@@ -186,6 +185,12 @@ class MatchingMeanField(MeanFieldModel):
 
     def _reduced(self, joint: NDArray[np.float64]) -> NDArray[np.float64]:
         return joint.ravel() if self._looks_at_karma else joint.sum(axis=1)
+
+    def _opponents(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """m(bid, karma) of the population, as far as it matters."""
+        if self._looks_at_karma:
+            return np.ascontiguousarray(statistic[:-1].reshape(self._n, self._n))
+        return np.diag(statistic[:-1])  # any karma that allows the bid does
 
     def _outcomes(self, opponents: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         win, after = np.empty(self._n), np.empty((self._n, self._n, self._n))

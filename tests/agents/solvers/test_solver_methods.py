@@ -73,6 +73,9 @@ def test_fictitious_play_reaches_a_thousandth_on_the_default_game(payment: str) 
     found = solve(model_of(payment=payment), "fictitious_play", tolerance=1e-3)
     assert found.converged
     assert found.history[-1].iteration < 1000
+    # The figure shows how it came there, also where the first look that is due is the last.
+    assert [step.iteration for step in found.history][:6] == [0, 1, 2, 4, 8, 16]
+    assert found.history[0].exploitability_normalised > 0.2
 
 
 @pytest.mark.parametrize("payment", ["pbp", "pbs"])
