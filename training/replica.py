@@ -194,10 +194,11 @@ class Replica:
 
 def _check_rows(kind: str, rows: Any, replica: int, steps: int) -> None:
     """Refuse rows of a table that are not numbers by name, of this replica, up to now."""
-    are_rows = isinstance(rows, list) and all(isinstance(row, dict) for row in rows)
-    if not are_rows or any(row.keys() != rows[0].keys() for row in rows):
+    if not isinstance(rows, list) or not all(
+        isinstance(row, dict) and row.keys() == rows[0].keys() for row in rows
+    ):
         raise ValueError(f"{kind} are not the rows of one table")
     for row in rows:
         numbers = all(type(value) in (int, float) for value in row.values())
-        if not numbers or row.get("replica") != replica or not row.get("step", steps + 1) <= steps:
+        if not numbers or row.get("replica") != replica or not row.get("step", np.inf) <= steps:
             raise ValueError(f"{kind}: {row}")

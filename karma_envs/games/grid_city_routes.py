@@ -59,6 +59,8 @@ class GridCityRoutesGame(GridCityGame):
     title = "GridCityRoutes"
     config_class = GridCityRoutesConfig
     config: GridCityRoutesConfig
+    # Few trips of the town have several shortest paths.
+    presets = {**GridCityGame.presets, "town": {**GridCityGame.presets["town"], "k_shortest": 3}}
 
 
 GAME = GridCityRoutesGame

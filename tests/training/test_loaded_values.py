@@ -119,9 +119,8 @@ def test_a_policy_of_another_run_is_refused_in_one_line(
 @pytest.mark.parametrize("field", ["learner", "game_config"])
 @pytest.mark.parametrize("value", [None, 3, "sarsa", [1]])
 def test_a_section_that_is_none_is_named(field: str, value: Any) -> None:
-    with pytest.raises(
-        ConfigError, match=rf"^{field} = .* is not allowed; allowed: a \w+Config, or a mapping"
-    ):
+    allowed = r"a mapping of field names to values, or a \w+Config"
+    with pytest.raises(ConfigError, match=rf"^{field} = .* is not allowed; allowed: {allowed}"):
         TrainConfig.from_dict({field: value})
 
 
