@@ -167,6 +167,7 @@ def test_seeds_of_an_algorithm_that_has_changed_are_not_mixed(
     assert Result.load(path).seeds == [0, 1]
 
 
+@pytest.mark.usefixtures("_module")
 def test_ctrl_c_keeps_what_is_done(tmp_path: Path) -> None:
     with pytest.raises(Interrupted, match="same command"):
         run_benchmark(["karma_benchmark_mine:fails_later"], tmp_path, tasks=["tiny"])
