@@ -21,7 +21,7 @@ from karma_envs.games.grid_city.network import RoadNetwork, road_network
         ("columns", 2.5, "from 1"),
         ("capacity", 0, "from 1"),
         ("capacity", (1, 0), r"capacity\[1\] = 0"),
-        ("capacity", "None", "a whole number, a list of one for each lane, or null"),
+        ("capacity", "much", "a whole number, a list of one for each lane, or null"),
         ("paths_per_agent", 0, "from 1"),
         ("paths_per_agent", 5000, "65535 observations"),
         ("path_seed", -1, "from 0"),
