@@ -83,6 +83,7 @@ def test_lucky_and_unlucky_agents_are_everybody_once() -> None:
     )
 
 
+@pytest.mark.nightly
 def test_the_comparisons_train_every_case() -> None:
     """With 500 steps no policy is better than another; with a choice of routes all lanes are less full."""
     _, rows = rows_of("city-mechanisms")
