@@ -1,7 +1,8 @@
-"""How results show themselves: small tables in notebooks, and data frames."""
+"""How results show themselves: in a line, as small tables in notebooks, and as data frames."""
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from html import escape
 from typing import TYPE_CHECKING, Any
@@ -49,3 +50,18 @@ def html_table(rows: Sequence[Mapping[str, object]], caption: str = "", *, most:
 
 def _html_row(tag: str, cells: Any) -> str:
     return "<tr>" + "".join(f"<{tag}>{escape(str(cell))}</{tag}>" for cell in cells) + "</tr>"
+
+
+class Said(ABC):
+    """Base of results that say in few words what they are; their arrays would fill pages."""
+
+    @abstractmethod
+    def _said(self) -> dict[str, str]:
+        """What there is to say, by name."""
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(f'{name}: {said}' for name, said in self._said().items())})"
+
+    def _repr_html_(self) -> str:
+        rows = [{"": name, type(self).__name__: said} for name, said in self._said().items()]
+        return html_table(rows)

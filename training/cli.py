@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             errors.print(f"karma-envs: {error}", markup=False, soft_wrap=True)
             return 1
         except Interrupted as error:
-            console.print(str(error), markup=False, soft_wrap=True)
+            console.print(str(error))
             return 130
         except KeyboardInterrupt:
             return 130

@@ -24,7 +24,7 @@ def notices() -> Iterator[None]:
         elif str(message) not in said:
             said.add(str(message))
             console = Console(stderr=True, highlight=False)
-            console.print(f"karma-envs: warning: {message}", markup=False, soft_wrap=True)
+            console.print(f"karma-envs: warning: {message}")
 
     with warnings.catch_warnings():
         as_ever = warnings.showwarning

@@ -18,8 +18,8 @@ from agents.mean_field.chains import as_distribution
 from agents.mean_field.dynamic_programming import best_response, policy_value
 from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.policy import TabularPolicy
-from agents.said import Said
 from karma_envs.config import refuse
+from karma_envs.display import Said
 from karma_envs.game import PopulationGame
 
 _MOST_ENTRIES = 200_000_000  # of the transition tensor, 1.6 GB

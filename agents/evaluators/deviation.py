@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from agents.evaluators.estimate import estimate_of
 from agents.evaluators.play import agent_numbers, fitted, new_buffer, play_on, with_deviation
 from agents.policy import TabularPolicy
-from agents.said import Said
 from karma_envs.config import real, whole
+from karma_envs.display import Said
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.metrics import Estimate
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.said import Said
 from karma_envs.config import Config, real, refuse, whole
+from karma_envs.display import Said
 from karma_envs.metrics import Estimate
 
 STATIONARY = "any stationary policy of one agent, all others fixed"

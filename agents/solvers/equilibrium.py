@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import functools
-import importlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +15,11 @@ from agents.mean_field.exploitability import Exploitability, exploitability_in
 from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import InUnits, in_own_units
 from agents.policy import TabularPolicy
-from agents.said import Said
+from karma_envs.display import Said, data_frame
 from karma_envs.game import MeanFieldModel
+
+if TYPE_CHECKING:
+    from pandas import DataFrame
 
 
 @dataclass(frozen=True)
@@ -100,7 +102,7 @@ class Equilibrium(Said):
             "policy": f"{types} type{'s' if types > 1 else ''}, {states} states, {actions} actions",
         }
 
-    def to_frame(self) -> Any:
+    def to_frame(self) -> DataFrame:
         """The policy as a pandas data frame: a row per type, state and action of positive probability.
 
         Its columns: ``type`` (from 0), ``state``, ``action``, ``probability``, ``mass`` (mu, the share of
@@ -109,10 +111,6 @@ class Equilibrium(Said):
         Raises:
             ImportError: when pandas is not installed.
         """
-        try:
-            pandas = importlib.import_module("pandas")
-        except ImportError as error:
-            raise ImportError("to_frame() needs pandas: pip install pandas") from error
         kind, state, action = np.nonzero(self.policy.probabilities)
         columns: dict[str, Any] = {
             "type": kind,
@@ -122,7 +120,7 @@ class Equilibrium(Said):
             "mass": self.mean_field[kind, state],
             "value": self.value[kind, state],
         }
-        return pandas.DataFrame(columns)
+        return data_frame(columns)
 
 
 @dataclass(frozen=True)

@@ -17,12 +17,12 @@ from threadpoolctl import threadpool_limits
 from agents.mean_field.exploitability import type_policies
 from agents.mean_field.units import InUnits, greatest_reward, in_own_units
 from agents.policy import TabularPolicy
-from agents.said import Said
 from agents.solvers.branches import Branch, Explorer
 from agents.solvers.equilibrium import Assessment, assess, assessment_in
 from agents.solvers.exact import exact_equilibrium
 from agents.solvers.homotopy import homotopy
 from karma_envs.config import real, whole
+from karma_envs.display import Said
 from karma_envs.game import MeanFieldModel
 
 _SHIFTS_EVERY = 4

@@ -19,10 +19,10 @@ from numpy.typing import NDArray
 from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.units import in_own_units
 from agents.policy import TabularPolicy
-from agents.said import Said
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.iteration import softmax
 from karma_envs.config import real, whole
+from karma_envs.display import Said
 from karma_envs.game import MeanFieldModel
 
 _WIDTH = 1e-7  # of finite differences

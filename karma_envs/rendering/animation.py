@@ -14,7 +14,7 @@ import numpy as np
 from karma_envs.config import real, refuse, whole
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.rendering.canvas import Canvas, has_renderer, rendered_games
-from karma_envs.rendering.library import drawing
+from karma_envs.rendering.drawing import drawing
 
 _LONGEST_CHUNK = 1000
 """Steps played at a time, so that skipping many takes little memory."""

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.registry import names
-from karma_envs.rendering.library import drawing, load_matplotlib
+from karma_envs.rendering.drawing import drawing, load_matplotlib
 
 RENDER_MODES = ("human", "rgb_array")
 _DPI = 100

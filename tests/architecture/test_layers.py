@@ -138,7 +138,7 @@ def test_the_core_knows_no_game_and_no_view() -> None:
 
 @pytest.mark.parametrize("part", ["learners", "solvers", "evaluators", "planners", "mean_field"])
 def test_parts_of_agents_do_not_import_each_other(part: str) -> None:
-    shared = {"karma_envs", "agents.policy", "agents.said", "agents.mean_field", f"agents.{part}"}
+    shared = {"karma_envs", "agents.policy", "agents.mean_field", f"agents.{part}"}
     assert not breaches(files_in("agents", part), shared)
 
 

@@ -39,7 +39,7 @@ def asks_for_latex() -> Iterator[None]:
 def test_a_backend_that_does_not_exist_keeps_nothing_from_being_drawn(tmp_path: Path) -> None:
     program = """
 import os, sys
-from karma_envs.rendering.library import load_matplotlib
+from karma_envs.rendering.drawing import load_matplotlib
 matplotlib = load_matplotlib()
 assert os.environ["MPLBACKEND"] == "nonsense", "left as it was for others"
 assert load_matplotlib() is matplotlib

@@ -88,4 +88,4 @@ def _run(options: argparse.Namespace) -> None:
             steps_per_frame=options.steps_per_frame,
             progress=lambda done, total: bar.update(task, completed=done, total=total),
         )
-    console.print(str(path), markup=False)
+    console.print(str(path))

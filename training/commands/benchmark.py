@@ -135,8 +135,6 @@ def _run(options: argparse.Namespace) -> None:
             console.print(
                 f"{progress.what}: score {row['score']:.4f}, efficiency {row['efficiency']:.4f}, "
                 f"{row['seconds']:.1f} s of training",
-                markup=False,
-                soft_wrap=True,
             )
         bar.update(bar.tasks[0].id, completed=progress.done, description=progress.what)
 
@@ -153,8 +151,6 @@ def _run(options: argparse.Namespace) -> None:
         _print(summarise(results))
         console.print(
             f"results are in {options.folder}; for a page: karma-envs benchmark report {options.folder}",
-            markup=False,
-            soft_wrap=True,
         )
     if failed:
         raise ResultsError("\n".join([f"{len(failed)} failed, the others are kept", *failed]))
@@ -189,10 +185,10 @@ def _score(report: Report, column: str, algorithm: str) -> Text:
 
 def _report(options: argparse.Namespace) -> None:
     _print(write_report(options.folder))
-    console.print(f"written: {options.folder}/README.md and {options.folder}/index.html", markup=False)
+    console.print(f"written: {options.folder}/README.md and {options.folder}/index.html")
 
 
 def _add(options: argparse.Namespace) -> None:
     leaderboard = docs_folder("--leaderboard", options.leaderboard, _LEADERBOARD)
     path = add_result(options.file, leaderboard, replace=options.replace)
-    console.print(f"entered as {path}", markup=False, soft_wrap=True)
+    console.print(f"entered as {path}")

@@ -80,7 +80,7 @@ def _is_kept(keep: Callable[[], None]) -> bool:
     try:
         keep()
     except ResultsError as error:
-        console.print(f"what follows is not kept: {error}", markup=False, soft_wrap=True)
+        console.print(f"what follows is not kept: {error}")
         return False
     return True
 
@@ -128,7 +128,7 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
         with writing(run.folder):
             paths = save_figures(run.folder, drawn, ("png", "pdf"))
         for path in paths:
-            console.print(str(path), markup=False)
+            console.print(str(path))
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:

@@ -30,7 +30,7 @@ def add(subparsers: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     for game in names():
         console.print(Text.assemble((game, "bold"), f"  {first_line(game)}"))
-        console.print(f"  presets: {', '.join(game_class(game).presets)}", soft_wrap=True)
+        console.print(f"  presets: {', '.join(game_class(game).presets)}")
     kinds: dict[str, Iterable[str]] = {
         family: [
             name + (f" ({', '.join(rule.aliases)})" if rule.aliases else "")
@@ -40,4 +40,4 @@ def _run(options: argparse.Namespace) -> None:
     }
     kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "baselines": BASELINES, "solvers": methods()}
     for kind, all_names in kinds.items():
-        console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"), soft_wrap=True)
+        console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"))

@@ -31,7 +31,7 @@ def _run(options: argparse.Namespace) -> None:
 def draw(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> None:
     """Draw the figures and print where they are."""
     for path in drawn(folder, formats, trust=trust):
-        console.print(str(path), markup=False)
+        console.print(str(path))
 
 
 def drawn(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> list[Path]:

@@ -63,4 +63,4 @@ def _reproduce(name: str, options: argparse.Namespace) -> None:
         for item in found:
             table.add_row(*summary_line(item).values())
         print_table(table)
-    console.print(f"results are in {Path(options.folder) / f'{name}-{options.scale}'}", markup=False)
+    console.print(f"results are in {Path(options.folder) / f'{name}-{options.scale}'}")

@@ -52,7 +52,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     _report(solution, found)
     if found.interrupted:
-        console.print(f"figures: karma-envs plot {solution.folder}", markup=False, soft_wrap=True)
+        console.print(f"figures: karma-envs plot {solution.folder}")
         return _INTERRUPTED
     if config.search:
         _search(solution, quiet="quiet" in options)
@@ -90,8 +90,6 @@ def _report(solution: Solution, found: Equilibrium) -> None:
         f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
         f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
         f"normalised {found.exploitability_normalised:.3e}{fairness}",
-        markup=False,
-        soft_wrap=True,
     )
     if len(solution.config.game_config.agent_types) > 1:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
@@ -100,7 +98,7 @@ def _report(solution: Solution, found: Equilibrium) -> None:
         for row in solution.types:
             table.add_row(*(f"{value:.4g}" for value in row.values()))
         console.print(table)
-    console.print(f"results are in {solution.folder}", markup=False, soft_wrap=True)
+    console.print(f"results are in {solution.folder}")
 
 
 def _search(solution: Solution, *, quiet: bool) -> None:
@@ -134,7 +132,6 @@ def _search(solution: Solution, *, quiet: bool) -> None:
         console.print(
             "n: times found; dist: of the policy from the first, in L1, mean over agents (0 … 2)\n"
             f"this table is in {solution.folder / TABLE}, the policies beside it",
-            markup=False,
         )
 
 

@@ -143,7 +143,7 @@ def _run(options: argparse.Namespace) -> None:
         report(found)
     for text in (nothing, *map(str, paths)):
         if text:
-            console.print(text, markup=False, soft_wrap=True)
+            console.print(text)
     if found.failed:
         numbers = ", ".join(str(row["trial"]) for row in found.failed)
         raise ResultsError(
@@ -271,8 +271,8 @@ def report(found: Sweep) -> None:
         if len(finished) > _MOST_ROWS:
             console.print(f"and {len(finished) - _MOST_ROWS} others")
     for row in found.failed:
-        console.print(_failure(row), markup=False, soft_wrap=True)
-    console.print(f"all trials are in {found.folder / 'trials.csv'}", markup=False)
+        console.print(_failure(row))
+    console.print(f"all trials are in {found.folder / 'trials.csv'}")
 
 
 def _column_width(found: Sweep, name: str) -> int:

@@ -41,7 +41,7 @@ def _run(options: argparse.Namespace) -> int:
         )
     report(theory)
     if theory.interrupted:
-        console.print(f"interrupted; figures: karma-envs plot {theory.folder}", markup=False, soft_wrap=True)
+        console.print(f"interrupted; figures: karma-envs plot {theory.folder}")
         return 130
     if "no_figures" not in options:
         draw(theory.folder, ("png", "pdf"))
@@ -59,8 +59,8 @@ def report(theory: Theory) -> None:
         else:
             rows = _ROWS[tool](numbers)
         for found, meaning in rows:
-            console.print(f"  {found}: {meaning}", markup=False)
-    console.print(f"results are in {theory.folder}", markup=False)
+            console.print(f"  {found}: {meaning}")
+    console.print(f"results are in {theory.folder}")
 
 
 def _lipschitz(numbers: Numbers) -> list[Row]:

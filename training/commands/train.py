@@ -74,7 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         if "no_figures" not in options:
             paths = drawn(run.folder, ("png", "pdf"), trust=True)
     finally:
-        console.print(f"trained in {seconds:.1f} s; results are in {run.folder}", markup=False)
+        console.print(f"trained in {seconds:.1f} s; results are in {run.folder}")
         report(run, found)
     for path in paths:
-        console.print(str(path), markup=False)
+        console.print(str(path))

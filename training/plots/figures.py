@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from karma_envs.config import choice
-from karma_envs.rendering.library import drawing, load_matplotlib
+from karma_envs.rendering.drawing import drawing, load_matplotlib
 from training.results import ResultsError
 
 if TYPE_CHECKING:

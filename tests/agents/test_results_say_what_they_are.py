@@ -14,9 +14,9 @@ from agents.evaluators import (
     exploitability_by_agent,
     one_at_a_time_exploitability,
 )
-from agents.said import Said
 from agents.solvers.search import search
 from agents.solvers.social_optimum import social_optimum
+from karma_envs.display import Said
 
 
 @pytest.fixture(scope="module")
@@ -46,7 +46,7 @@ def test_a_result_is_a_line_and_a_table(results: list[Said]) -> None:
         assert "\n" not in repr(result)
         assert "array" not in repr(result)
         assert len(repr(result)) < 300
-        assert result._repr_html_().startswith(f"<table><caption>{type(result).__name__}</caption><tr><th>")
+        assert f"<th>{type(result).__name__}</th>" in result._repr_html_()
 
 
 def test_what_is_said_is_escaped() -> None:
@@ -54,9 +54,7 @@ def test_what_is_said_is_escaped() -> None:
         def _said(self) -> dict[str, str]:
             return {"a < b": "<script>"}
 
-    assert One()._repr_html_() == (
-        "<table><caption>One</caption><tr><th>a &lt; b</th><td>&lt;script&gt;</td></tr></table>"
-    )
+    assert "<td>a &lt; b</td><td>&lt;script&gt;</td>" in One()._repr_html_()
 
 
 def test_a_population_that_is_not_at_rest_says_so() -> None:
