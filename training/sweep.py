@@ -34,7 +34,7 @@ from training.results import ResultsError, Row, Run
 from training.tables import write_recorded
 from training.train import Interrupted, stop_on_signal, train
 from training.trials import SweepConfig, Trial, as_text, check_games, trial_folder
-from training.trust import functions_named, made, read_config
+from training.trust import functions_named, made, read_config, resuming
 
 _SWEEP = "sweep.yaml"
 
@@ -371,6 +371,7 @@ def _sweep(
 
     tell(min(jobs or os.cpu_count() or 1, len(todo)), None)
     (folder / _STOP).unlink(missing_ok=True)
+    how_to_go_on = resuming("sweep", folder, config.to_dict())
     with (
         stop_on_signal(StopFile(folder / _STOP)) as stop,
         contextlib.closing(run_jobs(run_trial, jobs_left(), jobs)) as ends,
@@ -384,8 +385,7 @@ def _sweep(
         except KeyboardInterrupt:
             stop.set()
             raise Interrupted(
-                "stopped at once; what trials did since their last checkpoints is lost; "
-                f"go on with: karma-envs sweep --resume {folder}"
+                f"stopped at once; what trials did since their last checkpoints is lost; {how_to_go_on}"
             ) from None
         except BaseException:
             stop.set()  # those that run now
@@ -393,8 +393,5 @@ def _sweep(
     (folder / _STOP).unlink(missing_ok=True)
     if any(row["status"] == "missing" for row in rows):
         finished = sum(row["status"] == "finished" for row in rows)
-        raise Interrupted(
-            f"stopped, {finished} of {len(rows)} trials are finished; "
-            f"go on with: karma-envs sweep --resume {folder}"
-        )
+        raise Interrupted(f"stopped, {finished} of {len(rows)} trials are finished; {how_to_go_on}")
     return Sweep(folder, config, trials, tuple(rows))

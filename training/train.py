@@ -25,7 +25,7 @@ from training.progress import observers
 from training.replica import Replica
 from training.results import ResultsError, Run
 from training.tables import write_recorded
-from training.trust import functions_named
+from training.trust import functions_named, resuming
 from training.workers import Interrupted, in_threads, stop_on_signal
 
 __all__ = ["Interrupted", "Observer", "Replica", "stop_on_signal", "train"]
@@ -145,6 +145,7 @@ def _train(
     """Train in a folder that is ours."""
     config = run.config
     provenance = run.provenance()
+    how_to_go_on = resuming(f"train {config.game}", run.folder, config.to_dict())
     replicas = [Replica(config, number) for number in range(config.replicas)]
     if resume:
         _load(run, replicas, provenance)
@@ -171,8 +172,7 @@ def _train(
         if stop is not None:
             raise
         raise Interrupted(
-            "stopped at once; what was done since the last checkpoint is lost; "
-            f"go on with: karma-envs train {config.game} --resume {run.folder}"
+            f"stopped at once; what was done since the last checkpoint is lost; {how_to_go_on}"
         ) from None
     seconds = time.perf_counter() - started
     finished = all(replica.finished for replica in replicas)
@@ -183,7 +183,7 @@ def _train(
         else:
             results.write_metadata(run, status="interrupted")
     if not finished:
-        raise Interrupted(f"stopped; go on with: karma-envs train {config.game} --resume {run.folder}")
+        raise Interrupted(f"stopped; {how_to_go_on}")
     return run
 
 

@@ -55,6 +55,18 @@ def add_trust(command: argparse.ArgumentParser) -> None:
     )
 
 
+def resuming(command: str, folder: Path, values: Mapping[str, Any]) -> str:
+    """How to go on with what was interrupted: the command, which trusts the functions that its user named.
+
+    Args:
+        command: of karma-envs, up to the flags.
+        folder: of the results.
+        values: the configuration as plain data.
+    """
+    trust = " --trust" if functions_named(values) else ""
+    return f"go on with: karma-envs {command} --resume {folder}{trust}"
+
+
 def functions_named(values: Mapping[str, Any]) -> list[str]:
     """The functions ``module:function`` that a configuration of a run, a sweep or a solution names.
 

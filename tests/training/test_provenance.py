@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from training.results import create_run, read_metadata, write_metadata
 from training.solution import Solution, SolveConfig, solve_to_folder
 from training.sweep import Sweep, sweep
 from training.theory import Theory, TheoryConfig, theory_to_folder
-from training.trust import functions_named
+from training.train import Interrupted
+from training.trust import functions_named, resuming
 
 Tiny = Callable[..., TrainConfig]
 SHA_1 = "commit"
@@ -280,6 +282,25 @@ def test_a_strangers_folder_runs_no_code(
     for kind, folder in folders.items():
         assert opens[kind](folder, trust=True).config is not None
     assert rules.exists()
+
+
+def test_a_strangers_game_is_not_imported(tmp_path: Path) -> None:
+    (tmp_path / "config.yaml").write_text("game: strange_games:Game\n")
+    with pytest.raises(ResultsError, match=r"names code to be run: 'strange_games:Game'"):
+        Run.open(tmp_path)
+
+
+def test_how_to_go_on_trusts_what_the_user_named(rules: Path, tmp_path: Path) -> None:
+    stop = threading.Event()
+    stop.set()
+    config = TrainConfig(
+        "matching", {"n_agents": 20, "payment": "strange_rules:pay"}, n_steps=100, epoch_length=50
+    )
+    with pytest.raises(Interrupted, match=r"go on with: karma-envs train matching --resume .*run --trust$"):
+        train(config, tmp_path / "run", stop=stop)
+    values = {"base": config.to_dict(), "over": {"seed": [1, 2]}}
+    assert resuming("sweep", Path("s"), values) == "go on with: karma-envs sweep --resume s --trust"
+    assert main(["train", "matching", "--resume", str(tmp_path / "run"), "--trust", "--quiet"]) == 0
 
 
 def test_a_checkpoint_cannot_name_code_that_the_run_does_not(
