@@ -13,6 +13,7 @@ from agents.learners import LearnerConfig
 from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
 from karma_envs.game import MeanFieldModel
 from karma_envs.registry import game_class
+from training.memory import check_model_memory
 from training.plain_yaml import dump_yaml, parse_yaml
 
 MONITORS = ("none", "exact", "parallel", "payoff")
@@ -48,9 +49,11 @@ class GameRunConfig(Config):
         """The game's mean-field model.
 
         Raises:
-            ConfigError: when the game has none with this configuration.
+            ConfigError: when the game has none with this configuration, or no memory for it.
         """
-        model = game_class(self.game)(self.game_config).mean_field()
+        game = game_class(self.game)(self.game_config)
+        check_model_memory(game)
+        model = game.mean_field()
         if model is None:
             raise refuse(
                 "game", self.game, "a game that has a mean-field model, in a configuration with bids"

@@ -1,4 +1,4 @@
-"""How much memory training takes, told before it begins: the tables of what is learned are most of it."""
+"""How much memory training and solving take, told before they begin: tables are most of it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,20 @@ import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from karma_envs.config import ConfigError
+from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from karma_envs.sampling import padded_width
-from training.config import TrainConfig
+
+if TYPE_CHECKING:
+    from training.config import TrainConfig
 
 _GIB = 2**30
 _BYTES_PER_AGENT = 100  # of a game: its state, what is known of each agent, a few steps of a buffer
 _Q_LANES = 8  # rows of Q are padded to so many
+_KERNELS = 6  # of a mean-field model, and what is as large, that any solver has at once
 _CGROUP = Path("/sys/fs/cgroup")
 
 
@@ -65,6 +70,26 @@ def check_memory(configs: Sequence[TrainConfig], at_once: int = 1) -> None:
             f"about {total / _GIB:.1f} GiB of memory are needed and {there / _GIB:.1f} GiB are there: "
             f"{several}{words} ({most / _GIB:.1f} GiB); fewer n_agents, replicas or karma, or grouping = "
             "per_type or pooled, need less"
+        )
+
+
+def check_model_memory(game: PopulationGame) -> None:
+    """Refuse a game whose mean-field model needs more memory than there is, whatever is done with it.
+
+    Some solvers need more still. A game without a model needs nothing.
+
+    Raises:
+        ConfigError: with the numbers.
+    """
+    if type(game).mean_field is PopulationGame.mean_field:
+        return
+    n_types, n_observations, n_actions = len(game.discounts), game.n_observations, game.n_actions
+    needed, there = _KERNELS * 8 * n_types * n_observations**2 * n_actions, available_bytes()
+    if there is not None and needed > there:
+        raise ConfigError(
+            f"at least {needed / _GIB:.1f} GiB of memory are needed and {there / _GIB:.1f} GiB are there: a "
+            f"mean field of {n_types:,} type(s) with {n_observations:,} states and {n_actions:,} actions; "
+            "fewer karma_max or urgencies need less"
         )
 
 

@@ -20,6 +20,7 @@ import pytest
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import make
 from karma_envs.config import ConfigError
+from karma_envs.registry import game_class
 from training import TrainConfig, memory, train, workers
 from training.cli import main
 from training.memory import available_bytes, check_memory, training_bytes
@@ -282,6 +283,20 @@ def test_a_sweep_needs_what_its_trials_need_that_run_at_once(
     assert not (tmp_path / "sweep").exists()
     monkeypatch.setattr(memory, "available_bytes", lambda: None)  # where nobody knows
     check_memory([tiny(n_steps=400)])
+
+
+@pytest.mark.parametrize("command", ["solve", "theory"])
+def test_a_model_that_does_not_fit_is_refused_and_leaves_nothing(
+    command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(memory, "available_bytes", lambda: 100 * 2**30)
+    assert main([command, "matching", "--karma-max", "1000", "--karma-mean", "500"]) == 1
+    (error,) = capsys.readouterr().err.splitlines()
+    assert "at least 179.4 GiB of memory are needed and 100.0 GiB are there" in error  # 6 * 8 * 2002^2 * 1001
+    assert list(tmp_path.iterdir()) == []
+    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
+    memory.check_model_memory(game_class("grid_city")(n_agents=10))  # which has no model
 
 
 def test_memory_is_the_least_of_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
