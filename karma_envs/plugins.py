@@ -70,6 +70,8 @@ def _import(name: str) -> ModuleType:
     importlib.invalidate_caches()  # the file may have been written a moment ago
     module = importlib.import_module(name)
     top = name.partition(".")[0]
+    if top == __package__:  # that runs already, whichever copy of it the working folder has
+        return module
     here = importlib.machinery.PathFinder.find_spec(top, [folder])
     taken = getattr(sys.modules[top], "__file__", None)
     if here is not None and here.origin and taken and not os.path.samefile(here.origin, taken):

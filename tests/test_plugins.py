@@ -96,6 +96,14 @@ def test_names_that_are_none(name: str) -> None:
         import_named("field", name, "a function")
 
 
+def test_this_package_is_the_one_that_runs(working_folder: Path) -> None:
+    """Also where the working folder is a checkout of it, and another copy is installed."""
+    (working_folder / "karma_envs").mkdir()
+    (working_folder / "karma_envs" / "__init__.py").write_text("")
+    name = "karma_envs.mechanisms.payment.pay_bid_to_society:pay"
+    assert karma_envs.make("matching", n_agents=4, payment=name).config.payment == name
+
+
 def test_a_module_is_not_taken_for_another_of_its_name(
     working_folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
