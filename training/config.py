@@ -13,7 +13,7 @@ from agents.learners import LearnerConfig
 from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
 from karma_envs.game import MeanFieldModel
 from karma_envs.registry import game_class
-from training.memory import check_model_memory
+from training.machine import check_model_memory
 from training.plain_yaml import dump_yaml, parse_yaml
 
 MONITORS = ("none", "exact", "parallel", "payoff")

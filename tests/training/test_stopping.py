@@ -21,9 +21,10 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import make
 from karma_envs.config import ConfigError
 from karma_envs.registry import game_class
-from training import TrainConfig, memory, train, workers
+from training import TrainConfig, machine, memory, train, workers
 from training.cli import main
-from training.memory import available_bytes, check_memory, training_bytes
+from training.machine import available_bytes
+from training.memory import check_memory, training_bytes
 from training.replica import Replica
 from training.sweep import sweep
 from training.workers import in_threads, stop_on_signal
@@ -290,19 +291,19 @@ def test_a_model_that_does_not_fit_is_refused_and_leaves_nothing(
     command: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(memory, "available_bytes", lambda: 100 * 2**30)
+    monkeypatch.setattr(machine, "available_bytes", lambda: 100 * 2**30)
     assert main([command, "matching", "--karma-max", "1000", "--karma-mean", "500"]) == 1
     (error,) = capsys.readouterr().err.splitlines()
     assert "at least 179.4 GiB of memory are needed and 100.0 GiB are there" in error  # 6 * 8 * 2002^2 * 1001
     assert list(tmp_path.iterdir()) == []
-    monkeypatch.setattr(memory, "available_bytes", lambda: 0)
-    memory.check_model_memory(game_class("grid_city")(n_agents=10))  # which has no model
+    monkeypatch.setattr(machine, "available_bytes", lambda: 0)
+    machine.check_model_memory(game_class("grid_city")(n_agents=10))  # which has no model
 
 
 def test_memory_is_the_least_of_what_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     limits: dict[str, int | None] = {"_of_machine": 300, "_of_group": None, "_of_process": 200}
     for name in limits:
-        monkeypatch.setattr(memory, name, lambda name=name: limits[name])
+        monkeypatch.setattr(machine, name, lambda name=name: limits[name])
     assert available_bytes() == 200
     limits["_of_process"] = None
     assert available_bytes() == 300
@@ -310,10 +311,10 @@ def test_memory_is_the_least_of_what_is_told(tmp_path: Path, monkeypatch: pytest
     assert available_bytes() is None
     monkeypatch.undo()
     assert available_bytes() is None or available_bytes() > 2**20  # type: ignore[operator]
-    monkeypatch.setattr(memory, "_CGROUP", tmp_path)
-    assert memory._of_group() is None
+    monkeypatch.setattr(machine, "_CGROUP", tmp_path)
+    assert machine._of_group() is None
     for name, text in {"max": "1000\n", "current": "700\n", "stat": "anon 600\ninactive_file 50\n"}.items():
         (tmp_path / f"memory.{name}").write_text(text)
-    assert memory._of_group() == 350
+    assert machine._of_group() == 350
     (tmp_path / "memory.max").write_text("max\n")
-    assert memory._of_group() is None
+    assert machine._of_group() is None
