@@ -10,12 +10,10 @@ import importlib
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from training.replica import Replica
 from training.results import ResultsError, Row
-
-if TYPE_CHECKING:
-    from training.train import Replica
 
 FOLDER = "tensorboard"
 """Where the event files are in a run's folder, in a folder for each replica."""

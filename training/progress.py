@@ -6,7 +6,6 @@ import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.measure import Measurement
@@ -15,10 +14,8 @@ from rich.table import Table
 
 from training.config import TrainConfig
 from training.event_files import EventFiles
-
-if TYPE_CHECKING:
-    from training.results import Run
-    from training.train import Observer, Replica
+from training.replica import Observer, Replica
+from training.results import Run
 
 console = Console(highlight=False, emoji=False, markup=False, soft_wrap=True)
 """Where commands print; lines are left whole, so that paths can be copied and searched for in logs."""

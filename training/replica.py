@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -202,3 +202,7 @@ def _check_rows(kind: str, rows: Any, replica: int, steps: int) -> None:
         numbers = all(type(value) in (int, float) for value in row.values())
         if not numbers or row.get("replica") != replica or not row.get("step", np.inf) <= steps:
             raise ValueError(f"{kind}: {row}")
+
+
+Observer = Callable[[Replica, float], None]
+"""Called after each epoch with the replica and the agent-steps per second since the last call."""

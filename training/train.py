@@ -6,7 +6,7 @@ import contextlib
 import threading
 import time
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -22,16 +22,13 @@ from training.event_files import require_tensorboard
 from training.folders import CONFIG, owned, writing
 from training.memory import check_memory
 from training.progress import observers
-from training.replica import Replica
+from training.replica import Observer, Replica
 from training.results import ResultsError, Run
 from training.tables import write_recorded
 from training.trust import functions_named, resuming
 from training.workers import Interrupted, in_threads, stop_on_signal
 
 __all__ = ["Interrupted", "Observer", "Replica", "stop_on_signal", "train"]
-
-Observer = Callable[[Replica, float], None]
-"""Called after each epoch with the replica and the agent-steps per second since the last call."""
 
 
 @dataclass(frozen=True)
