@@ -20,7 +20,7 @@ import numpy as np
 
 C = TypeVar("C", bound="Config")
 
-NONE = ("none", "None")
+NONE = ("none", "None", "null", "~")
 """Words for None, where a field may be that."""
 
 _LONGEST_SHOWN = 200  # characters of a value in an error
@@ -139,7 +139,7 @@ class Config:
     def from_dict(cls: type[C], values: Mapping[str, Any], name: str = "") -> C:
         """The configuration of plain data, as :meth:`to_dict` gives it or a YAML file holds it.
 
-        Where a field may be None, the word ``none`` is.
+        Where a field may be None, the words of :data:`NONE` stand for it.
 
         Args:
             values: by field.

@@ -250,7 +250,8 @@ def test_a_name_or_a_number(capsys: pytest.CaptureFixture[str]) -> None:
         assert (
             shown(capsys, "city", "--network", "town", "--capacity-scale", given)["capacity_scale"] == scale
         )
-    assert shown(capsys, "city", "--network", "town", "--exclude", "none")["exclude"] is None
+    for none in ("none", "None", "null", "~"):
+        assert shown(capsys, "city", "--network", "town", "--exclude", none)["exclude"] is None
 
 
 def test_lists_of_one(capsys: pytest.CaptureFixture[str]) -> None:
