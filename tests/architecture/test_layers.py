@@ -206,6 +206,13 @@ def test_no_file_unpickles_evaluates_or_is_too_long(file: Path) -> None:
             assert ast.unparse(node.value) == "False", node.value.lineno
 
 
+def test_no_test_or_benchmark_is_too_long() -> None:
+    files = [file for folder in ("tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
+    lengths = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8").count("\n") for file in files}
+    assert len(lengths) > 50
+    assert {file: length for file, length in lengths.items() if length > LONGEST} == {}
+
+
 def test_the_packages_that_are_installed_are_the_folders() -> None:
     """Setuptools finds every folder that is a package, below the names that it is given."""
     settings = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]["setuptools"]
