@@ -27,9 +27,6 @@ def by_lane(network: RoadNetwork) -> dict[Any, int]:
     return dict(zip(network.lanes, network.capacity.tolist()))
 
 
-# --- booleans --------------------------------------------------------------------------------------
-
-
 def cross(folder: Path, **marks: Any) -> str:
     """Four arms at a crossing x, with a value of ``boundary`` or ``through`` by node; the file."""
     graph = nx.DiGraph()

@@ -72,8 +72,6 @@ def path_of(game: GridCityGame, agent: int, slot: int) -> tuple[int, ...]:
     return game.network.paths[game.paths_of_agent[agent, slot]]
 
 
-# --- rollouts --------------------------------------------------------------------------------------
-
 FIELDS: dict[str, Any] = {"n_agents": 40, "rows": 2, "columns": 3}
 
 CROSSING = roads(

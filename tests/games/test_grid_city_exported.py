@@ -140,6 +140,9 @@ def test_a_graph_from_python_is_read_as_a_file_is() -> None:
         road_network(graph, capacity="capacity", pairs=[("a", "c")], weight="length")
 
 
+# --- booleans --------------------------------------------------------------------------------------
+
+
 @pytest.mark.parametrize("true", ["True", "true", " YES ", "1", 1, 1.0, True])
 @pytest.mark.parametrize("false", ["False", "false", "no", "0", 0, 0.0, False])
 def test_booleans_are_read_whatever_they_are_written_as(tmp_path: Path, true: Any, false: Any) -> None:
