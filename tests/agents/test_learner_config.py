@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from agents.learners import LearnerConfig, targets
-from agents.learners.schedules import SCHEDULES
+from agents.learners.tabular.schedules import SCHEDULES
 from karma_envs.config import ConfigError
 from karma_envs.game import Transitions
 from tests.agents.learner_worlds import ALGORITHMS, World, bids, learner_of

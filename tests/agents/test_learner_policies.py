@@ -11,10 +11,10 @@ from scipy.stats import wasserstein_distance
 
 import karma_envs
 from agents.learners import TabularLearner, targets
-from agents.learners.kernels import learn, row_maximum
-from agents.learners.softmax import Scratch, update_policy
-from agents.learners.target import ILLEGAL
-from karma_envs.sampling import NEVER, padded_width, probabilities_of
+from agents.learners.tabular.kernels import learn, row_maximum
+from agents.learners.tabular.softmax import Scratch, update_policy
+from agents.learners.tabular.targets import ILLEGAL
+from karma_envs.numerics.sampling import NEVER, padded_width, probabilities_of
 from tests.agents.learner_worlds import ALGORITHMS, TWO_TYPES, World, bids, learner_of, random_transitions
 
 

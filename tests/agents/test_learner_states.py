@@ -10,7 +10,7 @@ import pytest
 import karma_envs
 from agents.learners import TabularLearner
 from karma_envs.config import ConfigError
-from karma_envs.sampling import NEVER
+from karma_envs.numerics.sampling import NEVER
 from tests.agents.learner_worlds import (
     ALGORITHMS,
     TWO_TYPES,

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.learners.grouping import GROUPINGS
-from agents.learners.target import ILLEGAL
+from agents.learners.tabular.grouping import GROUPINGS
+from agents.learners.tabular.targets import ILLEGAL
 from karma_envs.game import Transitions
-from karma_envs.sampling import NEVER
+from karma_envs.numerics.sampling import NEVER
 from tests.agents.learner_worlds import (
     ALGORITHMS,
     GROUPS,

@@ -9,9 +9,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 
 Game = TypeVar("Game", bound=PopulationGame)
 

@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from karma_envs.baselines import baseline_policy
-from karma_envs.compile import kernel
 from karma_envs.game import IllegalActionError
 from karma_envs.games.grid_city import GridCityGame
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
+from karma_envs.numerics.compile import kernel
 from tests.games.grid_city_reference import CROSSING, new_game, one_lane, path_of, roads, situation
 from tests.games.rules_reference import (
     ALLOCATIONS,

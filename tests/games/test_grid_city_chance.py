@@ -12,8 +12,8 @@ from scipy.stats import chi2
 
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
+from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import access_fairness, efficiency
-from karma_envs.urgency import AgentType
 from tests.games.grid_city_reference import Situation, new_game, one_lane, path_of, roads, situation
 from tests.games.rules_reference import NEVER_BY_CHANCE, random_policy, with_state
 

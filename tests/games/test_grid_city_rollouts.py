@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.game import IllegalActionError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.metrics import efficiency

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from karma_envs.games.matching.config import PRESETS
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 from tests.games.matching_reference import check_step, new_game, situation, two_agents
 from tests.games.rules_reference import ALLOCATIONS, draw_society, random_bids, random_policy, with_state
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from scipy.stats import chi2
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.games.matching import MatchingGame
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 from tests.games.matching_reference import new_game, nothing, situation
 from tests.games.rules_reference import NEVER_BY_CHANCE, random_policy
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.games.matching.config import PRESETS
+from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Parameter, Rule
-from karma_envs.urgency import AgentType
 
 NAN, INF = float("nan"), float("inf")
 THIRDS = (1 / 3, 1 / 3, 1 / 3)

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from karma_envs.compile import kernel
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.mechanisms import Rule
+from karma_envs.numerics.compile import kernel
 from tests.games.matching_reference import situation, two_agents
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from karma_envs.game import Transitions
 from karma_envs.games.matching import MatchingGame
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 from tests.games.matching_reference import FIELDS, assert_same, new_game, situation
 from tests.games.rules_reference import random_policy, states_equal
 

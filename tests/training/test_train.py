@@ -21,11 +21,11 @@ from karma_envs import make, metrics
 from karma_envs.config import ConfigError
 from tests.training.run_results import Tiny, assert_same_policy, assert_same_results, contents, status
 from training import Run, train
-from training.config import to_yaml
-from training.results import read_table
-from training.train import Replica
+from training.common.config import to_yaml
+from training.common.tables import read_table
+from training.runs.replica import Replica
 
-train_module = sys.modules[Replica.__module__]  # `training.train` is the function
+train_module = sys.modules[Replica.__module__]  # `training.runs.train` is the function
 
 
 # --- what a run leaves ------------------------------------------------------------------------------

@@ -16,7 +16,7 @@ from agents import TabularPolicy
 from karma_envs.files import read_npz, write_npz
 from tests.training.run_results import Tiny, contents
 from training import ResultsError, Run, train
-from training.train import Replica
+from training.runs.replica import Replica
 
 
 def truncated(path: Path, share: float) -> None:

@@ -17,8 +17,8 @@ import pytest
 from karma_envs.files import read_npz
 from tests.training.run_results import Tiny, assert_same_results, contents, status
 from training import ResultsError, Run, train
-from training.config import to_yaml
-from training.train import Replica
+from training.common.config import to_yaml
+from training.runs.replica import Replica
 
 
 def python(code: str, *arguments: str) -> subprocess.CompletedProcess[str]:
@@ -36,7 +36,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(tiny: Tiny, tmp_path: Path, fi
     code = """
         import os, signal, sys
         from training import TrainConfig, train
-        from training.config import load_layer
+        from training.common.config import load_layer
 
         def kill(replica, rate):
             if (replica.number, replica.epoch) == (1, 5):
@@ -69,7 +69,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(tiny: Tiny, tmp_path: Path, fi
 INTERRUPTED = """
     import os, signal, sys, time
     from training.cli import main
-    from training.train import Replica
+    from training.runs.train import Replica
 
     run_epoch = Replica.run_epoch
 

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.evaluators.by_agent import exploitability_by_agent
+from agents.evaluators.exploitability.exact import exploitability_by_agent
 from agents.mean_field.exploitability import exploitability
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.checks import check_game
 from tests.training.benchmark.tiny_tasks import TINY

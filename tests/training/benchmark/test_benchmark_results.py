@@ -18,7 +18,7 @@ from training.benchmark.report import summarise, to_markdown
 from training.benchmark.result import METRICS
 from training.benchmark.tables import number_text
 from training.cli import main
-from training.results import ResultsError
+from training.common.errors import ResultsError
 
 BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "no rows": (lambda found: found["rows"].clear(), "no rows"),

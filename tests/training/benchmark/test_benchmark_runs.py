@@ -19,8 +19,8 @@ from training.benchmark.algorithms import ALGORITHMS
 from training.benchmark.measure import measure, measure_reference
 from training.benchmark.report import to_markdown
 from training.cli import main
-from training.results import ResultsError
-from training.train import Interrupted
+from training.common.errors import ResultsError
+from training.common.workers import Interrupted
 
 
 def test_the_real_tasks_have_budgets_that_are_whole_steps() -> None:

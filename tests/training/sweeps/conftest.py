@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training import backends
+from training.sweeps import backends
 
 
 @pytest.fixture(autouse=True)

@@ -13,11 +13,11 @@ import pytest
 
 from tests.training.sweeps.trials import BASE, RATES, Tiny, assert_same_results, on_epoch
 from training import Interrupted, ResultsError, Run, TrainConfig
-from training.backends import StopFile
 from training.cli import main
-from training.config import load_layer, to_yaml
-from training.sweep import Progress, Sweep, sweep
-from training.train import Replica
+from training.common.config import load_layer, to_yaml
+from training.runs.replica import Replica
+from training.sweeps.backends import StopFile
+from training.sweeps.sweep import Progress, Sweep, sweep
 
 
 @pytest.fixture(scope="module")
@@ -108,7 +108,7 @@ def test_an_observers_error_stops_the_trials_that_run(
 INTERRUPTED = """
     import os, signal, sys, time
     from training.cli import main
-    from training.train import Replica
+    from training.runs.train import Replica
 
     run_epoch = Replica.run_epoch
 

@@ -15,9 +15,10 @@ import pytest
 
 from karma_envs.config import ConfigError
 from tests.training.sweeps.trials import Tiny
-from training import Interrupted, ResultsError, backends, train
-from training.sweep import sweep
-from training.train import Replica
+from training import Interrupted, ResultsError, train
+from training.runs.replica import Replica
+from training.sweeps import backends
+from training.sweeps.sweep import sweep
 
 
 class FakeRay(types.ModuleType):

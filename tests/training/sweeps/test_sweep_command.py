@@ -10,11 +10,11 @@ import pytest
 
 from tests.training.sweeps.trials import Tiny, on_epoch
 from training.cli import main
-from training.commands.sweep import report
-from training.plots.sweep import NothingToDrawError, axes_of, lines, plot_sweep
-from training.sweep import Sweep
-from training.train import Replica
-from training.trials import SweepConfig
+from training.runs.replica import Replica
+from training.sweeps.command import report
+from training.sweeps.config import SweepConfig
+from training.sweeps.figures import NothingToDrawError, axes_of, lines, plot_sweep
+from training.sweeps.sweep import Sweep
 
 TINY = [
     "--n-agents", "20", "--n-steps", "400", "--epoch-length", "50", "--records", "4", "--initial-q", "-50",

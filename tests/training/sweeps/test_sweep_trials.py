@@ -14,11 +14,11 @@ from karma_envs.config import ConfigError
 from karma_envs.mechanisms import resolve
 from tests.training.sweeps.trials import RATES, Tiny
 from training import Run, train
-from training.commands.sweep import _field_and_values
-from training.config import to_yaml
-from training.evaluate import evaluate
-from training.sweep import Progress, sweep
-from training.trials import SweepConfig
+from training.common.config import to_yaml
+from training.runs.evaluate import evaluate
+from training.sweeps.command import _field_and_values
+from training.sweeps.config import SweepConfig
+from training.sweeps.sweep import Progress, sweep
 
 
 def test_every_combination_is_a_trial_and_the_last_field_varies_fastest(tiny: Tiny) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from karma_envs.files import read_npz
 from training import TrainConfig
-from training.results import read_table
-from training.train import Replica
+from training.common.tables import read_table
+from training.runs.replica import Replica
 
 Tiny = Callable[..., TrainConfig]
 RATES = [0.01, 0.05, 0.1]
