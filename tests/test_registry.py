@@ -90,7 +90,7 @@ def test_a_file_is_a_game(tmp_path, monkeypatch):
     env = karma_envs.copied_game_v0.parallel_env(n_agents=4)
     assert env.metadata == {
         "name": "copied_game_v0",
-        "render_modes": [],
+        "render_modes": ["human", "rgb_array"],
         "render_fps": 4,
         "is_parallelizable": True,
     }
