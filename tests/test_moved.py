@@ -39,5 +39,5 @@ assert "karma_envs.compile is now karma_envs.numerics.compile" in [str(each.mess
 
 
 def test_names_that_never_were_are_not_found() -> None:
-    with pytest.raises(ModuleNotFoundError, match="karma_envs.compiler"):
+    with pytest.raises(ModuleNotFoundError, match="compiler"):
         importlib.import_module("karma_envs.compiler")
