@@ -82,6 +82,7 @@ def test_a_file_is_a_game(tmp_path, monkeypatch):
     (tmp_path / "copied_game.py").write_text(
         "from karma_envs.games.matching import MatchingGame\n"
         "class GAME(MatchingGame):\n    name, title = 'copied_game', 'CopiedGame'\n"
+        "    picture = None\n"
     )
     (tmp_path / "_helper.py").write_text("raise AssertionError('helpers are not imported')\n")
     monkeypatch.setattr(games, "__path__", [*games.__path__, str(tmp_path)])
@@ -90,7 +91,7 @@ def test_a_file_is_a_game(tmp_path, monkeypatch):
     env = karma_envs.copied_game_v0.parallel_env(n_agents=4)
     assert env.metadata == {
         "name": "copied_game_v0",
-        "render_modes": ["human", "rgb_array"],
+        "render_modes": [],
         "render_fps": 4,
         "is_parallelizable": True,
     }
