@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
 from karma_envs.game import MeanFieldModel
 from karma_envs.registry import game_class
@@ -46,9 +46,9 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    PARTS = {"learner": LearnerConfig}
+    PARTS = {"learner": TabularConfig}
 
-    learner: Any = field(default_factory=LearnerConfig)
+    learner: Any = field(default_factory=TabularConfig)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
     seed: int = 0

@@ -107,7 +107,7 @@ def _moment(replica: Replica, share: float, target: TabularPolicy, monitor: Popu
             monitor, policy, targets=[target], config=MONITOR, seed=[43, config.seed]
         ),
         exact=exploitability_by_agent(monitor, policy, targets=[target]),
-        unexploring=exploitability_by_agent(monitor, learner.greedy_policy(), targets=[target]),
+        unexploring=exploitability_by_agent(monitor, learner.learned_policy(), targets=[target]),
         policy_change=learner.policy_change.copy() if share > 0 else np.full(monitor.n_agents, np.nan),
         payoff_change=payoff_change,
     )
