@@ -19,7 +19,7 @@ LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
     "config", "exchangeable", "files", "finite", "game", "karma", "mean_field", "mechanisms", "metrics",
-    "numerics", "outcome", "plugins", "states", "tabulated", "transitions",
+    "numerics", "outcome", "plugins", "saved_policy", "states", "tabulated", "transitions",
 }  # fmt: skip
 
 

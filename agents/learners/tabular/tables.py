@@ -18,7 +18,7 @@ def q_width(n_actions: int) -> int:
 
 
 def table_memory(game: PopulationGame, config: TabularConfig) -> tuple[int, str]:
-    """Bytes that the Q tables and the policies of a game's learner take, and how many tables of which size."""
+    """Bytes of the Q tables and the policies of a game's learner, and how many of which size in words."""
     n_rows = game.n_agents if config.grouping == "independent" else len(game.discounts)
     bytes_per_observation = 4 * q_width(game.n_actions) + 2 * padded_width(game.n_actions)
     words = f"{n_rows:,} table(s) of {game.n_observations:,} observations and {game.n_actions:,} actions"
