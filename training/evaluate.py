@@ -13,9 +13,11 @@ from agents.policy_table import policy_table
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, real, whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
 from karma_envs.registry import game_class
+from karma_envs.transitions import Transitions
 from training.results import Row, Run
 
 if TYPE_CHECKING:

@@ -13,10 +13,10 @@ from numpy.typing import NDArray
 from agents.learners import TabularLearner
 from karma_envs import metrics
 from karma_envs.config import real, whole
-from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
+from karma_envs.transitions import Transitions
 from training.checkpoints import Stamp, read_checkpoint, write_checkpoint
 from training.config import TrainConfig
 from training.errors import ResultsError

@@ -14,13 +14,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.play import fitted
-from agents.mean_field.chains import as_distribution
-from agents.mean_field.dynamic_programming import best_response, policy_value
-from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
 from karma_envs.display import Said
 from karma_envs.game import PopulationGame
+from karma_envs.mean_field.chains import as_distribution
+from karma_envs.mean_field.dynamic_programming import best_response, policy_value
+from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 
 _MOST_ENTRIES = 200_000_000  # of the transition tensor, 1.6 GB
 
@@ -105,9 +105,9 @@ def exploitability_by_agent(
     assert model is not None
     rows = [_rows(fitted(each, game)) for each in (policy, *targets)]
     field = stationary_mean_field(model, rows[0])
-    current = policy_value(model, field.environment, rows[0])
-    best, value = best_response(model, field.environment, start=rows[0])
-    gains = [policy_value(model, field.environment, row) - current for row in rows[1:]]
+    current = policy_value(model, field.problem, rows[0])
+    best, value = best_response(model, field.problem, start=rows[0])
+    gains = [policy_value(model, field.problem, row) - current for row in rows[1:]]
 
     def mean(values: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray((field.mean_field * values).sum(axis=1))

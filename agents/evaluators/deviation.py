@@ -14,8 +14,9 @@ from agents.evaluators.play import agent_numbers, fitted, new_buffer, play_on, w
 from agents.policy import TabularPolicy
 from karma_envs.config import real, whole
 from karma_envs.display import Said
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
 from karma_envs.metrics import Estimate
+from karma_envs.transitions import Transitions
 
 
 @dataclass(frozen=True, repr=False)

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from agents.policy import TabularPolicy
 from karma_envs.config import refuse
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
 from karma_envs.sampling import thresholds_of
+from karma_envs.transitions import Transitions
 
 BUFFER_BYTES = 16_000_000
 """Bound on the memory of transitions held at once."""

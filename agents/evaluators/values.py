@@ -11,8 +11,9 @@ from agents.evaluators.estimate import MonitorConfig
 from agents.evaluators.kernels import learn_values
 from agents.evaluators.play import play_on
 from agents.policy import TabularPolicy
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
 from karma_envs.random import new_streams
+from karma_envs.transitions import Transitions
 
 _PILOT_AGENT_STEPS = 2_000_000  # whose mean reward tells where Q starts
 _LEAST_PILOT_STEPS = 100

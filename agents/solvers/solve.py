@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step
 from karma_envs.config import choice, real
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 _AUTO = "homotopy"
 
@@ -31,7 +31,7 @@ def methods() -> dict[str, Callable[..., Equilibrium]]:
 
 
 def solve(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     method: str = "auto",
     *,
     tolerance: float | None = None,

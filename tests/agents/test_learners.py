@@ -18,8 +18,8 @@ from agents.learners.schedules import SCHEDULES
 from agents.learners.softmax import Scratch, update_policy
 from agents.learners.target import ILLEGAL
 from karma_envs.config import ConfigError
-from karma_envs.game import Transitions
 from karma_envs.sampling import NEVER, padded_width, probabilities_of
+from karma_envs.transitions import Transitions
 
 ALGORITHMS = ("sarsa", "q_learning", "expected_sarsa")
 
@@ -31,8 +31,7 @@ class World:
     legal_actions: NDArray[np.bool_]
     type_of_agent: NDArray[np.uint8]
     discounts: NDArray[np.float64] = field(default_factory=lambda: np.array([0.9, 0.7]))
-    worst_reward: float = -10.0
-    best_reward: float = 10.0
+    reward_bounds: tuple[float, float] = (-10.0, 10.0)
     name: str = "world"
 
     @property
@@ -774,7 +773,7 @@ def test_returns_that_single_precision_does_not_hold_are_refused(
     reward: float, discount: float, returns: str
 ) -> None:
     """The last discount is 1 in single precision, and Q would grow for ever."""
-    world = World(bids([0, 1]), np.zeros(2, np.uint8), np.array([discount]), worst_reward=-reward)
+    world = World(bids([0, 1]), np.zeros(2, np.uint8), np.array([discount]), reward_bounds=(-reward, 10.0))
     with pytest.raises(ConfigError, match=rf"world cannot be learned: .*discount\) = {returns} in single"):
         learner_of(world)
 

@@ -18,8 +18,8 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
-    "compile", "config", "files", "game", "identity", "karma", "karma_game", "kernel_cache", "mechanisms",
-    "metrics", "plugins", "random", "sampling", "states", "urgency",
+    "compile", "config", "display", "files", "finite", "game", "identity", "karma", "karma_game", "kernel_cache",
+    "mean_field", "mechanisms", "metrics", "plugins", "random", "sampling", "states", "transitions", "urgency",
 }  # fmt: skip
 
 

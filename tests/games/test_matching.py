@@ -17,11 +17,12 @@ from scipy.stats import chi2
 from agents.policy import TabularPolicy
 from karma_envs.compile import kernel
 from karma_envs.config import ConfigError
-from karma_envs.game import IllegalActionError, PolicyError, Transitions
+from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import PRESETS
 from karma_envs.mechanisms import Rule
 from karma_envs.sampling import thresholds_of
+from karma_envs.transitions import Transitions
 from karma_envs.urgency import AgentType
 
 NEVER_BY_CHANCE = 1e-5
@@ -808,7 +809,7 @@ def test_observations_say_what_the_index_says() -> None:
     types = [AgentType(1, 0.9, (1, 2)), AgentType(1, 0.9, (0, 3, 4))]
     game = new_game(1, n_agents=9, types=types, karma_max=4, karma_mean=2, initial_karma="uniform")
     now, observations = situation(game), game.observations()
-    low, high = game.observation_bounds
+    low, high = game.observation_space.low, game.observation_space.high
     assert observations.dtype == np.float32
     assert observations.shape == (9, len(low)) == (9, 4)
     assert (low <= observations).all()
@@ -820,7 +821,7 @@ def test_observations_say_what_the_index_says() -> None:
     np.testing.assert_array_equal(game.action_mask(), np.arange(5) <= now.karma[:, None])
     assert game.action_mask().dtype == np.int8
     assert game.type_of_agent.tolist() == [0] * 5 + [1] * 4
-    assert (game.best_reward, game.worst_reward) == (0, -4)
+    assert game.reward_bounds == (-4, 0)
     one_type = new_game(1, **FIELDS).observations()
     assert one_type.shape == (7, 2)
 

@@ -16,12 +16,12 @@ import pytest
 import karma_envs
 from agents.evaluators.by_agent import exploitability_by_agent
 from agents.learners import TabularLearner
-from agents.mean_field.exploitability import exploitability
 from agents.policy import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
+from karma_envs.mean_field.exploitability import exploitability
 from training.benchmark import TASKS, Result, Task, add_result, run_benchmark, write_report
 from training.benchmark.algorithms import ALGORITHMS
 from training.benchmark.best_response import BestResponseGame

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policy import TabularPolicy
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness
+from karma_envs.transitions import Transitions
 from training.config import TrainConfig
 from training.experiments.kept import kept_run
 from training.results import Run

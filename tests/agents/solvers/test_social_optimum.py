@@ -12,12 +12,12 @@ from agents.solvers import solve
 from agents.solvers.equilibrium import assess
 from agents.solvers.iteration import softmax
 from agents.solvers.social_optimum import planner_q, social_optimum
-from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.closed_forms import dict_efficiency
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.urgency import AgentType
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
