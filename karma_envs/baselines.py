@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from karma_envs.config import choice, refuse
 from karma_envs.finite import FiniteGame
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 
 def random(game: FiniteGame) -> NDArray[np.float64]:

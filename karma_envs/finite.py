@@ -11,10 +11,10 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
-from karma_envs.sampling import NEVER, padded_width, sample_actions
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions
 
 MOST_INDICES = 65535
 """Observations, and actions, that a finite game may have, so that ``uint16`` numbers them in transitions."""
@@ -25,7 +25,7 @@ class SamplingPolicy(Protocol):
 
     @property
     def thresholds(self) -> NDArray[np.uint16]:
-        """``uint16[rows, observations, width]`` as :func:`karma_envs.sampling.thresholds_of` makes them."""
+        """``uint16[rows, observations, width]`` as :func:`karma_envs.numerics.sampling.thresholds_of` makes them."""
 
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
@@ -208,7 +208,7 @@ def check_endless(game: PopulationGame) -> None:
 
 
 def check_thresholds(thresholds: NDArray[np.uint16], legal_actions: NDArray[np.bool_]) -> None:
-    """Refuse tables that no policy is drawn from: :mod:`karma_envs.sampling` says what they are.
+    """Refuse tables that no policy is drawn from: :mod:`karma_envs.numerics.sampling` says what they are.
 
     Args:
         thresholds: ``uint16[rows, observations, width]``.

@@ -39,7 +39,7 @@ class Policy(Protocol):
 
         Args:
             observations: ``float32[N, d]``.
-            streams: random streams (:mod:`karma_envs.random`); what is drawn is drawn from the first, which
+            streams: random streams (:mod:`karma_envs.numerics.random`); what is drawn is drawn from the first, which
                 advances.
 
         Returns:

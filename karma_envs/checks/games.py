@@ -26,7 +26,7 @@ from karma_envs.checks.populations import check_draws, check_exchangeability
 from karma_envs.checks.totals import check_conservation, check_outcome
 from karma_envs.finite import MOST_INDICES, FiniteGame, as_finite
 from karma_envs.game import IllegalActionError, PolicyError, PopulationGame
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 
 def check_game(game: PopulationGame) -> None:

@@ -12,7 +12,7 @@ from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import whole
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame, as_action
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 from karma_envs.views.population import GymnasiumView, Observation
 
 

@@ -12,7 +12,7 @@ import karma_envs
 from agents import exploitability
 from agents.mean_field.linearisation import solve_scaled
 from agents.solvers import methods, solve
-from agents.solvers.search import search
+from agents.solvers.continuation.search import search
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.chains import absorption, as_distribution, class_masses, closed_classes
 from karma_envs.mean_field.dynamic_programming import uniform_policy

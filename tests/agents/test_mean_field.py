@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import karma_envs
 from agents import exploitability
 from agents.mean_field.linearisation import Linearisation
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import (
     best_response,

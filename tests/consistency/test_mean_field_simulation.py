@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 import karma_envs
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from agents.solvers.equilibrium import assess
 from karma_envs.game import PopulationGame

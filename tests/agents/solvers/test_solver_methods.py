@@ -9,10 +9,10 @@ import pytest
 
 import karma_envs
 from agents.solvers import Step, methods, solve
-from agents.solvers.iteration import uniform_policy
-from agents.solvers.policy_mirror_ascent import _projection
+from agents.solvers.first_order.policy_mirror_ascent import _projection
 from karma_envs.config import ConfigError
 from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.exploitability import exploitability
 
 TWO_TYPES = ({"discount": 0.7}, {"discount": 0.9, "urgencies": (1, 2, 9)})
