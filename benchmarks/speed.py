@@ -28,7 +28,7 @@ from karma_envs import matching_v0
 from karma_envs.game import PopulationGame
 from karma_envs.transitions import Transitions
 from karma_envs.views.vector import PopulationVectorEnv
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 SIZES = (100, 1000, 10_000, 100_000)

@@ -13,7 +13,7 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.metrics import summarise
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 
 def learned(game: PopulationGame, epochs: int = 400) -> SamplingPolicy:

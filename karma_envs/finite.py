@@ -25,7 +25,7 @@ class SamplingPolicy(Protocol):
 
     @property
     def thresholds(self) -> NDArray[np.uint16]:
-        """``uint16[rows, observations, width]`` as :func:`karma_envs.numerics.sampling.thresholds_of` makes them."""
+        """``uint16[rows, observations, width]``, see :func:`karma_envs.numerics.sampling.thresholds_of`."""
 
     @property
     def row_of_agent(self) -> NDArray[np.int32]:

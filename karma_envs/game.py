@@ -39,7 +39,7 @@ class Policy(Protocol):
 
         Args:
             observations: ``float32[N, d]``.
-            streams: random streams (:mod:`karma_envs.numerics.random`); what is drawn is drawn from the first, which
+            streams: random streams (:mod:`karma_envs.numerics.random`); all is drawn from the first, which
                 advances.
 
         Returns:
@@ -65,6 +65,8 @@ class PopulationGame(ABC):
             from them; not where agents of one type have paths of their own.
         cooperative: whether all agents want the mean reward of all.
         VERSION: of the ids of the game's environments; raised when a change alters trajectories.
+        picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
+            :mod:`karma_envs.rendering`; None for a game without pictures.
         config: the configuration.
         n_agents: N.
         type_of_agent: ``uint8[N]``.
@@ -84,6 +86,7 @@ class PopulationGame(ABC):
     exchangeable: ClassVar[bool] = True
     cooperative: ClassVar[bool] = False
     VERSION: ClassVar[int] = 0
+    picture: ClassVar[str | None] = None
 
     config: Config
     n_agents: int

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import ConfigError, choice, refuse, whole
 from karma_envs.game import IllegalActionError, PopulationGame, action_limits
 from karma_envs.registry import configured, game_class
-from karma_envs.rendering import RENDER_MODES, Canvas, has_renderer
+from karma_envs.rendering import RENDER_MODES, Canvas
 from karma_envs.views import VERSION
 
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
@@ -107,7 +107,7 @@ class PopulationView(CopiedWhole):
         self._with_mask = choice("observation", observation, kinds) == "dict"
         self._strict = strict
         self._steps = -1
-        modes = RENDER_MODES if has_renderer(self.game.name) else ()
+        modes = RENDER_MODES if self.game.picture is not None else ()
         if render_mode is not None and render_mode not in modes:
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
@@ -137,7 +137,8 @@ class PopulationView(CopiedWhole):
             return None
         self._require_begun()
         if self._canvas is None:
-            self._canvas = Canvas(self.game.name, self.render_mode)
+            assert self.game.picture is not None  # or there were no render_mode
+            self._canvas = Canvas(self.game.picture, self.render_mode)
         return self._canvas.show(self.game.scene())
 
     def close(self, **kwargs: Any) -> None:

@@ -24,7 +24,7 @@ from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
 from karma_envs.transitions import Transitions
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 
 _CHUNK_BYTES = 4_000_000
 

@@ -43,6 +43,7 @@ class BestResponseGame(FiniteGame):
         population: the game of all agents.
     """
 
+    picture = "karma_envs.games.matching.picture"
     name = "matching"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets

@@ -10,11 +10,11 @@ from rich.progress import Progress
 
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import choice, whole
-from training.common.flags import value
+from training.common.console import console
 from training.common.figures import require_matplotlib
-from training.runs.progress import console
-from training.runs.folder import Run
+from training.common.flags import value
 from training.common.trust import add_trust
+from training.runs.folder import Run
 
 _LEARNED = "learned"
 _POLICIES = (_LEARNED, *BASELINES)
@@ -33,11 +33,13 @@ examples:
   karma-envs animate runs/grid_city-001 --steps 2000 --steps-per-frame 10 --output city.mp4
 """
 
+COMMAND = "animate"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        "animate",
+        COMMAND,
         help="film what the agents of a finished run do",
         description=_DESCRIPTION,
         epilog=_EPILOG,

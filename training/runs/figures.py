@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.metrics import Summary
-from training.runs.evaluate import reference_lines
-from training.runs.exploitability import KINDS
-from training.runs.exploitability_figure import exploitability_figure
+from training.common.errors import ResultsError
 from training.common.figures import (
     COLOURS,
+    FolderFigures,
     legend_above,
     new_figure,
     paper_style,
@@ -22,8 +21,10 @@ from training.common.figures import (
     title_of_type,
 )
 from training.common.lane_figures import lane_maps
-from training.common.errors import ResultsError
 from training.common.tables import Row, read_table
+from training.evaluation.references import reference_lines
+from training.runs.exploitability import KINDS
+from training.runs.exploitability_figure import exploitability_figure
 from training.runs.folder import Run
 
 if TYPE_CHECKING:
@@ -246,3 +247,6 @@ def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
     """
     require_matplotlib()
     return save_figures(run.folder, figures(run), formats)
+
+
+FOLDER = FolderFigures(None, lambda folder, formats, trust: plot(Run.open(folder, trust), formats))

@@ -23,15 +23,16 @@ from typing import TYPE_CHECKING, Any
 from agents.policies.tabular import TabularPolicy
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
-from karma_envs.game import PolicyError, PopulationGame
+from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
-from training.runs.checkpoints import read_learned
-from training.common.config import TrainConfig
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder
+from training.common.policy_files import playable, read_policy
 from training.common.provenance import check_provenance, provenance_of, source_commit, versions
 from training.common.tables import Row, number_table, read_table, write_table
 from training.common.trust import made, read_config
+from training.runs.checkpoints import read_learned
+from training.runs.config import TrainConfig
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -124,7 +125,7 @@ class Run:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
         game = self.game()
         return [
-            _playable(path, read_learned(path, self.config, replica), game)
+            playable(path, read_learned(path, self.config, replica), game)
             for replica, path in enumerate(paths)
         ]
 
@@ -177,37 +178,6 @@ class Run:
     def checkpoint_path(self, replica: int) -> Path:
         """Where a replica's checkpoint is."""
         return self.folder / f"checkpoint-{replica}.npz"
-
-
-def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> TabularPolicy:
-    """A policy that can be played in a game.
-
-    Args:
-        path: of its file.
-        game: the game.
-        by_type: whether it has a row for each type, and not for each agent.
-
-    Raises:
-        ResultsError: when the file is damaged, is no policy, or is one of another game.
-    """
-    try:
-        policy = TabularPolicy.load(path)
-    except ValueError as error:
-        raise ResultsError(str(error)) from error
-    return _playable(path, policy, game, by_type=by_type)
-
-
-def _playable(
-    path: Path, policy: TabularPolicy, game: PopulationGame, *, by_type: bool = False
-) -> TabularPolicy:
-    """A policy of a file, if it can be played in a game."""
-    try:
-        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
-            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
-        game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
-    except ValueError as error:
-        raise ResultsError(f"{path} is the policy of another run: {error}") from error
-    return policy
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from functools import cache
-
 import numpy as np
 
-from agents import solve
 from agents.evaluators import (
     MonitorConfig,
     PayoffEstimates,
@@ -16,11 +13,11 @@ from agents.evaluators import (
 )
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
-from karma_envs.config import Config
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
-from training.common.config import TrainConfig
 from training.common.tables import Row
+from training.runs.config import TrainConfig
+from training.solving.known import equilibrium_policies
 
 
 class Monitor:
@@ -96,11 +93,3 @@ class Monitor:
             "equilibrium_gain": to_equilibrium,
             "equilibrium_gain_normalised": to_equilibrium / scale,
         }
-
-
-@cache
-def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
-    """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
-    model = game_class(game)(game_config).mean_field()
-    found = None if model is None else solve(model)
-    return () if found is None or not found.converged else (found.policy,)

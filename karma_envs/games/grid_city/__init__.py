@@ -126,6 +126,7 @@ class GridCityGame(KarmaGame[CityState]):
     """
 
     name = "grid_city"
+    picture = "karma_envs.games.grid_city.picture"
     config_class = GridCityConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH

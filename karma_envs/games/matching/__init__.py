@@ -92,6 +92,7 @@ class MatchingGame(KarmaGame[MatchingState]):
     """
 
     name = "matching"
+    picture = "karma_envs.games.matching.picture"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 

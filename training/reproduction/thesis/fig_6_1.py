@@ -21,11 +21,11 @@ from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.metrics import summarise
 from karma_envs.registry import make
-from training.common.config import TrainConfig
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
+from training.evaluation.play import play
 from training.reproduction.experiment import Experiment, mean_over_seeds
-from training.runs.evaluate import play
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 if TYPE_CHECKING:
