@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import Config, refuse
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
 from karma_envs.plugins import defined_in
+from karma_envs.transitions import Transitions
 
 
 class Learner(Protocol):

@@ -8,7 +8,7 @@ from agents.learners.tabular.grouping import GROUPINGS
 from agents.learners.tabular.schedules import SCHEDULES
 from agents.learners.tabular.targets import targets
 from karma_envs.config import Config, choice, real, refuse, whole
-from karma_envs.game import MOST_INDICES
+from karma_envs.finite import MOST_INDICES
 
 
 @dataclass(frozen=True)

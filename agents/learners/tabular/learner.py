@@ -16,10 +16,12 @@ from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.tables import check_returns, q_width
 from agents.learners.tabular.targets import ILLEGAL, targets
 from agents.policies.tabular import TabularPolicy
-from karma_envs.game import LARGEST_RETURN, PopulationGame, Transitions, check_thresholds
+from karma_envs.finite import check_thresholds
+from karma_envs.game import LARGEST_RETURN, PopulationGame
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import NEVER, aligned_empty, padded_width
 from karma_envs.states import Allowed, check_arrays, check_values
+from karma_envs.transitions import Transitions
 
 _Q_MOST = 10 * LARGEST_RETURN  # with room for rounding; far from ILLEGAL, and from what float32 holds
 
@@ -64,7 +66,8 @@ class TabularLearner:
         self._discount_of_row = game.discounts[type_of_row].astype(np.float32)
         self._n_actions = game.n_actions
         self._legal_actions = game.legal_actions
-        self._rewards = np.float32(min(game.worst_reward, 0)), np.float32(max(game.best_reward, 0))
+        worst, best = game.reward_bounds
+        self._rewards = np.float32(min(worst, 0)), np.float32(max(best, 0))
 
         width = q_width(game.n_actions)
         self.q: NDArray[np.float32] = aligned_empty((n_rows, game.n_observations, width), np.float32)

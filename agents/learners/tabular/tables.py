@@ -6,6 +6,7 @@ import numpy as np
 
 from agents.learners.tabular.config import TabularConfig
 from karma_envs.config import ConfigError
+from karma_envs.finite import FiniteGame
 from karma_envs.game import LARGEST_RETURN, PopulationGame
 from karma_envs.numerics.sampling import padded_width
 
@@ -17,7 +18,7 @@ def q_width(n_actions: int) -> int:
     return -(-n_actions // _LANES) * _LANES
 
 
-def table_memory(game: PopulationGame, config: TabularConfig) -> tuple[int, str]:
+def table_memory(game: FiniteGame, config: TabularConfig) -> tuple[int, str]:
     """Bytes of the Q tables and the policies of a game's learner, and how many of which size in words."""
     n_rows = game.n_agents if config.grouping == "independent" else len(game.discounts)
     bytes_per_observation = 4 * q_width(game.n_actions) + 2 * padded_width(game.n_actions)
@@ -31,7 +32,7 @@ def check_returns(game: PopulationGame) -> None:
     Raises:
         ConfigError: saying how large returns are, and how large they may be.
     """
-    reward = max(abs(game.best_reward), abs(game.worst_reward))
+    reward = max(abs(bound) for bound in game.reward_bounds)
     for discount in game.discounts:
         away_from_one = float(np.float32(1) - np.float32(discount))
         if reward > LARGEST_RETURN * away_from_one:

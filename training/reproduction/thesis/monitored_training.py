@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from agents import solve
 from agents.evaluators import (
     EstimatedExploitability,
-    ExploitabilityByAgent,
     EstimatorConfig,
+    ExploitabilityByAgent,
     exploitability_by_agent,
     parallel_exploitability,
     payoff_estimates,
