@@ -27,9 +27,9 @@ def test_cells_by_hand() -> None:
     """Places -3, 0, 3 and times 0, 0.5, 1; the time varies fastest."""
     game = TabulatedGame(DriftGame(), cells=3)
     assert (game.n_observations, game.n_actions) == (9, 3)
-    assert [axis.name for axis in game.axes] == ["observation 0", "observation 1"]
+    assert [axis.name for axis in game.axes] == ["observed 0", "observed 1"]
     assert [axis.values for axis in game.axes] == [(-3.0, 0.0, 3.0), (0.0, 0.5, 1.0)]
-    np.testing.assert_array_equal(game.action_features["action"], [-1, 0, 1])
+    np.testing.assert_array_equal(game.action_features["taken"], [-1, 0, 1])
     game.reset(np.random.default_rng(0))
     state = game.state_dict()
     state["place"] = np.array([-3, -1.6, -1.4, 0.4, 1.6, 3], np.float32)
@@ -111,7 +111,9 @@ def test_a_tabulated_game_is_seen_as_the_game_it_is_of() -> None:
 def test_what_cannot_be_tabulated_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="cells = 1 is not allowed"):
         TabulatedGame(DriftGame(), cells=1)
-    with pytest.raises(ConfigError, match=r"cells = 300 .*at most 65535, not 90000"):
+    with pytest.raises(
+        ConfigError, match=r"cells = 300 .*at most 65535 in the 2 dimensions of what is observed"
+    ):
         TabulatedGame(DriftGame(), cells=300)
 
     class Unbounded(DriftGame):

@@ -19,8 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
-from karma_envs.finite import SamplingPolicy
-from karma_envs.game import PopulationGame
+from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness
@@ -132,6 +131,6 @@ def learned_play(scale: str, seed: int, large_steps: bool = False) -> Play:
     return play_city(game, exploring_policy(run, game), seed)
 
 
-def exploring_policy(run: Run, game: PopulationGame) -> TabularPolicy:
+def exploring_policy(run: Run, game: FiniteGame) -> TabularPolicy:
     """What the agents of a run played at the end of training."""
     return run.policy.mixed_with_uniform(run.config.learner.exploration, game.legal_actions)
