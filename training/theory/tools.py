@@ -35,7 +35,7 @@ from agents.evaluators.theory.mirror_ascent import policy_gap
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 from training.common.config import GameRunConfig
 from training.common.errors import ResultsError
@@ -367,7 +367,7 @@ def theory_to_folder(
         ConfigError: when the game has no mean-field model.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    bench = _Bench(config, config.model())
+    bench = _Bench(config, as_finite_model(config.model()))
     with answer_folder(config, folder, f"{config.game}-theory", _ANSWER) as path:
         theory = Theory(path, config, {})
         for tool in config.tools:

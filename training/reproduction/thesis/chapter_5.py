@@ -19,6 +19,7 @@ from agents.evaluators import (
     sublinearity_of,
 )
 from agents.solvers.control.social_optimum import social_optimum
+from karma_envs.mean_field import as_finite_model
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
@@ -64,7 +65,7 @@ def _run(scale: str, seed: int) -> list[Row]:
         for rounding, name in ((0.0, "exactly"), (0.5, "but for rounding")):
             worst = sublinearity_of(bids, 20, found.mean_field, rounding=rounding).violation
             rows.append(_row(f"{mechanism}: violation of sublinear bids, {name}", worst))
-        optimum = social_optimum(model)
+        optimum = social_optimum(as_finite_model(model))
         rows += [
             _row(f"{mechanism}: efficiency of the equilibrium", found.efficiency),
             _row(f"{mechanism}: efficiency of the planner's policy", optimum.efficiency),
