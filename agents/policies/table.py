@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 
 if TYPE_CHECKING:
@@ -30,25 +31,27 @@ def policy_table(
 
     Returns:
         columns of equal lengths by name: ``row`` without a game, else ``type`` (from 0), with ``agent``
-        before it if asked for; ``observation``; in games with karma ``urgency`` (NaN for an agent that has
-        none) and ``karma``; ``action``; in games with karma ``bid``; ``probability``. Observations that no
-        agent of the type, or not the agent, can be in are left out.
+        before it if asked for; ``observation`` and the game's ``observation_values()``, in games with karma
+        ``urgency`` (NaN for an agent that has none) and ``karma``; ``action`` and the game's
+        ``action_features``, in games with karma ``bid``; ``probability``. Observations that no agent of the
+        type, or not the agent, can be in are left out.
 
     Raises:
+        ConfigError: for a game without tables.
         PolicyError: for a policy that does not fit the game.
     """
     if game is None:
         return _columns(policy.probabilities, {"row": np.arange(policy.n_rows)})
-    policy, reachable = policy.fitted_to(game), game.reachable()
+    game = as_finite(game)
+    policy = policy.fitted_to(game)
     if by_agent:
         agents = np.arange(game.n_agents)
         heads = {"agent": agents, "type": game.type_of_agent[agents].astype(np.int64)}
-        tables = np.where(reachable[:, :, None], policy.probabilities[policy.row_of_agent], 0)
+        tables = np.where(game.reachable()[:, :, None], policy.probabilities[policy.row_of_agent], 0)
         return _explained(_columns(tables, heads), game)
     kinds = range(len(game.discounts))
     means = _means(policy, [policy.row_of_agent[game.type_of_agent == kind] for kind in kinds])
-    for kind in kinds:
-        means[kind, ~reachable[game.type_of_agent == kind].any(axis=0)] = 0
+    means[~game.reachable_by_type()] = 0
     return _explained(_columns(means, {"type": np.array(kinds)}), game)
 
 
@@ -78,15 +81,14 @@ def _columns(tables: NDArray[Any], heads: dict[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[str, NDArray[Any]]:
+def _explained(columns: dict[str, NDArray[Any]], game: FiniteGame) -> dict[str, NDArray[Any]]:
     """With what observations and actions mean, beside their numbers."""
     explained: dict[str, NDArray[Any]] = {}
-    for name, values in columns.items():
-        explained[name] = values
+    for name, numbers in columns.items():
+        explained[name] = numbers
         if name == "observation":
-            explained |= {
-                title: means[columns["type"], values] for title, means in game.observation_values().items()
-            }
-        if name == "action" and game.bid_of_action is not None:
-            explained["bid"] = game.bid_of_action[values]
+            meanings = game.observation_values()
+            explained |= {title: values[columns["type"], numbers] for title, values in meanings.items()}
+        if name == "action":
+            explained |= {title: values[numbers] for title, values in game.action_features.items()}
     return explained

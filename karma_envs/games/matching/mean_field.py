@@ -94,6 +94,10 @@ class MatchingMeanField(FiniteMeanFieldModel):
     The statistic is the distribution of bids nu (where what a winner pays depends on the loser's
     karma, the joint distribution of bid and karma) followed by the level l of redistribution.
 
+    Attributes:
+        config: configuration of the game.
+        types: the types of agents.
+
     Args:
         config: configuration of the game; n_agents is not used.
         types: types in place of the configuration's.
@@ -109,13 +113,12 @@ class MatchingMeanField(FiniteMeanFieldModel):
         )
         if not self._allocation.uses_bids:
             raise refuse("allocation", config.allocation, "one that looks at bids, for a mean-field model")
-        types = types or config.agent_types
+        self.types = types = tuple(types or config.agent_types)
         self._n = n = config.karma_max + 1
         self._karma = np.arange(n)
         self.masses = np.array([agent_type.share for agent_type in types])
         self.masses /= self.masses.sum()
         self.discounts = np.array([agent_type.discount for agent_type in types])
-        self._mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])
         n_urgencies = config.n_urgencies
         self._urgencies = np.zeros((len(types), n_urgencies))
         self._transitions = np.zeros((len(types), n_urgencies, n_urgencies))
@@ -152,7 +155,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     @property
     def type_features(self) -> dict[str, NDArray[np.float64]]:
-        return {"mean_urgency": self._mean_urgency}
+        return {"mean_urgency": np.array([agent_type.mean_urgency for agent_type in self.types])}
 
     def rates(self, statistic: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """The chance to win, which is what an agent has of the resource."""
