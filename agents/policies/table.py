@@ -86,9 +86,12 @@ def _explained(columns: dict[str, NDArray[Any]], game: FiniteGame) -> dict[str, 
     explained: dict[str, NDArray[Any]] = {}
     for name, numbers in columns.items():
         explained[name] = numbers
+        meanings: dict[str, NDArray[Any]] = {}
         if name == "observation":
-            meanings = game.observation_values()
-            explained |= {title: values[columns["type"], numbers] for title, values in meanings.items()}
+            values = game.observation_values()
+            meanings = {title: of_type[columns["type"], numbers] for title, of_type in values.items()}
         if name == "action":
-            explained |= {title: values[numbers] for title, values in game.action_features.items()}
+            meanings = {title: feature[numbers] for title, feature in game.action_features.items()}
+        # A quantity that is called like a column of numbers takes the place of none.
+        explained |= {title: meaning for title, meaning in meanings.items() if title not in columns}
     return explained
