@@ -1,4 +1,4 @@
-"""Small games without karma that have a mean field: what is harvested lowers its price, and roads get full."""
+"""Small games without karma that have a mean field: harvests lower their price, and roads get full."""
 
 from __future__ import annotations
 

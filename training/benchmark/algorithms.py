@@ -23,7 +23,7 @@ from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import chunk_length, chunks
 from training.runs.config import TrainConfig
 
 _CHUNK_BYTES = 4_000_000
@@ -170,16 +170,13 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     if epoch_length < 1:
         raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
-    most = max(1, _CHUNK_BYTES // (8 * game.n_agents))
     game.reset(np.random.default_rng([seed, 0]))
     tables = TabularLearner(game, config, np.random.default_rng([seed, 1]))
-    buffer = Transitions.empty(min(epoch_length, most), game.n_agents)
+    buffer = game.transitions(chunk_length(game, epoch_length, _CHUNK_BYTES))
     for epoch in range(n_epochs):
-        left = epoch_length
-        while left:
-            chunk = game.rollout(tables.policy, min(left, len(buffer)), out=buffer)
-            left -= len(chunk)
-            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=left == 0)
+        for done, chunk in chunks(game, tables.policy, epoch_length, out=buffer):
+            last = done + len(chunk) == epoch_length
+            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
     return Trained(tables.greedy_policy(), n_epochs * epoch_length * game.n_agents)
 
 

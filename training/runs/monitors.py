@@ -11,9 +11,9 @@ from agents.evaluators import (
     parallel_exploitability,
     payoff_estimates,
 )
+from agents.evaluators.exploitability.play import stationary
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
-from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from training.common.tables import Row
 from training.runs.config import TrainConfig
@@ -33,7 +33,7 @@ class Monitor:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self._config, self._number = config, number
-        self._game: PopulationGame = game_class(config.game)(config.game_config)
+        self._game = stationary(game_class(config.game)(config.game_config))
         self._payoffs_before: PayoffEstimates | None = None
 
     def before_epoch(self, learner: TabularLearner) -> None:

@@ -62,8 +62,9 @@ def several_equilibria(solution: Solution) -> Figure:
             means = lines.means(actions[kind], np.where(mass > _VISITED, mass, 0))
             for mean, label, colour in zip(means, lines.labels, colours(len(means))):
                 label = ", ".join(filter(None, [label, name]))
-                dots = dict(marker=".", markevery=_alone(mean))  # which no line would show
-                upper.plot(positions, mean, style, color=colour, label=label, **dots)
+                upper.plot(positions, mean, style, color=colour, label=label)
+                alone = _alone(mean)  # which no line shows
+                upper.plot(positions[alone], mean[alone], ".", color=colour)
             shares = lines.sums(mass).sum(axis=0)
             lower.plot(positions, shares, style, color="0.25")
             lower.fill_between(positions, shares, color="0.25", alpha=0.15, linewidth=0)
@@ -86,7 +87,7 @@ def several_equilibria(solution: Solution) -> Figure:
     return figure
 
 
-def _alone(values: NDArray[np.float64]) -> list[int]:
-    """The places of numbers that have no number (NaN) on either side."""
-    numbers = np.isfinite(np.pad(values, 1, constant_values=np.nan))
-    return np.flatnonzero(numbers[1:-1] & ~numbers[:-2] & ~numbers[2:]).tolist()
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where numbers are that have none (but NaN) on either side."""
+    is_number = np.isfinite(np.pad(values, 1, constant_values=np.nan))
+    return is_number[1:-1] & ~is_number[:-2] & ~is_number[2:]

@@ -19,7 +19,11 @@ from agents.evaluators import (
     sublinearity_in,
 )
 from agents.solvers.control.social_optimum import social_optimum
+<<<<<<< HEAD
 from karma_envs.axes import by_axes
+=======
+from karma_envs.mean_field import as_finite_model
+>>>>>>> w-core
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
@@ -67,7 +71,7 @@ def _run(scale: str, seed: int) -> list[Row]:
                 model, found.policy.probabilities, found.mean_field, rounding=rounding
             ).violation
             rows.append(_row(f"{mechanism}: violation of sublinear bids, {name}", worst))
-        optimum = social_optimum(model)
+        optimum = social_optimum(as_finite_model(model))
         rows += [
             _row(f"{mechanism}: efficiency of the equilibrium", found.efficiency),
             _row(f"{mechanism}: efficiency of the planner's policy", optimum.efficiency),
