@@ -14,13 +14,8 @@ from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.search import Found, Observer, SearchReport, search
 from karma_envs.config import refuse
 from karma_envs.files import read_npz, write_npz
-<<<<<<< HEAD
 from karma_envs.finite import FiniteGame, as_finite
-=======
-from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.mean_field import as_finite_model
-from karma_envs.registry import game_class
->>>>>>> w-core
 from training.common.errors import ResultsError
 from training.common.lines import Lines, action_features, lines_of, text
 from training.common.policy_files import read_policy

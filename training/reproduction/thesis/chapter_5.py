@@ -19,11 +19,8 @@ from agents.evaluators import (
     sublinearity_in,
 )
 from agents.solvers.control.social_optimum import social_optimum
-<<<<<<< HEAD
 from karma_envs.axes import by_axes
-=======
 from karma_envs.mean_field import as_finite_model
->>>>>>> w-core
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
