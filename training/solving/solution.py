@@ -25,7 +25,7 @@ from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.registry import game_class
@@ -213,7 +213,7 @@ def solve_to_folder(
         ConfigError: when the game has no mean-field model.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    model = config.model()
+    model = as_finite_model(config.model())
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         found = solve(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()

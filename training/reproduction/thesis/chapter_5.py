@@ -20,8 +20,7 @@ from agents.evaluators import (
 )
 from agents.solvers.control.social_optimum import social_optimum
 from karma_envs.axes import by_axes
-from karma_envs.mean_field import as_finite_model
-from karma_envs.registry import make
+from karma_envs.games.matching import MatchingGame
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
@@ -59,7 +58,7 @@ def _run(scale: str, seed: int) -> list[Row]:
         *_monotonicity(_PAIRS[scale], np.random.default_rng(seed)),
     ]
     for mechanism, payment in _PAYMENTS.items():
-        model = make("matching", payment=payment).mean_field()
+        model = MatchingGame(payment=payment).mean_field()
         assert model is not None
         found = solve(model)
         bids = found.policy.mean_actions()
@@ -68,7 +67,7 @@ def _run(scale: str, seed: int) -> list[Row]:
                 model, found.policy.probabilities, found.mean_field, rounding=rounding
             ).violation
             rows.append(_row(f"{mechanism}: violation of sublinear bids, {name}", worst))
-        optimum = social_optimum(as_finite_model(model))
+        optimum = social_optimum(model)
         rows += [
             _row(f"{mechanism}: efficiency of the equilibrium", found.efficiency),
             _row(f"{mechanism}: efficiency of the planner's policy", optimum.efficiency),
