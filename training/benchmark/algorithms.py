@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
@@ -164,8 +164,8 @@ def pooled(game: PopulationGame, budget: int, seed: int) -> Trained:
 def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Trained:
     """A learner of :mod:`agents.learners` as the game's source trains it, but for ``learner``."""
     source = game.trained_with.get("", {})
-    known = {name: value for name, value in source.items() if name in LearnerConfig.field_names()}
-    config = LearnerConfig.from_dict({**known, **learner})
+    known = {name: value for name, value in source.items() if name in TabularConfig.field_names()}
+    config = TabularConfig.from_dict({**known, **learner})
     epoch_length = min(source.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
     if epoch_length < 1:
         raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
@@ -177,7 +177,7 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
         for done, chunk in chunks(game, tables.policy, epoch_length, out=buffer):
             last = done + len(chunk) == epoch_length
             tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
-    return Trained(tables.greedy_policy(), n_epochs * epoch_length * game.n_agents)
+    return Trained(tables.learned_policy(), n_epochs * epoch_length * game.n_agents)
 
 
 def _integrated(path: str, game: PopulationGame, budget: int, seed: int) -> Trained:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from agents.evaluators import (
-    MonitorConfig,
+    EstimatorConfig,
     PayoffEstimates,
     exploitability_by_agent,
     parallel_exploitability,
@@ -79,7 +79,7 @@ class Monitor:
                 self._game,
                 policy,
                 targets=targets,
-                config=MonitorConfig(),
+                config=EstimatorConfig(),
                 seed=[self._config.seed, self._number, 2, step],
             )
             payoff, gain = estimate.payoff.value, estimate.mean_greedy.value
