@@ -146,6 +146,7 @@ class PopulationGame(ABC):
             from them; not where agents of one type have paths of their own.
         picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
             :mod:`karma_envs.rendering`; None for a game without pictures.
+        VERSION: of the ids of the game's environments; raised when a change alters trajectories.
         config: the configuration.
         n_agents: N.
         n_observations: number of tabular observations.
@@ -169,6 +170,7 @@ class PopulationGame(ABC):
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     exchangeable: ClassVar[bool] = True
     picture: ClassVar[str | None] = None
+    VERSION: ClassVar[int] = 0
 
     config: Config
     n_agents: int

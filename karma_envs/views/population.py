@@ -17,7 +17,6 @@ from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.numerics.compile import kernel
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
-from karma_envs.views import VERSION
 
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
@@ -115,7 +114,7 @@ class PopulationView(CopiedWhole):
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
             **self.metadata,
-            "name": f"{self.game.name}_v{VERSION}",
+            "name": f"{self.game.name}_v{self.game.VERSION}",
             "render_modes": list(modes),
         }
 

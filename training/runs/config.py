@@ -1,22 +1,14 @@
 """What a training run is made of."""
 
 from __future__ import annotations
-from training.common.config import GameRunConfig
 
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any
 
 from agents.learners import LearnerConfig
-from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
-from karma_envs.game import MeanFieldModel
-from karma_envs.registry import game_class
-from training.common.machine import check_model_memory
-from training.common.plain_yaml import dump_yaml, parse_yaml
-
+from karma_envs.config import choice, real, refuse, whole
+from karma_envs.game import PopulationGame
+from training.common.config import GameRunConfig, Section
 
 MONITORS = ("none", "exact", "parallel", "payoff")
 """What may be looked at while training."""
@@ -46,8 +38,6 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    PARTS = {"learner": LearnerConfig}
-
     learner: Any = field(default_factory=LearnerConfig)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
@@ -74,6 +64,11 @@ class TrainConfig(GameRunConfig):
         self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
         if self.n_steps % self.epoch_length:
             raise refuse("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
+
+    @classmethod
+    def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
+        """The game's configuration and the learner's."""
+        return {**super().parts(game), "learner": Section("the learner", LearnerConfig)}
 
     @property
     def n_epochs(self) -> int:

@@ -8,10 +8,9 @@ import sys
 from collections.abc import Sequence
 
 from karma_envs.config import ConfigError
-from karma_envs.registry import game_class
 from karma_envs.numerics.sampling import padded_width
-from training.runs.config import TrainConfig
 from training.common.machine import GIB, available_bytes
+from training.runs.config import TrainConfig
 
 _BYTES_PER_AGENT = 100  # of a game: its state, what is known of each agent, a few steps of a buffer
 _Q_LANES = 8  # rows of Q are padded to so many
@@ -28,7 +27,7 @@ def training_bytes(config: TrainConfig) -> tuple[int, str]:
     words = f"{config.replicas:,} replica(s) of {n_agents:,} agents"
     if population > (available_bytes() or sys.maxsize):
         return population, words
-    game = game_class(config.game)(config.game_config)
+    game = config.make()
     rows = n_agents if config.learner.grouping == "independent" else len(game.discounts)
     q, thresholds = 4 * (-(-game.n_actions // _Q_LANES) * _Q_LANES), 2 * padded_width(game.n_actions)
     saving = min(config.threads or os.cpu_count() or 1, config.replicas)  # a checkpoint is made of copies

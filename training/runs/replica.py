@@ -15,14 +15,13 @@ from karma_envs import metrics
 from karma_envs.config import real, whole
 from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
-from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
-from training.runs.checkpoints import Stamp, read_checkpoint, write_checkpoint
-from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
-from training.runs.monitors import Monitor
 from training.common.provenance import check_provenance, version_changes
 from training.common.tables import Row
+from training.runs.checkpoints import Stamp, read_checkpoint, write_checkpoint
+from training.runs.config import TrainConfig
+from training.runs.monitors import Monitor
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
@@ -42,7 +41,7 @@ class Replica:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self.config, self.number = config, number
-        self.game = game_class(config.game)(config.game_config)
+        self.game = config.make()
         self.game.reset(np.random.default_rng([config.seed, number, 0]))
         self.learner = TabularLearner(
             self.game, config.learner, np.random.default_rng([config.seed, number, 1])

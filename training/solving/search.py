@@ -15,7 +15,6 @@ from agents.solvers.continuation.search import Found, Observer, SearchReport, se
 from karma_envs.config import refuse
 from karma_envs.files import read_npz, write_npz
 from karma_envs.games.matching.config import MatchingConfig
-from karma_envs.registry import game_class
 from training.common.errors import ResultsError
 from training.common.policy_files import read_policy
 from training.common.tables import Row, read_table, write_table
@@ -117,7 +116,7 @@ def read_equilibria(solution: Solution) -> tuple[list[Row], list[TabularPolicy],
     """
     rows = read_table(solution.folder / TABLE)
     try:
-        game = game_class(solution.config.game)(solution.config.game_config)
+        game = solution.config.make()
         paths = [solution.folder / f"policy-{row['number']}.npz" for row in rows]
         policies = [read_policy(path, game, by_type=True) for path in paths]
         mean_fields = read_npz(solution.folder / _MEAN_FIELDS)["mean_fields"]

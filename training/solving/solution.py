@@ -28,7 +28,6 @@ from karma_envs.files import write_npz
 from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.games.matching.mean_field import MatchingMeanField
-from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
@@ -59,6 +58,8 @@ class SolveConfig(GameRunConfig):
     Raises:
         ConfigError: naming the field, the value and what is allowed.
     """
+
+    TITLE = "the solver"
 
     method: str = "auto"
     tolerance: float | None = None
@@ -141,7 +142,7 @@ class Solution:
     @property
     def policy(self) -> TabularPolicy:
         """The policy, a row per type."""
-        game = game_class(self.config.game)(self.config.game_config)
+        game = self.config.make()
         return read_policy(self.folder / "policy.npz", game, by_type=True)
 
     @property
