@@ -155,7 +155,7 @@ def register(game: type[PopulationGame]) -> type[PopulationGame]:
 
 def _problem(game: Any) -> str | None:
     """Why something is no game that can be made, in words that go on "this"; None if it is one."""
-    from karma_envs.game import PopulationGame  # with numba, which importing this package does not load
+    from karma_envs.game import PopulationGame
 
     if not (isinstance(game, type) and issubclass(game, PopulationGame)):
         return "is no game, a class with all that PopulationGame asks for"

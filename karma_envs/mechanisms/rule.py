@@ -107,7 +107,7 @@ class Rule:
         return str(self)
 
     def settings(self) -> dict[str, Any]:
-        """What sets the rule apart from its function alone: parameters, and what differs from the defaults."""
+        """What the rule is besides its function: parameters, and the flags that are not the defaults."""
         differing = {
             item.name: getattr(self, item.name)
             for item in fields(self)

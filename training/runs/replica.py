@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from agents.learners import TabularLearner
 from karma_envs import metrics
 from karma_envs.config import real, whole
-from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.states import check_arrays, check_values
+from karma_envs.transitions import Transitions
 from training.common.errors import ResultsError
 from training.common.provenance import check_provenance, version_changes
 from training.common.tables import Row
