@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
-from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions
+from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of
 
 MOST_INDICES = 65535
 """Observations, and actions, that a finite game may have, so that ``uint16`` numbers them in transitions."""
@@ -30,6 +30,13 @@ class SamplingPolicy(Protocol):
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
         """``int32[N]``: the row that each agent plays."""
+
+
+class PlayedPolicy(NamedTuple):
+    """A tabular policy as games play it, without a name or a file: a :class:`SamplingPolicy`."""
+
+    thresholds: NDArray[np.uint16]
+    row_of_agent: NDArray[np.int32]
 
 
 class Axis(NamedTuple):
@@ -97,13 +104,6 @@ class FiniteGame(PopulationGame):
             for axis, values in zip(self.axes, grid)
         }
 
-    def truthful_actions(self) -> NDArray[np.int64] | None:
-        """``int64[types, X]``: the legal action that reports an agent's need truthfully.
-
-        None where the game has none, as by default.
-        """
-        return None
-
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""
         return np.ones((self.n_agents, self.n_observations), bool)
@@ -130,6 +130,21 @@ class FiniteGame(PopulationGame):
         actions = np.empty(self.n_agents, np.int64)
         sample_actions(policy.thresholds, policy.row_of_agent, self.observation_index(), streams, 0, actions)
         return actions
+
+    def uniform_policy(self) -> PlayedPolicy:
+        """Every legal action with the same probability."""
+        legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
+        return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
+
+    def policy_of(self, probabilities: NDArray[np.float64]) -> PlayedPolicy:
+        """A table as a policy of all agents.
+
+        Args:
+            probabilities: ``float64[rows, X, A]``, a row that everyone plays, or one for each type.
+        """
+        everyone = np.zeros(self.n_agents, np.int32)
+        rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
+        return PlayedPolicy(thresholds_of(probabilities), rows)
 
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.

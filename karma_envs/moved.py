@@ -37,6 +37,9 @@ MOVED = {
 """New names of modules that scripts import, by their old ones."""
 
 MOVED_NAMES = {
+    "karma_envs.baselines": {
+        name: f"karma_envs.karma.baselines:{name}" for name in ("bid_all", "bid_nothing", "proportional")
+    },
     "karma_envs.metrics": {
         "Estimate": "karma_envs.outcome:Estimate",
         "Outcome": "karma_envs.karma.outcome:KarmaOutcome",

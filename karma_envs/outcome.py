@@ -231,6 +231,11 @@ def summarise(stretches: Sequence[Outcome], metrics: Iterable[Metric]) -> dict[s
     }
 
 
+def headlines(metrics: Iterable[Metric]) -> tuple[Metric, ...]:
+    """The metrics that tables and figures show."""
+    return tuple(metric for metric in metrics if metric.headline)
+
+
 def as_columns(summary: Mapping[str, Estimate]) -> dict[str, float]:
     """Estimates as a row of a table: each value, and its standard error under ``<name>_se``."""
     return {
