@@ -131,6 +131,19 @@ class FiniteGame(PopulationGame):
         sample_actions(policy.thresholds, policy.row_of_agent, self.observation_index(), streams, 0, actions)
         return actions
 
+    def fitted(self, policy: SamplingPolicy) -> PlayedPolicy:
+        """The policy as all agents of this game play it, checked; one of one agent is for all.
+
+        Raises:
+            PolicyError: when it does not fit the game.
+        """
+        thresholds, rows = policy.thresholds, policy.row_of_agent
+        if len(thresholds) == 1 and len(rows) == 1:
+            rows = np.zeros(self.n_agents, np.int32)
+        played = PlayedPolicy(thresholds, rows)
+        self.check_policy(played)
+        return played
+
     def uniform_policy(self) -> PlayedPolicy:
         """Every legal action with the same probability."""
         legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
