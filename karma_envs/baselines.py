@@ -1,7 +1,7 @@
 """Simple policies of a game by name, to compare with and to fill a population with.
 
-Which there are is the game's own ``baselines``; every game has ``random``. Those of karma games, which bid, are
-in :mod:`karma_envs.karma.baselines`.
+Which there are is said by the game's ``baselines``; every game has ``random``. Those of karma games, which
+bid, are in :mod:`karma_envs.karma.baselines`.
 """
 
 from __future__ import annotations

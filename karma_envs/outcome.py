@@ -31,9 +31,14 @@ def total() -> Any:
     return field(metadata={"kind": TOTAL})
 
 
-def now() -> Any:
-    """A field of an :class:`Outcome` that tells how it stands at the end of a stretch of play."""
-    return field(metadata={"kind": NOW})
+def now(*, conserved: bool = False) -> Any:
+    """A field of an :class:`Outcome` that tells how it stands at the end of a stretch of play.
+
+    Args:
+        conserved: whether it is a share of something that no step makes or destroys, of which the game's
+            ``conserved`` must tell the total.
+    """
+    return field(metadata={"kind": NOW, "conserved": conserved})
 
 
 @dataclass(frozen=True)
@@ -68,6 +73,11 @@ class Outcome:
         """The same for some of the agents, by index or mask."""
         by_agent = {name: value[agents] for name, value in vars(self).items() if np.ndim(value)}
         return replace(self, **by_agent)
+
+    def complaint(self) -> str | None:
+        """What cannot be in these totals, for the checks of games; None where nothing is wrong."""
+        counted = self.counted
+        return None if ((counted >= 0) & (counted <= self.steps)).all() else "counted leaves 0 … steps"
 
     @classmethod
     def names_of(cls, kind: str) -> tuple[str, ...]:

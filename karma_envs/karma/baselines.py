@@ -1,7 +1,7 @@
 """Simple policies of karma games, as tables of what is bid.
 
-Each gives probabilities ``float64[rows, observations, actions]``: one row that everyone plays, or one per agent
-type.
+Each gives probabilities ``float64[rows, observations, actions]``: one row that everyone plays, or one per
+agent type.
 """
 
 from __future__ import annotations

@@ -39,8 +39,14 @@ class KarmaOutcome(Outcome):
 
     accesses: NDArray[np.int64] = total()
     contests: NDArray[np.int64] = total()
-    karma: NDArray[np.int64] = now()
+    karma: NDArray[np.int64] = now(conserved=True)
     losses_if_never: NDArray[np.float64] = total()
+
+    def complaint(self) -> str | None:
+        """What cannot be in these totals, for the checks of games; None where nothing is wrong."""
+        if (self.accesses > self.contests).any():
+            return "more accesses than contests"
+        return "karma is below 0" if (self.karma < 0).any() else super().complaint()
 
 
 def _access_rates(outcome: KarmaOutcome) -> NDArray[np.float64]:

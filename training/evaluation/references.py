@@ -8,7 +8,7 @@ from training.evaluation.play import play
 
 
 def reference_outcomes(game: PopulationGame, window: int, seed: int = 1) -> dict[str, Outcome]:
-    """What the game's references come to over a stretch of ``window`` steps, to compare a run's records with."""
+    """What the game's references come to over ``window`` steps, to compare a run's records with, by name."""
     return {
         name: total_outcome(play(reference, policy, n_steps=window, seed=seed))
         for name, (reference, policy) in game.references().items()

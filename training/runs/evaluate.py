@@ -14,6 +14,7 @@ from training.common.tables import Row
 from training.evaluation.play import Evaluation, Evaluations, by_type_of, over_seeds, play
 from training.runs.folder import Run
 
+
 def evaluate(
     run: Run,
     *,

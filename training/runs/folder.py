@@ -54,8 +54,8 @@ __all__ = [
 ]
 
 RECORD = ("replica", "step", "window", "policy_change_max", "policy_change_mean")
-"""Columns of ``metrics.csv`` besides the game's first metric; there are those of its other metrics, too, of those
-that there were when the run was made, and of what else the game records."""
+"""Columns of ``metrics.csv`` besides the game's first metric. There are those of its other metrics, too, as
+far as the game had them when the run was made, and of what else it records."""
 
 
 @dataclass(frozen=True)

@@ -197,7 +197,9 @@ class Replica:
         check_values("window", window, dict.fromkeys(window, _FINITE) | {"steps": (0, now.steps)})
         largest, sum_of_means, epochs = progress["changes"]
         changes = PolicyChanges(
-            real("changes[0]", largest, 0), real("changes[1]", sum_of_means, 0), whole("changes[2]", epochs, 0)
+            real("changes[0]", largest, 0),
+            real("changes[1]", sum_of_means, 0),
+            whole("changes[2]", epochs, 0),
         )
         # checkpoints of version 0.1 know one distribution, by a name of its own
         distributions = progress.get("distribution_rows", {"karma": progress.get("karma_rows", [])})
@@ -206,7 +208,8 @@ class Replica:
         recorded = {"rows": progress["rows"], "monitor_rows": progress["monitor_rows"], **distributions}
         for kind, rows in recorded.items():
             _check_rows(kind, rows, self.number, now.steps)
-        self._window_start = replace(now, **{**window, "steps": int(window["steps"])})
+        totals: dict[str, Any] = {**window, "steps": int(window["steps"])}
+        self._window_start = replace(now, **totals)
         self.epoch = epoch
         self.rows, self.monitor_rows = list(progress["rows"]), list(progress["monitor_rows"])
         self.distribution_rows = {name: list(rows) for name, rows in distributions.items()}

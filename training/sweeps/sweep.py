@@ -49,7 +49,7 @@ LEARNED_STEPS = 10_000
 
 
 def _recorded(metrics: Sequence[Metric]) -> tuple[str, ...]:
-    """What is averaged over the end of training: metrics, and the steps of a record, on which fairness depends."""
+    """What is averaged over the end of training: metrics, and the steps that each record is over."""
     return ("window", *(metric.name for metric in metrics))
 
 
