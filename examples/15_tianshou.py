@@ -25,7 +25,7 @@ import agents
 import karma_envs
 from agents.evaluators import deviation_gain
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
+from karma_envs.outcome import summarise
 from training.evaluation.play import play
 from training.integrations.tianshou import distil, learner_env, train
 
@@ -77,4 +77,6 @@ for urgency, row in zip((1, 5), bids):
 
 trained = train(game, options.steps, seed=0)
 for name, played in {"all DQN": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(f"{name:8s} efficiency {summarise(play(game, played, n_steps=10_000, seed=1)).efficiency}")
+    print(
+        f"{name:8s} efficiency {summarise(play(game, played, n_steps=10_000, seed=1), game.metrics)['efficiency']}"
+    )

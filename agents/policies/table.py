@@ -87,6 +87,6 @@ def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[s
             explained |= {
                 title: means[columns["type"], values] for title, means in game.observation_values().items()
             }
-        if name == "action" and game.bid_of_action is not None:
-            explained["bid"] = game.bid_of_action[values]
+        if name == "action":
+            explained |= {title: numbers[values] for title, numbers in game.action_features.items()}
     return explained

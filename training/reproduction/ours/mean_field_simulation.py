@@ -51,7 +51,7 @@ def _played(found: Equilibrium, payment: str, redistribution: str, n: int, steps
         game, found.policy, n_steps=steps, burn_in=200, batches=max(2, steps // _STRETCH), seed=seed
     )
     gap = (play.state_distribution - found.mean_field).reshape(2, -1).sum(axis=0)
-    efficiency = play.summary.efficiency
+    efficiency = play.summary["efficiency"]
     difference = efficiency.value - found.efficiency
     return {
         "agents": n,

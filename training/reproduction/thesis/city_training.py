@@ -23,7 +23,8 @@ from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
-from karma_envs.metrics import Outcome, access_fairness, reward_fairness
+from karma_envs.karma.outcome import KarmaOutcome
+from karma_envs.metrics import access_fairness, reward_fairness
 from karma_envs.transitions import Transitions
 from training.reproduction.shared_runs import kept_run
 from training.runs.config import TrainConfig
@@ -76,7 +77,7 @@ class Play:
     """
 
     game: GridCityGame
-    outcome: Outcome
+    outcome: KarmaOutcome
     lanes: LaneOutcome
     visits: NDArray[np.int64]
     bids: NDArray[np.int64]
