@@ -25,6 +25,7 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
 from karma_envs.game import PopulationGame
+from karma_envs.registry import game_class
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder
 from training.common.policy_files import playable, read_policy
