@@ -102,9 +102,7 @@ class GameRunConfig(Config):
         check_model_memory(game)
         model = game.mean_field()
         if model is None:
-            raise refuse(
-                "game", self.game, "a game that has a mean-field model, in a configuration with bids"
-            )
+            raise refuse("game", self.game, "a game that has a mean-field model as it is configured")
         return model
 
     @classmethod
