@@ -60,12 +60,18 @@ def test_what_is_about_mean_fields_says_that_there_is_none(command: Command) -> 
     for name in ("solve", "theory"):
         said = command(name, "ferry:FerryGame", status=1)
         assert said == (
-            "karma-envs: game = 'ferry:FerryGame' is not allowed; allowed: a game that has a mean-field model "
-            "as it is configured\n"
+            "karma-envs: game = 'ferry:FerryGame' is not allowed; allowed: a game that has a mean-field "
+            "model as it is configured\n"
         )
 
 
 def test_its_configuration_is_shown_and_swept(command: Command) -> None:
+    assert command("list", "ferry:LastFerryGame").splitlines() == [
+        "ferry:LastFerryGame  The same on a day with five ferries.",
+        "  presets: calm",
+        "  metrics: efficiency, trips",
+        "  baselines: random, impatient",
+    ]
     shown = command("show-config", "ferry:FerryGame", "--preset", "calm")
     assert "game: ferry:FerryGame" in shown
     assert "impatience: 0.1" in shown
@@ -82,10 +88,8 @@ def test_it_is_a_task_of_the_benchmark(command: Command) -> None:
     page = Path("bench/README.md").read_text()
     assert "efficiency, as it is, in ferry:FerryGame" in page
     assert "| trips |" in page
-    said = command(
-        "benchmark", "add", "bench/results/sarsa-ferry.FerryGame.json", "--leaderboard", ".", status=1
-    )
-    assert "names code to be run" in said
+    file = "bench/results/sarsa-ferry.FerryGame.json"
+    assert "names code to be run" in command("benchmark", "add", file, "--leaderboard", ".", status=1)
 
 
 def test_it_is_trained_from_python_by_its_class(working_folder: Path) -> None:

@@ -64,8 +64,10 @@ class Parser(argparse.ArgumentParser):
 
 def first_line(game: str) -> str:
     """What a game is, in a line; empty where Python strips docstrings (``-OO``)."""
-    module = sys.modules[game_class(game).__module__]
-    return (module.__doc__ or "").partition("\n")[0]
+    described = game_class(game, "game")
+    module = sys.modules[described.__module__]
+    own = described.__doc__ if ":" in game else None  # a module of one's own may have several games
+    return (own or module.__doc__ or "").partition("\n")[0]
 
 
 def value(text: str) -> Any:
