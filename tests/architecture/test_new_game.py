@@ -1,4 +1,4 @@
-"""A game is a folder: put into ``games`` it has a name, environments and all commands, and no file changes."""
+"""A game is a folder: put into ``games`` it has a name, environments and all commands; no file changes."""
 
 from __future__ import annotations
 
