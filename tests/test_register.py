@@ -102,7 +102,7 @@ def test_files_name_a_registered_game_by_its_class() -> None:
     for game in ("roads", RoadsGame, "tests.own_games:RoadsGame"):
         config = TrainConfig(game=game)
         assert config.game == "tests.own_games:RoadsGame"
-        assert isinstance(config.make(), RoadsGame)
+        assert isinstance(config.make_game(), RoadsGame)
     assert TrainConfig(game=registry.game_class("matching")).game == "matching"
 
     class LocalGame(RoadsGame):

@@ -88,7 +88,7 @@ class GameRunConfig(Config):
                 owners[field_name] = name
         return owners
 
-    def make(self) -> PopulationGame:
+    def make_game(self) -> PopulationGame:
         """The game, not yet reset."""
         return game_class(self.game)(self.game_config)
 
@@ -98,7 +98,7 @@ class GameRunConfig(Config):
         Raises:
             ConfigError: when the game has none with this configuration, or no memory for it.
         """
-        game = self.make()
+        game = self.make_game()
         check_model_memory(game)
         model = game.mean_field()
         if model is None:

@@ -109,7 +109,7 @@ class Run:
             ResultsError: when a network's file or a function of the user's is not what the run was made of.
         """
         self.provenance()
-        return self.config.make()
+        return self.config.make_game()
 
     @property
     def policies(self) -> list[TabularPolicy]:

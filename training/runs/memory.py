@@ -27,7 +27,7 @@ def training_bytes(config: TrainConfig) -> tuple[int, str]:
     words = f"{config.replicas:,} replica(s) of {n_agents:,} agents"
     if population > (available_bytes() or sys.maxsize):
         return population, words
-    game = config.make()
+    game = config.make_game()
     rows = n_agents if config.learner.grouping == "independent" else len(game.discounts)
     q, thresholds = 4 * (-(-game.n_actions // _Q_LANES) * _Q_LANES), 2 * padded_width(game.n_actions)
     saving = min(config.threads or os.cpu_count() or 1, config.replicas)  # a checkpoint is made of copies

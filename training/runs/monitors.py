@@ -32,7 +32,7 @@ class Monitor:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self._config, self._number = config, number
-        self._game: PopulationGame = config.make()
+        self._game: PopulationGame = config.make_game()
         self._payoffs_before: PayoffEstimates | None = None
 
     def before_epoch(self, learner: TabularLearner) -> None:

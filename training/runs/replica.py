@@ -65,7 +65,7 @@ class Replica:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self.config, self.number = config, number
-        self.game = config.make()
+        self.game = config.make_game()
         self.game.reset(np.random.default_rng([config.seed, number, 0]))
         self.learner = TabularLearner(
             self.game, config.learner, np.random.default_rng([config.seed, number, 1])

@@ -100,7 +100,7 @@ def train(
         check_memory([config])
     else:
         check_memory([config])
-        game = config.make()  # may be refused, before anything is written
+        game = config.make_game()  # may be refused, before anything is written
         check_returns(game)
         if config.monitor == "exact":
             check_by_agent(game)

@@ -116,7 +116,7 @@ def read_equilibria(solution: Solution) -> tuple[list[Row], list[TabularPolicy],
     """
     rows = read_table(solution.folder / TABLE)
     try:
-        game = solution.config.make()
+        game = solution.config.make_game()
         paths = [solution.folder / f"policy-{row['number']}.npz" for row in rows]
         policies = [read_policy(path, game, by_type=True) for path in paths]
         mean_fields = read_npz(solution.folder / _MEAN_FIELDS)["mean_fields"]

@@ -142,7 +142,7 @@ class Solution:
     @property
     def policy(self) -> TabularPolicy:
         """The policy, a row per type."""
-        game = self.config.make()
+        game = self.config.make_game()
         return read_policy(self.folder / "policy.npz", game, by_type=True)
 
     @property

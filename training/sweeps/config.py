@@ -140,7 +140,7 @@ def check_games(trials: Sequence[Trial]) -> None:
             checked.add(kind)
             try:
                 check_memory([config])
-                game = config.make()
+                game = config.make_game()
                 if config.monitor == "exact":
                     check_by_agent(game)
             except ConfigError as error:
