@@ -112,7 +112,7 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
             there is no table of what the network does.
     """
     n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
-    seen = _Seen(type(game)(game.config))
+    seen = _Seen(game.fresh())
     for name in game.baselines:
         seen.play(baseline_policy(name, game), n_steps, rng)
     seen.play(_table(network, game, seen), n_steps, rng)
