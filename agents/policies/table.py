@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 
 if TYPE_CHECKING:
@@ -30,15 +31,18 @@ def policy_table(
 
     Returns:
         columns of equal lengths by name: ``row`` without a game, else ``type`` (from 0), with ``agent``
-        before it if asked for; ``observation``; in games with karma ``urgency`` (NaN for an agent that has
-        none) and ``karma``; ``action``; in games with karma ``bid``; ``probability``. Observations that no
-        agent of the type, or not the agent, can be in are left out.
+        before it if asked for; ``observation``, and what the game says of it (in games with karma
+        ``urgency``, NaN for an agent that has none, and ``karma``); ``action``, and what the game says of it
+        (in games with karma ``bid``); ``probability``. Observations that no agent of the type, or not the
+        agent, can be in are left out.
 
     Raises:
+        ConfigError: for a game without tables.
         PolicyError: for a policy that does not fit the game.
     """
     if game is None:
         return _columns(policy.probabilities, {"row": np.arange(policy.n_rows)})
+    game = as_finite(game)
     policy, reachable = policy.fitted_to(game), game.reachable()
     if by_agent:
         agents = np.arange(game.n_agents)
@@ -78,7 +82,7 @@ def _columns(tables: NDArray[Any], heads: dict[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[str, NDArray[Any]]:
+def _explained(columns: dict[str, NDArray[Any]], game: FiniteGame) -> dict[str, NDArray[Any]]:
     """With what observations and actions mean, beside their numbers."""
     explained: dict[str, NDArray[Any]] = {}
     for name, values in columns.items():
@@ -88,5 +92,5 @@ def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[s
                 title: means[columns["type"], values] for title, means in game.observation_values().items()
             }
         if name == "action":
-            explained |= {title: numbers[values] for title, numbers in game.action_features.items()}
+            explained |= {title: feature[values] for title, feature in game.action_features.items()}
     return explained
