@@ -12,8 +12,7 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.outcome import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 
 def learned(game: PopulationGame, epochs: int = 400) -> SamplingPolicy:
@@ -36,7 +35,7 @@ for name, config in {
 }.items():
     game = karma_envs.make("matching", **config)
     policy = learned(game) if "payment" in config else baseline_policy("bid_nothing", game)
-    summary = summarise(play(game, policy, n_steps=20_000, seed=1), game.metrics)
+    summary = measure(game, policy, n_steps=20_000, seed=1)
     print(
         f"{name:30s} {summary['efficiency'].concise():>12s} {summary['access_fairness'].concise():>16s} "
         f"{summary['reward_fairness'].concise():>16s}"

@@ -25,10 +25,9 @@ except ImportError:
 import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
-from karma_envs.outcome import summarise
 from training.common.figures import save_figures
 from training.common.policy_figures import bids_beside
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.integrations.sb3 import PopulationVecEnv, distil
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -62,9 +61,7 @@ for urgency, row in zip((1, 5), bids):
 played = {Algorithm.__name__: (game, found.policy), "random": (game, baseline_policy("random", game))}
 played |= game.references()  # allocations that need no karma
 for name, (where, policy) in played.items():
-    print(
-        f"{name:12s} efficiency {summarise(play(where, policy, n_steps=10_000, seed=1), where.metrics)['efficiency']}"
-    )
+    print(f"{name:12s} efficiency {measure(where, policy, n_steps=10_000, seed=1)['efficiency']}")
 
 model_of_many, tables = game.mean_field(), {Algorithm.__name__: found.policy}
 tables["random"] = agents.TabularPolicy(karma_envs.baselines.random(game))

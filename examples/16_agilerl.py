@@ -16,8 +16,7 @@ import numpy as np
 
 import karma_envs
 from karma_envs.baselines import baseline_policy
-from karma_envs.outcome import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
@@ -30,6 +29,4 @@ bids = (trained.policy.probabilities[0] @ np.arange(game.n_actions)).reshape(2, 
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0 … 6:", *(f"{bid:.1f}" for bid in row))
 for name, policy in {"IPPO": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(
-        f"{name:8s} efficiency {summarise(play(game, policy, n_steps=10_000, seed=1), game.metrics)['efficiency']}"
-    )
+    print(f"{name:8s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")

@@ -135,6 +135,17 @@ def play(
     return [after.since(before) for before, after in pairwise(marks)]
 
 
+def measure(game: PopulationGame, policy: Any, **how: Any) -> dict[str, Estimate]:
+    """The game's metrics of a policy that all agents play.
+
+    Args:
+        game: the game; it is reset.
+        policy: what the agents play.
+        **how: arguments of :func:`play`: how long, and with which seed.
+    """
+    return summarise(play(game, policy, **how), game.metrics)
+
+
 def over_seeds(summaries: Sequence[Summary]) -> Summary:
     """Means over seeds with their standard errors; one summary is returned as it is."""
     if len(summaries) == 1:

@@ -17,10 +17,9 @@ from agents.learners import LearnerConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.outcome import summarise
 from karma_envs.registry import make
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.outcome_figure import outcome_figure
 from training.runs.config import TrainConfig
@@ -32,7 +31,7 @@ _SPREAD = "by hand before the run, from the expected spread of 10,000 steps"
 
 
 def _measured(case: str, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
-    summary = summarise(play(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed]), game.metrics)
+    summary = measure(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed])
     return {"case": case, **{name: summary[name].value for name in _QUANTITIES}}
 
 
