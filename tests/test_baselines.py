@@ -1,4 +1,4 @@
-"""Baselines are policies of the game: legal, and what their name says; references are games to compare with."""
+"""Baselines are policies of the game: legal, and what their name says; references are games like it."""
 
 import numpy as np
 import pytest
@@ -75,7 +75,7 @@ def test_a_baseline_of_ones_own_is_found_and_no_other():
 
 
 def test_random_actions_of_a_box_are_anywhere_in_it():
-    """Uniform: of 60 draws of each of 5 agents the mean is 0 with standard error 0.033 of half a width; seed 0."""
+    """Scaled to -1 … 1, uniform numbers have mean 0 with standard error 1/sqrt(3 n); seed 0."""
     game = DriftGame()
     game.reset(np.random.default_rng(0))
     policy = baseline_policy("random", game)
