@@ -24,9 +24,9 @@ import torch
 import agents
 import karma_envs
 from agents.evaluators import deviation_gain
+from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
-from karma_envs.outcome import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.integrations.tianshou import distil, learner_env, train
 
 SIZES = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
@@ -71,12 +71,10 @@ algorithm.run_training(
 response = distil(policy, game).policy.probabilities[0]
 others = agents.TabularPolicy(karma_envs.baselines.proportional(game)).for_agents(game.type_of_agent)
 print(f"among proportional bidders DQN gains {deviation_gain(game, others, 0, response).gain}")
-bids = (response @ np.arange(game.n_actions)).reshape(2, -1)  # [urgency, karma]
+bids = by_axes(response @ game.action_features["bid"], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"its bids at urgency {urgency} with karma 0 … 6:", *(f"{bid:.0f}" for bid in row))
 
 trained = train(game, options.steps, seed=0)
 for name, played in {"all DQN": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(
-        f"{name:8s} efficiency {summarise(play(game, played, n_steps=10_000, seed=1), game.metrics)['efficiency']}"
-    )
+    print(f"{name:8s} efficiency {measure(game, played, n_steps=10_000, seed=1)['efficiency']}")

@@ -16,8 +16,8 @@ except ImportError as error:
 
 import agents
 import karma_envs
-from karma_envs.outcome import summarise
-from training.evaluation.play import play
+from karma_envs.axes import by_axes
+from training.evaluation.play import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=400_000)
@@ -29,7 +29,7 @@ trained = train(game, options.steps, seed=0)
 rate = trained.agent_steps / (time.perf_counter() - start)
 print(f"{trained.agent_steps} agent-steps, {rate:.0f} per second")
 
-bids = trained.policy.mean_actions()[0].reshape(2, -1)  # [urgency, karma]
+bids = by_axes(trained.policy.mean_actions()[0], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0, 4 … 20:", *(f"{bid:4.1f}" for bid in row[::4]))
 
@@ -37,6 +37,6 @@ random = agents.TabularPolicy(karma_envs.baselines.random(game))
 equilibrium = agents.solve(game.mean_field()).policy
 for name, policy in {"PPO": trained.policy, "random": random, "equilibrium": equilibrium}.items():
     played = policy.for_agents(game.type_of_agent)
-    efficiency = summarise(play(game, played, n_steps=10_000, seed=1), game.metrics)["efficiency"]
+    efficiency = measure(game, played, n_steps=10_000, seed=1)["efficiency"]
     gain = agents.exploitability(game.mean_field(), policy).normalised
     print(f"{name:12s} efficiency {efficiency}   normalised exploitability {gain:.3f}")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import fields
+from dataclasses import Field, fields
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ from karma_envs.checks.episodes import STEPS, begun, moments
 from karma_envs.checks.errors import expect, expect_array
 from karma_envs.checks.populations import simple_policies
 from karma_envs.finite import FiniteGame
-from karma_envs.outcome import TOTAL
+from karma_envs.outcome import TOTAL, Outcome
 
 _LONG, _STRETCH = 300, 50  # steps in which counters of 8 bits go round, and how often they are looked at
 
@@ -25,11 +25,9 @@ def check_outcome(game: FiniteGame) -> None:
     for episode in range(2):
         played.reset(np.random.default_rng(episode))
         before = played.outcome()
-        for name, value in vars(before).items():
-            if name != "steps":
-                _expect_by_agent(f"outcome().{name}", value, game.n_agents)
-        expect_array(before.rewards, np.float64, (game.n_agents,), "outcome().rewards")
-        expect_array(before.counted, np.int64, (game.n_agents,), "outcome().counted")
+        for item in fields(before):
+            if item.name != "steps":
+                _expect_as_declared(before, item, game.n_agents)
         totals = before.names_of(TOTAL)
         for name in totals:
             expect(not np.any(getattr(before, name)), f"outcome().{name} must be 0 after reset")
@@ -52,10 +50,11 @@ def check_outcome(game: FiniteGame) -> None:
             before = now
 
 
-def _expect_by_agent(what: str, value: Any, n_agents: int) -> None:
-    """An array with an entry for each agent, of whole numbers or of numbers."""
-    dtype = np.int64 if np.asarray(value).dtype.kind in "iu" else np.float64
-    expect_array(value, dtype, (n_agents, *np.shape(value)[1:]), what)
+def _expect_as_declared(outcome: Outcome, item: Field[Any], n_agents: int) -> None:
+    """A field has an entry for each agent, whole numbers where its annotation says so."""
+    value = getattr(outcome, item.name)
+    dtype = np.int64 if "int64" in str(item.type) else np.float64
+    expect_array(value, dtype, (n_agents, *np.shape(value)[1:]), f"outcome().{item.name}")
 
 
 def check_conservation(game: FiniteGame) -> None:

@@ -11,7 +11,7 @@ from typing import Any, ClassVar, NamedTuple, Self
 
 from karma_envs.config import Config, ConfigError, choice, refuse, suggestion
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import MeanFieldModel
 from karma_envs.registry import game_class, name_of
 from training.common.machine import check_model_memory
 from training.common.plain_yaml import dump_yaml, parse_yaml
@@ -92,7 +92,7 @@ class GameRunConfig(Config):
         """The game, not yet reset."""
         return game_class(self.game)(self.game_config)
 
-    def model(self) -> FiniteMeanFieldModel:
+    def model(self) -> MeanFieldModel:
         """The game's mean-field model.
 
         Raises:

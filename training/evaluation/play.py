@@ -13,15 +13,13 @@ from karma_envs.display import data_frame, html_table
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.outcome import Estimate, Metric, Outcome, as_columns, headlines, summarise
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import play_on
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
 Summary = Mapping[str, Estimate]
 """Metrics by name, see :func:`karma_envs.outcome.summarise`."""
-
-_CHUNK_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -121,18 +119,26 @@ def play(
         the outcome of each stretch.
     """
     game.reset(np.random.default_rng(seed))
-    longest = max(burn_in, -(-n_steps // batches))
-    buffer = Transitions.empty(min(longest, max(1, _CHUNK_BYTES // (8 * game.n_agents))), game.n_agents)
 
     def advance(steps: int) -> Outcome:
-        while steps:
-            steps -= len(game.rollout(policy, min(steps, len(buffer)), out=buffer))
+        play_on(game, policy, steps)
         return game.outcome()
 
     marks = [advance(burn_in)]
     bounds = np.linspace(0, n_steps, batches + 1).round().astype(int)
     marks += [advance(int(steps)) for steps in np.diff(bounds)]
     return [after.since(before) for before, after in pairwise(marks)]
+
+
+def measure(game: PopulationGame, policy: Any, **how: Any) -> dict[str, Estimate]:
+    """The game's metrics of a policy that all agents play.
+
+    Args:
+        game: the game; it is reset.
+        policy: what the agents play.
+        **how: arguments of :func:`play`: how long, and with which seed.
+    """
+    return summarise(play(game, policy, **how), game.metrics)
 
 
 def over_seeds(summaries: Sequence[Summary]) -> Summary:

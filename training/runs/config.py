@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.game import PopulationGame
 from training.common.config import GameRunConfig, Section
@@ -38,7 +38,7 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    learner: Any = field(default_factory=LearnerConfig)
+    learner: Any = field(default_factory=TabularConfig)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
     seed: int = 0
@@ -68,7 +68,7 @@ class TrainConfig(GameRunConfig):
     @classmethod
     def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
         """The game's configuration and the learner's."""
-        return {**super().parts(game), "learner": Section("the learner", LearnerConfig)}
+        return {**super().parts(game), "learner": Section("the learner", TabularConfig)}
 
     @property
     def n_epochs(self) -> int:

@@ -131,7 +131,10 @@ def mean_actions(run: Run, game: FiniteGame) -> Figure:
     agree in both, all that an agent may be in count.
     """
     (feature, worth), *_ = game.action_features.items()
-    *others, (across, positions) = game.observation_values().items()
+    observed = game.observation_values() or {
+        axis.name: np.tile(axis.values, (len(game.discounts), 1)) for axis in game.axes
+    }
+    *others, (across, positions) = observed.items()
     along, groups = others[-1] if others else ("", np.zeros_like(positions))
     figure, axes = new_figure(3.4 * len(positions) + 0.4, 3.0, len(positions))
     policies = run.policies
@@ -152,8 +155,9 @@ def mean_actions(run: Run, game: FiniteGame) -> Figure:
             panel.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
         bound = [highest[positions[kind] == place].max() for place in places]
         panel.plot(places, bound, color="0.6", linewidth=0.8, linestyle=":", label="highest there is")
-        panel.set(xlabel=across, ylabel=f"mean {feature}", ylim=(0, None), xlim=(places[0], places[-1]))
-        panel.locator_params(integer=True)
+        panel.set(xlabel=across, ylabel=f"mean {feature}", xlim=(places[0], places[-1]))
+        panel.set_ylim(min(0, worth.min()), None)
+        panel.locator_params(integer=places.dtype.kind == "i")
         panel.legend(loc="upper left")
         if len(axes) > 1:
             title_of_type(panel, game.type_names[kind])

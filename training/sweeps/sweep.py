@@ -22,7 +22,7 @@ import yaml
 
 from karma_envs.config import ConfigError, choice, whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.outcome import Estimate, Metric, as_columns, headlines, summarise
+from karma_envs.outcome import Estimate, Metric, as_columns, headlines
 from karma_envs.registry import game_class
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
@@ -31,7 +31,7 @@ from training.common.provenance import versions
 from training.common.tables import Row, read_table, write_recorded, write_table
 from training.common.trust import functions_named, made, read_config, resuming
 from training.common.workers import Interrupted, stop_on_signal
-from training.evaluation.play import Summary, over_seeds, play
+from training.evaluation.play import Summary, measure, over_seeds
 from training.runs.config import TrainConfig
 from training.runs.folder import Run
 from training.runs.memory import check_memory
@@ -287,7 +287,7 @@ def _learned(run: Run) -> Summary:
     game = run.game()
     return over_seeds(
         [
-            summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]), game.metrics)
+            measure(game, policy, n_steps=LEARNED_STEPS, seed=[1, number])
             for number, policy in enumerate(run.policies)
         ]
     )

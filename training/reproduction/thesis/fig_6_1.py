@@ -15,15 +15,14 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents import solve
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.outcome import summarise
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.reproduction.experiment import Experiment, mean_over_seeds
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica
@@ -41,7 +40,7 @@ _QUANTITIES = ("efficiency", "reward_fairness", "access_fairness")
 
 
 def _measured(case: str, discount: float, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
-    summary = summarise(play(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed]), game.metrics)
+    summary = measure(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed])
     numbers = {name: summary[name].value for name in _QUANTITIES}
     return {"case": case, "discount": discount, **numbers}
 
@@ -56,7 +55,7 @@ def _run(scale: str, seed: int) -> list[Row]:
             settings: dict[str, Any] = {"n_agents": 200, "payment": payment, "discount": discount}
             game = make("matching", **settings)
             start = -1.0 / (1 - discount) if scale == "quick" else 0.0
-            learner = LearnerConfig(rationality=5.0, exploration=0.0, initial_q=start)
+            learner = TabularConfig(rationality=5.0, exploration=0.0, initial_q=start)
             steps = _STEPS[scale] // (4 if scale == "full" and discount < _SETTLES_SOON else 1)
             config = TrainConfig(game_config=settings, learner=learner, n_steps=steps, seed=seed)
             replica = Replica(config, 0)

@@ -13,14 +13,13 @@ from __future__ import annotations
 from typing import Any
 
 from agents import solve
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.outcome import summarise
 from karma_envs.registry import make
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.outcome_figure import outcome_figure
 from training.runs.config import TrainConfig
@@ -32,14 +31,14 @@ _SPREAD = "by hand before the run, from the expected spread of 10,000 steps"
 
 
 def _measured(case: str, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
-    summary = summarise(play(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed]), game.metrics)
+    summary = measure(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed])
     return {"case": case, **{name: summary[name].value for name in _QUANTITIES}}
 
 
 def _run(scale: str, seed: int) -> list[Row]:
     settings: dict[str, Any] = {"n_agents": 200, "payment": "pay_bid_to_society"}
     game = make("matching", **settings)
-    learner = LearnerConfig(rationality=5.0, exploration=0.0, initial_q=-50.0 if scale == "quick" else 0.0)
+    learner = TabularConfig(rationality=5.0, exploration=0.0, initial_q=-50.0 if scale == "quick" else 0.0)
     replica = Replica(TrainConfig(game_config=settings, learner=learner, n_steps=_STEPS[scale], seed=seed), 0)
     while not replica.finished:
         replica.run_epoch()
