@@ -47,7 +47,7 @@ def test_every_field_has_one_owner() -> None:
     assert {owners[name] for name in ("karma_max", "exploration", "seed")} == {"game_config", "learner", ""}
     sections = TrainConfig.sections(game_class("matching"))
     assert [str(section) for section in sections.values()] == [
-        "the game (MatchingConfig)", "the learner (LearnerConfig)", "the run (TrainConfig)",
+        "the game (MatchingConfig)", "the learner (TabularConfig)", "the run (TrainConfig)",
     ]  # fmt: skip
 
 
