@@ -52,12 +52,25 @@ class GameRunConfig(Config):
         self._set(game=name_of(self.game, "game"))
         self.owners(game)  # may be refused
         for name, (_, part) in self.parts(game).items():
-            value = getattr(self, name)
-            if isinstance(value, part):
-                continue
-            if not isinstance(value, Mapping):
-                raise refuse(name, value, f"a mapping of field names to values, or a {part.__name__}")
-            self._set(**{name: part.from_dict(value)})
+            self._set(**{name: self.part_of(name, getattr(self, name), part)})
+
+    @classmethod
+    def part_of(cls, name: str, value: Any, part: type[Config]) -> Config:
+        """A part as it is given: itself, or its fields that differ from the defaults.
+
+        Args:
+            name: the field that holds it.
+            value: what is given.
+            part: its class.
+
+        Raises:
+            ConfigError: when it is neither, or a field is not allowed.
+        """
+        if isinstance(value, part):
+            return value
+        if not isinstance(value, Mapping):
+            raise refuse(name, value, f"a mapping of field names to values, or a {part.__name__}")
+        return part.from_dict(value)
 
     @classmethod
     def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import TabularLearner
+from agents.learners import kind_of
 from karma_envs.config import real, whole
 from karma_envs.states import check_arrays, check_values
 from karma_envs.transitions import chunk_length, chunks
@@ -66,9 +66,8 @@ class Replica:
         self.config, self.number = config, number
         self.game = config.make_game()
         self.game.reset(np.random.default_rng([config.seed, number, 0]))
-        self.learner = TabularLearner(
-            self.game, config.learner, np.random.default_rng([config.seed, number, 1])
-        )
+        draws = np.random.default_rng([config.seed, number, 1])
+        self.learner: Any = kind_of(config.learner).learner_class(self.game, config.learner, draws)
         self.epoch = 0
         self.rows: list[Row] = []
         self.distribution_rows: dict[str, list[Row]] = {}

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.evaluators.exploitability.exact import check_by_agent
-from agents.learners import check_returns
+from agents.learners import kind_of
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
 from training.common.config import to_yaml
@@ -101,7 +101,7 @@ def train(
     else:
         check_memory([config])
         game = config.make_game()  # may be refused, before anything is written
-        check_returns(game)
+        kind_of(config.learner).check(game)
         if config.monitor == "exact":
             check_by_agent(game)
         del game
@@ -120,7 +120,7 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
     recorded = Run.open(folder, known=functions_named(config.to_dict())).config
     if not is_of(config, recorded.to_dict(), or_shorter=True):
         raise ResultsError(f"{folder} holds a run of another configuration")
-    schedule = config.learner.learning_rate_schedule
+    schedule = config.learner.schedule
     if recorded.n_steps != config.n_steps and schedule != "constant":
         raise refuse(
             "n_steps",
