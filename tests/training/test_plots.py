@@ -79,7 +79,7 @@ def lines_of(panel: Any) -> dict[str, Any]:
 
 def test_mean_bids_are_the_policies(two_types: Run) -> None:
     """A panel per type, a line per urgency: the mean over agents (here the type's one policy) and runs."""
-    panels = training_plots.mean_actions(two_types, two_types.game()).axes
+    panels = training_plots.mean_feature(two_types, as_finite(two_types.game()), "bid").axes
     assert len(panels) == 2
     for index, (panel, urgencies) in enumerate(zip(panels, ((1, 5), (1, 2, 9)))):
         bids = np.mean([policy.mean_actions()[index] for policy in two_types.policies], axis=0)
