@@ -12,6 +12,8 @@ keeps what one rule draws from changing what another sees.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -58,6 +60,25 @@ def next_below(streams, stream, bound):
 def next_uniform(streams, stream):
     """A uniform ``float64`` in [0, 1), a multiple of 2**-53."""
     return np.float64(next_uint64(streams, stream) >> np.uint64(11)) * 2.0**-53
+
+
+@kernel
+def fill_uniform(streams, stream, out):
+    """Uniform numbers in [0, 1), as :func:`next_uniform` draws them, into ``out``: ``float64[n]``."""
+    for index in range(out.shape[0]):
+        out[index] = next_uniform(streams, stream)
+
+
+@kernel
+def fill_normal(streams, stream, out):
+    """Standard normal numbers into ``out``: ``float64[n]``, by Box and Muller's transform of two uniforms."""
+    n = out.shape[0]
+    for index in range(0, n, 2):
+        radius = math.sqrt(-2.0 * math.log(1.0 - next_uniform(streams, stream)))  # of (0, 1]: never log 0
+        angle = 2.0 * math.pi * next_uniform(streams, stream)
+        out[index] = radius * math.cos(angle)
+        if index + 1 < n:
+            out[index + 1] = radius * math.sin(angle)
 
 
 def new_streams(rng: np.random.Generator, n_streams: int) -> NDArray[np.uint64]:

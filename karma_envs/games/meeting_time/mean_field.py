@@ -1,0 +1,76 @@
+"""The meeting-time game for infinitely many agents: best responses to a start time, and the one they make."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.games.meeting_time.closed_forms import expected_cost, start_time_of, why_no_equilibrium
+from karma_envs.games.meeting_time.policy import ArrivalPolicy
+from karma_envs.mean_field import MeanFieldModel
+
+if TYPE_CHECKING:
+    from karma_envs.game import Policy
+    from karma_envs.games.meeting_time.config import MeetingTimeConfig
+
+_DRAWS = 256
+"""Arrivals drawn of a policy that is known by what it does only, for each uncertainty."""
+
+
+class MeetingTimeMeanField(MeanFieldModel):
+    """What an agent faces among infinitely many, and what these make together.
+
+    The statistic is ``[T]``, the time when the meeting starts. Agents may intend any time, not only those
+    of the game's action space. Means over the population are quadratures over its uncertainties, so that what
+    is said of an :class:`ArrivalPolicy` is exact but for rounding. Of other policies arrivals are drawn, 256
+    for each of the quadrature's uncertainties and always the same; where these are random, numbers have
+    the noise of that.
+
+    Args:
+        config: configuration of the game; n_agents is not used.
+    """
+
+    def __init__(self, config: MeetingTimeConfig) -> None:
+        self.config = config
+        self._uncertainties, self._weights = config.uncertainties
+
+    @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """``[t]``: everybody expects the meeting to start as scheduled."""
+        return np.array([self.config.scheduled_time])
+
+    @property
+    def obstacle(self) -> str:
+        """Why the game has no equilibrium; empty where it has one."""
+        return why_no_equilibrium(self.config)
+
+    def best_response(self, statistic: NDArray[np.float64]) -> ArrivalPolicy:
+        """What is best for everybody when the meeting starts at T."""
+        return ArrivalPolicy(float(statistic[0]), self.config)
+
+    def policy_value(self, policy: Policy, statistic: NDArray[np.float64]) -> float:
+        """Mean reward, minus the cost, of agents who play a policy when the meeting starts at T."""
+        costs = expected_cost(
+            self.config, float(statistic[0]), self._arrivals(policy), self._uncertainties[:, None]
+        )
+        return -float(self._weights @ costs.mean(axis=1))
+
+    def statistic_of(self, policy: Policy) -> NDArray[np.float64]:
+        """``[T]``: when the meeting of a population starts that plays a policy."""
+        arrivals = self._arrivals(policy)
+        uncertainties, weights = (
+            np.broadcast_to(column[:, None], arrivals.shape).ravel()
+            for column in (self._uncertainties, self._weights / arrivals.shape[1])
+        )
+        return np.array([start_time_of(self.config, arrivals.ravel(), uncertainties, weights)])
+
+    def _arrivals(self, policy: Policy) -> NDArray[np.float64]:
+        """``float64[uncertainties, draws]``: what agents of each uncertainty intend."""
+        intended = getattr(policy, "arrivals", None)
+        if intended is not None:
+            return np.asarray(intended(self._uncertainties[:, None]))
+        observed = np.repeat(self._uncertainties, _DRAWS).astype(np.float32)[:, None]
+        actions: Any = policy.act(observed, np.zeros(1, np.uint64))
+        return np.asarray(actions, np.float64).reshape(-1, _DRAWS)

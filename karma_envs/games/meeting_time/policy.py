@@ -1,0 +1,103 @@
+"""What agents of the meeting-time game do who expect it to start at some time: what suits them best."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from karma_envs.config import real
+from karma_envs.files import read_npz, write_npz
+from karma_envs.games.meeting_time.closed_forms import best_arrival
+from karma_envs.games.meeting_time.config import MeetingTimeConfig
+
+
+class ArrivalPolicy:
+    """The best response to a meeting that is expected to start at T: sigma -> tau(sigma).
+
+    Args:
+        start_time: T, the time at which the meeting is expected to start.
+        config: of the game, whose costs and scheduled time agents mind; the defaults if None.
+
+    Raises:
+        ConfigError: when the time is no finite number.
+
+    Example:
+        >>> float(ArrivalPolicy(2.0).arrivals(1.0).round(4))
+        0.8008
+    """
+
+    FORMAT: ClassVar[str] = "karma-envs meeting-time arrival policy"
+
+    def __init__(self, start_time: float, config: MeetingTimeConfig | None = None) -> None:
+        self.start_time = real("start_time", start_time)
+        self.config = config or MeetingTimeConfig()
+
+    def arrivals(self, uncertainty: ArrayLike) -> NDArray[np.float64]:
+        """tau, the arrivals to intend, of the shape of the uncertainties sigma > 0."""
+        return best_arrival(self.config, self.start_time, uncertainty)
+
+    def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[np.float32]:
+        """``float32[N, 1]``: what agents intend who observe their uncertainty, ``float32[N, 1]``.
+
+        Nothing is drawn from ``streams``.
+        """
+        return self.arrivals(observations).astype(np.float32)
+
+    def __repr__(self) -> str:
+        return f"ArrivalPolicy(of agents who expect the meeting to start at {self.start_time:.6g})"
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the policy to ``path`` (npz: JSON metadata, no pickle), all or nothing.
+
+        Returns:
+            the path.
+        """
+        write_npz(path, self.to_arrays())
+        return Path(path)
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> ArrivalPolicy:
+        """The policy that :meth:`save` wrote.
+
+        Raises:
+            ValueError: when the file is damaged or not such a policy.
+            FileNotFoundError: when there is none.
+        """
+        arrays = read_npz(path)
+        try:
+            return cls.from_arrays(arrays)
+        except ValueError as error:
+            raise ValueError(f"{os.fspath(path)} is not an arrival policy: {error}") from error
+
+    def to_arrays(self) -> dict[str, NDArray[Any]]:
+        """The policy as arrays, from which :meth:`from_arrays` restores it: what :meth:`save` writes."""
+        metadata = json.dumps(
+            {
+                "format": self.FORMAT,
+                "version": 1,
+                "start_time": self.start_time,
+                "config": self.config.to_dict(),
+            }
+        )
+        return {"metadata": np.frombuffer(metadata.encode(), np.uint8)}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ArrivalPolicy:
+        """The policy of :meth:`to_arrays`.
+
+        Raises:
+            ValueError: when the arrays are none of such a policy.
+        """
+        try:
+            metadata = json.loads(arrays["metadata"].tobytes())
+            if metadata["format"] != cls.FORMAT or metadata["version"] != 1:
+                raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
+            return cls(metadata["start_time"], MeetingTimeConfig.from_dict(metadata["config"]))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"it holds no arrival policy ({error})") from error
