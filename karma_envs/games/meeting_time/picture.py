@@ -56,7 +56,7 @@ def _draw_arrivals(axis: Axes, scene: dict[str, Any]) -> None:
     axis.axvline(start, color=INK, linewidth=1.5)
     edge = axis.get_xlim()[0]
     axis.text(edge, scene["quorum"], f" quorum {scene['quorum']:g}", va="bottom", fontsize=9, color=GREY)
-    axis.text(scheduled, 0.02, " scheduled", rotation=90, va="bottom", ha="right", fontsize=9, color=GREY)
+    axis.text(scheduled, 1.02, "scheduled ", rotation=90, va="top", ha="right", fontsize=9, color=GREY)
     axis.text(start, 0.02, f" starts {start:.3f}", rotation=90, va="bottom", ha="left", fontsize=9, color=INK)
     axis.set_ylim(0, 1.03)
     axis.set_title(

@@ -1,0 +1,116 @@
+"""Agents among infinitely many others that make a given statistic, each in a decision problem of its own."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from agents import TabularPolicy, solve
+from agents.learners import LearnerConfig, TabularLearner
+from karma_envs import make
+from karma_envs.against import AgainstPopulation
+from karma_envs.checks import check_game
+from karma_envs.config import ConfigError
+from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.game import IllegalActionError
+from karma_envs.mean_field.stationary import stationary_mean_field
+from karma_envs.urgency import AgentType
+
+TWO_TYPES = (AgentType(1, 0.7), AgentType(3, 0.9, urgencies=(2.0,), urgency_transition=(1.0,)))
+
+
+def tiny(**fields: object) -> FiniteGame:
+    return as_finite(
+        make("matching", **{"n_agents": 8, "karma_max": 4, "karma_mean": 2, "discount": 0.9, **fields})
+    )
+
+
+def uniform(game: FiniteGame) -> TabularPolicy:
+    table = game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True)
+    return TabularPolicy(table, np.zeros(game.n_agents, int))
+
+
+def against(game: FiniteGame, n_agents: int | None = None) -> AgainstPopulation:
+    """Agents of the game against a population that bids at random."""
+    model = game.mean_field()
+    assert model is not None
+    return AgainstPopulation(game, model.statistic_of(uniform(game)), n_agents=n_agents)
+
+
+def test_it_keeps_the_contract_of_a_game() -> None:
+    check_game(against(tiny()))
+    check_game(against(tiny(types=TWO_TYPES)))
+
+
+def test_what_it_plays_is_the_decision_problem() -> None:
+    """Mean rewards of 2000 steps of 500 agents are those of the model, within 4 standard errors (seed 0)."""
+    game = tiny()
+    alone = against(game, n_agents=500)
+    alone.reset(np.random.default_rng(0))
+    policy = uniform(alone)
+    alone.rollout(policy, 200)
+    before = alone.outcome()
+    alone.rollout(policy, 2000)
+    means = alone.outcome().since(before).rewards / 2000  # of agents that are independent of each other
+    model = game.mean_field()
+    assert model is not None
+    field = stationary_mean_field(model, policy.probabilities.astype(np.float64))
+    exact = float((field.mean_field[:, :, None] * policy.probabilities * field.problem.reward).sum())
+    assert means.mean() == pytest.approx(exact, abs=4 * means.std() / np.sqrt(500))
+    assert means.std() / np.sqrt(500) < 0.003
+
+
+def test_a_learner_learns_a_best_response() -> None:
+    """Pooled Q-learning: what its policy leaves to gain is a tenth of what the random policy leaves (seed 0)."""
+    alone = against(tiny(), n_agents=200)
+    alone.reset(np.random.default_rng(0))
+    learner = TabularLearner(
+        alone,
+        LearnerConfig(algorithm="q_learning", grouping="pooled", exploration=0.3, rationality=50.0),
+        np.random.default_rng(1),
+    )
+    for _ in range(60):
+        learner.update(alone.rollout(learner.policy, 100))
+    model = alone.mean_field()
+    learned = model.exploitability(learner.greedy_policy()).normalised
+    assert learned < 0.1 * model.exploitability(uniform(alone).probabilities).normalised
+
+
+def test_references_are_best_responses() -> None:
+    alone = against(tiny())
+    [(name, (game, policy))] = alone.references().items()
+    assert name == "best response"
+    game.check_policy(policy)
+    best = alone.mean_field().best_response(np.zeros(1))
+    assert alone.mean_field().exploitability(best).normalised < 1e-12
+    assert type(game) is AgainstPopulation
+    assert game.n_agents == alone.n_agents
+
+
+def test_agents_are_of_types_in_proportion() -> None:
+    game = tiny(types=TWO_TYPES)
+    assert game.type_of_agent.tolist() == [0, 0, 1, 1, 1, 1, 1, 1]
+    assert against(game).type_of_agent.tolist() == game.type_of_agent.tolist()
+    assert against(game, n_agents=4).type_of_agent.tolist() == [0, 1, 1, 1]
+    assert against(game, n_agents=1).type_of_agent.tolist() == [0]
+    alone = against(game, n_agents=400)
+    assert np.bincount(alone.type_of_agent).tolist() == [100, 300]
+    alone.reset(np.random.default_rng(0))
+    assert alone.observations().shape == (400, 4)  # urgency, karma, and which of two types
+    assert alone.reachable()[100:, 5:].sum() == 0  # of the second urgency, which the second type has not
+
+
+def test_illegal_actions_change_nothing() -> None:
+    alone = against(tiny())
+    with pytest.raises(RuntimeError, match="call reset"):
+        alone.observation_index()
+    alone.reset(np.random.default_rng(0))
+    before = alone.state_dict()
+    with pytest.raises(IllegalActionError, match="agent 0 takes action 4, which is illegal in observation"):
+        alone.step(np.full(8, 4))
+    assert all(np.array_equal(before[name], array) for name, array in alone.state_dict().items())
+
+
+def test_games_without_a_model_are_refused() -> None:
+    with pytest.raises(ConfigError, match="a game with a mean-field model"):
+        AgainstPopulation(tiny(allocation="coin_toss"), [0.0])
