@@ -14,14 +14,14 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import ArrayLike, NDArray
 
-from karma_envs.compile import kernel
 from karma_envs.config import Config, refuse
 from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams, next_uniform
-from karma_envs.sampling import sample_actions, thresholds_of
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import new_streams, next_uniform
+from karma_envs.numerics.sampling import sample_actions, thresholds_of
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
 
 if TYPE_CHECKING:

@@ -24,7 +24,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.game import IllegalActionError, PopulationGame, action_limits
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 
 States: TypeAlias = dict[str, NDArray[Any]]
@@ -59,7 +59,7 @@ class ExchangeableGame(PopulationGame):
     none of their arguments but the streams they draw from.
 
     Attributes:
-        n_streams: how many random streams (:mod:`karma_envs.random`) the rules draw from, one per purpose.
+        n_streams: how many random streams (:mod:`karma_envs.numerics.random`) the rules draw from, one per purpose.
         given_statistic: None in the game of N agents. In a game made by :meth:`against` the z of each step,
             ``float64[k]``, or ``float64[length, k]``.
         last_step: the step that was played last; None after a reset, a new beginning, or loading a state.

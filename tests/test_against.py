@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.mean_field.stationary import stationary_mean_field
 
-from agents import TabularPolicy, solve
+from agents import TabularPolicy
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import make
 from karma_envs.against import AgainstPopulation
 from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
-from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import IllegalActionError
-from karma_envs.mean_field.stationary import stationary_mean_field
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 
 TWO_TYPES = (AgentType(1, 0.7), AgentType(3, 0.9, urgencies=(2.0,), urgency_transition=(1.0,)))
 

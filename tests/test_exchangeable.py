@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import Config, whole
 from karma_envs.exchangeable import ExchangeableGame, States
 from karma_envs.game import IllegalActionError
-from karma_envs.random import fill_uniform
+from karma_envs.numerics.random import fill_uniform
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from scipy.special import ndtr
 from scipy.stats import chi2
 
-from karma_envs.compile import kernel
-from karma_envs.random import (
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import (
     GOLDEN,
     fill_normal,
     fill_uniform,

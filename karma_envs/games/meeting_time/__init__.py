@@ -73,7 +73,7 @@ from karma_envs.games.meeting_time.closed_forms import equilibrium_start_time, w
 from karma_envs.games.meeting_time.config import MeetingTimeConfig
 from karma_envs.games.meeting_time.mean_field import MeetingTimeMeanField
 from karma_envs.games.meeting_time.policy import ArrivalPolicy
-from karma_envs.random import fill_normal, fill_uniform
+from karma_envs.numerics.random import fill_normal, fill_uniform
 
 __all__ = ["GAME", "ArrivalPolicy", "MeetingTimeConfig", "MeetingTimeGame"]
 
