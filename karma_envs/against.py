@@ -1,27 +1,29 @@
 """Agents of a finite game among infinitely many others: what each faces by itself, as a game.
 
 In a population so large that nobody matters, and that makes a statistic z, an agent faces a Markov decision
-problem (:class:`karma_envs.mean_field.DecisionProblem`). Here some agents each face one. It is the inner problem
-of every mean-field method: whatever learns in a game learns a best response to z here.
+problem (:class:`karma_envs.mean_field.DecisionProblem`). Here some agents each face one. It is the inner
+problem of every mean-field method: whatever learns in a game learns a best response to z here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from karma_envs.config import Config, refuse
-from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
+from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.finite import Axis, FiniteGame, SamplingPolicy, as_finite
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import sample_actions, thresholds_of
+from karma_envs.registry import game_class
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
 
 if TYPE_CHECKING:
@@ -29,6 +31,43 @@ if TYPE_CHECKING:
 
 _POLICY, _RULES = 0, 1  # random streams
 _ROUNDING = 1.01  # room for what sums of rewards gain by rounding
+
+
+@dataclass(frozen=True)
+class AgainstConfig(Config):
+    """Which game's agents face which statistic.
+
+    Attributes:
+        game: a game with a finite mean-field model: its name, module:Class, or its class.
+        game_config: the game's configuration, or its fields that differ from the defaults.
+        statistic: z of the game's mean-field model, which the others make; empty for that of a population
+            which begins and plays at random.
+        n_agents: number of agents, >= 1, of types in the game's proportions (one: of the first type).
+
+    Raises:
+        ConfigError: naming the field, the value and what is allowed.
+    """
+
+    game: Any = "matching"
+    game_config: Any = None
+    statistic: tuple[float, ...] = ()
+    n_agents: int = 1
+
+    def __post_init__(self) -> None:
+        kind = self.game_type.config_class
+        given = {} if self.game_config is None else self.game_config
+        if not is_list(self.statistic):
+            raise refuse("statistic", self.statistic, "a list of numbers")
+        self._set(
+            game_config=given if isinstance(given, kind) else kind.from_dict(given, "game_config"),
+            statistic=tuple(real("statistic", number) for number in self.statistic),
+            n_agents=whole("n_agents", self.n_agents, 1, 10**8),
+        )
+
+    @property
+    def game_type(self) -> type[PopulationGame]:
+        """The class of the game."""
+        return self.game if isinstance(self.game, type) else game_class(self.game, "game")
 
 
 class Population(NamedTuple):
@@ -95,32 +134,39 @@ class AgainstPopulation(FiniteGame):
 
     Rewards are expectations, as the decision problem has them. Agents observe, as numbers, where they are
     along each axis of the game's observations, from 0 to 1, and their type, one-hot, where there are several.
+    They are independent of each other: many agents are many samples. :meth:`FiniteGame.against` makes it.
 
     Args:
-        game: a game with a finite mean-field model.
-        statistic: z, ``float[k]``, of that model.
-        n_agents: how many agents, of types in the game's proportions (one: of the first); None for those of
-            the game. They are independent of each other: many agents are many samples.
+        config: the configuration; the defaults if None.
+        **fields: fields of the configuration that differ from it.
 
     Attributes:
         problem: what they face.
 
     Raises:
-        ConfigError: for a game without such a model.
+        ConfigError: for a game without a finite mean-field model, or a statistic that is none of it.
     """
 
     name = "against_population"
+    config_class = AgainstConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
-    def __init__(self, game: FiniteGame, statistic: ArrayLike, *, n_agents: int | None = None) -> None:
+    config: AgainstConfig
+
+    def __init__(self, config: AgainstConfig | None = None, **fields: Any) -> None:
+        self.config = config = (config or AgainstConfig()).replace(**fields)
+        self._game = game = as_finite(config.game_type(config.game_config))
         model = game.mean_field()
         if model is None:
             raise refuse("game", game.name, "a game with a mean-field model")
-        self._game, self._model = game, as_finite_model(model)
-        self._statistic = np.array(statistic, np.float64)
+        self._model = as_finite_model(model)
+        self._statistic = own = self._model.initial_statistic
+        if config.statistic:
+            self._statistic = np.array(config.statistic)
+        if self._statistic.shape != own.shape:
+            raise refuse("statistic", config.statistic, f"{len(own)} numbers, or none")
         self.problem = problem = self._model.decision_problem(self._statistic)
-        self.config: Config = game.config
-        self.n_agents = game.n_agents if n_agents is None else n_agents
+        self.n_agents = config.n_agents
         # Evenly spaced among the game's agents, so that types come in its proportions.
         alike = np.arange(self.n_agents) * game.n_agents // self.n_agents
         self.type_of_agent, self.discounts = game.type_of_agent[alike], game.discounts
@@ -135,11 +181,6 @@ class AgainstPopulation(FiniteGame):
         # Rounding must not leave a draw, which is below 1, above the whole row.
         self._cumulative = np.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
         self._population: Population | None = None
-
-    @property
-    def config_class(self) -> type[Config]:  # type: ignore[override]
-        """Of the game."""
-        return type(self.config)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -245,8 +286,7 @@ class AgainstPopulation(FiniteGame):
 
         best = self.mean_field().best_response(self._statistic)
         policy = PlayedPolicy(thresholds_of(best), self.type_of_agent.astype(np.int32))
-        again = AgainstPopulation(self._game, self._statistic, n_agents=self.n_agents)
-        return {"best response": (again, policy)}
+        return {"best response": (AgainstPopulation(self.config), policy)}
 
 
 class AloneModel(FiniteMeanFieldModel):
@@ -255,7 +295,7 @@ class AloneModel(FiniteMeanFieldModel):
     Args:
         problem: of some or all types of a model.
         model: tells what is legal, and the types' shares and discounts.
-        initial_mean_field: ``float64[types, X]``, of the types of ``problem``, which are the model's first ones.
+        initial_mean_field: ``float64[types, X]``, of the types of ``problem``, the first ones of the model.
         statistic: what the others make.
     """
 

@@ -59,7 +59,7 @@ class ExchangeableGame(PopulationGame):
     none of their arguments but the streams they draw from.
 
     Attributes:
-        n_streams: how many random streams (:mod:`karma_envs.numerics.random`) the rules draw from, one per purpose.
+        n_streams: how many random streams (:mod:`karma_envs.numerics.random`) the rules draw from.
         given_statistic: None in the game of N agents. In a game made by :meth:`against` the z of each step,
             ``float64[k]``, or ``float64[length, k]``.
         last_step: the step that was played last; None after a reset, a new beginning, or loading a state.

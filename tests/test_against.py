@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from typing import Any
+
 import numpy as np
 import pytest
-from karma_envs.finite import FiniteGame, as_finite
-from karma_envs.mean_field.stationary import stationary_mean_field
 
 from agents import TabularPolicy
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import make
-from karma_envs.against import AgainstPopulation
+from karma_envs.against import AgainstConfig, AgainstPopulation
 from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import IllegalActionError
 from karma_envs.karma.urgency import AgentType
+from karma_envs.mean_field.stationary import stationary_mean_field
 
 TWO_TYPES = (AgentType(1, 0.7), AgentType(3, 0.9, urgencies=(2.0,), urgency_transition=(1.0,)))
 
 
-def tiny(**fields: object) -> FiniteGame:
-    return as_finite(
-        make("matching", **{"n_agents": 8, "karma_max": 4, "karma_mean": 2, "discount": 0.9, **fields})
-    )
+def tiny(**fields: Any) -> FiniteGame:
+    return as_finite(make("matching", n_agents=8, karma_max=4, karma_mean=2, **fields))
 
 
 def uniform(game: FiniteGame) -> TabularPolicy:
@@ -34,7 +35,7 @@ def against(game: FiniteGame, n_agents: int | None = None) -> AgainstPopulation:
     """Agents of the game against a population that bids at random."""
     model = game.mean_field()
     assert model is not None
-    return AgainstPopulation(game, model.statistic_of(uniform(game)), n_agents=n_agents)
+    return game.against(model.statistic_of(uniform(game)), n_agents=n_agents)
 
 
 def test_it_keeps_the_contract_of_a_game() -> None:
@@ -61,8 +62,8 @@ def test_what_it_plays_is_the_decision_problem() -> None:
 
 
 def test_a_learner_learns_a_best_response() -> None:
-    """Pooled Q-learning: what its policy leaves to gain is a tenth of what the random policy leaves (seed 0)."""
-    alone = against(tiny(), n_agents=200)
+    """Pooled Q-learning leaves a tenth of what the random policy leaves to gain (seed 0)."""
+    alone = against(tiny(discount=0.9), n_agents=200)
     alone.reset(np.random.default_rng(0))
     learner = TabularLearner(
         alone,
@@ -111,6 +112,24 @@ def test_illegal_actions_change_nothing() -> None:
     assert all(np.array_equal(before[name], array) for name, array in alone.state_dict().items())
 
 
-def test_games_without_a_model_are_refused() -> None:
+def test_what_cannot_be_faced_is_refused() -> None:
     with pytest.raises(ConfigError, match="a game with a mean-field model"):
-        AgainstPopulation(tiny(allocation="coin_toss"), [0.0])
+        tiny(allocation="coin_toss").against([0.0])
+    with pytest.raises(ConfigError, match=r"statistic = \(0.0,\) is not allowed; allowed: 6 numbers"):
+        tiny().against([0.0])
+    with pytest.raises(ConfigError, match=r"game_config\.karma_max"):
+        AgainstPopulation(game_config={"karma_max": -1})
+    with pytest.raises(ConfigError, match="n_agents = 0"):
+        tiny().against([0.0] * 6, n_agents=0)
+
+
+def test_it_travels_as_plain_data() -> None:
+    """So that runs can name it: ``game: karma_envs.against:AgainstPopulation``."""
+    game = tiny()
+    alone = against(game, n_agents=3)
+    config = AgainstConfig.from_dict(json.loads(json.dumps(alone.config.to_dict())))
+    again = make("karma_envs.against:AgainstPopulation", **config.to_dict())
+    assert np.array_equal(alone.problem.kernel, again.problem.kernel)
+    by_name = AgainstPopulation(game="matching", game_config=game.config.to_dict(), n_agents=3)
+    by_name.reset(np.random.default_rng(0))
+    assert by_name.step(np.zeros(3, int)).shape == (3,)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import Any, SupportsFloat
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.mean_field.dynamic_programming import DecisionProblem, best_response, policy_value
+from karma_envs.mean_field.dynamic_programming import (
+    DecisionProblem,
+    best_response,
+    policy_value,
+    uniform_policy,
+)
 from karma_envs.mean_field.exploitability import Exploitability, exploitability, type_policies
 from karma_envs.mean_field.stationary import stationary_mean_field
 
@@ -20,7 +25,27 @@ class MeanFieldModel(ABC):
     An agent meets the population only through a *statistic* z: a vector such as the distribution of bids, or
     a number such as the time at which a meeting starts. An equilibrium is a policy that is a best response to
     the statistic that a population makes which plays it.
+
+    Attributes:
+        solver: the method of :func:`agents.solve` that finds its equilibria unless told otherwise.
+        masses: ``float64[types]``, shares of the population, sum 1; as it stands here there is one type.
+        discounts: ``float64[types]``, gamma; as it stands here 0, of a game of one step.
     """
+
+    solver: ClassVar[str] = "fixed_point"
+
+    masses: NDArray[np.float64] = np.ones(1)
+    discounts: NDArray[np.float64] = np.zeros(1)
+
+    @property
+    def obstacle(self) -> str:
+        """Why the game has no equilibrium, where that is known; empty otherwise."""
+        return ""
+
+    @property
+    @abstractmethod
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """A statistic to begin with, ``float64[k]``, such as that of a population which acts at random."""
 
     @abstractmethod
     def best_response(self, statistic: NDArray[np.float64]) -> Any:
@@ -38,9 +63,17 @@ class MeanFieldModel(ABC):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
 
-    @abstractmethod
-    def exploitability(self, policy: Any) -> SupportsFloat:
-        """What a single agent gains on average by a best response, where all others play ``policy``; >= 0."""
+    def exploitability(self, policy: Any) -> Exploitability:
+        """What a single agent gains by a best response, where all others play ``policy``.
+
+        As it stands here for models whose values are by type only, ``float64[types]``.
+        """
+        statistic = self.statistic_of(policy)
+        payoff = self.policy_value(policy, statistic)
+        gain = self.policy_value(self.best_response(statistic), statistic) - payoff
+        absolute, mean_payoff = max(float(self.masses @ gain), 0.0), float(self.masses @ payoff)
+        normalised = absolute / abs(mean_payoff) if mean_payoff else float(absolute > 0)
+        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, stationary_residual=0.0)
 
 
 class FiniteMeanFieldModel(MeanFieldModel):
@@ -57,8 +90,8 @@ class FiniteMeanFieldModel(MeanFieldModel):
         initial_mean_field: ``float64[types, X]``, where the population starts.
     """
 
-    masses: NDArray[np.float64]
-    discounts: NDArray[np.float64]
+    solver: ClassVar[str] = "homotopy"
+
     legal_actions: NDArray[np.bool_]
     initial_mean_field: NDArray[np.float64]
 
@@ -76,6 +109,11 @@ class FiniteMeanFieldModel(MeanFieldModel):
     def n_actions(self) -> int:
         """A, the number of actions."""
         return int(self.legal_actions.shape[1])
+
+    @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """z of a population that starts, and plays every legal action with the same probability."""
+        return self.statistic(self.initial_mean_field, uniform_policy(self))
 
     @abstractmethod
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -50,12 +50,12 @@ class MeetingTimeMeanField(MeanFieldModel):
         """What is best for everybody when the meeting starts at T."""
         return ArrivalPolicy(float(statistic[0]), self.config)
 
-    def policy_value(self, policy: Policy, statistic: NDArray[np.float64]) -> float:
-        """Mean reward, minus the cost, of agents who play a policy when the meeting starts at T."""
+    def policy_value(self, policy: Policy, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``float64[1]``: mean reward of agents who play a policy when the meeting starts at T."""
         costs = expected_cost(
             self.config, float(statistic[0]), self._arrivals(policy), self._uncertainties[:, None]
         )
-        return -float(self._weights @ costs.mean(axis=1))
+        return -np.array([self._weights @ costs.mean(axis=1)])
 
     def statistic_of(self, policy: Policy) -> NDArray[np.float64]:
         """``[T]``: when the meeting of a population starts that plays a policy."""

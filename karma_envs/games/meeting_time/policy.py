@@ -49,6 +49,16 @@ class ArrivalPolicy:
         """
         return self.arrivals(observations).astype(np.float32)
 
+    def table(self) -> dict[str, NDArray[np.float64]]:
+        """What agents intend, by uncertainty, in columns: ``uncertainty`` and ``intended_arrival``.
+
+        101 uncertainties from the smallest to the largest where they are uniform, else those there are.
+        """
+        values = self.config.uncertainties[0]
+        if self.config.is_uniform:
+            values = np.linspace(*self.config.uncertainty_range, 101)
+        return {"uncertainty": values, "intended_arrival": self.arrivals(values)}
+
     def __repr__(self) -> str:
         return f"ArrivalPolicy(of agents who expect the meeting to start at {self.start_time:.6g})"
 
