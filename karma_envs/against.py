@@ -16,14 +16,14 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.config import Config, is_list, real, refuse, whole
-from karma_envs.finite import Axis, FiniteGame, SamplingPolicy, as_finite
+from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import sample_actions, thresholds_of
-from karma_envs.registry import game_class
+from karma_envs.plugins import import_named
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ class AgainstConfig(Config):
     """Which game's agents face which statistic.
 
     Attributes:
-        game: a game with a finite mean-field model: its name, module:Class, or its class.
+        game: a game with a finite mean-field model: its class, or module:Class.
         game_config: the game's configuration, or its fields that differ from the defaults.
         statistic: z of the game's mean-field model, which the others make; empty for that of a population
             which begins and plays at random.
@@ -48,7 +48,7 @@ class AgainstConfig(Config):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    game: Any = "matching"
+    game: Any = None
     game_config: Any = None
     statistic: tuple[float, ...] = ()
     n_agents: int = 1
@@ -65,9 +65,13 @@ class AgainstConfig(Config):
         )
 
     @property
-    def game_type(self) -> type[PopulationGame]:
+    def game_type(self) -> type[FiniteGame]:
         """The class of the game."""
-        return self.game if isinstance(self.game, type) else game_class(self.game, "game")
+        allowed = "the class of a game with finite observations and actions, or module:Class"
+        game = self.game if isinstance(self.game, type) else import_named("game", str(self.game), allowed)
+        if not (isinstance(game, type) and issubclass(game, FiniteGame)):
+            raise refuse("game", self.game, allowed)
+        return game
 
 
 class Population(NamedTuple):
@@ -137,7 +141,7 @@ class AgainstPopulation(FiniteGame):
     They are independent of each other: many agents are many samples. :meth:`FiniteGame.against` makes it.
 
     Args:
-        config: the configuration; the defaults if None.
+        config: the configuration; None where ``fields`` are all of it.
         **fields: fields of the configuration that differ from it.
 
     Attributes:
@@ -154,8 +158,8 @@ class AgainstPopulation(FiniteGame):
     config: AgainstConfig
 
     def __init__(self, config: AgainstConfig | None = None, **fields: Any) -> None:
-        self.config = config = (config or AgainstConfig()).replace(**fields)
-        self._game = game = as_finite(config.game_type(config.game_config))
+        self.config = config = AgainstConfig(**fields) if config is None else config.replace(**fields)
+        self._game = game = config.game_type(config.game_config)
         model = game.mean_field()
         if model is None:
             raise refuse("game", game.name, "a game with a mean-field model")

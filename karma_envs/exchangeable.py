@@ -194,7 +194,8 @@ class ExchangeableGame(PopulationGame):
         taken = self.actions_of(actions)
         _, replaced = self.admissible(taken)
         if replaced is not None:
-            agent, (low, high) = int(replaced.argmax()), action_limits(self.action_space)
+            agent = int(replaced.argmax())
+            low, high = action_limits(self.action_space)
             raise IllegalActionError(f"agent {agent} takes action {taken[agent]}; allowed: {low} … {high}")
         faced = self._faced(states, taken)
         self._states, rewards = self.transition(states, taken, faced, self._rule_streams)
@@ -215,8 +216,8 @@ class ExchangeableGame(PopulationGame):
         """k, seen from one agent that does what is nearest to 0."""
         unused = np.zeros(self.n_streams, np.uint64)
         nothing = np.zeros((1, *self.action_space.shape), self.action_space.dtype)
-        nearest = np.clip(nothing, *action_limits(self.action_space))
-        return len(self.statistic(self.start(1, unused), nearest))
+        low, high = action_limits(self.action_space)
+        return len(self.statistic(self.start(1, unused), np.clip(nothing, low, high)))
 
     def observations(self) -> NDArray[np.float32]:
         """``float32[N, d]``: what each agent observes; a new array."""

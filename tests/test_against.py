@@ -19,6 +19,7 @@ from karma_envs.game import IllegalActionError
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field.stationary import stationary_mean_field
 
+MATCHING = "karma_envs.games.matching:MatchingGame"
 TWO_TYPES = (AgentType(1, 0.7), AgentType(3, 0.9, urgencies=(2.0,), urgency_transition=(1.0,)))
 
 
@@ -39,7 +40,6 @@ def against(game: FiniteGame, n_agents: int | None = None) -> AgainstPopulation:
 
 
 def test_it_keeps_the_contract_of_a_game() -> None:
-    check_game(against(tiny()))
     check_game(against(tiny(types=TWO_TYPES)))
 
 
@@ -118,7 +118,10 @@ def test_what_cannot_be_faced_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"statistic = \(0.0,\) is not allowed; allowed: 6 numbers"):
         tiny().against([0.0])
     with pytest.raises(ConfigError, match=r"game_config\.karma_max"):
-        AgainstPopulation(game_config={"karma_max": -1})
+        AgainstPopulation(game=MATCHING, game_config={"karma_max": -1})
+    for no_game in (None, "matching", "karma_envs.against:AgainstConfig", dict):
+        with pytest.raises(ConfigError, match=r"game = .*allowed: the class of a game"):
+            AgainstPopulation(game=no_game)
     with pytest.raises(ConfigError, match="n_agents = 0"):
         tiny().against([0.0] * 6, n_agents=0)
 
@@ -130,6 +133,6 @@ def test_it_travels_as_plain_data() -> None:
     config = AgainstConfig.from_dict(json.loads(json.dumps(alone.config.to_dict())))
     again = make("karma_envs.against:AgainstPopulation", **config.to_dict())
     assert np.array_equal(alone.problem.kernel, again.problem.kernel)
-    by_name = AgainstPopulation(game="matching", game_config=game.config.to_dict(), n_agents=3)
+    by_name = AgainstPopulation(game=MATCHING, game_config=game.config.to_dict(), n_agents=3)
     by_name.reset(np.random.default_rng(0))
     assert by_name.step(np.zeros(3, int)).shape == (3,)

@@ -76,6 +76,36 @@ class MeanFieldModel(ABC):
         return Exploitability(absolute, normalised, gain, mean_payoff, payoff, stationary_residual=0.0)
 
 
+class GivenStatistic(MeanFieldModel):
+    """What agents face among others who make a given statistic, whatever the agents do themselves.
+
+    Args:
+        model: of the game in which the others are agents like them.
+        statistic: z, ``float64[k]``.
+    """
+
+    def __init__(self, model: MeanFieldModel, statistic: NDArray[np.float64]) -> None:
+        self._model, self._statistic = model, statistic
+        self.masses, self.discounts = model.masses, model.discounts
+
+    @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """z."""
+        return self._statistic.copy()
+
+    def best_response(self, statistic: NDArray[np.float64]) -> Any:
+        """As in the game."""
+        return self._model.best_response(statistic)
+
+    def policy_value(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As in the game."""
+        return self._model.policy_value(policy, statistic)
+
+    def statistic_of(self, policy: Any) -> NDArray[np.float64]:
+        """z, whatever agents play."""
+        return self._statistic.copy()
+
+
 class FiniteMeanFieldModel(MeanFieldModel):
     """The limit of a population game with finite states and actions, at rest.
 

@@ -36,7 +36,7 @@ def fixed_point(
     precision: float = 1e-12,
     step: float = 1.0,
     iterations: int = 10_000,
-    start: ArrayLike | None = None,
+    initial_statistic: ArrayLike | None = None,
     observer: Observer | None = None,
 ) -> Equilibrium:
     """Solve by fixed-point iteration.
@@ -49,7 +49,7 @@ def fixed_point(
             q / (1 - q) times that change.
         step: how far to go towards the statistic that is made, in (0, 1].
         iterations: the most rounds.
-        start: z to begin with, ``float[k]``; the model's initial statistic if None.
+        initial_statistic: z to begin with, ``float[k]``; the model's if None.
         observer: called at rounds 0, 1, 2, 4, 8 … and the last one.
 
     Returns:
@@ -71,7 +71,9 @@ def fixed_point(
         if observer is not None:
             observer(history[-1])
 
-    statistic = np.array(model.initial_statistic if start is None else start, np.float64)
+    if initial_statistic is None:
+        initial_statistic = model.initial_statistic
+    statistic = np.array(initial_statistic, np.float64)
     response, reason, interrupted, largest = None, model.obstacle, False, 0.0
     try:
         for iteration in range(1 if reason else whole("iterations", iterations, 1)):

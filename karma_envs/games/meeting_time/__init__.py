@@ -73,6 +73,7 @@ from karma_envs.games.meeting_time.closed_forms import equilibrium_start_time, w
 from karma_envs.games.meeting_time.config import MeetingTimeConfig
 from karma_envs.games.meeting_time.mean_field import MeetingTimeMeanField
 from karma_envs.games.meeting_time.policy import ArrivalPolicy
+from karma_envs.mean_field import GivenStatistic, MeanFieldModel
 from karma_envs.numerics.random import fill_normal, fill_uniform
 
 __all__ = ["GAME", "ArrivalPolicy", "MeetingTimeConfig", "MeetingTimeGame"]
@@ -165,9 +166,10 @@ class MeetingTimeGame(ExchangeableGame):
         """When the last meeting started."""
         return {} if self.last_step is None else {"start_time": float(self.last_step.statistic[0])}
 
-    def mean_field(self, *, by_agent: bool = False) -> MeetingTimeMeanField:
+    def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel:
         """The limit for infinitely many agents, who are all of one type."""
-        return MeetingTimeMeanField(self.config)
+        model = MeetingTimeMeanField(self.config)
+        return model if self.given_statistic is None else GivenStatistic(model, self.given_statistic.ravel())
 
     def references(self) -> dict[str, tuple[PopulationGame, ArrivalPolicy]]:
         """The equilibrium, if there is one; for agents against a given start time the best response to it."""

@@ -178,7 +178,7 @@ def _room(config: MeetingTimeConfig) -> float:
 
 def _density(x: Values) -> Values:
     """Of the standard normal distribution."""
-    return np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi)
+    return np.asarray(np.exp(-0.5 * x * x) / np.sqrt(2 * np.pi))
 
 
 def _increasing_root(
