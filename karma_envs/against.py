@@ -16,7 +16,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.config import Config, is_list, real, refuse, whole
-from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
+from karma_envs.finite import Axis, FiniteGame, PlayedPolicy, SamplingPolicy
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
 from karma_envs.metrics import Outcome
@@ -286,11 +286,9 @@ class AgainstPopulation(FiniteGame):
 
     def references(self) -> dict[str, tuple[PopulationGame, Any]]:
         """A best response."""
-        from karma_envs.baselines import PlayedPolicy
-
         best = self.mean_field().best_response(self._statistic)
         policy = PlayedPolicy(thresholds_of(best), self.type_of_agent.astype(np.int32))
-        return {"best response": (AgainstPopulation(self.config), policy)}
+        return {"best response": (self.fresh(), policy)}
 
 
 class AloneModel(FiniteMeanFieldModel):

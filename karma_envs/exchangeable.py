@@ -149,6 +149,12 @@ class ExchangeableGame(PopulationGame):
         game.given_statistic = given
         return game
 
+    def fresh(self) -> Self:
+        """Another game of the same configuration, against the same statistic, not yet begun."""
+        game = super().fresh()
+        game.given_statistic = self.given_statistic
+        return game
+
     @property
     def states(self) -> States:
         """What the agents are now; not to be written.
@@ -189,8 +195,7 @@ class ExchangeableGame(PopulationGame):
     def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
         """One step, in which all meet the statistic of the population; see the base."""
         states = self.states
-        if self.is_over:
-            raise RuntimeError("the game is over: call begin_anew() or reset(rng) first")
+        self.check_not_over()
         taken = self.actions_of(actions)
         _, replaced = self.admissible(taken)
         if replaced is not None:
@@ -245,7 +250,7 @@ class ExchangeableGame(PopulationGame):
 
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a state of :meth:`state_dict`; see the base."""
-        like = type(self)(self.config)
+        like = self.fresh()
         like.reset(np.random.default_rng(0))
         expected = like._arrays()
         check_arrays("game", state, expected)

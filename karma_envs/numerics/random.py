@@ -63,22 +63,22 @@ def next_uniform(streams, stream):
 
 
 @kernel
-def fill_uniform(streams, stream, out):
-    """Uniform numbers in [0, 1), as :func:`next_uniform` draws them, into ``out``: ``float64[n]``."""
-    for index in range(out.shape[0]):
-        out[index] = next_uniform(streams, stream)
+def fill_uniform(streams, stream, values):
+    """Fill ``values``, one-dimensional, with uniform numbers in [0, 1), drawn from ``streams[stream]``."""
+    for index in range(values.shape[0]):
+        values[index] = next_uniform(streams, stream)
 
 
 @kernel
-def fill_normal(streams, stream, out):
-    """Standard normal numbers into ``out``: ``float64[n]``, by Box and Muller's transform of two uniforms."""
-    n = out.shape[0]
+def fill_normal(streams, stream, values):
+    """Fill ``values``, one-dimensional, with standard normal numbers, by Box and Muller's transform."""
+    n = values.shape[0]
     for index in range(0, n, 2):
         radius = math.sqrt(-2.0 * math.log(1.0 - next_uniform(streams, stream)))  # of (0, 1]: never log 0
         angle = 2.0 * math.pi * next_uniform(streams, stream)
-        out[index] = radius * math.cos(angle)
+        values[index] = radius * math.cos(angle)
         if index + 1 < n:
-            out[index + 1] = radius * math.sin(angle)
+            values[index + 1] = radius * math.sin(angle)
 
 
 def new_streams(rng: np.random.Generator, n_streams: int) -> NDArray[np.uint64]:

@@ -175,12 +175,12 @@ class MeetingTimeGame(ExchangeableGame):
         """The equilibrium, if there is one; for agents against a given start time the best response to it."""
         config = self.config
         if self.given_statistic is not None:
-            given = self.given_statistic
-            return {"best response": (self.against(given), ArrivalPolicy(float(given.flat[0]), config))}
+            start_time = float(self.given_statistic.flat[0])
+            return {"best response": (self.fresh(), ArrivalPolicy(start_time, config))}
         if why_no_equilibrium(config):
             return {}
         start_time = equilibrium_start_time(config)
-        return {"equilibrium": (type(self)(config), ArrivalPolicy(start_time, config))}
+        return {"equilibrium": (self.fresh(), ArrivalPolicy(start_time, config))}
 
     def scene(self) -> dict[str, Any]:
         """What happened in the last step; of the meeting nothing yet after reset and after loading a state.
