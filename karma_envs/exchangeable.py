@@ -22,7 +22,8 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from karma_envs.game import IllegalActionError, PopulationGame, action_limits
+from karma_envs.actions import action_limits
+from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
@@ -220,7 +221,7 @@ class ExchangeableGame(PopulationGame):
     def _size_of_statistic(self) -> int:
         """k, seen from one agent that does what is nearest to 0."""
         unused = np.zeros(self.n_streams, np.uint64)
-        nothing = np.zeros((1, *self.action_space.shape), self.action_space.dtype)
+        nothing = np.zeros((1, *(self.action_space.shape or ())), self.action_space.dtype)
         low, high = action_limits(self.action_space)
         return len(self.statistic(self.start(1, unused), np.clip(nothing, low, high)))
 
