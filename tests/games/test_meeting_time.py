@@ -204,3 +204,19 @@ def test_scenes() -> None:
     assert scene["rewards"].shape == scene["arrivals"].shape == (5,)
     state = game.state_dict()
     assert scene["arrivals"] == pytest.approx(state["uncertainty"] * state["noise"])
+
+
+def test_rewards_keep_their_bounds() -> None:
+    """With the largest noise there is, at the ends of the action space, also against a far start."""
+    for game in (MeetingTimeGame(n_agents=2), MeetingTimeGame().against([-30.0], n_agents=2)):
+        for low_first in (1, -1):
+            game.reset(np.random.default_rng(0))
+            with_noise(game, [1.5, 1.5], [-8.6 * low_first, 8.6 * low_first])
+            actions = np.array([game.action_space.low, game.action_space.high])[::low_first]
+            rewards = game.step(actions)
+            assert game.reward_bounds[0] <= rewards.min() < game.reward_bounds[0] / 3
+            assert rewards.max() <= 0
+    state = game.state_dict()
+    for name, value in (("noise", 9.0), ("uncertainty", 1.6), ("uncertainty", np.nan)):
+        with pytest.raises(ValueError, match=name):
+            game.load_state_dict({**state, name: np.full(2, value)})

@@ -10,8 +10,7 @@ Model:
     agents        ``n_agents = 100``, one type, exchangeable; at least 1
     observation   ``Box(1)``: sigma, in (0, the largest]; ``uncertainty = (0.5, 1.5)``, uniform
     action        ``Box(1)``: tau, within 6 of the largest sigma around t; ``scheduled_time = 0.0``
-    reward        at most 0, unbounded below; ``lateness_cost = 1.0``, ``delay_cost = 1.0``,
-                  ``waiting_cost = 1.0``
+    reward        at most 0; ``lateness_cost = 1.0``, ``delay_cost = 1.0``, ``waiting_cost = 1.0``
     length        1
     statistic     T, when the meeting starts; ``quorum = 0.9``
     ============  ==================================================================================
@@ -75,6 +74,7 @@ from karma_envs.games.meeting_time.mean_field import MeetingTimeMeanField
 from karma_envs.games.meeting_time.policy import ArrivalPolicy
 from karma_envs.mean_field import GivenStatistic, MeanFieldModel
 from karma_envs.numerics.random import fill_normal, fill_uniform
+from karma_envs.states import Allowed
 
 __all__ = ["GAME", "ArrivalPolicy", "MeetingTimeConfig", "MeetingTimeGame"]
 
@@ -83,6 +83,9 @@ _REACH = 6.0
 
 _ROUNDING = 1e-9
 """Of quorum * N, so that a quorum of .7 of 10 agents is 7 of them."""
+
+_LARGEST_NOISE = 8.6
+"""Above all |eps| that 53 random bits give, sqrt(2 * 53 log 2) = 8.572 by Box and Muller's transform."""
 
 _UNCERTAINTIES, _NOISE = 0, 1  # random streams
 
@@ -115,7 +118,24 @@ class MeetingTimeGame(ExchangeableGame):
         t, reach = config.scheduled_time, _REACH * largest
         self.observation_space = Box(0.0, largest, (1,), np.float32)
         self.action_space = Box(t - reach, t + reach, (1,), np.float32)
-        self.reward_bounds = -math.inf, 0.0
+        self._furthest = (_REACH + _LARGEST_NOISE) * largest  # arrival from t
+
+    @property
+    def reward_bounds(self) -> tuple[float, float]:  # type: ignore[override]
+        """What an agent suffers at most that is as far as can be from t and from the start, and 0."""
+        config, furthest_start = self.config, self._furthest
+        if self.given_statistic is not None:
+            furthest_start = float(np.abs(self.given_statistic - config.scheduled_time).max())
+        worst = config.lateness_cost * self._furthest
+        worst += max(config.delay_cost, config.waiting_cost) * (self._furthest + furthest_start)
+        return -worst, 0.0
+
+    def allowed_states(self) -> dict[str, Allowed]:
+        """Uncertainties as configured, and noise as it is drawn."""
+        return {
+            "uncertainty": self.config.uncertainty_range,
+            "noise": (-_LARGEST_NOISE, _LARGEST_NOISE),
+        }
 
     def start(self, n: int, streams: NDArray[np.uint64]) -> States:
         """Uncertainties of their distribution, and what will disturb arrivals."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from karma_envs.game import Policy
     from karma_envs.games.meeting_time.config import MeetingTimeConfig
 
-_DRAWS = 256
-"""Arrivals drawn of a policy that is known by what it does only, for each uncertainty."""
+_LEAST_DRAWS = 256
+"""Arrivals drawn, at least, for each uncertainty, of a policy that is known by what it does only."""
 
 
 class MeetingTimeMeanField(MeanFieldModel):
@@ -24,12 +24,12 @@ class MeetingTimeMeanField(MeanFieldModel):
 
     The statistic is ``[T]``, the time when the meeting starts. Agents may intend any time, not only those
     of the game's action space. Means over the population are quadratures over its uncertainties, so that what
-    is said of an :class:`ArrivalPolicy` is exact but for rounding. Of other policies arrivals are drawn, 256
-    for each of the quadrature's uncertainties and always the same; where these are random, numbers have
-    the noise of that.
+    is said of an :class:`ArrivalPolicy` is exact but for rounding. Of other policies it is drawn what the
+    game's N agents intend if all have the same uncertainty, for each of the quadrature's in turn, with
+    always the same random numbers; where policies are random, what is said has the noise of that.
 
     Args:
-        config: configuration of the game; n_agents is not used.
+        config: configuration of the game; n_agents tells only how many agents other policies are for.
     """
 
     def __init__(self, config: MeetingTimeConfig) -> None:
@@ -71,6 +71,10 @@ class MeetingTimeMeanField(MeanFieldModel):
         intended = getattr(policy, "arrivals", None)
         if intended is not None:
             return np.asarray(intended(self._uncertainties[:, None]))
-        observed = np.repeat(self._uncertainties, _DRAWS).astype(np.float32)[:, None]
-        actions: Any = policy.act(observed, np.zeros(1, np.uint64))
-        return np.asarray(actions, np.float64).reshape(-1, _DRAWS)
+        n_agents, streams = self.config.n_agents, np.zeros(1, np.uint64)
+        rounds = -(-_LEAST_DRAWS // n_agents)
+        actions = [
+            policy.act(np.full((n_agents, 1), uncertainty, np.float32), streams)
+            for uncertainty in np.repeat(self._uncertainties, rounds)
+        ]
+        return np.reshape(actions, (len(self._uncertainties), -1)).astype(np.float64)
