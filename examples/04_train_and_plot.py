@@ -11,6 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from agents.learners import LearnerConfig
+from karma_envs.axes import by_axes
 from training import TrainConfig, train
 from training.runs.evaluate import evaluate
 from training.runs.figures import plot
@@ -28,7 +29,7 @@ run = train(config, folder)
 for row in run.metrics:
     print(f"step {row['step']:8d}   efficiency while learning {row['efficiency']:.4f}")
 
-bids = run.policy.mean_actions().mean(axis=0).reshape(2, -1)  # [urgency, karma]
+bids = by_axes(run.policy.mean_actions().mean(axis=0), run.game().axes)  # [urgency, karma]
 print("\nmean bids of the learned policies")
 print("karma     ", *(f"{karma:4d}" for karma in range(0, 21, 4)))
 for urgency, row in zip((1, 5), bids):

@@ -126,7 +126,12 @@ def chunk_length(game: PopulationGame, n_steps: int, most_bytes: int = MOST_BYTE
 
 
 def chunks(
-    game: PopulationGame, policy: Any, n_steps: int, *, most_bytes: int = MOST_BYTES
+    game: PopulationGame,
+    policy: Any,
+    n_steps: int,
+    *,
+    most_bytes: int = MOST_BYTES,
+    out: Transitions | None = None,
 ) -> Iterator[tuple[int, Transitions]]:
     """Play on for ``n_steps`` steps, in pieces of bounded memory.
 
@@ -138,6 +143,7 @@ def chunks(
         policy: what its agents play.
         n_steps: how many steps in all; for 0 there is no piece.
         most_bytes: memory that a piece's transitions may take, though one step is always played.
+        out: where to write, for who plays often; a piece is then as long as it, whatever ``most_bytes`` is.
 
     Yields:
         how many steps were played before the piece, and its transitions. The next piece is written over
@@ -145,9 +151,15 @@ def chunks(
     """
     if n_steps < 1:
         return
-    room = game.transitions(chunk_length(game, n_steps, most_bytes))
+    room = game.transitions(chunk_length(game, n_steps, most_bytes)) if out is None else out
     done = 0
     while done < n_steps:
         chunk = game.rollout(policy, min(n_steps - done, len(room)), out=room)
         yield done, chunk
         done += len(chunk)
+
+
+def play_on(game: PopulationGame, policy: Any, n_steps: int) -> None:
+    """Play on for ``n_steps`` steps and forget what happened, so that states settle; see :func:`chunks`."""
+    for _ in chunks(game, policy, n_steps):
+        continue

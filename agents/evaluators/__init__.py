@@ -12,9 +12,10 @@ from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
     counterexample,
+    counterexample_of,
     lasry_lions_sum,
 )
-from agents.evaluators.theory.lipschitz import Lipschitz, lipschitz_constants
+from agents.evaluators.theory.lipschitz import Lipschitz, lipschitz_constants, lipschitz_of
 from agents.evaluators.theory.mirror_ascent import (
     MirrorAscent,
     RegularisedEquilibrium,
@@ -22,7 +23,7 @@ from agents.evaluators.theory.mirror_ascent import (
     contractivity_violations,
     monotonicity_violations,
 )
-from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_of
+from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_in, sublinearity_of
 
 __all__ = [
     "Counterexample",
@@ -41,10 +42,12 @@ __all__ = [
     "bid_monotonicity_sum",
     "contractivity_violations",
     "counterexample",
+    "counterexample_of",
     "deviation_gain",
     "exploitability_by_agent",
     "lasry_lions_sum",
     "lipschitz_constants",
+    "lipschitz_of",
     "monotonicity_violations",
     "one_at_a_time_exploitability",
     "parallel_exploitability",
@@ -52,5 +55,6 @@ __all__ = [
     "play_in_population",
     "policy_distance",
     "relearning_gain",
+    "sublinearity_in",
     "sublinearity_of",
 ]

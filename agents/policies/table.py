@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 
 if TYPE_CHECKING:
@@ -30,25 +31,27 @@ def policy_table(
 
     Returns:
         columns of equal lengths by name: ``row`` without a game, else ``type`` (from 0), with ``agent``
-        before it if asked for; ``observation``; in games with karma ``urgency`` (NaN for an agent that has
-        none) and ``karma``; ``action``; in games with karma ``bid``; ``probability``. Observations that no
-        agent of the type, or not the agent, can be in are left out.
+        before it if asked for; ``observation`` and the game's ``observation_values()``, in games with karma
+        ``urgency`` (NaN for an agent that has none) and ``karma``; ``action`` and the game's
+        ``action_features``, in games with karma ``bid``; ``probability``. Observations that no agent of the
+        type, or not the agent, can be in are left out.
 
     Raises:
+        ConfigError: for a game without tables.
         PolicyError: for a policy that does not fit the game.
     """
     if game is None:
         return _columns(policy.probabilities, {"row": np.arange(policy.n_rows)})
-    policy, reachable = policy.fitted_to(game), game.reachable()
+    game = as_finite(game)
+    policy = policy.fitted_to(game)
     if by_agent:
         agents = np.arange(game.n_agents)
         heads = {"agent": agents, "type": game.type_of_agent[agents].astype(np.int64)}
-        tables = np.where(reachable[:, :, None], policy.probabilities[policy.row_of_agent], 0)
+        tables = np.where(game.reachable()[:, :, None], policy.probabilities[policy.row_of_agent], 0)
         return _explained(_columns(tables, heads), game)
     kinds = range(len(game.discounts))
     means = _means(policy, [policy.row_of_agent[game.type_of_agent == kind] for kind in kinds])
-    for kind in kinds:
-        means[kind, ~reachable[game.type_of_agent == kind].any(axis=0)] = 0
+    means[~game.reachable_by_type()] = 0
     return _explained(_columns(means, {"type": np.array(kinds)}), game)
 
 
@@ -78,15 +81,17 @@ def _columns(tables: NDArray[Any], heads: dict[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[str, NDArray[Any]]:
+def _explained(columns: dict[str, NDArray[Any]], game: FiniteGame) -> dict[str, NDArray[Any]]:
     """With what observations and actions mean, beside their numbers."""
     explained: dict[str, NDArray[Any]] = {}
-    for name, values in columns.items():
-        explained[name] = values
+    for name, numbers in columns.items():
+        explained[name] = numbers
+        meanings: dict[str, NDArray[Any]] = {}
         if name == "observation":
-            explained |= {
-                title: means[columns["type"], values] for title, means in game.observation_values().items()
-            }
-        if name == "action" and game.bid_of_action is not None:
-            explained["bid"] = game.bid_of_action[values]
+            values = game.observation_values()
+            meanings = {title: of_type[columns["type"], numbers] for title, of_type in values.items()}
+        if name == "action":
+            meanings = {title: feature[numbers] for title, feature in game.action_features.items()}
+        # A quantity that is called like a column of numbers takes the place of none.
+        explained |= {title: meaning for title, meaning in meanings.items() if title not in columns}
     return explained

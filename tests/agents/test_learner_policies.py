@@ -242,8 +242,8 @@ def test_targets_mean_the_same_uncompiled() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("by_agent", [True, False])
-def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool) -> None:
+@pytest.mark.parametrize(("by_agent", "ended"), [(True, False), (False, False), (True, True)])
+def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool, ended: bool) -> None:
     target, rng = targets()[algorithm], np.random.default_rng(19)
     transitions = random_transitions(TWO_TYPES, 12, rng)
     start = random_q(TWO_TYPES, 6, rng, spread=1)
@@ -257,7 +257,7 @@ def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool) -> None
         function(
             q, tables.thresholds, stale, everyone, everyone, np.full(6, 0.9, np.float32), *pending,
             transitions.observations, transitions.actions, transitions.rewards,
-            np.float32(0.3), target.value, target.needs_next_action, by_agent,
+            np.float32(0.3), target.value, target.needs_next_action, by_agent, ended,
         )  # fmt: skip
         found.append((q, stale, *pending))
     for compiled, plain in zip(*found):

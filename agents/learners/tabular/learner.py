@@ -16,7 +16,7 @@ from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.targets import ILLEGAL, targets
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import Config, ConfigError, choice, real, refuse
-from karma_envs.finite import check_thresholds
+from karma_envs.finite import as_finite, check_thresholds
 from karma_envs.game import LARGEST_RETURN, PopulationGame
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import NEVER, aligned_empty, padded_width
@@ -106,7 +106,8 @@ def check_returns(game: PopulationGame) -> None:
 class TabularLearner:
     """Learns Q tables and the policies that follow from them (Thesis, Algorithms 1 and 2).
 
-    The policy is fixed while transitions of one epoch arrive and is recomputed at its end.
+    The policy is fixed while transitions of one epoch arrive and is recomputed at its end. The last
+    transition of a game that is over is learned from its reward alone.
 
     Differences from the source: with SARSA the last transition of an epoch is completed by the first
     action of the next, so that no transition is lost. Q is float32.
@@ -117,7 +118,7 @@ class TabularLearner:
         rng: seeds the draws of ``update_probability``.
 
     Raises:
-        ConfigError: for a game whose returns do not fit in single precision.
+        ConfigError: for a game without tables, or whose returns do not fit in single precision.
 
     Attributes:
         q: ``float32[rows, observations, width]``, the Q table; illegal entries are below -1e29.
@@ -131,6 +132,7 @@ class TabularLearner:
         config: LearnerConfig | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
+        game = as_finite(game)
         check_returns(game)
         self.config = config or LearnerConfig()
         self._target = targets()[self.config.algorithm]
@@ -197,6 +199,7 @@ class TabularLearner:
             self._target.value,
             self._target.needs_next_action,
             self.config.grouping == "independent",
+            transitions.ended,
         )
         if end_of_epoch:
             self._recompute(self._draw_updates())

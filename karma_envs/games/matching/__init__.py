@@ -125,10 +125,7 @@ class MatchingGame(KarmaGame[MatchingState]):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """Urgency, as a number where all types have the same urgencies, else which of its own; and karma."""
-        urgencies = {kind.urgencies for kind in self.config.agent_types}
-        own = urgencies.pop() if len(urgencies) == 1 else range(self.config.n_urgencies)
-        return Axis("urgency", tuple(own)), Axis("karma", tuple(range(self.config.karma_max + 1)))
+        return self.config.axes
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
