@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,16 +11,42 @@ from numpy.typing import NDArray
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 
-if TYPE_CHECKING:
-    from agents.policies.tabular import TabularPolicy
-
-
 _ROWS_AT_ONCE = 1000
 """Of a policy with a row for each of many agents."""
 
 
+class Rows(Protocol):
+    """What a table is made of: rows of probabilities, and which of them each agent plays."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observations."""
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+
+    @property
+    def probabilities(self) -> NDArray[np.floating[Any]]:
+        """``float[rows, observations, actions]``."""
+
+    @property
+    def row_of_agent(self) -> NDArray[np.int32]:
+        """``int32[N]``."""
+
+    def probabilities_of_rows(self, rows: slice) -> NDArray[np.floating[Any]]:
+        """``float[rows, observations, actions]`` of some rows."""
+
+    def fitted_to(self, game: PopulationGame) -> Self:
+        """The same for a game's agents."""
+
+
 def policy_table(
-    policy: TabularPolicy, game: PopulationGame | None = None, *, by_agent: bool = False
+    policy: Rows, game: PopulationGame | None = None, *, by_agent: bool = False
 ) -> dict[str, NDArray[Any]]:
     """Probabilities above 0, with what observations and actions mean where the game is known.
 
@@ -55,7 +81,7 @@ def policy_table(
     return _explained(_columns(means, {"type": np.array(kinds)}), game)
 
 
-def _means(policy: TabularPolicy, rows_of_groups: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+def _means(policy: Rows, rows_of_groups: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
     """Mean probabilities over groups of agents, ``float64[groups, observations, actions]``.
 
     Args:

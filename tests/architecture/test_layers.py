@@ -19,8 +19,8 @@ LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
     "actions", "against", "config", "display", "exchangeable", "files", "finite", "game", "karma",
-    "mean_field", "mechanisms", "metrics", "numerics", "outcome", "plugins", "states", "tabulated",
-    "transitions",
+    "mean_field", "mechanisms", "metrics", "numerics", "outcome", "plugins", "saved_policy", "states",
+    "tabulated", "transitions",
 }  # fmt: skip
 
 
