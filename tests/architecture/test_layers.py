@@ -18,7 +18,7 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
-    "actions", "against", "config", "display", "exchangeable", "files", "finite", "game", "karma",
+    "actions", "against", "axes", "config", "display", "exchangeable", "files", "finite", "game", "karma",
     "mean_field", "mechanisms", "metrics", "numerics", "outcome", "plugins", "saved_policy", "states",
     "tabulated", "transitions",
 }  # fmt: skip

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.config import real
-from karma_envs.files import read_npz, write_npz
 from karma_envs.games.meeting_time.closed_forms import best_arrival
 from karma_envs.games.meeting_time.config import MeetingTimeConfig
+from karma_envs.saved_policy import SavedPolicy
 
 
-class ArrivalPolicy:
+class ArrivalPolicy(SavedPolicy):
     """The best response to a meeting that is expected to start at T: sigma -> tau(sigma).
 
     Args:
@@ -32,7 +29,7 @@ class ArrivalPolicy:
         0.8008
     """
 
-    FORMAT: ClassVar[str] = "karma-envs meeting-time arrival policy"
+    FORMAT = "karma_envs.games.meeting_time:ArrivalPolicy"
 
     def __init__(self, start_time: float, config: MeetingTimeConfig | None = None) -> None:
         self.start_time = real("start_time", start_time)
@@ -62,52 +59,11 @@ class ArrivalPolicy:
     def __repr__(self) -> str:
         return f"ArrivalPolicy(of agents who expect the meeting to start at {self.start_time:.6g})"
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the policy to ``path`` (npz: JSON metadata, no pickle), all or nothing.
-
-        Returns:
-            the path.
-        """
-        write_npz(path, self.to_arrays())
-        return Path(path)
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The start time that is expected, and the configuration."""
+        return {"start_time": self.start_time, "config": self.config.to_dict()}, {}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> ArrivalPolicy:
-        """The policy that :meth:`save` wrote.
-
-        Raises:
-            ValueError: when the file is damaged or not such a policy.
-            FileNotFoundError: when there is none.
-        """
-        arrays = read_npz(path)
-        try:
-            return cls.from_arrays(arrays)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)} is not an arrival policy: {error}") from error
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The policy as arrays, from which :meth:`from_arrays` restores it: what :meth:`save` writes."""
-        metadata = json.dumps(
-            {
-                "format": self.FORMAT,
-                "version": 1,
-                "start_time": self.start_time,
-                "config": self.config.to_dict(),
-            }
-        )
-        return {"metadata": np.frombuffer(metadata.encode(), np.uint8)}
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> ArrivalPolicy:
-        """The policy of :meth:`to_arrays`.
-
-        Raises:
-            ValueError: when the arrays are none of such a policy.
-        """
-        try:
-            metadata = json.loads(arrays["metadata"].tobytes())
-            if metadata["format"] != cls.FORMAT or metadata["version"] != 1:
-                raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-            return cls(metadata["start_time"], MeetingTimeConfig.from_dict(metadata["config"]))
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"it holds no arrival policy ({error})") from error
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> ArrivalPolicy:
+        """The policy of :meth:`to_parts`."""
+        return cls(values["start_time"], MeetingTimeConfig.from_dict(values["config"]))
