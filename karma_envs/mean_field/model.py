@@ -30,11 +30,13 @@ class MeanFieldModel(ABC):
 
     Attributes:
         solver: the method of :func:`agents.solve` that finds its equilibria unless told otherwise.
+        statistic_names: what the numbers of a statistic are, where they are few and have names.
         masses: ``float64[types]``, shares of the population, sum 1; as it stands here there is one type.
         discounts: ``float64[types]``, gamma; as it stands here 0, of a game of one step.
     """
 
     solver: ClassVar[str] = "fixed_point"
+    statistic_names: ClassVar[tuple[str, ...]] = ()
 
     masses: NDArray[np.float64] = np.ones(1)
     discounts: NDArray[np.float64] = np.zeros(1)
@@ -64,6 +66,28 @@ class MeanFieldModel(ABC):
     @abstractmethod
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
+
+    @property
+    def type_features(self) -> Mapping[str, NDArray[np.float64]]:
+        """What types differ in besides shares and discounts, by name: ``float64[types]``."""
+        return {}
+
+    def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """What an agent of a finite model has of a step besides its reward, on average, by name.
+
+        ``float64[types, X, A]`` each; in the matching game the chance to win; nothing by default.
+        """
+        return {}
+
+    def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
+        """What there is to see of a population that plays a policy, for files and figures.
+
+        Returns:
+            tables by name, each of columns of equal lengths by name. The first column is what the others
+            depend on: in a figure it runs along the x axis. Nothing by default: of a finite model its
+            policies and mean fields are shown.
+        """
+        return {}
 
     def exploitability(self, policy: Any) -> Exploitability:
         """What a single agent gains by a best response, where all others play ``policy``.
@@ -106,6 +130,10 @@ class GivenStatistic(MeanFieldModel):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """z, whatever agents play."""
         return self._statistic.copy()
+
+    def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
+        """As in the game."""
+        return self._model.curves(policy)
 
 
 class FiniteMeanFieldModel(MeanFieldModel):
@@ -155,18 +183,6 @@ class FiniteMeanFieldModel(MeanFieldModel):
     @property
     def action_features(self) -> Mapping[str, NDArray[Any]]:
         """What actions mean, by name: a number for each, ``[A]``; nothing by default."""
-        return {}
-
-    @property
-    def type_features(self) -> Mapping[str, NDArray[np.float64]]:
-        """What types differ in besides shares and discounts, by name: ``float64[types]``."""
-        return {}
-
-    def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        """What an agent has of a step besides its reward, on average: ``float64[types, X, A]`` by name.
-
-        In the matching game the chance to win; nothing by default.
-        """
         return {}
 
     @abstractmethod

@@ -15,6 +15,7 @@ from agents.solvers.continuation.search import Found, Observer, SearchReport, se
 from karma_envs.config import refuse
 from karma_envs.files import read_npz, write_npz
 from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.mean_field import as_finite_model
 from training.common.errors import ResultsError
 from training.common.lines import Lines, action_features, lines_of, text
 from training.common.policy_files import read_policy
@@ -41,7 +42,7 @@ def search_to_folder(solution: Solution, observer: Observer | None = None) -> Se
     if config.search < 1:
         raise refuse("search", config.search, "a whole number from 1 up, to search")
     report = search(
-        config.model(),
+        as_finite_model(config.model()),
         starts=config.search,
         seed=config.search_seed,
         tolerance=_TOLERANCE if config.tolerance is None else config.tolerance,

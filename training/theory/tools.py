@@ -41,7 +41,7 @@ from karma_envs.axes import by_axes
 from karma_envs.config import ConfigError, choice, real, refuse, whole
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.urgency import AgentType
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 from training.common.config import GameRunConfig
 from training.common.errors import ResultsError
@@ -360,7 +360,7 @@ def theory_to_folder(
         ConfigError: when the game has no mean-field model.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    bench = _Bench(config, config.model())
+    bench = _Bench(config, as_finite_model(config.model()))
     with answer_folder(config, folder, f"{config.game}-theory", _ANSWER) as path:
         theory = Theory(path, config, {})
         for tool in config.tools:

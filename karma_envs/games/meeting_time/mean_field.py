@@ -6,10 +6,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import ndtr
 
 from karma_envs.games.meeting_time.closed_forms import expected_cost, start_time_of, why_no_equilibrium
 from karma_envs.games.meeting_time.policy import ArrivalPolicy
 from karma_envs.mean_field import MeanFieldModel
+
+_REACH, _TIMES = 3.0, 201  # of curves over time: deviations of the least and most certain, and points
 
 if TYPE_CHECKING:
     from karma_envs.game import Policy
@@ -31,6 +34,8 @@ class MeetingTimeMeanField(MeanFieldModel):
     Args:
         config: configuration of the game; n_agents tells only how many agents other policies are for.
     """
+
+    statistic_names = ("start_time",)
 
     def __init__(self, config: MeetingTimeConfig) -> None:
         self.config = config
@@ -65,6 +70,26 @@ class MeetingTimeMeanField(MeanFieldModel):
             for column in (self._uncertainties, self._weights / arrivals.shape[1])
         )
         return np.array([start_time_of(self.config, arrivals.ravel(), uncertainties, weights)])
+
+    def curves(self, policy: Policy) -> dict[str, dict[str, NDArray[np.float64]]]:
+        """``policy``: mean intended arrivals by uncertainty; ``arrivals``: who has arrived by when.
+
+        The time at which the share that has arrived reaches the quorum is T, if it is not before t.
+        """
+        config = self.config
+        intended = self._arrivals(policy)
+        uncertainties, weights = self._uncertainties[:, None], self._weights[:, None] / intended.shape[1]
+        reach = _REACH * uncertainties
+        time = np.linspace((intended - reach).min(), (intended + reach).max(), _TIMES)
+        arrived = [float((weights * ndtr((moment - intended) / uncertainties)).sum()) for moment in time]
+        return {
+            "policy": {"uncertainty": self._uncertainties, "intended_arrival": intended.mean(axis=1)},
+            "arrivals": {
+                "time": time,
+                "share_arrived": np.array(arrived),
+                "quorum": np.full(_TIMES, config.quorum),
+            },
+        }
 
     def _arrivals(self, policy: Policy) -> NDArray[np.float64]:
         """``float64[uncertainties, draws]``: what agents of each uncertainty intend."""

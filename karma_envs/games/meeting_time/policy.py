@@ -26,7 +26,7 @@ class ArrivalPolicy(SavedPolicy):
 
     Example:
         >>> float(ArrivalPolicy(2.0).arrivals(1.0).round(4))
-        0.8008
+        0.7729
     """
 
     FORMAT = "karma_envs.games.meeting_time:ArrivalPolicy"
@@ -47,14 +47,9 @@ class ArrivalPolicy(SavedPolicy):
         return self.arrivals(observations).astype(np.float32)
 
     def table(self) -> dict[str, NDArray[np.float64]]:
-        """What agents intend, by uncertainty, in columns: ``uncertainty`` and ``intended_arrival``.
-
-        101 uncertainties from the smallest to the largest where they are uniform, else those there are.
-        """
-        values = self.config.uncertainties[0]
-        if self.config.is_uniform:
-            values = np.linspace(*self.config.uncertainty_range, 101)
-        return {"uncertainty": values, "intended_arrival": self.arrivals(values)}
+        """What agents intend, by uncertainty, in columns: ``uncertainty`` and ``intended_arrival``."""
+        uncertainties = self.config.uncertainties[0]
+        return {"uncertainty": uncertainties, "intended_arrival": self.arrivals(uncertainties)}
 
     def __repr__(self) -> str:
         return f"ArrivalPolicy(of agents who expect the meeting to start at {self.start_time:.6g})"
