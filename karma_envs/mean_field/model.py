@@ -17,7 +17,11 @@ from karma_envs.mean_field.dynamic_programming import (
     policy_value,
     uniform_policy,
 )
-from karma_envs.mean_field.exploitability import Exploitability, exploitability, type_policies
+from karma_envs.mean_field.exploitability import (
+    Exploitability,
+    exploitability_at_rest,
+    type_policies,
+)
 from karma_envs.mean_field.stationary import stationary_mean_field
 
 
@@ -221,9 +225,14 @@ class FiniteMeanFieldModel(MeanFieldModel):
         """z of a population at rest that plays a policy."""
         return stationary_mean_field(self, type_policies(self, policy)).statistic
 
-    def exploitability(self, policy: NDArray[np.float64]) -> Exploitability:
-        """Exact exploitability of a population at rest that plays a policy."""
-        return exploitability(self, policy)
+    def exploitability(self, policy: Any, start: NDArray[np.float64] | None = None) -> Exploitability:
+        """Exact exploitability of a population at rest that plays a policy.
+
+        Args:
+            policy: a row per type, or for all.
+            start: mean field from which the stationary one is sought; the initial one if None.
+        """
+        return exploitability_at_rest(self, policy, start)
 
 
 def as_finite_model(model: MeanFieldModel) -> FiniteMeanFieldModel:

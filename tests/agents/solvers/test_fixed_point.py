@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents import solve
+from agents import exploitability, solve
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import Step, TabularEquilibrium
 from karma_envs import make
@@ -57,7 +57,7 @@ def test_a_contraction_comes_to_its_fixed_point() -> None:
 
 
 def test_exploitability_is_what_a_best_response_gains() -> None:
-    distance = Line(-0.5).exploitability(2.0)  # of all at 2, one gains 4 by moving to 0
+    distance = exploitability(Line(-0.5), 2.0)  # of all at 2, one gains 4 by moving to 0
     assert (distance.absolute, distance.payoff, distance.normalised) == (4.0, -5.0, 0.8)
 
 
