@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.axes import by_axes
 from training import TrainConfig, train
 from training.runs.evaluate import evaluate
@@ -23,7 +23,7 @@ options = parser.parse_args()
 folder = options.folder or Path(tempfile.mkdtemp(prefix="karma-envs-")) / "run"
 
 config = TrainConfig(
-    learner=LearnerConfig(algorithm="q_learning", initial_q=-50), n_steps=options.n_steps, records=10
+    learner=TabularConfig(algorithm="q_learning", initial_q=-50), n_steps=options.n_steps, records=10
 )
 run = train(config, folder)
 for row in run.metrics:

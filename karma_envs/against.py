@@ -262,7 +262,13 @@ class AgainstPopulation(FiniteGame):
         steps = int(self.population.steps[0])
         none, all_steps = np.zeros(self.n_agents, np.int64), np.full(self.n_agents, steps, np.int64)
         return Outcome(
-            steps, self.population.reward_total.copy(), none, all_steps, none, none * 1.0, all_steps
+            steps,
+            self.population.reward_total.copy(),
+            none,
+            all_steps,
+            none,
+            np.zeros(self.n_agents),
+            all_steps,
         )
 
     def state_dict(self) -> dict[str, NDArray[Any]]:

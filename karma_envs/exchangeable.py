@@ -233,7 +233,9 @@ class ExchangeableGame(PopulationGame):
         """Totals since reset; every step counts."""
         steps = int(self._steps[0])
         none, all_steps = np.zeros(self.n_agents, np.int64), np.full(self.n_agents, steps, np.int64)
-        return Outcome(steps, self._reward_total.copy(), none, all_steps, none, none * 1.0, all_steps)
+        return Outcome(
+            steps, self._reward_total.copy(), none, all_steps, none, np.zeros(self.n_agents), all_steps
+        )
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state, not copied: the agents' and the game's own."""

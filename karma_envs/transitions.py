@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16_000_000
 """Memory that the transitions of one chunk may take, unless it is told otherwise."""
+
+
+class Columns(NamedTuple):
+    """The arrays of :class:`Transitions`, as kernels take them."""
+
+    observations: NDArray[Any]
+    actions: NDArray[Any]
+    rewards: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,14 @@ class Transitions:
         )
 
     @property
+    def columns(self) -> Columns:
+        """The arrays, for a kernel."""
+        return Columns(self.observations, self.actions, self.rewards)
+
+    @property
     def bytes_per_step(self) -> int:
         """Memory that a step takes."""
-        columns = self.observations, self.actions, self.rewards
-        return sum(column.itemsize * int(np.prod(column.shape[1:])) for column in columns)
+        return sum(column.itemsize * int(np.prod(column.shape[1:])) for column in self.columns)
 
     def first(self, n_steps: int) -> Transitions:
         """The first ``n_steps`` steps, as views on the same arrays, not marked as ended.

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from agents import TabularPolicy
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import make
 from karma_envs.against import AgainstConfig, AgainstPopulation
 from karma_envs.checks import check_game
@@ -67,13 +67,13 @@ def test_a_learner_learns_a_best_response() -> None:
     alone.reset(np.random.default_rng(0))
     learner = TabularLearner(
         alone,
-        LearnerConfig(algorithm="q_learning", grouping="pooled", exploration=0.3, rationality=50.0),
+        TabularConfig(algorithm="q_learning", grouping="pooled", exploration=0.3, rationality=50.0),
         np.random.default_rng(1),
     )
     for _ in range(60):
         learner.update(alone.rollout(learner.policy, 100))
     model = alone.mean_field()
-    learned = model.exploitability(learner.greedy_policy()).normalised
+    learned = model.exploitability(learner.learned_policy()).normalised
     assert learned < 0.1 * model.exploitability(uniform(alone).probabilities).normalised
 
 

@@ -1,5 +1,6 @@
 """Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
 
+from agents.evaluators.exploitability.config import EstimatorConfig
 from agents.evaluators.exploitability.convergence import PayoffEstimates, payoff_estimates, policy_distance
 from agents.evaluators.exploitability.deviation import DeviationGain, deviation_gain
 from agents.evaluators.exploitability.exact import ExploitabilityByAgent, exploitability_by_agent
@@ -7,7 +8,7 @@ from agents.evaluators.exploitability.one_at_a_time import one_at_a_time_exploit
 from agents.evaluators.exploitability.parallel import parallel_exploitability
 from agents.evaluators.exploitability.population import PopulationPlay, average_policy, play_in_population
 from agents.evaluators.exploitability.relearning import relearning_gain
-from agents.evaluators.exploitability.result import EstimatedExploitability, MonitorConfig
+from agents.evaluators.exploitability.result import EstimatedExploitability
 from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
@@ -25,10 +26,14 @@ from agents.evaluators.theory.mirror_ascent import (
 )
 from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_in, sublinearity_of
 
+MonitorConfig = EstimatorConfig
+"""What the configuration of estimates was called before."""
+
 __all__ = [
     "Counterexample",
     "DeviationGain",
     "EstimatedExploitability",
+    "EstimatorConfig",
     "ExploitabilityByAgent",
     "Lipschitz",
     "MirrorAscent",

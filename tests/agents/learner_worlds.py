@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs.finite import FiniteGame
 from karma_envs.transitions import Transitions
 
@@ -46,7 +46,7 @@ TWO_TYPES = World(bids([0, 1, 3, 5, 2]), np.array([0, 0, 0, 1, 1, 1], np.uint8))
 
 
 def learner_of(world: Any, seed: int = 0, **config: Any) -> TabularLearner:
-    return TabularLearner(world, LearnerConfig(**config), np.random.default_rng(seed))
+    return TabularLearner(world, TabularConfig(**config), np.random.default_rng(seed))
 
 
 def random_transitions(world: World, n_steps: int, rng: np.random.Generator) -> Transitions:

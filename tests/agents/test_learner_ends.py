@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from agents.learners.tabular.grouping import GROUPINGS
 from karma_envs.transitions import Transitions, chunks
 from tests.agents.learner_worlds import (
@@ -104,7 +104,7 @@ def test_backward_induction_is_learned() -> None:
             value[energy, left] = np.nanmax(best[energy, left])
     assert value[:, 4].tolist() == pytest.approx([1.629, 1.81, 2.629, 2.71])  # such as rest, run, rest, run
 
-    config = LearnerConfig(algorithm="q_learning", grouping="pooled", learning_rate=0.5, exploration=1.0)
+    config = TabularConfig(algorithm="q_learning", grouping="pooled", learning_rate=0.5, exploration=1.0)
     game.reset(np.random.default_rng(0))
     learner = TabularLearner(game, config, np.random.default_rng(0))
     visits = np.zeros((20, 2), int)

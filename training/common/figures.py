@@ -113,7 +113,7 @@ def positions_of_cells(panel: Axes, axis: Literal["x", "y"], values: NDArray[Any
     if not np.array_equal(values, positions):
         names = dict(enumerate(map(text, values)))
         ticks = panel.xaxis if axis == "x" else panel.yaxis
-        ticks.set_major_formatter(lambda position, _: names.get(position, ""))
+        ticks.set_major_formatter(lambda place, _: names.get(int(place), "") if place % 1 == 0 else "")
     return positions
 
 

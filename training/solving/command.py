@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     if config.search:
         _search(solution, quiet="quiet" in options)
     if "no_figures" not in options:
-        draw(solution.folder, ("png", "pdf"))
+        draw(solution.folder, ("png", "pdf"), trust=True)  # of what the user named just now
     return 0 if found.converged else NOT_FOUND
 
 

@@ -55,9 +55,9 @@ def policy_heat_maps(solution: Solution) -> Figure:
     for panel, (kind, line) in zip(axes, panels):
         lines = types[kind]
         cells = lines.means(probabilities[min(kind, len(probabilities) - 1)])[line].T
-        square = max(cells.shape) <= _NEARLY_SQUARE * min(cells.shape)
-        aspect = "equal" if square else "auto"
-        image = panel.imshow(cells, origin="lower", aspect=aspect, cmap="Blues", vmin=0, vmax=1)
+        image = panel.imshow(cells, origin="lower", cmap="Blues", vmin=0, vmax=1)
+        if max(cells.shape) > _NEARLY_SQUARE * min(cells.shape):
+            panel.set_aspect("auto")
         title_panel(panel, game, kind, lines.labels[line])
         panel.set(xlabel=lines.along, ylabel=name)
         panel.grid(visible=False)
@@ -168,7 +168,7 @@ def _of_tables(solution: Solution) -> Figures:
         "policy_heat_maps": partial(policy_heat_maps, solution),
         **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
         **{
-            f"{quantity}_distribution": partial(distribution, solution, quantity)
+            f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
             for quantity in game.observation_values()
         },
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from karma_envs.finite import as_finite
 from training.common.figures import colours, paper_style, positions_on_line
@@ -62,6 +63,8 @@ def several_equilibria(solution: Solution) -> Figure:
             for mean, label, colour in zip(means, lines.labels, colours(len(means))):
                 label = ", ".join(filter(None, [label, name]))
                 upper.plot(positions, mean, style, color=colour, label=label)
+                alone = _alone(mean)  # which no line shows
+                upper.plot(positions[alone], mean[alone], ".", color=colour)
             shares = lines.sums(mass).sum(axis=0)
             lower.plot(positions, shares, style, color="0.25")
             lower.fill_between(positions, shares, color="0.25", alpha=0.15, linewidth=0)
@@ -82,3 +85,9 @@ def several_equilibria(solution: Solution) -> Figure:
     if len(rows) > shown:
         figure.supxlabel(f"the {shown} most efficient of {len(rows)} equilibria found", fontsize=8)
     return figure
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where numbers are that have none (but NaN) on either side."""
+    is_number = np.isfinite(np.pad(values, 1, constant_values=np.nan))
+    return is_number[1:-1] & ~is_number[:-2] & ~is_number[2:]

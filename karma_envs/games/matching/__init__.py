@@ -112,13 +112,13 @@ class MatchingGame(KarmaGame[MatchingState]):
         self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * self._uses_bids
         self._rules = allocation.function, payment.function, redistribution.function
         self._tables = MatchingTables(
-            config.karma_max,
-            self.type_of_agent,
-            self._urgency_values,
-            transition_thresholds(types),
-            allocation.parameter_array(),
-            payment.parameter_array(),
-            redistribution.parameter_array(),
+            karma_max=config.karma_max,
+            type_of_agent=self.type_of_agent,
+            urgency_values=self._urgency_values,
+            urgency_thresholds=transition_thresholds(types),
+            allocation=allocation.parameter_array(),
+            payment=payment.parameter_array(),
+            redistribution=redistribution.parameter_array(),
         )
         check_rules(config, tuple(PAIR_CROWDING))
         self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
@@ -164,9 +164,7 @@ class MatchingGame(KarmaGame[MatchingState]):
             self._tables,
             policy.thresholds,
             policy.row_of_agent,
-            out.observations,
-            out.actions,
-            out.rewards,
+            out.columns,
             *self._rules,
         )
 

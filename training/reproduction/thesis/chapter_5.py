@@ -20,7 +20,7 @@ from agents.evaluators import (
 )
 from agents.solvers.control.social_optimum import social_optimum
 from karma_envs.axes import by_axes
-from karma_envs.registry import make
+from karma_envs.games.matching import MatchingGame
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
@@ -58,7 +58,7 @@ def _run(scale: str, seed: int) -> list[Row]:
         *_monotonicity(_PAIRS[scale], np.random.default_rng(seed)),
     ]
     for mechanism, payment in _PAYMENTS.items():
-        model = make("matching", payment=payment).mean_field()
+        model = MatchingGame(payment=payment).mean_field()
         assert model is not None
         found = solve(model)
         bids = found.policy.mean_actions()
