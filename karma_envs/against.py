@@ -260,16 +260,9 @@ class AgainstPopulation(FiniteGame):
     def outcome(self) -> Outcome:
         """Totals since reset; every step counts."""
         steps = int(self.population.steps[0])
-        none, all_steps = np.zeros(self.n_agents, np.int64), np.full(self.n_agents, steps, np.int64)
-        return Outcome(
-            steps,
-            self.population.reward_total.copy(),
-            none,
-            all_steps,
-            none,
-            np.zeros(self.n_agents),
-            all_steps,
-        )
+        rewards, unused = self.population.reward_total.copy(), np.zeros(self.n_agents)
+        none, all_steps = unused.astype(np.int64), np.full(self.n_agents, steps, np.int64)
+        return Outcome(steps, rewards, none, all_steps, none, unused, all_steps)
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All arrays that make up the state, random streams included; copies."""
