@@ -26,7 +26,7 @@ from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.registry import game_class
@@ -91,6 +91,8 @@ class SolveConfig(GameRunConfig):
             raise refuse(
                 "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
             )
+        if self.search:
+            as_finite_model(self.model())  # may be refused, before anything is solved
         if self.options is not None and not isinstance(self.options, dict):
             raise refuse("options", self.options, "a mapping of the method's options")
         if self.method_options():
