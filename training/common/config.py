@@ -52,7 +52,7 @@ class GameRunConfig(Config):
         model = game.mean_field()
         if model is None:
             raise refuse(
-                "game", self.game, "a game that has a mean-field model, in a configuration with bids"
+                "game", self.game, "a game that has a mean-field model; karma games have one with bids"
             )
         return model
 
