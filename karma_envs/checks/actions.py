@@ -54,7 +54,7 @@ def check_legality(game: PopulationGame) -> None:
                 expect(flagged is not is_legal, f"admissible: is action {action} illegal, or not?")
                 if isinstance(played, FiniteGame):
                     below = nearest[agent, min(max(action, 0), n_actions - 1)]
-                    expect(replacement[agent] == below, f"admissible: for action {action} {below} is played")
+                    expect(replacement[agent] == below, f"admissible must play {below} in place of {action}")
                 accepted = accepts(played, actions)
                 expect(accepted or not is_legal, f"action {action} is legal by the mask, but refused")
                 expect(is_legal or not accepted, f"action {action} is illegal by the mask, but accepted")

@@ -196,9 +196,9 @@ def check_state(game: PopulationGame) -> None:
         expect(same_state(before, original.state_dict()), "a refused state changed the game")
 
 
-def _places(length: int | None) -> tuple[int, ...]:
-    """After how many steps states are looked at: of a game that ends in an episode, and at the end of one."""
-    return (10,) if length is None else (length + length // 2, length)
+def _places(length: int | None) -> set[int]:
+    """After how many steps states are looked at; of a game that ends in an episode, and at the end of one."""
+    return {10} if length is None else {length + length // 2, length}
 
 
 def _absurd(dtype: np.dtype[Any]) -> tuple[float, ...]:

@@ -127,9 +127,8 @@ def check_end(env: Any) -> None:
             expect(together, "all must be truncated at once at the horizon, and nobody else")
             for info in step.infos.values():
                 marked = info.get("TimeLimit.truncated", False)
-                expect(
-                    marked is truncated, "TimeLimit.truncated must be True at the horizon, and else absent"
-                )
+                what = "TimeLimit.truncated must be True at the horizon, and else absent"
+                expect(marked is truncated, what)
         expect(copy.agents == [], "no agents must be left after the last step")
     if length is not None:
         refused = refuses(ValueError, setattr, copy, "max_cycles", length - 1)
