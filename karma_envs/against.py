@@ -19,10 +19,10 @@ from karma_envs.config import Config, is_list, real, refuse, whole
 from karma_envs.finite import Axis, FiniteGame, PlayedPolicy, SamplingPolicy
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import sample_actions, thresholds_of
+from karma_envs.outcome import Outcome
 from karma_envs.plugins import import_named
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
 
@@ -260,9 +260,7 @@ class AgainstPopulation(FiniteGame):
     def outcome(self) -> Outcome:
         """Totals since reset; every step counts."""
         steps = int(self.population.steps[0])
-        rewards, unused = self.population.reward_total.copy(), np.zeros(self.n_agents)
-        none, all_steps = unused.astype(np.int64), np.full(self.n_agents, steps, np.int64)
-        return Outcome(steps, rewards, none, all_steps, none, unused, all_steps)
+        return Outcome(steps, self.population.reward_total.copy(), np.full(self.n_agents, steps, np.int64))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All arrays that make up the state, random streams included; copies."""

@@ -24,8 +24,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.actions import action_limits
 from karma_envs.game import IllegalActionError, PopulationGame
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
+from karma_envs.outcome import Outcome
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 
 States: TypeAlias = dict[str, NDArray[Any]]
@@ -232,10 +232,7 @@ class ExchangeableGame(PopulationGame):
     def outcome(self) -> Outcome:
         """Totals since reset; every step counts."""
         steps = int(self._steps[0])
-        none, all_steps = np.zeros(self.n_agents, np.int64), np.full(self.n_agents, steps, np.int64)
-        return Outcome(
-            steps, self._reward_total.copy(), none, all_steps, none, np.zeros(self.n_agents), all_steps
-        )
+        return Outcome(steps, self._reward_total.copy(), np.full(self.n_agents, steps, np.int64))
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         """The state, not copied: the agents' and the game's own."""

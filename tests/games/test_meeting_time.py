@@ -220,3 +220,13 @@ def test_rewards_keep_their_bounds() -> None:
     for name, value in (("noise", 9.0), ("uncertainty", 1.6), ("uncertainty", np.nan)):
         with pytest.raises(ValueError, match=name):
             game.load_state_dict({**state, name: np.full(2, value)})
+
+
+def test_baselines() -> None:
+    """Who expects the meeting at t comes as if it were: the quorum is not there then, with the defaults."""
+    game = begun(n_agents=10_000)
+    policy = game.baselines["punctual"](game)
+    assert policy.start_time == 0.0
+    game.rollout(policy, 1)
+    assert 0.7 < game.record()["start_time"] < 0.95  # in the limit 0.8214
+    assert "random" in game.baselines

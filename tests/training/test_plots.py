@@ -14,6 +14,7 @@ import karma_envs
 from agents import TabularPolicy
 from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
+from karma_envs.finite import as_finite
 from karma_envs.game import PolicyError
 from karma_envs.karma.outcome import ACCESS_FAIRNESS, KARMA_METRICS
 from karma_envs.karma.urgency import AgentType

@@ -65,6 +65,7 @@ def test_where_there_is_no_equilibrium_the_command_says_why(
     ("options", "message"),
     [
         ({"method": "homotopy"}, "finite states and actions"),
+        ({"search": 3}, "finite states and actions"),
         ({"rationality": 5.0}, "rationality of method auto"),
         ({"method": "fixed_point", "options": {"power": 0.7}}, "power of method fixed_point"),
     ],

@@ -46,7 +46,7 @@ class BestResponseGame(FiniteGame):
     """
 
     picture = "karma_envs.games.matching.picture"
-    name = "matching"
+    name = "best_response"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets
     metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY,)  # a single agent is no less well off than others

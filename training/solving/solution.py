@@ -26,10 +26,9 @@ from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
-from karma_envs.registry import game_class
 from karma_envs.saved_policy import SavedPolicy
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
@@ -64,6 +63,8 @@ class SolveConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
+    TITLE = "the solver"
+
     method: str = "auto"
     tolerance: float | None = None
     rationality: float | None = None
@@ -91,6 +92,8 @@ class SolveConfig(GameRunConfig):
             raise refuse(
                 "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
             )
+        if self.search:
+            as_finite_model(self.model())  # may be refused, before anything is solved
         if self.options is not None and not isinstance(self.options, dict):
             raise refuse("options", self.options, "a mapping of the method's options")
         if self.method_options():
@@ -148,7 +151,7 @@ class Solution:
 
     def game(self) -> PopulationGame:
         """A game of the solution's configuration."""
-        return game_class(self.config.game)(self.config.game_config)
+        return self.config.make_game()
 
     @property
     def policy(self) -> Any:
@@ -264,7 +267,7 @@ def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> d
     """The tables of a solution, rows by name: of its types, its policy, and what curves the model has."""
     tables = {name: rows_of(columns) for name, columns in model.curves(found.policy).items()}
     if isinstance(found, TabularEquilibrium):
-        game = as_finite(game_class(config.game)(config.game_config))
+        game = as_finite(config.make_game())
         tables["policy"] = policy_rows(game, found.policy)
     return {**tables, "types": by_type(model, found)}
 

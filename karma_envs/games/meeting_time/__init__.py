@@ -67,7 +67,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.exchangeable import ExchangeableGame, States
-from karma_envs.game import PopulationGame
+from karma_envs.game import Baseline, PopulationGame
 from karma_envs.games.meeting_time.closed_forms import equilibrium_start_time, why_no_equilibrium
 from karma_envs.games.meeting_time.config import MeetingTimeConfig
 from karma_envs.games.meeting_time.mean_field import MeetingTimeMeanField
@@ -90,6 +90,11 @@ _LARGEST_NOISE = 8.6
 _UNCERTAINTIES, _NOISE = 0, 1  # random streams
 
 
+def _punctual(game: MeetingTimeGame) -> ArrivalPolicy:
+    """As suits agents who expect the meeting to start as scheduled."""
+    return ArrivalPolicy(game.config.scheduled_time, game.config)
+
+
 class MeetingTimeGame(ExchangeableGame):
     """The meeting-time game on arrays. See the module's docstring for the model.
 
@@ -104,6 +109,7 @@ class MeetingTimeGame(ExchangeableGame):
     name = "meeting_time"
     config_class = MeetingTimeConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    baselines: ClassVar[Mapping[str, Baseline]] = {**ExchangeableGame.baselines, "punctual": _punctual}
     picture = "karma_envs.games.meeting_time.picture"
     n_streams = 2
     length = 1
