@@ -37,12 +37,16 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
     command = subparsers.add_parser(COMMAND, help=text, description=_DESCRIPTION)
-    for parser in add_games(command, _run, {"the solver": SolveConfig}):
-        parser.add_argument(
-            "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
-        )
-        parser.add_argument("--quiet", action="store_true", help="do not show the solver's steps")
-        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+    add_games(command, _run, SolveConfig, _add_how)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what is shown and written."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show the solver's steps")
+    parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> int:

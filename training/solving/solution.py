@@ -28,7 +28,6 @@ from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
-from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
@@ -60,6 +59,8 @@ class SolveConfig(GameRunConfig):
     Raises:
         ConfigError: naming the field, the value and what is allowed.
     """
+
+    TITLE = "the solver"
 
     method: str = "auto"
     tolerance: float | None = None
@@ -141,7 +142,7 @@ class Solution:
 
     def game(self) -> PopulationGame:
         """A game of the solution's configuration."""
-        return game_class(self.config.game)(self.config.game_config)
+        return self.config.make_game()
 
     @property
     def policy(self) -> TabularPolicy:
@@ -218,7 +219,7 @@ def solve_to_folder(
         found = solve(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
         )
-        game = as_finite(game_class(config.game)(config.game_config))
+        game = as_finite(config.make_game())
         found.policy.save(path / "policy.npz")
         write_table(path / "policy.csv", policy_rows(game, found.policy))
         write_table(path / "types.csv", by_type(model, found))
