@@ -23,6 +23,7 @@ from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
+from karma_envs.tabulated import tabulated
 from karma_envs.transitions import chunk_length, chunks
 from training.runs.config import TrainConfig
 
@@ -170,14 +171,15 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     if epoch_length < 1:
         raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
-    game.reset(np.random.default_rng([seed, 0]))
-    tables = TabularLearner(game, config, np.random.default_rng([seed, 1]))
-    buffer = game.transitions(chunk_length(game, epoch_length, _CHUNK_BYTES))
+    played = tabulated(game, config.cells)
+    played.reset(np.random.default_rng([seed, 0]))
+    tables = TabularLearner(played, config, np.random.default_rng([seed, 1]))
+    buffer = played.transitions(chunk_length(played, epoch_length, _CHUNK_BYTES))
     for epoch in range(n_epochs):
-        for done, chunk in chunks(game, tables.policy, epoch_length, out=buffer):
+        for done, chunk in chunks(played, tables.policy, epoch_length, out=buffer):
             last = done + len(chunk) == epoch_length
             tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
-    return Trained(tables.learned_policy(), n_epochs * epoch_length * game.n_agents)
+    return Trained(played.acting(tables.learned_policy()), n_epochs * epoch_length * game.n_agents)
 
 
 def _integrated(path: str, game: PopulationGame, budget: int, seed: int) -> Trained:
