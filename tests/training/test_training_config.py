@@ -291,7 +291,7 @@ def test_a_learner_of_another_kind_than_the_games_is_named(
     assert "kind" not in TrainConfig(learner={"kind": "tabular"}).to_dict()["learner"]
     with pytest.raises(ConfigError, match=r"learner\.kind = 'stil' .*did you mean still"):
         TrainConfig(learner={"kind": "stil"})
-    with pytest.raises(ConfigError, match="learner = .* allowed: the configuration of a learner"):
+    with pytest.raises(ConfigError, match=r"learner = .* allowed: the configuration of a learner"):
         TrainConfig(learner=MatchingConfig())
 
 
