@@ -14,6 +14,7 @@ import karma_envs
 from agents import TabularPolicy
 from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
+from karma_envs.finite import as_finite
 from karma_envs.game import PolicyError
 from karma_envs.karma.outcome import ACCESS_FAIRNESS, KARMA_METRICS
 from karma_envs.karma.urgency import AgentType
@@ -79,7 +80,7 @@ def lines_of(panel: Any) -> dict[str, Any]:
 
 def test_mean_bids_are_the_policies(two_types: Run) -> None:
     """A panel per type, a line per urgency: the mean over agents (here the type's one policy) and runs."""
-    panels = training_plots.mean_actions(two_types, two_types.game()).axes
+    panels = training_plots.mean_feature(two_types, as_finite(two_types.game()), "bid").axes
     assert len(panels) == 2
     for index, (panel, urgencies) in enumerate(zip(panels, ((1, 5), (1, 2, 9)))):
         bids = np.mean([policy.mean_actions()[index] for policy in two_types.policies], axis=0)

@@ -24,10 +24,8 @@ from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
 from karma_envs.tabulated import tabulated
-from karma_envs.transitions import chunk_length, chunks
 from training.runs.config import TrainConfig
-
-_CHUNK_BYTES = 4_000_000
+from training.runs.replica import room_for_epoch, run_epoch
 
 
 @dataclass(frozen=True)
@@ -174,11 +172,9 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     played = tabulated(game, config.cells)
     played.reset(np.random.default_rng([seed, 0]))
     tables = TabularLearner(played, config, np.random.default_rng([seed, 1]))
-    buffer = played.transitions(chunk_length(played, epoch_length, _CHUNK_BYTES))
+    room = room_for_epoch(played, epoch_length)
     for epoch in range(n_epochs):
-        for done, chunk in chunks(played, tables.policy, epoch_length, out=buffer):
-            last = done + len(chunk) == epoch_length
-            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
+        run_epoch(played, tables, epoch_length, room, progress=epoch / n_epochs)
     return Trained(played.acting(tables.learned_policy()), n_epochs * epoch_length * game.n_agents)
 
 

@@ -79,8 +79,8 @@ class Result:
 
     def values(self, metric: str) -> list[float]:
         """A metric of all seeds; empty where one has none."""
-        values = [row.get(metric) for row in self.rows]
-        return [] if None in values else [float(value) for value in values]
+        values = [row[metric] for row in self.rows if row.get(metric) is not None]
+        return values if len(values) == len(self.rows) else []
 
     def with_row(self, row: Row) -> Result:
         """The same with a seed more."""

@@ -1,6 +1,6 @@
 """Figures of a run, for a paper: one function per figure, each gives a matplotlib figure.
 
-Which there are depends on the run and its game, see :data:`RUN_FIGURES`.
+Which there are depends on the run and its game, see :data:`FIGURES`.
 """
 
 from __future__ import annotations
@@ -19,14 +19,18 @@ from training.common.errors import ResultsError
 from training.common.figures import (
     COLOURS,
     FolderFigures,
+    colours,
     legend_above,
     new_figure,
+    new_panels,
     paper_style,
+    positions_on_line,
     require_matplotlib,
     save_figures,
-    title_of_type,
 )
 from training.common.lane_figures import lane_maps
+from training.common.lines import action_features, lines_of
+from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.common.tables import Row, read_table
 from training.evaluation.references import reference_outcomes
 from training.runs.exploitability import KINDS
@@ -40,8 +44,8 @@ if TYPE_CHECKING:
 _LINE_STYLES = ("--", ":", "-.")
 
 
-Drawn = dict[str, Callable[[], "Figure"]]
-"""Figures by the name of their files, each drawn when its turn comes."""
+Figures = Mapping[str, Callable[[], "Figure"]]
+"""Figures by file name; each is made when it is called."""
 
 
 def _by_replica(rows: Sequence[Row], column: str) -> list[tuple[Any, Any]]:
@@ -123,44 +127,32 @@ def distribution(run: Run, name: str) -> Figure:
 
 
 @paper_style()
-def mean_actions(run: Run, game: FiniteGame) -> Figure:
-    """What is done on average, a panel per type: mean over agents, band from 10 % to 90 % of them.
+def mean_feature(run: Run, game: FiniteGame, feature: str) -> Figure:
+    """Mean of an action feature along a quantity, a line per all others, a panel per type.
 
-    The first of the game's action features by what varies fastest in its observations, a line for each value
-    of what varies next: of a karma game mean bids by karma, a line per urgency. Where several observations
-    agree in both, all that an agent may be in count.
+    In karma games mean bids by karma, a line per urgency. A line is the mean over the agents of all replicas
+    and over all that they may observe there, with a band from 10 % to 90 % of these.
     """
-    (feature, worth), *_ = game.action_features.items()
-    observed = game.observation_values() or {
-        axis.name: np.tile(axis.values, (len(game.discounts), 1)) for axis in game.axes
-    }
-    *others, (across, positions) = observed.items()
-    along, groups = others[-1] if others else ("", np.zeros_like(positions))
-    figure, axes = new_figure(3.4 * len(positions) + 0.4, 3.0, len(positions))
-    policies = run.policies
-    highest = np.where(game.legal_actions, worth, -np.inf).max(axis=1)
-    for kind, panel in enumerate(axes):
+    worth, types, policies = action_features(game)[feature], lines_of(game), run.policies
+    figure, axes = new_panels(len(types), 3.4, 3.0, margin=0.4)
+    for kind, (panel, lines) in enumerate(zip(axes, types)):
         members = np.flatnonzero(game.type_of_agent == kind)
         means = np.concatenate(
             [policy.mean_actions(worth)[policy.row_of_agent[members]] for policy in policies]
         )
         means = np.where(np.tile(game.reachable()[members], (len(policies), 1)), means, np.nan)
-        places = np.unique(positions[kind])
-        for number, value in enumerate(np.unique(groups[kind][np.isfinite(groups[kind])])):
-            colour = COLOURS[number % len(COLOURS)]
-            chosen = [means[:, (groups[kind] == value) & (positions[kind] == place)] for place in places]
-            middle = [np.nanmean(each) for each in chosen]
-            low, high = np.transpose([np.nanquantile(each, (0.1, 0.9)) for each in chosen])
-            panel.plot(places, middle, color=colour, label=f"{along} {value:g}" if others else None)
-            panel.fill_between(places, low, high, color=colour, alpha=0.18, linewidth=0)
-        bound = [highest[positions[kind] == place].max() for place in places]
-        panel.plot(places, bound, color="0.6", linewidth=0.8, linestyle=":", label="highest there is")
-        panel.set(xlabel=across, ylabel=f"mean {feature}", xlim=(places[0], places[-1]))
-        panel.set_ylim(min(0, worth.min()), None)
-        panel.locator_params(integer=places.dtype.kind == "i")
-        panel.legend(loc="upper left")
-        if len(axes) > 1:
-            title_of_type(panel, game.type_names[kind])
+        positions = positions_on_line(panel, lines.values)
+        for line, (label, colour) in enumerate(zip(lines.labels, colours(len(lines.labels)))):
+            first = line * len(lines.values)
+            at_places = [means[:, lines.place_of == first + place] for place in range(len(lines.values))]
+            low, high = np.transpose([np.nanquantile(values, (0.1, 0.9)) for values in at_places])
+            panel.plot(positions, [np.nanmean(values) for values in at_places], color=colour, label=label)
+            panel.fill_between(positions, low, high, color=colour, alpha=0.18, linewidth=0)
+        draw_limit(panel, game, worth, lines)
+        frame_means(panel, lines, feature, worth)
+        if any(panel.get_legend_handles_labels()[1]):
+            panel.legend(loc="upper left")
+        title_panel(panel, game, kind)
     return figure
 
 
@@ -228,14 +220,14 @@ def _draw_replicas(panel: Axes, rows: list[Row], column: str, colour: str, label
         )
 
 
-def _of_actions(run: Run, game: PopulationGame) -> Drawn:
-    """What is done, where actions mean something."""
-    if not isinstance(game, FiniteGame) or not game.action_features:
+def _of_tables(run: Run, game: PopulationGame) -> Figures:
+    """What is done, in a game with tables."""
+    if not isinstance(game, FiniteGame):
         return {}
-    return {f"mean_{next(iter(game.action_features))}": partial(mean_actions, run, game)}
+    return {f"mean_{feature}": partial(mean_feature, run, game, feature) for feature in action_features(game)}
 
 
-def _of_metrics(run: Run, game: PopulationGame) -> Drawn:
+def _of_metrics(run: Run, game: PopulationGame) -> Figures:
     """The headline metrics that the run has recorded."""
     rows = run.metrics
     references = {window: reference_outcomes(game, window) for window in {row["window"] for row in rows}}
@@ -246,7 +238,7 @@ def _of_metrics(run: Run, game: PopulationGame) -> Drawn:
     }
 
 
-def _of_distributions(run: Run, game: PopulationGame) -> Drawn:
+def _of_distributions(run: Run, game: PopulationGame) -> Figures:
     """Distributions of a single quantity that the run has recorded."""
     game.reset(np.random.default_rng(0))  # before that it has no agents that are spread
     return {
@@ -256,21 +248,21 @@ def _of_distributions(run: Run, game: PopulationGame) -> Drawn:
     }
 
 
-def _of_learning(run: Run, game: PopulationGame) -> Drawn:
+def _of_learning(run: Run, game: PopulationGame) -> Figures:
     """How far epochs move policies, and what a monitor saw."""
-    drawn: Drawn = {"policy_change": partial(policy_change, run)}
-    if (run.folder / "monitor.csv").is_file():
-        seen = payoff_change if run.config.monitor == "payoff" else exploitability
-        drawn[seen.__name__] = partial(seen, run)
-    return drawn
+    change = {"policy_change": partial(policy_change, run)}
+    if not (run.folder / "monitor.csv").is_file():
+        return change
+    seen = payoff_change if run.config.monitor == "payoff" else exploitability
+    return {**change, seen.__name__: partial(seen, run)}
 
 
-def _of_lanes(run: Run, game: PopulationGame) -> Drawn:
+def _of_lanes(run: Run, game: PopulationGame) -> Figures:
     """Maps, of a run on roads that has been evaluated."""
     return {"lanes": partial(lanes, run, game)} if (run.folder / "lanes.csv").is_file() else {}
 
 
-def _of_exploitability(run: Run, game: PopulationGame) -> Drawn:
+def _of_exploitability(run: Run, game: PopulationGame) -> Figures:
     """Of each kind of exploitability that has been evaluated."""
     return {
         f"exploitability_{kind}": partial(exploitability_figure, run, kind)
@@ -279,25 +271,27 @@ def _of_exploitability(run: Run, game: PopulationGame) -> Drawn:
     }
 
 
-RUN_FIGURES: tuple[Callable[[Run, PopulationGame], Drawn], ...] = (
-    _of_actions,
+FIGURES: tuple[Callable[[Run, PopulationGame], Figures], ...] = (
+    _of_tables,
     _of_metrics,
     _of_distributions,
     _of_learning,
     _of_lanes,
     _of_exploitability,
 )
-"""Functions of a run and its game that give its figures, as far as there is something to draw."""
+"""Each gives the figures that it has of a run, none where there is nothing of the kind to draw."""
 
 
-def figures(run: Run) -> Drawn:
-    """The figures of a run by name; making one is left to the caller."""
+def figures(run: Run) -> Figures:
+    """The figures of a run by name.
+
+    Raises:
+        ResultsError: when nothing has been recorded yet.
+    """
     if not run.metrics:
         raise ResultsError(f"{run.folder}: nothing has been recorded yet")
-    game, drawn = run.game(), Drawn()
-    for figures_of in RUN_FIGURES:
-        drawn |= figures_of(run, game)
-    return drawn
+    game = run.game()
+    return {name: draw for figures_of in FIGURES for name, draw in figures_of(run, game).items()}
 
 
 def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:

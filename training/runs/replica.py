@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from agents.learners import kind_of
 from karma_envs.config import real, whole
+from karma_envs.game import PopulationGame
 from karma_envs.states import check_arrays, check_values
-from karma_envs.transitions import chunk_length, chunks
+from karma_envs.transitions import Transitions, chunk_length, chunks
 from training.common.errors import ResultsError
 from training.common.provenance import check_provenance, version_changes
 from training.common.tables import Row
@@ -26,6 +27,28 @@ _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
 
 _FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
+
+
+def room_for_epoch(game: PopulationGame, n_steps: int) -> Transitions:
+    """Room for the pieces in which an epoch of ``n_steps`` steps is played."""
+    steps, most = (chunk_length(game, n_steps, size) for size in (_CHUNK_BYTES, _CHUNK_BYTES_MOST))
+    return game.transitions(max(steps, min(_CHUNK_STEPS, most)))
+
+
+def run_epoch(
+    game: PopulationGame, learner: TabularLearner, n_steps: int, room: Transitions, *, progress: float
+) -> None:
+    """Play on with a learner's policy, learn from what is played, then update the policy.
+
+    Args:
+        game: the learner's game, which has begun.
+        learner: learns.
+        n_steps: the length of the epoch.
+        room: of :func:`room_for_epoch`; the result does not depend on how much there is.
+        progress: how much of the training is done, 0 … 1, for schedules.
+    """
+    for done, chunk in chunks(game, learner.policy, n_steps, out=room):
+        learner.update(chunk, progress=progress, end_of_epoch=done + len(chunk) == n_steps)
 
 
 class PolicyChanges(NamedTuple):
@@ -53,6 +76,7 @@ class Replica:
 
     Attributes:
         epoch: how many epochs are done.
+        room: where an epoch is written, piece by piece.
         rows: of ``metrics.csv``.
         distribution_rows: by name, of the game's distributions.
         monitor_rows: of ``monitor.csv``.
@@ -75,10 +99,7 @@ class Replica:
         self._monitor = None if config.monitor == "none" else Monitor(config, number)
         self._window_start = self.game.outcome()
         self._changes = PolicyChanges()
-        steps, most = (
-            chunk_length(self.game, config.epoch_length, size) for size in (_CHUNK_BYTES, _CHUNK_BYTES_MOST)
-        )
-        self._buffer = self.game.transitions(max(steps, min(_CHUNK_STEPS, most)))
+        self.room = room_for_epoch(self.game, config.epoch_length)
 
     @property
     def finished(self) -> bool:
@@ -87,14 +108,12 @@ class Replica:
 
     def run_epoch(self) -> None:
         """Simulate and learn for one epoch, then update the policy; record when due."""
-        progress = self.epoch / self.config.n_epochs
+        length, progress = self.config.epoch_length, self.epoch / self.config.n_epochs
         records = self._is_due(self.config.epochs_per_record)
         monitor = self._monitor if self._is_due(self.config.epochs_per_monitor) else None
         if monitor is not None:
             monitor.before_epoch(self.learner)
-        length = self.config.epoch_length
-        for done, chunk in chunks(self.game, self.learner.policy, length, out=self._buffer):
-            self.learner.update(chunk, progress=progress, end_of_epoch=done + len(chunk) == length)
+        run_epoch(self.game, self.learner, length, self.room, progress=progress)
         self.epoch += 1
         self._changes = self._changes.and_then(self.learner.policy_change)
         if records:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from karma_envs.karma.outcome import ACCESS_FAIRNESS
 from karma_envs.outcome import EFFICIENCY
 from tests.training.sweeps.trials import Tiny, on_epoch
 from training.cli import main
@@ -180,7 +181,7 @@ def test_rules_stand_side_by_side_in_the_order_given(tiny: Tiny, tmp_path: Path)
     points = {container.get_label(): [*zip(*container.lines[0].get_data())] for container in panel.containers}
     assert points["redistribution=uniform"] == [(pytest.approx(-0.15), -1.0), (pytest.approx(0.85), -1.02)]
     assert points["redistribution=none"] == [(pytest.approx(1.15), -1.03)]
-    (panel,) = lines(found, ["payment"], "access_fairness").axes
+    (panel,) = lines(found, ["payment"], ACCESS_FAIRNESS).axes
     assert panel.get_ylabel() == "access fairness over 10000 steps"
 
 
