@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import kind_of
+from agents.learners import Learner, kind_of
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
 from karma_envs.states import check_arrays, check_values
@@ -36,7 +36,7 @@ def room_for_epoch(game: PopulationGame, n_steps: int) -> Transitions:
 
 
 def run_epoch(
-    game: PopulationGame, learner: TabularLearner, n_steps: int, room: Transitions, *, progress: float
+    game: PopulationGame, learner: Learner, n_steps: int, room: Transitions, *, progress: float
 ) -> None:
     """Play on with a learner's policy, learn from what is played, then update the policy.
 
