@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,7 +22,7 @@ from training.evaluation.play import play
 EVALUATION_SEED = 1
 
 
-def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Row:
+def measure(task: Task, policy: Any, seed: int, reference: Row) -> Row:
     """Play a policy by all agents, without learning.
 
     Args:
@@ -62,7 +64,7 @@ def measure_reference(task: Task) -> dict[str, float]:
     return measured
 
 
-def normalised_exploitability(game: PopulationGame, policy: SamplingPolicy) -> float | None:
+def normalised_exploitability(game: PopulationGame, policy: Any) -> float | None:
     """Exact in the mean field: per type where all agents of a type play the same, agent by agent else.
 
     Of a single learner among others it is what the learner would gain by a best response to them.
@@ -92,7 +94,7 @@ def _row_of_type(game: PopulationGame, row_of_agent: NDArray[np.int32]) -> NDArr
     return np.asarray(rows) if same and len(rows) == len(game.discounts) else None
 
 
-def _outcome(task: Task, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Outcome:
+def _outcome(task: Task, game: PopulationGame, policy: Any, seed: int) -> Outcome:
     return total_outcome(
         play(game, policy, n_steps=task.n_steps, burn_in=task.burn_in, seed=[EVALUATION_SEED, seed])
     )
