@@ -178,12 +178,21 @@ class FiniteGame(PopulationGame):
         rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
         return PlayedPolicy(thresholds_of(probabilities), rows)
 
+    def acting(self, policy: SamplingPolicy) -> Any:
+        """A policy for this game as it is played in the game whose tables these are: here itself."""
+        return policy
+
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.
 
         Raises:
             PolicyError: naming what does not fit.
         """
+        if not (hasattr(policy, "thresholds") and hasattr(policy, "row_of_agent")):
+            raise PolicyError(
+                f"a policy for the game {self.name} has thresholds and row_of_agent, as "
+                f"agents.TabularPolicy does; this is {policy!r}"
+            )
         thresholds, row_of_agent = policy.thresholds, policy.row_of_agent
         if len(self._policy_checked) == 2 and (
             thresholds is self._policy_checked[0] and row_of_agent is self._policy_checked[1]

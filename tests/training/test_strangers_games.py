@@ -56,6 +56,24 @@ def test_a_finite_game_without_karma_is_trained_measured_drawn_and_filmed(
     assert "names code to be run: 'ferry:" in command("plot", folder, status=1)
 
 
+@pytest.mark.parametrize(("game", "columns"), [("beach:BeachGame", ()), ("sail:SailGame", ("mean_place",))])
+def test_a_game_with_boxes_is_trained_in_cells(game: str, columns: tuple[str, ...], command: Command) -> None:
+    """Of one step, and of three: it is measured beside its references, and drawn."""
+    command("train", game, *TINY, "--cells", "4")
+    folder = f"runs/{game.replace(':', '.')}-001"
+    assert {"efficiency", *columns} <= set(table(f"{folder}/metrics.csv")[0])
+    printed = command("evaluate", folder, "--n-steps", "120", "--burn-in", "12", "--trust")
+    assert all(name in printed for name in ("learned", "random"))
+    assert ("equilibrium" in printed) == (game == "beach:BeachGame")
+    assert (
+        f"{folder}/figures/efficiency.svg" in command("plot", folder, "--formats", "svg", "--trust").split()
+    )
+    refused = command("animate", folder, "--trust", status=1)
+    assert "allowed: a game with pictures" in refused
+    arguments = "--algo", "pooled", "--seeds", "1", "--budget", "1200", "--folder", "bench", "--quiet"
+    assert game in command("benchmark", "run", "--tasks", game, *arguments)
+
+
 def test_what_is_about_mean_fields_says_that_there_is_none(command: Command) -> None:
     for name in ("solve", "theory"):
         said = command(name, "ferry:FerryGame", status=1)
