@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
-from gymnasium.utils.env_checker import check_env, data_equivalence
-from pettingzoo.test import api_test, parallel_api_test
+from gymnasium.utils.env_checker import data_equivalence
 
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
@@ -22,15 +20,6 @@ from tests.own_games import OWN_GAMES, DriftGame, OneShotGame, OwnGame, RoadsGam
 HORIZON = 5
 ENDING = [game for game in OWN_GAMES if game.length is not None]
 BOXES = [DriftGame, OneShotGame]
-
-
-@pytest.mark.parametrize("game", OWN_GAMES)
-def test_the_packages_own_tests_pass(game: type[OwnGame]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parallel_api_test(PopulationParallelEnv(game), num_cycles=20)
-        api_test(aec.env(game), num_cycles=20)
-        check_env(SingleAgentEnv(game), skip_render_check=True)
 
 
 @pytest.mark.parametrize("game", OWN_GAMES)

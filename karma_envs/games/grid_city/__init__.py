@@ -14,6 +14,18 @@ Model:
     karma_max = 14, karma_mean = 9.0, urgencies = (1.0, 5.0), equally likely for every trip,
     discount = 0.98. A lane's capacity is 0.75 N / 80, rounded down: 9.
 
+    ============  ==================================================================================
+    agents        ``n_agents = 1000``, of one type or more, with paths of their own; at least 1
+    observation   one of 495 with the defaults, place and karma; in numbers ``Box(5)``: urgency,
+                  karma and the position on the trip as shares of their highest, and which trip it
+                  is, 0 or 1 for each, ``paths_per_agent = 2`` of them; of the dormant karma alone.
+                  With several types, also which type, 0 or 1 for each
+    action        one of karma_max + 1 on fixed paths, the bid; ``karma_max = 14``. With a choice of
+                  routes as many for each option
+    reward        -5 to 0 with the defaults, from minus the highest urgency; ``discount = 0.98``
+    length        none
+    ============  ==================================================================================
+
 State:
     Urgency u (0 if dormant), karma k in 0 … karma_max, and the position in the agent's plan: which of its
     trips, and where on it. The tabular observation is place * (karma_max + 1) + k, with place 0 if

@@ -7,6 +7,16 @@ Model:
     units, and its total never changes. Default: n_agents = 100, karma_max = 20, karma_mean = 10.0,
     discount = 0.98, urgencies = (1.0, 5.0), equally likely at every step.
 
+    ============  ==================================================================================
+    agents        ``n_agents = 100``, of one type or more, exchangeable in each; at least 2
+    observation   one of 42, urgency and karma; in numbers ``Box(2)``: urgency as a share of its
+                  type's highest, karma as a share of ``karma_max = 20``
+    action        one of karma_max + 1, the bid; up to one's karma they are legal
+    reward        -5 to 0 with the defaults, from minus the highest urgency; ``discount = 0.98``
+    length        none
+    statistic     the distribution of bids
+    ============  ==================================================================================
+
 State:
     Urgency (an index into the type's values), karma in 0 … karma_max, and the number of accesses so
     far, which only turn_taking looks at.
