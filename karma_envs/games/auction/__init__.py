@@ -73,6 +73,8 @@ from karma_envs.states import check_values
 
 __all__ = ["GAME", "AuctionConfig", "AuctionGame"]
 
+_ROUNDING = 1.01  # room for what sums of rewards gain by rounding
+
 
 class AuctionGame(ArrayGame[AuctionState]):
     """The repeated auction on arrays. See the module's docstring for the model.
@@ -148,7 +150,7 @@ class AuctionGame(ArrayGame[AuctionState]):
                 "budget": (0, self.config.budget_max),
                 "sat_out": (0, steps),
                 "wins": (0, played),
-                "reward_total": (self.worst_reward * played, self.best_reward * played),
+                "reward_total": (self.worst_reward * played * _ROUNDING, self.best_reward * played * _ROUNDING),
             },
         )
         if not self._is_everyone(state.order):
@@ -184,8 +186,8 @@ class AuctionGame(ArrayGame[AuctionState]):
         """What happened in the last step; nothing yet after reset and after loading a state.
 
         Returns:
-            ``steps`` and ``outcome`` since reset, ``budget[N]`` now, ``budget_max``; and of the last step
-            ``groups[G, M]``, ``bids[N]``, ``rewards[N]`` and ``budget_before[N]``.
+            ``steps`` and ``outcome`` since reset, ``budget[N]`` now, ``budget_max``, ``bid_max``; and of
+            the last step ``groups[G, M]`` (of equal bids the first wins), ``bids[N]``, ``rewards[N]`` and ``budget_before[N]``.
         """
         n_agents, n_bidders = self.n_agents, self.config.n_bidders
         last = self._last_step or LastStep(
@@ -197,6 +199,7 @@ class AuctionGame(ArrayGame[AuctionState]):
             "outcome": self.outcome(),
             "budget": self.observation_index(),
             "budget_max": self.config.budget_max,
+            "bid_max": self.config.bid_max,
             "groups": self.arrays.order[:n_grouped].reshape(-1, n_bidders).astype(np.int64),
             "bids": last.actions.astype(np.int64),
             "rewards": last.rewards.copy(),
