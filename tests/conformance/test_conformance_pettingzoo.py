@@ -21,7 +21,10 @@ import karma_envs
 from karma_envs.rendering import has_renderer
 from karma_envs.views import GameViews
 
-pytestmark = pytest.mark.parametrize("name", karma_envs.names())
+pytestmark = [
+    pytest.mark.parametrize("name", karma_envs.names()),
+    pytest.mark.filterwarnings("ignore:Observation is a single number"),  # as one of a game may be
+]
 
 
 @pytest.mark.parametrize("observation", ["flat", "dict"])

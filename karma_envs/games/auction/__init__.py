@@ -34,7 +34,9 @@ Mean-field limit:
 Known equilibrium:
     Smoothed, with the policy softmax(4 Q*) where Q* is of the best response (GMF-V, c = 4), bids
     0 … 9 have the probabilities .2090, .2266, .2785, .1897, .0564, .0194, .0093, .0054, .0034, .0023.
-    Iterated exact best responses cycle for ever.
+    N = 1000 agents that learn with that softmax (as trained) come within .01 of these in all. One exact
+    equilibrium is known, and a search from many starts found no other: bids 2 and 3 with probabilities .7697
+    and .2292, 0 and 1 with .0005 each, and efficiency .035329. Iterated best responses cycle for ever.
 
 Reference:
     X. Guo, A. Hu, R. Xu and J. Zhang, Learning Mean-Field Games, NeurIPS 2019, sections 2 and 6; and
@@ -56,7 +58,7 @@ from numpy.typing import NDArray
 
 from karma_envs.array_game import ArrayGame, LastStep
 from karma_envs.game import SamplingPolicy, Transitions
-from karma_envs.games.auction.config import PRESETS, AuctionConfig
+from karma_envs.games.auction.config import PRESETS, TRAINED_WITH, AuctionConfig
 from karma_envs.games.auction.kernels import (
     DRAW_RANGE,
     N_STREAMS,
@@ -91,6 +93,7 @@ class AuctionGame(ArrayGame[AuctionState]):
     title = "Auction"
     config_class = AuctionConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH
 
     config: AuctionConfig
 

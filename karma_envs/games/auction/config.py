@@ -12,6 +12,11 @@ from karma_envs.game import LARGEST_RETURN
 PRESETS: Mapping[str, Mapping[str, Any]] = {"pairs": {"n_bidders": 2}}
 """Named configurations, as the fields they change."""
 
+TRAINED_WITH: Mapping[str, Mapping[str, Any]] = {
+    "": {"algorithm": "q_learning", "rationality": 4.0, "exploration": 0.0, "n_steps": 200_000}
+}
+"""How the smoothed equilibrium is learned: softmax(4 Q*), which explores by itself; see ``trained_with``."""
+
 _LARGEST = 1000  # budgets and bids, which number the rows and columns of tables
 _MOST_VALUES = 1000
 
