@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.mean_field.dynamic_programming import uniform_policy
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import assess
 from agents.solvers.three_step.smoothed import smoothed
 from karma_envs.game import Transitions

@@ -14,7 +14,7 @@ from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.games.auction import AuctionConfig, AuctionGame
 from karma_envs.games.auction.kernels import budget_of_winner, hammer, refill, reward_of_winner
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 
 
 def begun(seed: int = 0, **fields: Any) -> AuctionGame:

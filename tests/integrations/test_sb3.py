@@ -6,13 +6,13 @@ from gymnasium.utils import seeding
 
 import karma_envs
 from agents import exploitability
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
-from training.evaluate import play
+from training.runs.evaluate import play
 
 torch = pytest.importorskip("torch", reason="needs the extra sb3: pip install karma-envs[sb3]")
 sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3: pip install karma-envs[sb3]")

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from scipy.stats import chisquare
 
 from karma_envs.numerics.groups import draw_groups
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 
 
 @settings(deadline=None)

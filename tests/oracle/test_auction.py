@@ -19,7 +19,7 @@ from agents.mean_field.dynamic_programming import (
     uniform_policy,
 )
 from agents.solvers.equilibrium import assess
-from agents.solvers.iteration import softmax
+from agents.solvers.first_order.iteration import softmax
 from karma_envs.games.auction import AuctionConfig
 from karma_envs.games.auction.closed_forms import (
     budgets_where_all_bid_one,

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from agents.mean_field.dynamic_programming import best_response, greedy, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import real, whole
 from karma_envs.game import Environment, MeanFieldModel
 

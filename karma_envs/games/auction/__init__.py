@@ -70,7 +70,7 @@ from karma_envs.games.auction.kernels import (
 )
 from karma_envs.games.auction.mean_field import AuctionMeanField
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 from karma_envs.states import check_values
 
 __all__ = ["GAME", "AuctionConfig", "AuctionGame"]
@@ -153,7 +153,10 @@ class AuctionGame(ArrayGame[AuctionState]):
                 "budget": (0, self.config.budget_max),
                 "sat_out": (0, steps),
                 "wins": (0, played),
-                "reward_total": (self.worst_reward * played * _ROUNDING, self.best_reward * played * _ROUNDING),
+                "reward_total": (
+                    self.worst_reward * played * _ROUNDING,
+                    self.best_reward * played * _ROUNDING,
+                ),
             },
         )
         if not self._is_everyone(state.order):

@@ -7,10 +7,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.groups import draw_groups
-from karma_envs.random import GOLDEN, mix, next_below
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import GOLDEN, mix, next_below
+from karma_envs.numerics.sampling import sample_actions
 
 GROUPS, VALUES, REFILLS, BIDS = range(4)
 """Random streams, one per purpose."""

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
 from karma_envs.game import Environment, MeanFieldModel
 from karma_envs.games.auction.kernels import budget_of_winner, reward_of_winner
+from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
     from karma_envs.games.auction.config import AuctionConfig
@@ -77,7 +77,9 @@ class AuctionMeanField(MeanFieldModel):
         kernel_ = np.einsum("ap,spy->say", win, self._after_win)
         kernel_ += (1 - win.sum(axis=1))[:, None] * self._after_loss[:, None]
         n_types = self.n_types
-        return Environment(np.repeat(reward[None], n_types, axis=0), np.repeat(kernel_[None], n_types, axis=0))
+        return Environment(
+            np.repeat(reward[None], n_types, axis=0), np.repeat(kernel_[None], n_types, axis=0)
+        )
 
     def win_probabilities(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """The chance to win with a bid at a price, ``float64[bids, prices]``."""

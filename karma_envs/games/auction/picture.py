@@ -61,7 +61,9 @@ def _draw_groups(axis: Axes, scene: dict[str, Any]) -> None:
         said = f"agent {winner} had {had}, pays {price}: {scene['rewards'][winner]:+.1f}".replace("-", "−")
         axis.text(1.03 * bid_max + 0.4, row, said, va="center", fontsize=8, color=colour)
     rest = len(scene["groups"]) - len(groups)
-    caption = f"the first {len(groups)} of {rest + len(groups)} auctions" if rest else f"{len(groups)} auctions"
+    caption = (
+        f"the first {len(groups)} of {rest + len(groups)} auctions" if rest else f"{len(groups)} auctions"
+    )
     axis.set_title(f"Last step: bids in {caption}", fontsize=10, loc="left")
     axis.set_ylim(max(len(groups), 6) - 0.4, -0.6)
     axis.set_xlim(-0.04 * bid_max - 0.3, 1.62 * bid_max + 0.4)

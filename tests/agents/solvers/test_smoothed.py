@@ -10,7 +10,7 @@ import pytest
 import karma_envs
 from agents.mean_field.dynamic_programming import best_response, q_values
 from agents.solvers import Step
-from agents.solvers.iteration import softmax
+from agents.solvers.first_order.iteration import softmax
 from agents.solvers.three_step.smoothed import smoothed
 from karma_envs.config import ConfigError
 from karma_envs.game import MeanFieldModel
@@ -34,7 +34,9 @@ def test_the_published_fixed_point_of_the_auction() -> None:
     assert found.exploitability > 0.01  # no equilibrium, and no claim to be one
 
 
-@pytest.mark.parametrize("fields", [{"payment": "pbs", "discount": 0.9}, {"types": TYPES}], ids=["pbs", "types"])
+@pytest.mark.parametrize(
+    "fields", [{"payment": "pbs", "discount": 0.9}, {"types": TYPES}], ids=["pbs", "types"]
+)
 def test_a_fixed_point_of_a_karma_game(fields: dict[str, Any]) -> None:
     """What agents face where all play the result makes the result the softmax of the best Q."""
     model = model_of("matching", karma_max=5, karma_mean=2, **fields)
