@@ -12,7 +12,7 @@ from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 torch = pytest.importorskip("torch", reason="needs the extra sb3: pip install karma-envs[sb3]")
 sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3: pip install karma-envs[sb3]")
