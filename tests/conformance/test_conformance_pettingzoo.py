@@ -21,10 +21,7 @@ import karma_envs
 from karma_envs.registry import game_class
 from karma_envs.views import GameViews
 
-pytestmark = [
-    pytest.mark.parametrize("name", karma_envs.names()),
-    pytest.mark.filterwarnings("ignore:Observation is a single number"),  # as one of a game may be
-]
+pytestmark = pytest.mark.parametrize("name", karma_envs.names())
 
 
 @pytest.mark.parametrize("observation", ["flat", "dict"])

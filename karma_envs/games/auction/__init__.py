@@ -105,7 +105,7 @@ class AuctionGame(ArrayGame[AuctionState]):
         self.bid_of_action = np.arange(self.n_actions)
         self.type_of_agent = np.zeros(config.n_agents, np.uint8)
         self.discounts = np.array([config.discount])
-        self.observation_bounds = np.zeros(1, np.float32), np.ones(1, np.float32)
+        self.observation_bounds = np.zeros(2, np.float32), np.ones(2, np.float32)
         highest, penalty = config.highest_price, config.overbid_penalty
         self.best_reward = float(reward_of_winner(max(config.values), 0, 0, penalty))
         self.worst_reward = min(0.0, float(reward_of_winner(min(config.values), highest, 0, penalty)))
@@ -166,7 +166,8 @@ class AuctionGame(ArrayGame[AuctionState]):
         return self.arrays.budget.astype(np.int64)
 
     def observations(self) -> NDArray[np.float32]:
-        return (self.arrays.budget / np.float32(self.config.budget_max))[:, None].astype(np.float32)
+        share = self.arrays.budget / np.float32(self.config.budget_max)
+        return np.stack([share, 1 - share], axis=1).astype(np.float32)
 
     def observation_values(self) -> dict[str, NDArray[Any]]:
         return {"budget": np.arange(self.n_observations)[None]}
