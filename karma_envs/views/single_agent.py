@@ -10,10 +10,10 @@ from numpy.typing import NDArray
 
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import whole
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame, as_action
 from karma_envs.numerics.random import new_streams
-from karma_envs.numerics.sampling import sample_actions
-from karma_envs.views.population import GymnasiumView, Observation, as_action
+from karma_envs.views.population import GymnasiumView, Observation
 
 
 class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
@@ -76,15 +76,14 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         """One step of the population, in which the learner takes ``action``.
 
         Returns:
-            the learner's observation, reward, termination (never), truncation and info.
+            the learner's observation, reward, termination, truncation and info.
 
         Raises:
-            IllegalActionError: when the action is not a whole number; if strict, when it is illegal.
+            IllegalActionError: when it is no action; if strict, when it is illegal.
         """
         self._require_begun()
-        chosen = as_action(action)
-        actions, streams = np.empty(self.game.n_agents, np.int64), self._streams.copy()
-        sample_actions(*self._population, self.game.observation_index(), streams, 0, actions)
+        chosen, streams = as_action(action, self.game.action_space), self._streams.copy()
+        actions = self.game.sample(self._population, streams)
         actions[self._learner] = chosen
         rewards, illegal = self._advance(actions)
         self._streams = streams  # only now: a refused action changes nothing
@@ -93,7 +92,7 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         info["TimeLimit.truncated"] = truncated = self._at_horizon
         if self.render_mode == "human":
             self.render()
-        return observation, float(rewards[self._learner]), False, truncated, info
+        return observation, float(rewards[self._learner]), self._is_over, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """The learner's legal actions, ``bool[n_actions]``, as sb3-contrib's MaskablePPO asks for them.

@@ -39,9 +39,9 @@ import torch
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame
+from karma_envs.game import PopulationGame, as_actions
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole, as_actions
+from karma_envs.views.population import CopiedWhole
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
 from training.integrations.distillation import Distilled, as_played, tabulate
@@ -125,7 +125,9 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
         Raises:
             IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
         """
-        chosen = np.split(as_actions(actions[PLAYER], self.num_envs), len(self._copies))
+        chosen = np.split(
+            as_actions(actions[PLAYER], self.num_envs, self.game.action_space), len(self._copies)
+        )
         for copy, here in zip(self._copies, chosen):  # all, before the first one steps
             copy.check_actions(here, slice(None))
         observations, rewards, truncations = [], [], []
