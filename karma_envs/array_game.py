@@ -9,8 +9,13 @@ from typing import Any, Generic, NamedTuple, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, whole_actions
+from karma_envs.finite import FiniteGame, SamplingPolicy
+from karma_envs.game import IllegalActionError
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
+from karma_envs.transitions import Transitions
+
+REWARD_ROUNDING = 1.01
+"""Room for what sums of rewards gain by rounding, over what the bounds of rewards allow."""
 
 
 class LastStep(NamedTuple):
@@ -25,7 +30,7 @@ State = TypeVar("State", bound=tuple[Any, ...])
 """A named tuple of arrays, which has ``steps`` (one number)."""
 
 
-class ArrayGame(PopulationGame, Generic[State]):
+class ArrayGame(FiniteGame, Generic[State]):
     """Base of finite games on arrays. A game's class makes its tables, and fills in what a step is."""
 
     _state: State | None = None
@@ -36,31 +41,23 @@ class ArrayGame(PopulationGame, Generic[State]):
         """The state that a game begins in."""
 
     @abstractmethod
+    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
+        """What is wrong with the first action that is illegal now; None if all are legal."""
+
+    @abstractmethod
     def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         """One step of legal actions: change the state, and write the rewards."""
 
     @abstractmethod
-    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
-        """As many steps of a policy as ``out`` has room for."""
-
-    @abstractmethod
     def _check_state(self, state: State) -> None:
-        """Refuse what no game with this configuration has; shapes, dtypes and ``steps`` have been checked.
+        """Refuse a state that no game with this configuration has.
+
+        Args:
+            state: its shapes, dtypes and ``steps`` have been checked.
 
         Raises:
-            ValueError: naming what it is.
+            ValueError: naming what is wrong.
         """
-
-    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
-        """What is wrong with the first action that is illegal now; None if all are legal."""
-        observations = self.observation_index()
-        legal = (actions >= 0) & (actions < self.n_actions)
-        legal[legal] = self.legal_actions[observations[legal], actions[legal]]
-        if legal.all():
-            return None
-        agent = int(legal.argmin())
-        allowed = ", ".join(map(str, np.flatnonzero(self.legal_actions[observations[agent]])))
-        return f"agent {agent} takes action {actions[agent]}; allowed: {allowed}"
 
     @property
     def arrays(self) -> State:
@@ -75,7 +72,7 @@ class ArrayGame(PopulationGame, Generic[State]):
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         observations = self.observation_index()
-        taken = whole_actions(actions, self.n_agents)
+        taken = self.actions_of(actions)
         if complaint := self._complaint(taken):
             raise IllegalActionError(complaint)
         rewards = np.empty(self.n_agents, np.float32)
@@ -85,13 +82,11 @@ class ArrayGame(PopulationGame, Generic[State]):
 
     def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         _ = self.arrays  # has the game begun?
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
-        self._play(policy, out)
+        played = super().rollout(policy, n_steps, out)
         self._last_step = LastStep(
-            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
+            played.observations[-2].copy(), played.actions[-1].copy(), played.rewards[-1].copy()
         )
-        return out
+        return played
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         arrays: Any = self.arrays

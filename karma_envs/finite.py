@@ -87,9 +87,9 @@ class FiniteGame(PopulationGame):
     def observation_values(self) -> dict[str, NDArray[Any]]:
         """What observations mean to each type, for tables: numbers ``[types, X]`` by name.
 
-        As it stands here, for every type the values of the axes; nothing for an axis that is all there is.
+        As it stands here, for every type the values of the axes; nothing where the one axis is x itself.
         """
-        if len(self.axes) == 1:
+        if type(self).axes is FiniteGame.axes:
             return {}
         grid = np.meshgrid(*(np.array(axis.values) for axis in self.axes), indexing="ij")
         return {

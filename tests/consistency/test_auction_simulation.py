@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import uniform_policy
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import assess
 from agents.solvers.three_step.smoothed import smoothed
-from karma_envs.game import Transitions
 from karma_envs.games.auction import AuctionGame
 from karma_envs.games.auction.closed_forms import budgets_where_all_bid_one, efficiency_where_all_bid_one
+from karma_envs.mean_field.dynamic_programming import uniform_policy
+from karma_envs.transitions import Transitions
 
 BATCHES, BATCH, BURN_IN = 40, 50, 100
 """Steps. What budgets remember falls by a tenth a step (the second eigenvalue of their chain is .82 and .90

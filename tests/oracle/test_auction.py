@@ -11,13 +11,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import (
-    best_response,
-    greedy,
-    q_values,
-    transition_matrix,
-    uniform_policy,
-)
 from agents.solvers.equilibrium import assess
 from agents.solvers.first_order.iteration import softmax
 from karma_envs.games.auction import AuctionConfig
@@ -30,6 +23,13 @@ from karma_envs.games.auction.closed_forms import (
 )
 from karma_envs.games.auction.kernels import hammer
 from karma_envs.games.auction.mean_field import AuctionMeanField
+from karma_envs.mean_field.dynamic_programming import (
+    best_response,
+    greedy,
+    q_values,
+    transition_matrix,
+    uniform_policy,
+)
 
 PUBLISHED = [0.209, 0.2266, 0.2785, 0.1897, 0.0564, 0.0194, 0.0093, 0.0054, 0.0034, 0.0023]
 """Bids 0 … 9 at the fixed point of GMF-V with c = 4."""
@@ -82,7 +82,7 @@ def test_two_bidders_by_hand() -> None:
     model = model_of(n_bidders=2, bid_max=2, budget_max=1, values=(4.0,), refill_probability=0.0)
     bids = np.array([0.5, 0.5, 0.0])
     np.testing.assert_allclose(model.win_probabilities(bids), [[0.25, 0, 0], [0.5, 0.25, 0], [0.5, 0.5, 0]])
-    problem = model.environment(bids)
+    problem = model.decision_problem(bids)
     np.testing.assert_allclose(problem.reward[0, 1], [1, 0.5 * 4 + 0.25 * 3, 0.5 * 4 + 0.5 * 3])
     np.testing.assert_allclose(problem.reward[0, 0, 2], 0.5 * 4 + 0.5 * (3 - 1.2))
     np.testing.assert_allclose(problem.kernel[0, 1, 2], [0.5, 0.5])
@@ -105,7 +105,7 @@ def test_nobody_pays_where_nobody_bids(n_bidders: int) -> None:
     assert found.efficiency == pytest.approx(highest_efficiency(model.config))
     assert found.mean_field[0, -1] == pytest.approx(1)
     if n_bidders == 1:
-        _, value = best_response(model, model.environment(found.statistic))
+        _, value = best_response(model, model.decision_problem(found.statistic))
         np.testing.assert_allclose(value, 2.5 / (1 - 0.8))
 
 
@@ -113,7 +113,7 @@ def test_nobody_pays_where_nobody_bids(n_bidders: int) -> None:
 @given(st.lists(st.floats(0, 1), min_size=10, max_size=10).filter(lambda weights: sum(weights) > 0.01))
 def test_who_does_not_look_ahead_bids_what_winning_is_worth(weights: list[float]) -> None:
     model = model_of(discount=0.0)
-    reward = model.environment(np.array(weights) / sum(weights)).reward[0]
+    reward = model.decision_problem(np.array(weights) / sum(weights)).reward[0]
     worth = highest_price_worth_paying(model.config)
     np.testing.assert_array_equal(worth, [1, 1, 2, 2, 2, 2, 2, 2, 2, 2])
     budgets = np.arange(10)
@@ -132,7 +132,7 @@ def rounds(rationality: float, n_rounds: int) -> tuple[list[float], NDArray[np.f
     bids = model.statistic(mean_field, policy)
     joint, changes = mean_field[..., None] * policy, []
     for _ in range(n_rounds):
-        problem = model.environment(bids)
+        problem = model.decision_problem(bids)
         q = q_values(model, problem, best_response(model, problem)[1])
         policy = greedy(q) if rationality == np.inf else softmax(model, rationality * q)
         mean_field = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
@@ -161,6 +161,8 @@ def test_types_of_one_kind_are_one() -> None:
     field = rng.dirichlet(np.ones(10), 1)
     bids = one.statistic(field, policy)
     np.testing.assert_allclose(three.statistic(np.repeat(field, 3, 0), np.repeat(policy, 3, 0)), bids)
-    np.testing.assert_array_equal(three.environment(bids).reward[2], one.environment(bids).reward[0])
-    np.testing.assert_allclose(one.environment(bids).kernel.sum(axis=3), 1, atol=1e-12)
+    np.testing.assert_array_equal(
+        three.decision_problem(bids).reward[2], one.decision_problem(bids).reward[0]
+    )
+    np.testing.assert_allclose(one.decision_problem(bids).kernel.sum(axis=3), 1, atol=1e-12)
     assert three.masses.sum() == pytest.approx(1)

@@ -19,19 +19,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import best_response, greedy, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import best_response, greedy, q_values
 
 _RATIONALITY = 5.0  # per greatest reward
 
 
 @in_units
 def smoothed(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-8,
     rationality: float | None = None,
@@ -68,11 +68,11 @@ def smoothed(
     response: NDArray[np.float64] | None = None
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         nonlocal response
-        response, value = best_response(model, environment, response)
-        q = q_values(model, environment, value)
+        response, value = best_response(model, problem, response)
+        q = q_values(model, problem, value)
         return softmax(model, unit * rationality * q) if bounded else greedy(q)
 
     return iterate(

@@ -54,10 +54,11 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from karma_envs.array_game import ArrayGame, LastStep
-from karma_envs.game import SamplingPolicy, Transitions
+from karma_envs.array_game import REWARD_ROUNDING, ArrayGame, LastStep
+from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.auction.config import PRESETS, TRAINED_WITH, AuctionConfig
 from karma_envs.games.auction.kernels import (
     DRAW_RANGE,
@@ -72,10 +73,9 @@ from karma_envs.games.auction.mean_field import AuctionMeanField
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import check_values
+from karma_envs.transitions import Transitions
 
 __all__ = ["GAME", "AuctionConfig", "AuctionGame"]
-
-_ROUNDING = 1.01  # room for what sums of rewards gain by rounding
 
 
 class AuctionGame(ArrayGame[AuctionState]):
@@ -90,10 +90,10 @@ class AuctionGame(ArrayGame[AuctionState]):
     """
 
     name = "auction"
-    title = "Auction"
     config_class = AuctionConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH
+    picture = "karma_envs.games.auction.picture"
 
     config: AuctionConfig
 
@@ -102,13 +102,12 @@ class AuctionGame(ArrayGame[AuctionState]):
         self.n_agents = config.n_agents
         self.n_observations, self.n_actions = config.budget_max + 1, config.bid_max + 1
         self.legal_actions = np.ones((self.n_observations, self.n_actions), np.bool_)
-        self.bid_of_action = np.arange(self.n_actions)
         self.type_of_agent = np.zeros(config.n_agents, np.uint8)
         self.discounts = np.array([config.discount])
-        self.observation_bounds = np.zeros(2, np.float32), np.ones(2, np.float32)
+        self.observation_space = Box(0.0, 1.0, (2,), np.float32)
         highest, penalty = config.highest_price, config.overbid_penalty
-        self.best_reward = float(reward_of_winner(max(config.values), 0, 0, penalty))
-        self.worst_reward = min(0.0, float(reward_of_winner(min(config.values), highest, 0, penalty)))
+        best = float(reward_of_winner(max(config.values), 0, 0, penalty))
+        self.reward_bounds = min(0.0, float(reward_of_winner(min(config.values), highest, 0, penalty))), best
         self._tables = AuctionTables(
             config.n_bidders,
             config.budget_max,
@@ -129,10 +128,17 @@ class AuctionGame(ArrayGame[AuctionState]):
             streams=new_streams(rng, N_STREAMS),
         )
 
+    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
+        outside = (actions < 0) | (actions > self.config.bid_max)
+        if not outside.any():
+            return None
+        agent = int(outside.argmax())
+        return f"agent {agent} bids {actions[agent]}; allowed: 0 … {self.config.bid_max}"
+
     def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         settle(self.arrays, self._tables, actions, rewards)
 
-    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
+    def play(self, policy: SamplingPolicy, out: Transitions) -> None:
         play(
             self.arrays,
             self._tables,
@@ -146,6 +152,7 @@ class AuctionGame(ArrayGame[AuctionState]):
     def _check_state(self, state: AuctionState) -> None:
         steps = state.steps[0]
         played = steps - state.sat_out
+        lowest, highest = self.reward_bounds
         check_values(
             "game",
             state._asdict(),
@@ -153,10 +160,7 @@ class AuctionGame(ArrayGame[AuctionState]):
                 "budget": (0, self.config.budget_max),
                 "sat_out": (0, steps),
                 "wins": (0, played),
-                "reward_total": (
-                    self.worst_reward * played * _ROUNDING,
-                    self.best_reward * played * _ROUNDING,
-                ),
+                "reward_total": (lowest * played * REWARD_ROUNDING, highest * played * REWARD_ROUNDING),
             },
         )
         if not self._is_everyone(state.order):
@@ -169,8 +173,15 @@ class AuctionGame(ArrayGame[AuctionState]):
         share = self.arrays.budget / np.float32(self.config.budget_max)
         return np.stack([share, 1 - share], axis=1).astype(np.float32)
 
-    def observation_values(self) -> dict[str, NDArray[Any]]:
-        return {"budget": np.arange(self.n_observations)[None]}
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The budget."""
+        return (Axis("budget", tuple(range(self.n_observations))),)
+
+    @property
+    def action_features(self) -> dict[str, NDArray[np.int64]]:
+        """The bid that an action makes, which is its number."""
+        return {"bid": np.arange(self.n_actions)}
 
     def outcome(self) -> Outcome:
         state = self.arrays
@@ -194,7 +205,8 @@ class AuctionGame(ArrayGame[AuctionState]):
 
         Returns:
             ``steps`` and ``outcome`` since reset, ``budget[N]`` now, ``budget_max``, ``bid_max``; and of
-            the last step ``groups[G, M]`` (of equal bids the first wins), ``bids[N]``, ``rewards[N]`` and ``budget_before[N]``.
+            the last step ``groups[G, M]`` (of equal bids the first wins), ``bids[N]``, ``rewards[N]`` and
+            ``budget_before[N]``.
         """
         n_agents, n_bidders = self.n_agents, self.config.n_bidders
         last = self._last_step or LastStep(

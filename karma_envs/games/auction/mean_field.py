@@ -18,8 +18,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import Environment, MeanFieldModel
 from karma_envs.games.auction.kernels import budget_of_winner, reward_of_winner
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def _tabulate_win(mean_value, overbid_penalty, reward, after):
             after[budget, price, budget_of_winner(budget, price)] = 1.0
 
 
-class AuctionMeanField(MeanFieldModel):
+class AuctionMeanField(FiniteMeanFieldModel):
     """The mean-field model of a repeated auction. The statistic is the distribution of bids L.
 
     Args:
@@ -71,13 +71,13 @@ class AuctionMeanField(MeanFieldModel):
         bids = np.einsum("t,tx,txa->a", self.masses, mean_field, policy)
         return np.asarray(bids / bids.sum())  # so that rounding of the mass is not carried on
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         win = self.win_probabilities(statistic)
         reward = self._reward @ win.T
         kernel_ = np.einsum("ap,spy->say", win, self._after_win)
         kernel_ += (1 - win.sum(axis=1))[:, None] * self._after_loss[:, None]
         n_types = self.n_types
-        return Environment(
+        return DecisionProblem(
             np.repeat(reward[None], n_types, axis=0), np.repeat(kernel_[None], n_types, axis=0)
         )
 

@@ -11,7 +11,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, Places, draw_title, say
+from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, Places, draw_holdings, draw_title, say
 
 _MOST_GROUPS = 16
 _BID, _WON, _BROKE = "0.72", "tab:blue", "tab:red"
@@ -31,13 +31,13 @@ class Painter(EfficiencyPainter):
         efficiency = self._remember(scene)
         axes = {name: figure.add_axes(place) for name, place in _PLACES.items()}
         _draw_groups(axes["groups"], scene)
-        _draw_budgets(axes["budgets"], scene)
+        draw_holdings(axes["budgets"], "budget", scene["budget"], scene["budget_max"])
         self._draw_efficiency(axes["efficiency"])
         _draw_legend(figure)
         for axis in axes.values():
             axis.spines[["top", "right"]].set_visible(False)
             axis.tick_params(labelsize=9)
-        draw_title(figure, "Auction", scene, efficiency)
+        draw_title(figure, "Auction", len(scene["budget"]), scene["steps"], efficiency)
 
 
 def _draw_groups(axis: Axes, scene: dict[str, Any]) -> None:
@@ -73,17 +73,6 @@ def _draw_groups(axis: Axes, scene: dict[str, Any]) -> None:
     axis.set_yticks([])
     axis.spines["left"].set_visible(False)
     axis.spines["bottom"].set_bounds(0, bid_max)
-
-
-def _draw_budgets(axis: Axes, scene: dict[str, Any]) -> None:
-    """How many agents have how much to spend."""
-    counts = np.bincount(scene["budget"], minlength=scene["budget_max"] + 1)
-    axis.bar(np.arange(len(counts)), counts, color="0.65", width=0.8 if len(counts) <= 60 else 1.0)
-    axis.axvline(scene["budget"].mean(), color=INK, linestyle="--", linewidth=1)
-    axis.set_title("Budgets now (dashed: mean)", fontsize=10, loc="left")
-    axis.set_xlabel("budget", fontsize=9)
-    axis.set_ylabel("agents", fontsize=9)
-    axis.locator_params(axis="both", integer=True, nbins=6)
 
 
 def _draw_legend(figure: Figure) -> None:

@@ -8,15 +8,15 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.mean_field.dynamic_programming import best_response, q_values
 from agents.solvers import Step
 from agents.solvers.first_order.iteration import softmax
 from agents.solvers.three_step.smoothed import smoothed
 from karma_envs.config import ConfigError
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import best_response, q_values
 
 
-def model_of(game: str, **fields: Any) -> MeanFieldModel:
+def model_of(game: str, **fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make(game, **fields).mean_field()
     assert model is not None
     return model
@@ -42,7 +42,7 @@ def test_a_fixed_point_of_a_karma_game(fields: dict[str, Any]) -> None:
     model = model_of("matching", karma_max=5, karma_mean=2, **fields)
     found = smoothed(model, rationality=1.0, tolerance=1e-9)
     assert found.converged
-    problem = model.environment(found.statistic)
+    problem = model.decision_problem(found.statistic)
     q = q_values(model, problem, best_response(model, problem)[1])
     np.testing.assert_allclose(softmax(model, q), found.policy.probabilities, atol=1e-7)
 
