@@ -7,13 +7,15 @@ one row that everyone plays, or one per agent type.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import choice, refuse
-from karma_envs.finite import FiniteGame
+from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.finite import PlayedPolicy as PlayedPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import thresholds_of
 
 
@@ -62,24 +64,19 @@ BASELINES: dict[str, Callable[[FiniteGame], NDArray[np.float64]]] = {
 """Baselines by name."""
 
 
-class PlayedPolicy(NamedTuple):
-    """A policy as games play it (see :class:`karma_envs.finite.SamplingPolicy`)."""
-
-    thresholds: NDArray[np.uint16]
-    row_of_agent: NDArray[np.int32]
-
-
-def baseline_policy(name: str, game: FiniteGame) -> PlayedPolicy:
+def baseline_policy(name: str, game: PopulationGame) -> Any:
     """A baseline, played by every agent of a game.
 
     Args:
-        name: one of :data:`BASELINES`.
+        name: one of :data:`BASELINES`; in a game without tables only ``random``.
         game: the game.
 
     Raises:
         ConfigError: when there is no such baseline, or not in this game.
     """
-    probabilities = BASELINES[choice("baseline", name, BASELINES)](game)
+    if choice("baseline", name, BASELINES) == "random":
+        return game.uniform_policy()
+    probabilities = BASELINES[name](as_finite(game))
     everyone = np.zeros(game.n_agents, np.int32)
     rows = everyone if len(probabilities) == 1 else game.type_of_agent.astype(np.int32)
     return PlayedPolicy(thresholds_of(probabilities), rows)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
-from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions
+from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of
 
 MOST_INDICES = 65535
 """Observations, and actions, that a finite game may have, so that ``uint16`` numbers them in transitions."""
@@ -30,6 +30,13 @@ class SamplingPolicy(Protocol):
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
         """``int32[N]``: the row that each agent plays."""
+
+
+class PlayedPolicy(NamedTuple):
+    """A tabular policy as games play it, without a name or a file: a :class:`SamplingPolicy`."""
+
+    thresholds: NDArray[np.uint16]
+    row_of_agent: NDArray[np.int32]
 
 
 class Axis(NamedTuple):
@@ -130,6 +137,24 @@ class FiniteGame(PopulationGame):
         actions = np.empty(self.n_agents, np.int64)
         sample_actions(policy.thresholds, policy.row_of_agent, self.observation_index(), streams, 0, actions)
         return actions
+
+    def fitted(self, policy: SamplingPolicy) -> PlayedPolicy:
+        """The policy as all agents of this game play it, checked; one of one agent is for all.
+
+        Raises:
+            PolicyError: when it does not fit the game.
+        """
+        thresholds, rows = policy.thresholds, policy.row_of_agent
+        if len(thresholds) == 1 and len(rows) == 1:
+            rows = np.zeros(self.n_agents, np.int32)
+        played = PlayedPolicy(thresholds, rows)
+        self.check_policy(played)
+        return played
+
+    def uniform_policy(self) -> PlayedPolicy:
+        """Every legal action with the same probability."""
+        legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
+        return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
 
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.

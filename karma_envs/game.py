@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from karma_envs.actions import IllegalActionError as IllegalActionError
+from karma_envs.actions import UniformPolicy, action_limits, as_actions
 from karma_envs.config import Config
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.metrics import Outcome
@@ -19,12 +21,6 @@ from karma_envs.transitions import Transitions
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
-
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of int64
-
-
-class IllegalActionError(ValueError):
-    """An action that the game's rules do not allow in the agent's state."""
 
 
 class PolicyError(ValueError):
@@ -102,6 +98,10 @@ class PopulationGame(ABC):
     def __init__(self, config: Any = None, **fields: Any) -> None:
         """Make a game of a configuration (None: the defaults), some of its fields changed."""
 
+    def fresh(self) -> Self:
+        """Another game of the same configuration, not yet begun."""
+        return type(self)(self.config)
+
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew: a fresh state and random streams, seeded from ``rng``; all totals are 0."""
@@ -153,6 +153,15 @@ class PopulationGame(ABC):
     def is_over(self) -> bool:
         """Whether there is no further step before the game begins anew."""
         return self.length is not None and self.elapsed == self.length
+
+    def check_not_over(self) -> None:
+        """Refuse a step after the end, for :meth:`step` of a game that has one.
+
+        Raises:
+            RuntimeError: when the game is over.
+        """
+        if self.is_over:
+            raise RuntimeError(f"the game is over after {self.length} steps: call reset(rng) or begin_anew()")
 
     def begin_anew(self) -> None:
         """After the end, a fresh start, drawn from the game's own random streams; totals go on."""
@@ -211,6 +220,23 @@ class PopulationGame(ABC):
             raise PolicyError(
                 f"a policy for the game {self.name} has act(observations, streams); this is {policy!r}"
             )
+
+    def fitted(self, policy: Any) -> Any:
+        """The policy as all agents of this game play it, checked; where one row is enough, of one row.
+
+        Raises:
+            PolicyError: when it does not fit the game.
+        """
+        self.check_policy(policy)
+        return policy
+
+    def uniform_policy(self) -> Any:
+        """Every action that is legal, with the same probability.
+
+        Raises:
+            ConfigError: where actions have no bounds.
+        """
+        return UniformPolicy(self.action_space)
 
     @property
     def policy_streams(self) -> NDArray[np.uint64]:
@@ -342,73 +368,3 @@ class PopulationGame(ABC):
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
         return {}
-
-
-def action_limits(space: Discrete[Any] | Box) -> tuple[Any, Any]:
-    """The smallest and the largest action of a space, of its shape."""
-    if isinstance(space, Box):
-        return space.low, space.high
-    return int(space.start), int(space.start + space.n - 1)
-
-
-def as_action(value: Any, space: Discrete[Any] | Box) -> NDArray[Any] | int:
-    """One agent's action, of an int, a NumPy number, or an array or tensor.
-
-    Args:
-        value: whole numbers beyond int64 become its bounds, which are as illegal.
-        space: the action space of one agent.
-
-    Returns:
-        an int where actions are numbered, else ``float32`` of the space's shape.
-
-    Raises:
-        IllegalActionError: when it is no action of that shape and kind.
-    """
-    whole = space.dtype.kind in "iu"
-    if whole and type(value) is int:
-        return min(max(value, _LOWEST), _HIGHEST)
-    array = np.asarray(value)
-    if array.size != np.prod(space.shape) or array.dtype.kind not in ("iu" if whole else "iuf"):
-        what = "whole number" if whole else f"number of shape {list(space.shape)}"
-        raise IllegalActionError(f"action {value!r} is not a {what}")
-    if whole:
-        return min(int(array.item()), _HIGHEST)
-    return _finite(array.reshape(space.shape).astype(space.dtype))
-
-
-def as_actions(values: Any, n_agents: int, space: Discrete[Any] | Box) -> NDArray[Any]:
-    """The actions of some agents as one new array; see :meth:`PopulationGame.actions_of`.
-
-    Args:
-        values: an array, or a sequence of values.
-        n_agents: how many they must be.
-        space: the action space of one agent.
-
-    Raises:
-        IllegalActionError: when they are not so many actions of that shape and kind.
-    """
-    whole = space.dtype.kind in "iu"
-    kinds, shape = "iu" if whole else "iuf", (n_agents, *space.shape)
-    try:
-        array = np.asarray(values)
-    except ValueError:  # numbers, arrays and tensors mixed
-        array = np.empty(0)
-    if array.dtype.kind not in kinds and isinstance(values, Sequence):
-        array = np.array([as_action(value, space) for value in values], space.dtype)
-    one_each = np.prod(space.shape) == 1 and array.shape in ((n_agents,), (n_agents, 1))
-    if not (array.shape == shape or one_each) or array.dtype.kind not in kinds:
-        what = "whole numbers" if whole else f"numbers, {list(space.shape)} each"
-        raise IllegalActionError(
-            f"actions must be {n_agents} {what}; these are {array.dtype}{list(array.shape)}"
-        )
-    if array.dtype == np.uint64 and whole:
-        array = np.minimum(array, np.uint64(_HIGHEST))
-    array = array.reshape(shape).astype(space.dtype)
-    return array if whole else _finite(array)
-
-
-def _finite(actions: NDArray[Any]) -> NDArray[Any]:
-    """Actions in a box, refused where one is infinite or no number."""
-    if not np.isfinite(actions).all():
-        raise IllegalActionError(f"actions must be finite; these are {actions.tolist()}")
-    return actions

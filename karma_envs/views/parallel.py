@@ -11,7 +11,8 @@ from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
-from karma_envs.game import IllegalActionError, PopulationGame, as_action
+from karma_envs.actions import IllegalActionError, as_action
+from karma_envs.game import PopulationGame
 from karma_envs.views.population import Observation, PopulationView
 
 Infos = dict[str, dict[str, Any]]
@@ -128,7 +129,7 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         if illegal is not None:
             for agent in np.flatnonzero(illegal):
                 infos[self._names[agent]]["illegal_action"] = True
-        over, truncated = self._is_over, self._at_horizon
+        over, truncated = self.game.is_over, self._at_horizon
         if over or truncated:
             self.agents = []
         if truncated:

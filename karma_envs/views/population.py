@@ -11,8 +11,9 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
+from karma_envs.actions import IllegalActionError, action_limits
 from karma_envs.config import ConfigError, choice, refuse, whole
-from karma_envs.game import IllegalActionError, PopulationGame, action_limits
+from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
 from karma_envs.views import VERSION
@@ -56,8 +57,8 @@ class PopulationView(CopiedWhole):
         preset: one of the game's named configurations.
         max_cycles: the horizon of a game without an end, 1000 if None. After so many steps the episode is
             truncated for all agents at once, with ``info["TimeLimit.truncated"] = True``; it is never
-            terminated. A game with an end terminates for all agents at once after its length, and is never
-            truncated: no other horizon is allowed.
+            terminated. A game with an end terminates for all agents at once after its length and is never
+            truncated: the horizon is the length, and no shorter one is allowed.
         render_mode: ``human``, ``rgb_array`` (``uint8[H, W, 3]``) or None.
         observation: ``flat`` for ``float32[d]`` with the legal actions in ``info["action_mask"]``
             (``int8[n_actions]``), ``dict`` for both in one observation, under ``observation`` and
@@ -121,14 +122,12 @@ class PopulationView(CopiedWhole):
 
     @property
     def max_cycles(self) -> int:
-        """The horizon; may be set."""
-        return self._max_cycles
+        """The horizon; may be set. Of a game with an end its length."""
+        return self.game.length or self._max_cycles
 
     @max_cycles.setter
     def max_cycles(self, max_cycles: int) -> None:
-        self._max_cycles = whole("max_cycles", max_cycles, 1)
-        if self.game.length not in (None, max_cycles):
-            raise refuse("max_cycles", max_cycles, f"{self.game.length}, when the game is over")
+        self._max_cycles = whole("max_cycles", max_cycles, self.game.length or 1)
 
     def render(self) -> Any:
         """The last step as a picture: shown if ``render_mode`` is ``human``, returned if ``rgb_array``."""
@@ -206,11 +205,6 @@ class PopulationView(CopiedWhole):
         return IllegalActionError(
             f"agent {agent} takes action {actions[agent]}, which is illegal now; allowed: {allowed}"
         )
-
-    @property
-    def _is_over(self) -> bool:
-        """Whether the game has ended."""
-        return self._steps == self.game.length
 
     @property
     def _at_horizon(self) -> bool:

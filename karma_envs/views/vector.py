@@ -106,7 +106,7 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
             observations, infos = self._observed()
             if illegal is not None:
                 infos["illegal_action"], infos["_illegal_action"] = illegal, illegal.copy()
-            over, truncated = self._is_over, self._at_horizon
+            over, truncated = self.game.is_over, self._at_horizon
             self._autoreset = over or truncated
             if truncated:
                 infos["TimeLimit.truncated"] = np.ones(n_agents, np.bool_)

@@ -18,8 +18,9 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
-    "array_game", "config", "display", "exchangeable", "files", "finite", "game", "karma", "mean_field",
-    "mechanisms", "metrics", "numerics", "outcome", "plugins", "states", "tabulated", "transitions",
+    "actions", "array_game", "config", "display", "exchangeable", "files", "finite", "game", "karma",
+    "mean_field", "mechanisms", "metrics", "numerics", "outcome", "plugins", "states", "tabulated",
+    "transitions",
 }  # fmt: skip
 
 

@@ -38,8 +38,9 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from karma_envs.actions import as_actions
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame, as_actions
+from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
 from karma_envs.views.vector import PopulationVectorEnv

@@ -35,10 +35,11 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from karma_envs.actions import as_actions
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import refuse, whole
 from karma_envs.finite import SamplingPolicy
-from karma_envs.game import PopulationGame, as_actions
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv

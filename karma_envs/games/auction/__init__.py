@@ -4,8 +4,18 @@ Model:
     N agents with budgets; in every round they meet in random groups of M bidders, and each group
     auctions one item, such as the place for an advertisement. The highest bid wins and pays the
     second-highest. What the item is worth (the visitor's click) is drawn for each auction and told
-    to nobody before. Default: n_agents = 1000, budget_max = 9, bid_max = 9, n_bidders = 5,
-    values = (1.0, 2.0, 3.0, 4.0), overbid_penalty = 0.2, refill_probability = 0.5, discount = 0.8.
+    to nobody before.
+
+    ============  ==================================================================================
+    agents        ``n_agents = 1000``, one type, exchangeable; in groups of ``n_bidders = 5``
+    observation   one of budget_max + 1, the budget; in numbers ``Box(2)``: the budget and what it
+                  lacks of ``budget_max = 9``, as shares of that
+    action        one of bid_max + 1, the bid, all legal; ``bid_max = 9``
+    reward        -18.8 to 4 with the defaults, which are ``values = (1.0, 2.0, 3.0, 4.0)`` and
+                  ``overbid_penalty = 0.2``; ``discount = 0.8``
+    length        none; ``refill_probability = 0.5`` of a unit of budget a step
+    statistic     the distribution of bids
+    ============  ==================================================================================
 
 State:
     The budget s in 0 … budget_max. At the start all budgets are equally likely.
@@ -24,7 +34,7 @@ Order of a step:
     rewards. 5. Winners pay: s becomes s - p, or 0 where p > s. 6. Every budget below budget_max gains
     a unit with refill_probability, also those of agents in no group.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
