@@ -7,8 +7,8 @@ import pytest
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
+from agents.solvers import solve
 from agents.solvers.equilibrium import assess
-from agents.solvers.three_step.smoothed import smoothed
 from karma_envs.games.auction import AuctionGame
 from karma_envs.games.auction.closed_forms import budgets_where_all_bid_one, efficiency_where_all_bid_one
 from karma_envs.mean_field.dynamic_programming import uniform_policy
@@ -47,7 +47,7 @@ def check_within_errors(batched: NDArray[np.float64], expected: NDArray[np.float
 def test_many_bid_as_their_mean_field_says(which: str) -> None:
     game = AuctionGame(n_agents=20_000)
     model = game.mean_field()
-    policy = uniform_policy(model) if which == "uniform" else smoothed(model, rationality=4.0).policy
+    policy = uniform_policy(model) if which == "uniform" else solve(model, "smoothed", rationality=4.0).policy
     expected = assess(model, np.asarray(getattr(policy, "probabilities", policy), np.float64))
     bids, budgets, rewards = batches(game, expected.policy)
     check_within_errors(bids, expected.statistic, 1.5e-4)
