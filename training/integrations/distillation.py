@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, refuse, whole
-from karma_envs.finite import SamplingPolicy, highest_legal
+from karma_envs.finite import FiniteGame, SamplingPolicy, as_finite, highest_legal
 from karma_envs.game import PopulationGame
 
 Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
@@ -111,7 +111,9 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
     Raises:
         ValueError: when agents of one type see different numbers in one tabular observation, so that
             there is no table of what the network does.
+        ConfigError: for a game without tables.
     """
+    game = as_finite(game)
     n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
     seen = _Seen(game.fresh())
     for name in BASELINES:
@@ -119,8 +121,7 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
             seen.play(baseline_policy(name, game), n_steps, rng)
     seen.play(_table(network, game, seen), n_steps, rng)
     policy, visited = _table(network, game, seen), seen.visited.copy()
-    reachable = np.zeros_like(visited)
-    np.logical_or.at(reachable, game.type_of_agent, game.reachable())
+    reachable = game.reachable_by_type()
     share = float((visited & reachable).sum() / reachable.sum())
     return Distilled(policy, visited, share, share_of_play=seen.play(policy, n_steps, rng))
 
@@ -128,7 +129,7 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
 class _Seen:
     """What agents saw: for each type and tabular observation the observation in numbers."""
 
-    def __init__(self, game: PopulationGame) -> None:
+    def __init__(self, game: FiniteGame) -> None:
         shape = len(game.discounts), game.n_observations
         self.game = game
         self.visited = np.zeros(shape, np.bool_)
@@ -158,7 +159,7 @@ class _Seen:
         return where
 
 
-def _table(network: Network, game: PopulationGame, seen: _Seen) -> TabularPolicy:
+def _table(network: Network, game: FiniteGame, seen: _Seen) -> TabularPolicy:
     """What the network does where somebody was seen, and the nearest of it elsewhere."""
     legal = game.legal_actions
     types, observations = np.nonzero(seen.visited)
@@ -166,13 +167,22 @@ def _table(network: Network, game: PopulationGame, seen: _Seen) -> TabularPolicy
     probabilities[types, observations] = network(
         seen.features[types, observations], legal[observations], types
     )
-    urgency = game.urgency_of_observation
-    urgency = np.zeros(game.n_observations, np.int64) if urgency is None else urgency
+    alike = _alike(game)
     for agent_type, missing in zip(*np.nonzero(~seen.visited)):
-        similar = np.flatnonzero(seen.visited[agent_type] & (urgency == urgency[missing]))
+        similar = np.flatnonzero(seen.visited[agent_type] & (alike[agent_type] == alike[agent_type, missing]))
         row = legal[missing].astype(np.float64)
         if len(similar):
             nearest = probabilities[agent_type, similar[np.abs(similar - missing).argmin()]] * row
             row = nearest if nearest.any() else row
         probabilities[agent_type, missing] = row / row.sum()
     return TabularPolicy(probabilities, game.type_of_agent)
+
+
+def _alike(game: FiniteGame) -> NDArray[np.int64]:
+    """Equal numbers for observations that differ, if at all, in the last of their values, ``[types, X]``."""
+    *others, _ = game.observation_values().values()
+    alike = np.zeros((len(game.discounts), game.n_observations), np.int64)
+    for values in others:
+        _, numbers = np.unique(values, return_inverse=True)  # NaN, for none, is as good as a number
+        alike = alike * (numbers.max() + 1) + numbers.reshape(values.shape)
+    return alike

@@ -68,7 +68,8 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.array_game import REWARD_ROUNDING, ArrayGame, LastStep
-from karma_envs.finite import Axis, SamplingPolicy
+from karma_envs.axes import Axis
+from karma_envs.finite import SamplingPolicy
 from karma_envs.games.auction.config import PRESETS, TRAINED_WITH, AuctionConfig
 from karma_envs.games.auction.kernels import (
     DRAW_RANGE,
@@ -185,8 +186,7 @@ class AuctionGame(ArrayGame[AuctionState]):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """The budget."""
-        return (Axis("budget", tuple(range(self.n_observations))),)
+        return self.config.axes
 
     @property
     def action_features(self) -> dict[str, NDArray[np.int64]]:

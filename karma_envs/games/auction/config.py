@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from karma_envs.axes import Axis
 from karma_envs.config import Config, is_list, real, refuse, whole
 from karma_envs.game import LARGEST_RETURN
 
@@ -62,6 +63,11 @@ class AuctionConfig(Config):
             n_agents=whole("n_agents", self.n_agents, self.n_bidders, 10**8),
             values=_checked_values(self.values, self.discount),
         )
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What an observation is made of: the budget."""
+        return (Axis("budget", tuple(range(self.budget_max + 1))),)
 
     @property
     def mean_value(self) -> float:

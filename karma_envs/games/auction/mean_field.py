@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.axes import Axis
 from karma_envs.games.auction.kernels import budget_of_winner, reward_of_winner
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
@@ -66,6 +67,21 @@ class AuctionMeanField(FiniteMeanFieldModel):
         refill[budgets, budgets] += 1 - config.refill_probability
         refill[budgets, np.minimum(budgets + 1, config.budget_max)] += config.refill_probability
         self._after_win, self._after_loss = won @ refill, refill
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self.config.axes
+
+    @property
+    def action_features(self) -> dict[str, NDArray[np.int64]]:
+        return {"bid": np.arange(self.n_actions)}
+
+    def rates(self, statistic: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The chance to win, and the price that winning comes to on average."""
+        win = self.win_probabilities(statistic)
+        rates = {"win": win.sum(axis=1), "payment": win @ np.arange(self.n_actions)}
+        shape = self.n_types, self.n_states, self.n_actions
+        return {name: np.broadcast_to(rate, shape) for name, rate in rates.items()}
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         bids = np.einsum("t,tx,txa->a", self.masses, mean_field, policy)
