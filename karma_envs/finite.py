@@ -90,13 +90,6 @@ class FiniteGame(PopulationGame):
         n_types = len(self.discounts)
         return {name: np.tile(values, (n_types, 1)) for name, values in axis_values(self.axes).items()}
 
-    def truthful_actions(self) -> NDArray[np.int64] | None:
-        """``int64[types, X]``: the legal action that reports an agent's need truthfully.
-
-        None where the game has none, as by default.
-        """
-        return None
-
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""
         return np.ones((self.n_agents, self.n_observations), bool)
@@ -148,6 +141,16 @@ class FiniteGame(PopulationGame):
         """Every legal action with the same probability."""
         legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
         return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
+
+    def policy_of(self, probabilities: NDArray[np.float64]) -> PlayedPolicy:
+        """A table as a policy of all agents.
+
+        Args:
+            probabilities: ``float64[rows, X, A]``, a row that everyone plays, or one for each type.
+        """
+        everyone = np.zeros(self.n_agents, np.int32)
+        rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
+        return PlayedPolicy(thresholds_of(probabilities), rows)
 
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Protocol, Self
 
@@ -15,7 +15,7 @@ from karma_envs.actions import IllegalActionError as IllegalActionError
 from karma_envs.actions import UniformPolicy, action_limits, as_actions
 from karma_envs.config import Config
 from karma_envs.mean_field import MeanFieldModel
-from karma_envs.metrics import Outcome
+from karma_envs.outcome import EFFICIENCY, REWARD_FAIRNESS, Metric, Outcome
 from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
 from karma_envs.transitions import Transitions
 
@@ -43,6 +43,10 @@ class Policy(Protocol):
         """
 
 
+Baseline = Callable[[Any], Any]
+"""A function of a game that gives a policy for all of its agents."""
+
+
 class PopulationGame(ABC):
     """N agents that act at once, in arrays, whatever they observe and do.
 
@@ -61,6 +65,8 @@ class PopulationGame(ABC):
             from them; not where agents of one type have paths of their own.
         cooperative: whether all agents want the mean reward of all.
         VERSION: of the ids of the game's environments; raised when a change alters trajectories.
+        metrics: what is measured, in the order of reports; the first is the one that is looked at first.
+        baselines: simple policies to compare with and to fill a population with, by name.
         picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
             :mod:`karma_envs.rendering`; None for a game without pictures.
         config: the configuration.
@@ -82,6 +88,8 @@ class PopulationGame(ABC):
     exchangeable: ClassVar[bool] = True
     cooperative: ClassVar[bool] = False
     VERSION: ClassVar[int] = 0
+    metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY, REWARD_FAIRNESS)
+    baselines: ClassVar[Mapping[str, Baseline]] = {"random": lambda game: game.uniform_policy()}
     picture: ClassVar[str | None] = None
 
     config: Config
@@ -356,6 +364,14 @@ class PopulationGame(ABC):
 
     def record(self) -> dict[str, float]:
         """What is written down while training besides the metrics: numbers of now, by column."""
+        return {}
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """How agents are spread now, which is written down while training: the columns of tables by name.
+
+        A table has a row for each place or value where there is somebody, and a column ``share``: of the
+        agents.
+        """
         return {}
 
     def conserved(self) -> Mapping[str, float]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from karma_envs.checks.errors import CheckError, expect
 from karma_envs.finite import FiniteGame
 from karma_envs.game import IllegalActionError
-from karma_envs.metrics import Outcome
+from karma_envs.outcome import Outcome
 
 STEPS = 100
 """Length of the episodes that are played."""

@@ -72,12 +72,24 @@ def check_declarations(game: FiniteGame) -> None:
         expect(np.shape(values) == shape, f"observation_values()[{name!r}] must be of shape {shape}")
     for name, values in game.action_features.items():
         expect(np.shape(values) == (n_actions,), f"action_features[{name!r}] must have a number an action")
-    truthful = game.truthful_actions()
-    if truthful is not None:
-        expect_array(truthful, np.int64, (len(game.discounts), n_observations), "truthful_actions")
-        for actions in truthful:
-            legal = game.legal_actions[np.arange(n_observations), actions]
-            expect(legal.all(), "truthful_actions must be legal")
+
+
+def check_baselines(game: FiniteGame) -> None:
+    """Metrics have names of their own; baselines, of which one is random, and references can be played."""
+    names = [metric.name for metric in game.metrics]
+    expect(len(names) == len({*names}) >= 1, f"metrics must have names of their own; they are {names}")
+    expect("random" in game.baselines, "baselines must have random")
+    for name in game.baselines:
+        _expect_playable(game, baseline_policy(name, game), f"baselines[{name!r}]")
+    for name, (reference, policy) in game.references().items():
+        _expect_playable(reference, policy, f"references()[{name!r}]")
+
+
+def _expect_playable(game: PopulationGame, policy: Any, what: str) -> None:
+    try:
+        game.check_policy(policy)
+    except PolicyError as error:
+        raise CheckError(f"{what}: {error}") from error
 
 
 def check_arrays(game: FiniteGame) -> None:
@@ -294,6 +306,7 @@ def check_rollout(game: FiniteGame) -> None:
 
 GAME_CHECKS: tuple[Callable[[FiniteGame], None], ...] = (
     check_declarations,
+    check_baselines,
     check_arrays,
     check_observations,
     check_reward_bounds,

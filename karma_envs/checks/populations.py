@@ -36,20 +36,20 @@ def simple_policies(game: FiniteGame) -> dict[str, SamplingPolicy]:
 def check_exchangeability(game: FiniteGame) -> None:
     """Agents of one type that play alike fare alike: no tie, no rounding and no order favours a number.
 
-    Over many episodes, for rewards, accesses, contests and karma. Where agents of one type are not meant to
+    Over many episodes, for all that the outcome tells of agents. Where agents of one type are not meant to
     be alike, because they have paths of their own (``exchangeable`` is False), nothing can be compared.
     """
     if not game.exchangeable:
         return
     played = begun(game)
     for what, policy in simple_policies(game).items():
-        totals = np.empty((4, _EPISODES, game.n_agents))
+        outcomes = []
         for episode in range(_EPISODES):
             played.reset(np.random.default_rng([7, episode]))
             played.rollout(policy, _EPISODE_STEPS)
-            outcome = played.outcome()
-            totals[:, episode] = outcome.rewards, outcome.accesses, outcome.contests, outcome.karma
-        for name, values in zip(("rewards", "accesses", "contests", "karma"), totals):
+            outcomes.append(played.outcome())
+        for name in (name for name, value in vars(outcomes[0]).items() if np.ndim(value) == 1):
+            values = np.array([getattr(outcome, name) for outcome in outcomes], np.float64)
             for kind in np.unique(game.type_of_agent):
                 members = np.flatnonzero(game.type_of_agent == kind)
                 gaps = values[:, members] - values[:, members].mean(axis=1, keepdims=True)

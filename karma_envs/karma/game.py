@@ -4,19 +4,26 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.array_game import REWARD_ROUNDING, ArrayGame
+from karma_envs.game import Baseline, PopulationGame
+from karma_envs.karma.baselines import KARMA_BASELINES, bid_nothing
 from karma_envs.karma.config import KarmaConfig, type_names
+from karma_envs.karma.outcome import KARMA_METRICS, KarmaOutcome
 from karma_envs.karma.urgency import type_counts
+from karma_envs.outcome import Metric
 from karma_envs.states import Allowed, check_values
 
 _ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", "sat_out")}
 """Counters as states of version 0.1 hold them; they are read as ``int64``."""
+
+_REFERENCES = {"DICT": "benevolent_dictator", "COIN": "coin_toss", "TURN": "turn_taking"}
+"""Allocations without karma (Thesis, section 2.3) by the names of its tables."""
 
 State = TypeVar("State", bound=tuple[Any, ...])
 """A named tuple of arrays, which has ``karma``, ``surplus`` (one number), ``steps`` (one number),
@@ -33,6 +40,9 @@ class KarmaGame(ArrayGame[State]):
         urgency_of_observation: ``int64[n_observations]``, which of its type's urgencies an agent has in an
             observation, -1 for none.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = KARMA_METRICS
+    baselines: ClassVar[Mapping[str, Baseline]] = {**ArrayGame.baselines, **KARMA_BASELINES}
 
     config: KarmaConfig
     bid_of_action: NDArray[np.int64]
@@ -63,6 +73,14 @@ class KarmaGame(ArrayGame[State]):
         self._urgency_feature = values / max(float(values.max()), 1e-30)
         self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
         self._uses_bids = config.rule("allocation").uses_bids
+
+    @abstractmethod
+    def outcome(self) -> KarmaOutcome:
+        """Totals since reset, for the metrics; new arrays."""
+
+    @abstractmethod
+    def truthful_actions(self) -> NDArray[np.int64]:
+        """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully."""
 
     def _allowed(self, state: State) -> dict[str, Allowed]:
         """What a loaded state may hold in the arrays that are this game's own; looked at in this order.
@@ -128,6 +146,19 @@ class KarmaGame(ArrayGame[State]):
             raise ValueError(f"game state: {given_karma} karma with the surplus; allowed: {total_karma}")
         if not self._is_everyone(loaded.sharing) or not self._is_possible(state):
             raise ValueError("game state: values that no game with this configuration has")
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """The same game with an allocation that needs no karma: DICT, COIN and TURN (Thesis, section 2.3)."""
+        games = {
+            name: type(self)(self.config.replace(allocation=allocation))
+            for name, allocation in _REFERENCES.items()
+        }
+        return {name: (game, game.policy_of(bid_nothing(game))) for name, game in games.items()}
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """How much karma which share of the agents has."""
+        values, counts = np.unique(self.outcome().karma, return_counts=True)
+        return {"karma": {"karma": values, "share": counts / self.n_agents}}
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Agents, with their mean accesses and contests per step, and their karma now."""

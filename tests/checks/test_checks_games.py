@@ -8,6 +8,7 @@ from karma_envs.baselines import PlayedPolicy
 from karma_envs.checks import GAME_CHECKS, CheckError, check_game
 from karma_envs.game import IllegalActionError
 from karma_envs.games.matching import MatchingGame
+from karma_envs.outcome import EFFICIENCY
 
 BROKEN = []
 
@@ -51,10 +52,30 @@ class Unbounded(MatchingGame):
         self.observation_space = Box(0, np.inf, (2,), np.float32)
 
 
-@caught_by("check_declarations", "truthful_actions must be legal")
+@caught_by("check_baselines", r"baselines\['boast'\]: policy row 0 takes action 20 in observation 0")
 class Boaster(MatchingGame):
-    def truthful_actions(self):
-        return np.full((1, self.n_observations), 20)
+    baselines = {
+        **MatchingGame.baselines,
+        "boast": lambda game: game.policy_of(np.eye(game.n_actions)[[[-1] * game.n_observations]]),
+    }
+
+
+@caught_by("check_baselines", "baselines must have random")
+class NothingRandom(MatchingGame):
+    baselines = {}
+
+
+@caught_by(
+    "check_baselines", r"metrics must have names of their own; they are \['efficiency', 'efficiency'\]"
+)
+class MeasuresTwice(MatchingGame):
+    metrics = (EFFICIENCY, EFFICIENCY)
+
+
+@caught_by("check_baselines", r"references\(\)\['smaller'\]: .* rows for 6 agents; the game has 5")
+class ComparesWithOthers(MatchingGame):
+    def references(self):
+        return {"smaller": (MatchingGame(n_agents=5), self.uniform_policy())}
 
 
 @caught_by("check_arrays", r"observations must be float32\[6, 2\]; found float64")

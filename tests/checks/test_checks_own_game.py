@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import pytest
 
 from karma_envs.baselines import PlayedPolicy
 from karma_envs.checks import GAME_CHECKS, CheckError, check_game
-from karma_envs.metrics import Outcome
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.numerics.random import next_below
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays
@@ -171,7 +172,7 @@ class CountsInEightBits(PotGame):
 
 @must_be_caught("check_outcome", r"outcome\(\).rewards are not the sums of rewards")
 class CountsHalfTheRewards(PotGame):
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         self_outcome = super().outcome()
         self_outcome.rewards[:] = np.ceil(self_outcome.rewards / 2)
         return self_outcome
@@ -179,16 +180,16 @@ class CountsHalfTheRewards(PotGame):
 
 @must_be_caught("check_outcome", r"outcome\(\).steps is")
 class CountsStepsTwice(PotGame):
-    def outcome(self) -> Outcome:
-        found = super().outcome()
-        return Outcome(found.steps * 2, *list(vars(found).values())[1:])
+    def outcome(self) -> KarmaOutcome:
+        outcome = super().outcome()
+        return replace(outcome, steps=outcome.steps * 2)
 
 
 @must_be_caught("check_outcome", r"outcome\(\).accesses must be int64\[5\]; found float64")
 class FloatsForCounts(PotGame):
-    def outcome(self) -> Outcome:
-        found = super().outcome()
-        return Outcome(found.steps, found.rewards, found.accesses * 1.0, *list(vars(found).values())[3:])
+    def outcome(self) -> KarmaOutcome:
+        outcome = super().outcome()
+        return replace(outcome, accesses=outcome.accesses * 1.0)
 
 
 # --- rollouts that are not what they should be ---------------------------------------------------------

@@ -82,7 +82,25 @@ def test_a_step_by_hand() -> None:
     np.testing.assert_allclose(rewards, [0, 5 - 2 - 1.2, 0], rtol=1e-6)
     assert rewards.dtype == np.float32
     np.testing.assert_array_equal(game.observation_index(), [4, 0, 0])
-    np.testing.assert_array_equal(game.arrays.wins, [0, 1, 0])
+    outcome = game.outcome()
+    np.testing.assert_array_equal(outcome.wins, [0, 1, 0])
+    np.testing.assert_array_equal(outcome.prices, [0, 2, 0])
+    np.testing.assert_allclose(outcome.rewards, rewards)
+    assert outcome.mean_price == 2
+    assert outcome.efficiency == pytest.approx(1.8 / 3)
+    np.testing.assert_array_equal(game.tables()["agents"]["budget"], [4, 0, 0])
+    np.testing.assert_allclose(game.distributions()["budget"]["share"], [2 / 3, 1 / 3])
+
+
+@pytest.mark.parametrize(
+    ("name", "bids"),
+    [("bid_nothing", [0, 0, 0, 0]), ("bid_budget", [0, 1, 2, 2]), ("bid_worth", [1, 1, 2, 2])],
+)
+def test_baselines(name: str, bids: list[int]) -> None:
+    """Winning is worth 2.5 on average, at 1 beyond the budget .3: the price 1, the debt 1.2."""
+    game = begun(n_agents=40, budget_max=3, bid_max=2)
+    played = game.rollout(game.baselines[name](game), 5)
+    np.testing.assert_array_equal(played.actions, np.array(bids)[played.observations[:-1]])
 
 
 def test_every_budget_below_the_cap_is_refilled() -> None:
@@ -201,7 +219,8 @@ def test_bids_may_exceed_budgets_but_not_the_highest_bid() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("budget", 10), ("wins", 3), ("sat_out", 3), ("order", 0), ("reward_total", 9.0)]
+    ("name", "value"),
+    [("budget", 10), ("wins", 3), ("prices", 19), ("sat_out", 3), ("order", 0), ("reward_total", 9.0)],
 )
 def test_impossible_states_are_refused(name: str, value: float) -> None:
     """After 2 steps nobody has won 3 times, sat out 3 times, or got 9."""

@@ -10,9 +10,8 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
-from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 torch = pytest.importorskip("torch", reason="needs the extra sb3: pip install karma-envs[sb3]")
 sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3: pip install karma-envs[sb3]")
@@ -307,7 +306,7 @@ def learned(request):
 
 
 def efficiency(game, policy):
-    return summarise(play(game, policy, n_steps=8000, seed=1)).efficiency
+    return measure(game, policy, n_steps=8000, seed=1)["efficiency"]
 
 
 def test_models_learn_the_game(learned):

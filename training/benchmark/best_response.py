@@ -17,13 +17,14 @@ from numpy.typing import NDArray
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
-from karma_envs.game import IllegalActionError
+from karma_envs.game import Baseline, IllegalActionError, PopulationGame
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
+from karma_envs.outcome import EFFICIENCY, Metric
 from karma_envs.transitions import Transitions, chunks
 
 _LEARNER = np.zeros(1, np.int64)
@@ -47,6 +48,8 @@ class BestResponseGame(FiniteGame):
     name = "matching"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets
+    metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY,)  # a single agent is no less well off than others
+    baselines: ClassVar[Mapping[str, Baseline]] = MatchingGame.baselines
 
     config: MatchingConfig
 
@@ -108,18 +111,21 @@ class BestResponseGame(FiniteGame):
         """The learner's."""
         return self.population.observations()[:1].copy()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         """The learner's totals."""
         return self.population.outcome().of_agents(_LEARNER)
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """The population's."""
+        return self.population.references()
 
     def conserved(self) -> Mapping[str, float]:
         """The population's karma."""
         return self.population.conserved()
 
-    def truthful_actions(self) -> NDArray[np.int64] | None:
+    def truthful_actions(self) -> NDArray[np.int64]:
         """The learner's."""
-        actions = self.population.truthful_actions()
-        return None if actions is None else actions[:1]
+        return self.population.truthful_actions()[:1]
 
     def reachable(self) -> NDArray[np.bool_]:
         """The learner's."""

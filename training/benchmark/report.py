@@ -8,8 +8,9 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from karma_envs.files import write_text
+from training.benchmark.columns import columns
 from training.benchmark.page import to_html
-from training.benchmark.result import METRICS, Result
+from training.benchmark.result import Result
 from training.benchmark.statistics import aggregate
 from training.benchmark.tables import Cell, Report
 from training.benchmark.tasks import TASKS
@@ -50,7 +51,8 @@ def summarise(results: Sequence[Result]) -> Report:
     overall: dict[tuple[str, str], Cell] = {}
     algorithms = list(dict.fromkeys(result.algorithm for result in results))
     tasks = [task for task in TASKS if any(result.task == task for result in results)]
-    for metric in METRICS:
+    numbers = columns(TASKS[task] for task in tasks) if tasks else {}
+    for metric in numbers:
         for algorithm in algorithms:
             found = {task: by_place[task, algorithm] for task in tasks if (task, algorithm) in by_place}
             strata = {task: values for task, result in found.items() if (values := result.values(metric))}
@@ -71,6 +73,7 @@ def summarise(results: Sequence[Result]) -> Report:
     about = {result.algorithm: result.description for result in results}
     return Report(
         tuple(tasks),
+        numbers,
         tuple(algorithms),
         about,
         cells,
@@ -175,13 +178,13 @@ def to_markdown(report: Report) -> str:
             ),
         )
     for task in report.tasks:
-        metrics = [name for name in METRICS if task in report.tasks_of(name)]
-        lines += ["", f"## {task}", "", f"{TASKS[task].title}; {TASKS[task].budget_text} agent-steps", ""]
+        metrics = [name for name in report.columns if task in report.tasks_of(name)]
+        lines += ["", f"## {task}", "", f"{TASKS[task].title}; {TASKS[task].size_text}", ""]
         rows = [
             [_escaped(name), *(_text(report.cells.get((metric, task, name))) for metric in metrics)]
             for name in report.best_first(task)
         ]
-        lines += _table(["algorithm", *(METRICS[name].title for name in metrics)], rows)
+        lines += _table(["algorithm", *(report.columns[name].title for name in metrics)], rows)
     lines += ["", "## Algorithms", ""]
     lines += _table(
         ["algorithm", "what it is"],
@@ -203,7 +206,7 @@ def _paragraphs(report: Report) -> Iterable[str]:
     yield ""
     yield from (
         f"- {metric.title}: {metric.meaning}; {'more' if metric.more_is_better else 'less'} is better"
-        for name, metric in METRICS.items()
+        for name, metric in report.columns.items()
         if report.tasks_of(name)
     )
     if not report.comparable:

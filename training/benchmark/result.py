@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from karma_envs.files import write_text
+from training.benchmark.columns import Column, columns
 from training.benchmark.tasks import TASKS, Task
 from training.common.errors import ResultsError
 from training.common.provenance import source_commit
@@ -28,43 +29,6 @@ _PACKAGES = (
 _DIGEST = "sha256"  # the field that tells damage
 _LONGEST = 300  # characters of a text in a file
 
-
-@dataclass(frozen=True)
-class Metric:
-    """What is measured: its name and what it is, whether more is better, whether it may be missing."""
-
-    title: str
-    meaning: str
-    more_is_better: bool = True
-    optional: bool = False
-
-
-_MEASURED = ", over 10,000 steps (100,000 of four agents)"
-METRICS: dict[str, Metric] = {
-    "score": Metric("normalised score", "0 is a coin toss, 1 a benevolent dictator"),
-    "efficiency": Metric("efficiency", "mean reward of an agent in a step"),
-    "access_fairness": Metric(
-        "access fairness",
-        f"minus the standard deviation, over agents, of the share of steps won{_MEASURED}",
-        optional=True,
-    ),
-    "reward_fairness": Metric(
-        "reward fairness",
-        f"minus the standard deviation, over agents, of mean rewards{_MEASURED}",
-        optional=True,
-    ),
-    "exploitability": Metric(
-        "normalised exploitability",
-        "what a best response gains in the mean field, as a share of the mean discounted payoff",
-        more_is_better=False,
-        optional=True,
-    ),
-    "steps_per_second": Metric(
-        "agent-steps per second", "of training, compilation and other load included", optional=True
-    ),
-    "seconds": Metric("seconds", "of training, compilation and other load included", more_is_better=False),
-}
-"""The numbers of a row, in the order of a report."""
 
 _FIELDS = {"format", "version", "algorithm", "description", "task", "definition", "budget", "comparable"} | {
     "reference",
@@ -82,8 +46,9 @@ class Result:
         task: the task's name.
         definition: the task as it was, see :meth:`training.benchmark.tasks.Task.definition`.
         budget: the most agent-steps it was allowed.
-        reference: efficiency of COIN and DICT.
-        rows: for each seed the metrics, agent_steps, and where they come from.
+        reference: the game's first metric of the references that score 0 and 1, by name.
+        rows: for each seed its numbers, see :mod:`training.benchmark.columns`, agent_steps, and where they
+            come from.
         code: digest of the file of an algorithm of the user's; None where there is none.
     """
 
@@ -114,8 +79,8 @@ class Result:
 
     def values(self, metric: str) -> list[float]:
         """A metric of all seeds; empty where one has none."""
-        found = [row[metric] for row in self.rows]
-        return [] if None in found else found
+        values = [row[metric] for row in self.rows if row.get(metric) is not None]
+        return values if len(values) == len(self.rows) else []
 
     def with_row(self, row: Row) -> Result:
         """The same with a seed more."""
@@ -172,14 +137,14 @@ class Result:
             raise ValueError("definition must be an object and rows a list")
         if not found["rows"]:
             raise ValueError("there are no rows")
-        reference = found["reference"]
-        if not isinstance(reference, dict) or set(reference) != {"COIN", "DICT"}:
-            raise ValueError("reference must hold COIN and DICT")
+        reference, task = found["reference"], TASKS[found["task"]]
+        if not isinstance(reference, dict) or set(reference) != set(task.references):
+            raise ValueError(f"reference must hold {' and '.join(task.references)}")
         for name, number in reference.items():
             _check_number(f"reference {name}", number)
         _check_whole("budget", found["budget"], 1)
         for number, row in enumerate(found["rows"]):
-            _check_row(f"row {number}", row, found["budget"])
+            _check_row(f"row {number}", row, found["budget"], columns([task]))
         seeds = [row["seed"] for row in found["rows"]]
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is there twice")
@@ -214,7 +179,7 @@ def provenance() -> Row:
 
 
 def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:
-    """COIN and DICT of a task as kept in a file, or ``measured`` after writing it; None if there are none.
+    """A task's references as kept in a file, or ``measured`` after writing it; None if there are none.
 
     Raises:
         ResultsError: when the file is damaged or of another task.
@@ -231,7 +196,7 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
         found = json.loads(read_recorded(path), parse_constant=_no_number)
         if found["definition"] != definition:
             raise ValueError("it is of another task; delete it")
-        reference = {name: found["reference"][name] for name in ("COIN", "DICT")}
+        reference = {name: found["reference"][name] for name in task.references}
         for name, number in reference.items():
             _check_number(name, number)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -239,14 +204,16 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
     return reference
 
 
-def _check_row(where: str, row: Any, budget: int) -> None:
-    expected = {"seed", "agent_steps", "commit", "versions", *METRICS}
-    if not isinstance(row, dict) or set(row) != expected:
+def _check_row(where: str, row: Any, budget: int, numbers: Mapping[str, Column]) -> None:
+    """Refuse a row that does not say of a seed what there is to say; more may be there as missing."""
+    expected = {"seed", "agent_steps", "commit", "versions", *numbers}
+    known = isinstance(row, dict) and {name for name in row if row[name] is not None} <= expected
+    if not known or expected - set(row):
         raise ValueError(f"{where} must be an object with the fields {', '.join(sorted(expected))}")
     _check_whole(f"{where}: seed", row["seed"], 0)
     _check_whole(f"{where}: agent_steps", row["agent_steps"], 0, budget)
-    for name, metric in METRICS.items():
-        if row[name] is not None or not metric.optional:
+    for name, column in numbers.items():
+        if row[name] is not None or not column.optional:
             _check_number(f"{where}: {name}", row[name])
     if not isinstance(row["versions"], dict) or not isinstance(row["commit"], (str, type(None))):
         raise ValueError(f"{where}: versions must be an object and commit a text or null")

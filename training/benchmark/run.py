@@ -13,8 +13,9 @@ from karma_envs.config import ConfigError, choice, whole
 from karma_envs.files import remove_leftovers
 from karma_envs.finite import SamplingPolicy
 from training.benchmark.algorithms import Algorithm, Trained, find
+from training.benchmark.columns import columns
 from training.benchmark.measure import measure, measure_reference
-from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
+from training.benchmark.result import Result, file_name, keep_reference, provenance
 from training.benchmark.tasks import TASKS, Task
 from training.common.errors import ResultsError
 from training.common.folders import owned, writing
@@ -154,7 +155,7 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
 
 
 def _reference(folder: Path, task: Task) -> Row:
-    """COIN and DICT, measured if they are not kept in the folder."""
+    """What the task's references come to, measured if that is not kept in the folder."""
     path = folder / "references" / f"{task.name}.json"
     with writing(folder):
         found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
@@ -183,7 +184,7 @@ def _run(algorithm: Algorithm, task: Task, seed: int, budget: int, reference: Ro
         "steps_per_second": steps / seconds if steps else None,
         **provenance(),
     }
-    for name in METRICS:
+    for name in columns([task]):
         if row[name] is not None and not math.isfinite(row[name]):
             raise ValueError(f"{name} = {row[name]}")
     return row

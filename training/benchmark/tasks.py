@@ -30,6 +30,7 @@ class Task:
         game_config: fields of the game's configuration that differ from the defaults.
         n_steps: steps that a policy is measured for.
         burn_in: steps before, which are not measured.
+        references: two of the game's references, which score 0 and 1, by name, and what they are in words.
     """
 
     name: str
@@ -39,13 +40,17 @@ class Task:
     game_config: Mapping[str, Any] = field(default_factory=dict)
     n_steps: int = 10_000
     burn_in: int = 1000
+    references: Mapping[str, str] = field(
+        default_factory=lambda: {"COIN": "a coin toss", "DICT": "a benevolent dictator"}
+    )
 
     def make(self) -> PopulationGame:
         """The game, not yet reset."""
-        return configured(self._class, None, dict(self.game_config))
+        return configured(self.game_class, None, dict(self.game_config))
 
     @property
-    def _class(self) -> type[PopulationGame]:
+    def game_class(self) -> type[PopulationGame]:
+        """Of the game."""
         return game_class(self.game) if isinstance(self.game, str) else self.game
 
     @property
@@ -54,11 +59,16 @@ class Task:
         digits, _, power = f"{self.budget:e}".partition("e")
         return f"{float(digits):g}e{int(power)}"
 
+    @property
+    def size_text(self) -> str:
+        """How long is trained, and measured, as printed; fairness depends on the latter."""
+        return f"{self.budget_text} agent-steps, measured over {self.n_steps:,} steps"
+
     def definition(self) -> dict[str, Any]:
         """What numbers depend on, as plain data; results of another definition are not comparable."""
         definition = {
-            "game": self._class.__name__,
-            "game_config": self._class.config_class(**self.game_config).to_dict(),
+            "game": self.game_class.__name__,
+            "game_config": self.game_class.config_class(**self.game_config).to_dict(),
             "budget": self.budget,
             "n_steps": self.n_steps,
             "burn_in": self.burn_in,

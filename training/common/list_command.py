@@ -12,7 +12,6 @@ from agents.learners import targets
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.solvers import methods
 from karma_envs import names
-from karma_envs.baselines import BASELINES
 from karma_envs.mechanisms import FAMILIES, rules
 from karma_envs.registry import game_class
 from training.common.console import console
@@ -33,6 +32,7 @@ def _run(options: argparse.Namespace) -> None:
     for game in names():
         console.print(Text.assemble((game, "bold"), f"  {first_line(game)}"))
         console.print(f"  presets: {', '.join(game_class(game).presets)}")
+        console.print(f"  baselines: {', '.join(game_class(game).baselines)}")
     kinds: dict[str, Iterable[str]] = {
         family: [
             name + (f" ({', '.join(rule.aliases)})" if rule.aliases else "")
@@ -40,6 +40,6 @@ def _run(options: argparse.Namespace) -> None:
         ]
         for family in FAMILIES
     }
-    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "baselines": BASELINES, "solvers": methods()}
+    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "solvers": methods()}
     for kind, all_names in kinds.items():
         console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"))

@@ -70,6 +70,8 @@ from numpy.typing import NDArray
 from karma_envs.array_game import REWARD_ROUNDING, ArrayGame, LastStep
 from karma_envs.axes import Axis
 from karma_envs.finite import SamplingPolicy
+from karma_envs.game import Baseline
+from karma_envs.games.auction.baselines import AUCTION_BASELINES
 from karma_envs.games.auction.config import PRESETS, TRAINED_WITH, AuctionConfig
 from karma_envs.games.auction.kernels import (
     DRAW_RANGE,
@@ -81,8 +83,9 @@ from karma_envs.games.auction.kernels import (
     settle,
 )
 from karma_envs.games.auction.mean_field import AuctionMeanField
-from karma_envs.metrics import Outcome
+from karma_envs.games.auction.outcome import AUCTION_METRICS, AuctionOutcome
 from karma_envs.numerics.random import new_streams
+from karma_envs.outcome import Metric
 from karma_envs.states import check_values
 from karma_envs.transitions import Transitions
 
@@ -105,6 +108,8 @@ class AuctionGame(ArrayGame[AuctionState]):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH
     picture = "karma_envs.games.auction.picture"
+    metrics: ClassVar[tuple[Metric, ...]] = AUCTION_METRICS
+    baselines: ClassVar[Mapping[str, Baseline]] = {**ArrayGame.baselines, **AUCTION_BASELINES}
 
     config: AuctionConfig
 
@@ -132,6 +137,7 @@ class AuctionGame(ArrayGame[AuctionState]):
         return AuctionState(
             budget=rng.integers(0, self.config.budget_max, n_agents, np.int16, endpoint=True),
             wins=np.zeros(n_agents, np.int64),
+            prices=np.zeros(n_agents, np.int64),
             sat_out=np.zeros(n_agents, np.int64),
             reward_total=np.zeros(n_agents),
             steps=np.zeros(1, np.int64),
@@ -171,6 +177,7 @@ class AuctionGame(ArrayGame[AuctionState]):
                 "budget": (0, self.config.budget_max),
                 "sat_out": (0, steps),
                 "wins": (0, played),
+                "prices": (0, self.config.highest_price * state.wins),
                 "reward_total": (lowest * played * REWARD_ROUNDING, highest * played * REWARD_ROUNDING),
             },
         )
@@ -193,19 +200,32 @@ class AuctionGame(ArrayGame[AuctionState]):
         """The bid that an action makes, which is its number."""
         return {"bid": np.arange(self.n_actions)}
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> AuctionOutcome:
         state = self.arrays
         steps = int(state.steps[0])
-        contests = steps - state.sat_out
-        return Outcome(
+        return AuctionOutcome(
             steps=steps,
             rewards=state.reward_total.copy(),
-            accesses=state.wins.copy(),
-            contests=contests,
-            karma=np.zeros(self.n_agents, np.int64),
-            losses_if_never=np.zeros(self.n_agents),
-            counted=contests.copy(),
+            counted=steps - state.sat_out,
+            wins=state.wins.copy(),
+            prices=state.prices.copy(),
         )
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Agents, with what they won and owed per step, and their budget now."""
+        outcome = self.outcome()
+        steps = max(outcome.steps, 1)
+        own = {
+            "wins": outcome.wins / steps,
+            "prices": outcome.prices / steps,
+            "budget": self.observation_index(),
+        }
+        return {"agents": super().tables()["agents"] | own}
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Which share of the agents has which budget."""
+        values, counts = np.unique(self.observation_index(), return_counts=True)
+        return {"budget": {"budget": values, "share": counts / self.n_agents}}
 
     def mean_field(self, *, by_agent: bool = False) -> AuctionMeanField:
         return AuctionMeanField(self.config, self.n_agents if by_agent else 1)

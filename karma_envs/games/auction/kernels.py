@@ -25,6 +25,7 @@ class AuctionState(NamedTuple):
 
     budget: NDArray[np.int16]  # [N] 0 … budget_max
     wins: NDArray[np.int64]  # [N] auctions won since reset
+    prices: NDArray[np.int64]  # [N] sum of the prices of these, paid or not
     sat_out: NDArray[np.int64]  # [N] steps without an auction since reset
     reward_total: NDArray[np.float64]  # [N] rewards since reset
     steps: NDArray[np.int64]  # [1] steps since reset
@@ -126,6 +127,7 @@ def settle(state, tables, bids, rewards):
         state.reward_total[winner] += reward
         state.budget[winner] = budget_of_winner(budget, price)
         state.wins[winner] += 1
+        state.prices[winner] += price
     for place in range(n_groups * n_bidders, n_agents):
         state.sat_out[state.order[place]] += 1
     refill(state.budget, tables.budget_max, tables.refill_below, state.streams, REFILLS)
