@@ -16,7 +16,6 @@ from karma_envs.config import ConfigError, choice, refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
-from karma_envs.views import VERSION
 
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
@@ -113,7 +112,7 @@ class PopulationView(CopiedWhole):
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
             **self.metadata,
-            "name": f"{self.game.name}_v{VERSION}",
+            "name": f"{self.game.name}_v{self.game.VERSION}",
             "render_modes": list(modes),
         }
 

@@ -46,8 +46,7 @@ def columns(tasks: Iterable[Task]) -> dict[str, Column]:
         tasks: at least one.
     """
     tasks = list(tasks)
-    ends = dict.fromkeys(tuple(task.references.values()) for task in tasks)
-    meaning = "; or ".join(f"0 is {zero}, 1 {one}" for zero, one in ends)
+    meaning = "; or ".join(dict.fromkeys(_score(task) for task in tasks))
     measured = {
         metric.name: Column(metric.title, metric.meaning, metric.more_is_better, optional=number > 0)
         for task in tasks
@@ -55,3 +54,11 @@ def columns(tasks: Iterable[Task]) -> dict[str, Column]:
     }
     score = {"score": Column("normalised score", meaning)}
     return {**score, **measured, "exploitability": _EXPLOITABILITY, **_COST}
+
+
+def _score(task: Task) -> str:
+    """What the score is in a task."""
+    if task.references:
+        return "0 is {}, 1 {}".format(*task.references.values())
+    first = task.game_class.metrics[0]
+    return f"{'' if first.more_is_better else 'minus '}{first.title}, as it is, in {task.name}"

@@ -34,9 +34,13 @@ def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Ro
     game = task.make()
     game.check_policy(policy)
     outcome = _outcome(task, game, policy, seed)
-    zero, one = (reference[name] for name in task.references)
+    first = game.metrics[0]
+    score = first.value(outcome) if first.more_is_better else -first.value(outcome)
+    if task.references:
+        zero, one = (reference[name] for name in task.references)
+        score = (first.value(outcome) - zero) / (one - zero)
     return {
-        "score": (game.metrics[0].value(outcome) - zero) / (one - zero),
+        "score": score,
         **{metric.name: metric.value(outcome) for metric in headlines(game.metrics)},
         "exploitability": normalised_exploitability(game, policy),
     }

@@ -10,7 +10,7 @@ from html import escape
 
 from training.benchmark.columns import Column
 from training.benchmark.tables import Cell, Report, number_text
-from training.benchmark.tasks import TASKS
+from training.benchmark.tasks import find_task
 
 _OVERALL = "all tasks"
 _WIDTH, _ROW, _TOP, _BOTTOM = 460, 22, 8, 26
@@ -101,8 +101,8 @@ def to_html(report: Report) -> str:
         f"<li><b>{escape(name)}</b>: {escape(report.about[name])}</li>" for name in report.algorithms
     )
     tasks = "".join(
-        f"<li><b>{escape(name)}</b>: {escape(TASKS[name].title)}; {TASKS[name].size_text}</li>"
-        for name in report.tasks
+        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {task.size_text}</li>"
+        for task in map(find_task, report.tasks)
     )
     environments = "".join(
         f"<li><b>{escape(', '.join(names))}</b>: {escape(text)}</li>"
@@ -223,7 +223,8 @@ def _panel(
             f'fill="transparent"/>{bar}{marks}<circle class="dot" cx="{x(cell.estimate.value)}" cy="{y}" '
             f'r="5" fill="{colour}"/></g>'
         )
-    title = escape(TASKS[column].title) if column in TASKS else "interquartile mean over tasks and seeds"
+    overall = "interquartile mean over tasks and seeds"
+    title = overall if column == _OVERALL else escape(find_task(column).title)
     return (
         f"<figure><figcaption>{escape(column)} <small>{title}</small></figcaption>"
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="group" aria-label="{escape(column)}">'

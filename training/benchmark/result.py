@@ -16,7 +16,7 @@ from typing import Any
 
 from karma_envs.files import write_text
 from training.benchmark.columns import Column, columns
-from training.benchmark.tasks import TASKS, Task
+from training.benchmark.tasks import Task, find_task
 from training.common.errors import ResultsError
 from training.common.provenance import source_commit
 from training.common.tables import Row, read_recorded, write_recorded
@@ -64,7 +64,7 @@ class Result:
     @property
     def comparable(self) -> bool:
         """Whether it was trained with the task's budget, in the task as it is now."""
-        task = TASKS[self.task]
+        task = find_task(self.task)
         return self.budget == task.budget and dict(self.definition) == task.definition()
 
     @property
@@ -101,19 +101,25 @@ class Result:
         return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Result:
+    def load(cls, path: str | os.PathLike[str], *, trust: bool = False) -> Result:
         """Read a file.
 
+        Args:
+            path: of the file.
+            trust: whether the task that it names may be one to be imported, ``module:Class``.
+
         Raises:
-            ResultsError: when it is not a valid result; the message names the file and what is wrong.
+            ResultsError: when it is not a valid result, or not trusted; the message names the file and what
+                is wrong.
         """
         try:
-            return cls._checked(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number))
+            content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+            return cls._checked(content, trust)
         except (OSError, ValueError, OverflowError, RecursionError) as error:
             raise ResultsError(f"{os.fspath(path)} is not a benchmark result: {error}") from error
 
     @classmethod
-    def _checked(cls, found: Any) -> Result:
+    def _checked(cls, found: Any, trust: bool) -> Result:
         """A result of a file's content.
 
         Raises:
@@ -131,15 +137,19 @@ class Result:
             raise ValueError("code must be a text or null")
         if not found["algorithm"]:
             raise ValueError("algorithm is empty")
-        if found["task"] not in TASKS:
-            raise ValueError(f"there is no task {found['task']!r}; tasks: {', '.join(TASKS)}")
+        if ":" in found["task"] and not trust:
+            raise ValueError(
+                f"it names code to be run: {found['task']!r}; if you trust whoever made it, say so with "
+                "--trust (in Python trust=True)"
+            )
+        task = find_task(found["task"])
         if not isinstance(found["definition"], dict) or not isinstance(found["rows"], list):
             raise ValueError("definition must be an object and rows a list")
         if not found["rows"]:
             raise ValueError("there are no rows")
-        reference, task = found["reference"], TASKS[found["task"]]
+        reference = found["reference"]
         if not isinstance(reference, dict) or set(reference) != set(task.references):
-            raise ValueError(f"reference must hold {' and '.join(task.references)}")
+            raise ValueError(f"reference must hold {' and '.join(task.references) or 'nothing'}")
         for name, number in reference.items():
             _check_number(f"reference {name}", number)
         _check_whole("budget", found["budget"], 1)
@@ -163,8 +173,13 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def file_name(algorithm: str, task: str) -> str:
-    """The name of a result's file, without characters that file systems do not take."""
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '.', algorithm).strip('.')}-{task}.json"
+    """The name of a result's file."""
+    return f"{as_file_name(algorithm)}-{as_file_name(task)}.json"
+
+
+def as_file_name(name: str) -> str:
+    """A name without characters that file systems do not take."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", ".", name).strip(".")
 
 
 def provenance() -> Row:

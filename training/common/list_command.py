@@ -23,16 +23,21 @@ COMMAND = "list"
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        COMMAND, help="list games, presets, rules, learners, baselines and solvers"
+        COMMAND, help="list games, presets, metrics, baselines, rules, learners and solvers"
     )
+    command.add_argument("game", nargs="?", metavar="GAME", help="only this game, also module:Class")
     command.set_defaults(action=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    for game in names():
+    for game in names() if options.game is None else [options.game]:
+        described = game_class(game, "game")
         console.print(Text.assemble((game, "bold"), f"  {first_line(game)}"))
-        console.print(f"  presets: {', '.join(game_class(game).presets)}")
-        console.print(f"  baselines: {', '.join(game_class(game).baselines)}")
+        console.print(f"  presets: {', '.join(described.presets) or 'none'}")
+        console.print(f"  metrics: {', '.join(metric.name for metric in described.metrics)}")
+        console.print(f"  baselines: {', '.join(described.baselines)}")
+    if options.game is not None:
+        return
     kinds: dict[str, Iterable[str]] = {
         family: [
             name + (f" ({', '.join(rule.aliases)})" if rule.aliases else "")

@@ -109,7 +109,7 @@ class Run:
             ResultsError: when a network's file or a function of the user's is not what the run was made of.
         """
         self.provenance()
-        return game_class(self.config.game)(self.config.game_config)
+        return self.config.make_game()
 
     @property
     def policies(self) -> list[TabularPolicy]:

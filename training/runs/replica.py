@@ -10,10 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import TabularLearner
+from agents.learners import Learner, kind_of
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
-from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
 from karma_envs.transitions import Transitions, chunk_length, chunks
 from training.common.errors import ResultsError
@@ -37,7 +36,7 @@ def room_for_epoch(game: PopulationGame, n_steps: int) -> Transitions:
 
 
 def run_epoch(
-    game: PopulationGame, learner: TabularLearner, n_steps: int, room: Transitions, *, progress: float
+    game: PopulationGame, learner: Learner, n_steps: int, room: Transitions, *, progress: float
 ) -> None:
     """Play on with a learner's policy, learn from what is played, then update the policy.
 
@@ -89,11 +88,10 @@ class Replica:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self.config, self.number = config, number
-        self.game = game_class(config.game)(config.game_config)
+        self.game = config.make_game()
         self.game.reset(np.random.default_rng([config.seed, number, 0]))
-        self.learner = TabularLearner(
-            self.game, config.learner, np.random.default_rng([config.seed, number, 1])
-        )
+        draws = np.random.default_rng([config.seed, number, 1])
+        self.learner: Any = kind_of(config.learner).learner_class(self.game, config.learner, draws)
         self.epoch = 0
         self.rows: list[Row] = []
         self.distribution_rows: dict[str, list[Row]] = {}

@@ -11,10 +11,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.evaluators.exploitability.exact import check_by_agent
-from agents.learners import check_returns
+from agents.learners import kind_of
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
-from karma_envs.registry import game_class
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, owned, writing
@@ -101,8 +100,8 @@ def train(
         check_memory([config])
     else:
         check_memory([config])
-        game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
-        check_returns(game)
+        game = config.make_game()  # may be refused, before anything is written
+        kind_of(config.learner).check(game)
         if config.monitor == "exact":
             check_by_agent(game)
         del game
@@ -121,7 +120,7 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
     recorded = Run.open(folder, known=functions_named(config.to_dict())).config
     if not is_of(config, recorded.to_dict(), or_shorter=True):
         raise ResultsError(f"{folder} holds a run of another configuration")
-    schedule = config.learner.learning_rate_schedule
+    schedule = config.learner.schedule
     if recorded.n_steps != config.n_steps and schedule != "constant":
         raise refuse(
             "n_steps",

@@ -12,7 +12,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from agents.learners import TabularConfig
 from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.outcome import Metric, headlines
@@ -160,20 +159,23 @@ def _run(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     """A sub-command per game. It is not part of the command's own parser, as a file may stand for a game."""
     parser = Parser(prog="karma-envs sweep")
-    parts = {"the learner": TabularConfig, "the run": TrainConfig}
-    for game in add_games(parser, _run, parts):
-        game.add_argument(
-            "--over",
-            metavar="FIELD=VALUES",
-            type=_field_and_values,
-            action="append",
-            required=True,
-            help="a field that is swept and its values, separated by commas; may be repeated",
-        )
-        game.add_argument("--folder", metavar="DIR", required=True, help="where results go")
-        _add_how(game)
-        game.epilog = _EXAMPLES + (game.epilog or "")
+    add_games(parser, _run, TrainConfig, _add_what)
     return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """Flags of one game: what is swept, and where results go."""
+    parser.add_argument(
+        "--over",
+        metavar="FIELD=VALUES",
+        type=_field_and_values,
+        action="append",
+        required=True,
+        help="a field that is swept and its values, separated by commas; may be repeated",
+    )
+    parser.add_argument("--folder", metavar="DIR", required=True, help="where results go")
+    _add_how(parser)
+    parser.epilog = _EXAMPLES + (parser.epilog or "")
 
 
 def _named(arguments: Sequence[str]) -> list[str]:
