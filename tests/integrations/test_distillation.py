@@ -6,6 +6,7 @@ import pytest
 import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.matching import MatchingGame
+from karma_envs.registry import game_class
 from training.integrations.distillation import tabulate
 
 SIZES = {"n_agents": 12, "karma_max": 5, "karma_mean": 3}
@@ -36,7 +37,9 @@ def always(action):
 )
 def test_the_table_is_what_the_network_does(name, preset):
     """In play that the distillation has not seen; exact, as the numbers are a function of the state."""
-    game = karma_envs.make(name, preset=preset, **SIZES)
+    fields = game_class(name).config_class.field_names()
+    sizes = {field: size for field, size in SIZES.items() if field in fields}
+    game = karma_envs.make(name, preset=preset, **sizes)
     found = tabulate(arbitrary, game, n_steps=200)
     assert found.policy.row_of_agent.tolist() == game.type_of_agent.tolist()
     assert found.share_of_play > 0.98

@@ -88,6 +88,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.array_game import LastStep
 from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.grid_city.config import PRESETS, TRAINED_WITH, GridCityConfig
 from karma_envs.games.grid_city.interface import describe, first_illegal
@@ -110,7 +111,7 @@ from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
 from karma_envs.karma.config import check_rules, draw_initial_karma
-from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.game import KarmaGame
 from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
 from karma_envs.numerics.random import new_streams

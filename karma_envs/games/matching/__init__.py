@@ -66,6 +66,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.array_game import LastStep
 from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
@@ -80,7 +81,7 @@ from karma_envs.games.matching.kernels import (
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.config import check_rules, draw_initial_karma
-from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.game import KarmaGame
 from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import transition_thresholds
 from karma_envs.numerics.random import new_streams
