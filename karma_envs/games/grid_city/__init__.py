@@ -46,7 +46,7 @@ Order of a step:
     6. Redistribution of the surplus, by what agents were during the step: which lane they bid for, and
     how many others did; by_resource first shares what was paid for a lane among all who bid for it.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:

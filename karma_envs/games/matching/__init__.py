@@ -23,7 +23,7 @@ Order of a step:
     fair coin. 4. Rewards. 5. Payment. 6. Redistribution of the surplus. 7. Urgency transitions,
     independent of karma.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
