@@ -165,7 +165,6 @@ OTHERS: list[tuple[list[str], int, str]] = [
     (["evaluate", "none", "--nsteps", "4"], 2, "(did you mean --n-steps?)"),
     (["plot", "none"], 1, "none holds no run"),
     (["plot"], 2, "required: RUN"),
-    (["animate", "none", "--policy", "learnd"], 1, "(did you mean learned?)"),
     (["animate", "none"], 1, "none holds no run"),
     (["sweep", "matching", "--folder", "x"], 2, "required: --over"),
     (["sweep", "matching", "--over", "karma_mean", "--folder", "x"], 2, "is not FIELD=VALUES"),
