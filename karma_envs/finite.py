@@ -16,7 +16,10 @@ from karma_envs.axes import axis_values
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
-from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of
+from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of, uniform_over
+
+ILLEGAL = np.float32(-1e30)
+"""Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
 
 if TYPE_CHECKING:
     from karma_envs.against import AgainstPopulation
@@ -161,8 +164,9 @@ class FiniteGame(PopulationGame):
 
     def uniform_policy(self) -> PlayedPolicy:
         """Every legal action with the same probability."""
-        legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
-        return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
+        return PlayedPolicy(
+            thresholds_of(uniform_over(self.legal_actions)[None]), np.zeros(self.n_agents, np.int32)
+        )
 
     def policy_of(self, probabilities: NDArray[np.float64]) -> PlayedPolicy:
         """A table as a policy of all agents.
