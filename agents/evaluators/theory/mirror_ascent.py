@@ -109,7 +109,7 @@ class MirrorAscent:
             whole("population_steps", population_steps, 1)
 
     def value(self, problem: DecisionProblem, policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """V of a policy where agents face a problem, ``float64[types, X]``; with entropy where that counts."""
+        """V of a policy where agents face a problem, ``float64[types, X]``; with entropy if that counts."""
         if self._entropy_in_value:
             bonus = entropy(policy)[..., None] / self.rationality
             problem = DecisionProblem(problem.reward + bonus, problem.kernel)
