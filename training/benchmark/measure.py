@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import choice
-from karma_envs.finite import FiniteGame
+from karma_envs.finite import SamplingPolicy, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability
@@ -70,11 +70,12 @@ def normalised_exploitability(game: PopulationGame, policy: Any) -> float | None
     Of a single learner among others it is what the learner would gain by a best response to them.
 
     Returns:
-        None for a game without a mean-field model or without tables, or of too many agents for memory.
+        None for a game without a mean-field model of tables, or of too many agents for memory.
     """
     model = game.mean_field()
-    if not isinstance(model, FiniteMeanFieldModel) or not isinstance(game, FiniteGame):
+    if not isinstance(model, FiniteMeanFieldModel):
         return None
+    game = as_finite(game)
     table = TabularPolicy.from_thresholds(policy.thresholds, game.n_actions, policy.row_of_agent)
     rows = _row_of_type(game, policy.row_of_agent)
     if rows is not None:
