@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import choice
-from karma_envs.finite import SamplingPolicy, as_finite
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability

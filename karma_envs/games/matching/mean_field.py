@@ -83,9 +83,9 @@ def _tabulate_payment(karma_max, pay, parameters, cost, to_society):
                 cost[bid, other_bid, karma] = -1
                 to_society[bid, other_bid, karma] = 0
                 if other_bid <= min(bid, karma):
-                    given, taken = pay(bid, other_bid, karma, karma_max, parameters)
-                    cost[bid, other_bid, karma] = given + taken
-                    to_society[bid, other_bid, karma] = taken
+                    paid_to_loser, paid_to_society = pay(bid, other_bid, karma, karma_max, parameters)
+                    cost[bid, other_bid, karma] = paid_to_loser + paid_to_society
+                    to_society[bid, other_bid, karma] = paid_to_society
 
 
 class MatchingMeanField(FiniteMeanFieldModel):
