@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from training import Run, TrainConfig, train
+from training import ResultsError, Run, TrainConfig, train
 from training.cli import main
+from training.solving.solution import Solution
 
 STRANGERS = Path(__file__).parents[1] / "strangers"
 TINY = ["--n-steps", "200", "--epoch-length", "50", "--records", "4", "--no-figures", "--quiet"]
@@ -72,6 +73,20 @@ def test_a_game_with_boxes_is_trained_in_cells(game: str, columns: tuple[str, ..
     assert "allowed: a game with pictures" in refused
     arguments = "--algo", "pooled", "--seeds", "1", "--budget", "1200", "--folder", "bench", "--quiet"
     assert game in command("benchmark", "run", "--tasks", game, *arguments)
+
+
+def test_a_game_without_tables_is_solved_by_its_model(command: Command) -> None:
+    """The equilibrium of the beach: the mean spot is 1/2, an agent gets -c/(12 (1 + c)) = -1/16 for c = 3."""
+    printed = command("solve", "beach:BeachGame", "--company", "3", "--no-figures", "--quiet")
+    assert "equilibrium found by fixed_point" in printed
+    solution = Solution.open("runs/beach.BeachGame-equilibrium-001", trust=True)
+    assert solution.numbers["statistic"]["mean_spot"] == pytest.approx(0.5, abs=1e-9)
+    assert solution.numbers["efficiency"] == pytest.approx(-1 / 16, abs=1e-6)  # quadrature in 1000 points
+    assert solution.policy.share == 0.25
+    with pytest.raises(ResultsError, match="names code to be run: 'beach:BeachGame'"):
+        Solution.open(solution.folder)
+    said = command("theory", "beach:BeachGame", status=1)
+    assert "allowed: a mean-field model with finite states and actions" in said
 
 
 def test_what_is_about_mean_fields_says_that_there_is_none(command: Command) -> None:

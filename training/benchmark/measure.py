@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.policies.tabular import TabularPolicy
-from karma_envs.config import choice
+from karma_envs.baselines import baseline_policy
 from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -43,24 +43,24 @@ def measure(task: Task, policy: Any, seed: int, reference: Row) -> Row:
         zero, one = (reference[name] for name in task.references)
         score = (first.value(outcome) - zero) / (one - zero)
     return {
-        "score": score,
-        **{metric.name: metric.value(outcome) for metric in headlines(game.metrics)},
+        "score": float(score),
+        **{metric.name: float(metric.value(outcome)) for metric in headlines(game.metrics)},
         "exploitability": normalised_exploitability(game, policy),
     }
 
 
 def measure_reference(task: Task) -> dict[str, float]:
-    """The first metric of the game in a task, of the references that score 0 and 1, by name.
+    """The game's first metric of what scores 0 and 1 in a task, by name.
 
     Raises:
-        ConfigError: when the game has no such reference.
+        ConfigError: when the game has no such reference or baseline.
     """
     game = task.make()
     references = game.references()
     measured = {}
     for name in task.references:
-        reference, policy = references[choice("references", name, references)]
-        measured[name] = game.metrics[0].value(_outcome(task, reference, policy, 0))
+        reference, policy = references.get(name) or (game, baseline_policy(name, game))
+        measured[name] = float(game.metrics[0].value(_outcome(task, reference, policy, 0)))
     return measured
 
 
