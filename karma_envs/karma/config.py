@@ -16,7 +16,7 @@ from karma_envs.numerics.identity import code_digest
 
 K = TypeVar("K", bound="KarmaConfig")
 
-Given = str | Rule | Callable[..., Any]
+RuleChoice = str | Rule | Callable[..., Any]
 """A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
 
 
@@ -52,7 +52,7 @@ class KarmaConfig(Config):
     karma_max: int
     karma_mean: float
     initial_karma: str | tuple[float, ...]
-    redistribution: Given
+    redistribution: RuleChoice
 
     _own_rules: dict[str, Rule]  # by family, those that are not the package's
 

@@ -14,7 +14,7 @@ from karma_envs.config import choice, importable_name, is_list, real, refuse, wh
 from karma_envs.files import file_digest
 from karma_envs.finite import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
-from karma_envs.karma.config import Given, KarmaConfig, code_of
+from karma_envs.karma.config import KarmaConfig, RuleChoice, code_of
 from karma_envs.karma.urgency import AgentType
 from karma_envs.plugins import import_named
 
@@ -109,8 +109,8 @@ class GridCityConfig(KarmaConfig):
     route_choice: str = "none"
     routes_per_trip: int | None = None
     dormant_probability: float = 0.1
-    allocation: Given = "highest_bid"
-    redistribution: Given = "uniform"
+    allocation: RuleChoice = "highest_bid"
+    redistribution: RuleChoice = "uniform"
 
     def __post_init__(self) -> None:
         self._check_population(1, ("allocation", "redistribution"))
