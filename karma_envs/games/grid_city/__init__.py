@@ -304,9 +304,9 @@ class GridCityGame(KarmaGame[CityState]):
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Agents, with the luck they have with their paths, and lanes."""
         lanes = self.lane_outcome()
-        found = luck(self.network, self.paths_of_agent, lanes)
-        waits = {f"wait_path_{slot + 1}": waits for slot, waits in enumerate(found.waits.T)}
-        agents = super().tables()["agents"] | waits | {"luck": found.names}
+        lucks = luck(self.network, self.paths_of_agent, lanes)
+        waits = {f"wait_path_{slot + 1}": waits for slot, waits in enumerate(lucks.waits.T)}
+        agents = super().tables()["agents"] | waits | {"luck": lucks.names}
         return {"agents": agents, "lanes": lane_table(self.network, lanes)}
 
     def _allowed(self, state: CityState) -> dict[str, Allowed]:

@@ -72,13 +72,13 @@ class Painter(EfficiencyPainter):
         figure.clear()
         network = scene["network"]
         self._axes = {name: figure.add_axes(place) for name, place in _PLACES.items()}
-        nothing = np.full(len(network.lanes), np.nan)
+        unknown = np.full(len(network.lanes), np.nan)
         self._crowd = draw_lanes(
-            self._axes["crowd"], network, nothing, limits=(0, _FULL), extend="max",
+            self._axes["crowd"], network, unknown, limits=(0, _FULL), extend="max",
             label="agents that want the lane, per place", bar_axis=self._axes["crowd bar"],
         )  # fmt: skip
         self._bids = draw_lanes(
-            self._axes["bids"], network, nothing, colours=COLD,
+            self._axes["bids"], network, unknown, colours=COLD,
             label="mean bid (grey: no bids)", bar_axis=self._axes["bids bar"],
         )  # fmt: skip
         self._queues = Queues(self._axes["crowd"], network, full=2 * float(network.capacity.mean()))
