@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from karma_envs.actions import IllegalActionError as IllegalActionError
 from karma_envs.actions import UniformPolicy, action_limits, as_actions
 from karma_envs.config import Config
-from karma_envs.mean_field import MeanFieldModel
+from karma_envs.moved import old_names
 from karma_envs.outcome import EFFICIENCY, REWARD_FAIRNESS, Metric, Outcome
 from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
 from karma_envs.transitions import Transitions
+
+if TYPE_CHECKING:
+    from karma_envs.mean_field import MeanFieldModel
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
@@ -384,3 +387,6 @@ class PopulationGame(ABC):
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
         return {}
+
+
+__getattr__ = old_names(__name__)

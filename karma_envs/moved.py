@@ -44,6 +44,13 @@ MOVED_NAMES = {
     "karma_envs.baselines": {
         name: f"karma_envs.karma.baselines:{name}" for name in ("bid_all", "bid_nothing", "proportional")
     },
+    "karma_envs.game": {
+        "Environment": "karma_envs.mean_field:DecisionProblem",
+        "MOST_INDICES": "karma_envs.finite:MOST_INDICES",
+        "MeanFieldModel": "karma_envs.mean_field:FiniteMeanFieldModel",
+        "SamplingPolicy": "karma_envs.finite:SamplingPolicy",
+        "check_thresholds": "karma_envs.finite:check_thresholds",
+    },
     "karma_envs.metrics": {
         "Estimate": "karma_envs.outcome:Estimate",
         "Outcome": "karma_envs.karma.outcome:KarmaOutcome",

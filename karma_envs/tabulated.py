@@ -17,8 +17,15 @@ from karma_envs.numerics.sampling import sample_actions
 from karma_envs.outcome import Outcome
 
 _OF_THE_CLASS = (
-    *("name", "config_class", "presets", "trained_with", "exchangeable", "cooperative", "picture"),
+    "name",
+    "config_class",
+    "presets",
+    "trained_with",
+    "exchangeable",
+    "cooperative",
+    "VERSION",
     "metrics",
+    "picture",
 )
 
 

@@ -8,35 +8,34 @@ from typing import Any
 
 import numpy as np
 
-from karma_envs.baselines import baseline_policy
 from karma_envs.checks.episodes import STEPS, begun, moments
 from karma_envs.checks.errors import expect, expect_array
 from karma_envs.checks.populations import simple_policies
-from karma_envs.finite import FiniteGame
-from karma_envs.outcome import TOTAL, Outcome
+from karma_envs.game import PopulationGame
+from karma_envs.outcome import NOW, TOTAL, Outcome
+from karma_envs.transitions import chunks, play_on
 
 _LONG, _STRETCH = 300, 50  # steps in which counters of 8 bits go round, and how often they are looked at
 
 
-def check_outcome(game: FiniteGame) -> None:
+def check_outcome(game: PopulationGame) -> None:
     """Totals begin at 0 after every reset, are sums of what happened, and counts never go back."""
     played = begun(game)
-    policy = baseline_policy("random", game)
-    for episode in range(2):
-        played.reset(np.random.default_rng(episode))
+    policy = game.uniform_policy()
+    for seed in range(2):
+        played.reset(np.random.default_rng(seed))
         before = played.outcome()
         for item in fields(before):
-            if item.name != "steps":
-                _expect_as_declared(before, item, game.n_agents)
+            _expect_as_declared(before, item, game.n_agents)
         totals = before.names_of(TOTAL)
         for name in totals:
             expect(not np.any(getattr(before, name)), f"outcome().{name} must be 0 after reset")
         counts = [name for name in totals if np.asarray(getattr(before, name)).dtype.kind == "i"]
         sums, steps = np.zeros(game.n_agents), 0
         while steps < _LONG:
-            transitions = played.rollout(policy, _STRETCH)
+            for _, chunk in chunks(played, policy, _STRETCH):
+                sums += chunk.rewards.sum(axis=0, dtype=np.float64)
             now, steps = played.outcome(), steps + _STRETCH
-            sums += transitions.rewards.sum(axis=0, dtype=np.float64)
             expect(now.steps == steps, f"outcome().steps is {now.steps} after {steps} steps")
             same = np.allclose(now.rewards, sums, rtol=1e-6, atol=1e-9)
             expect(same, f"outcome().rewards are not the sums of rewards after {steps} steps")
@@ -51,13 +50,16 @@ def check_outcome(game: FiniteGame) -> None:
 
 
 def _expect_as_declared(outcome: Outcome, item: Field[Any], n_agents: int) -> None:
-    """A field has an entry for each agent, whole numbers where its annotation says so."""
-    value = getattr(outcome, item.name)
+    """A field says how it adds up; arrays are of agents, whole numbers where their annotation says so."""
+    kind, value = item.metadata.get("kind"), getattr(outcome, item.name)
+    expect(kind in (TOTAL, NOW), f"outcome().{item.name} must be declared as total() or now()")
+    if type(value) in (int, float):  # of the whole game
+        return
     dtype = np.int64 if "int64" in str(item.type) else np.float64
     expect_array(value, dtype, (n_agents, *np.shape(value)[1:]), f"outcome().{item.name}")
 
 
-def check_conservation(game: FiniteGame) -> None:
+def check_conservation(game: PopulationGame) -> None:
     """What :meth:`~karma_envs.game.PopulationGame.conserved` names stays what it is after reset.
 
     Whatever is played: random actions, the lowest, the highest. A game whose agents hold karma, or something
@@ -81,11 +83,11 @@ def check_conservation(game: FiniteGame) -> None:
         played.reset(np.random.default_rng(1))
         totals = dict(played.conserved())
         for number in range(4):
-            played.rollout(policy, STEPS)
+            play_on(played, policy, STEPS)
             _expect_conserved(played, totals, f"{(number + 1) * STEPS} steps of {what}")
 
 
-def _expect_conserved(game: FiniteGame, totals: dict[str, float], where: str) -> None:
+def _expect_conserved(game: PopulationGame, totals: dict[str, float], where: str) -> None:
     now = dict(game.conserved())
     expect(now.keys() == totals.keys(), "conserved() must always name the same totals")
     for name, total in totals.items():

@@ -8,6 +8,7 @@ from typing import Any
 from agents.policies.table import policy_table
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import real, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.outcome import summarise
 from training.common.tables import Row
@@ -58,7 +59,8 @@ def evaluate(
 
     found = Evaluations([measured("learned", policies, game)])
     if epsilon > 0:
-        exploring = [policy.mixed_with_uniform(epsilon, game.legal_actions) for policy in policies]
+        legal = as_finite(game).legal_actions
+        exploring = [policy.mixed_with_uniform(epsilon, legal) for policy in policies]
         found.append(measured(f"learned, exploring {epsilon:g}", exploring, game))
     for name, (reference, policy) in game.references().items():
         found.append(measured(name, [policy] * len(policies), reference))
