@@ -153,7 +153,7 @@ OTHERS: list[tuple[list[str], int, str]] = [
     (["solve", "citty"], 2, "(did you mean city?)"),
     (["sweep", "matchng"], 2, "(did you mean matching?)"),
     (["show-config", "chess"], 2, "invalid choice: 'chess'"),
-    (["list", "matchng"], 1, "game = 'matchng' is not allowed; allowed: grid_city, "),
+    (["list", "matchng"], 1, "game = 'matchng' is not allowed; allowed: auction, grid_city, "),
     (["list", "matching", "city"], 2, "unrecognized arguments: city"),
     (["train", "matching", "--resume", "none"], 1, "none holds no run"),
     (["train", "matching", "--epoch-length", "none"], 1, "epoch_length = 'none' is not allowed"),
