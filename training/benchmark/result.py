@@ -17,14 +17,12 @@ from typing import Any
 from karma_envs.files import write_text
 from training import results
 from training.benchmark.tasks import TASKS, Task
+from training.integrations.trainers import trainers
 from training.results import ResultsError, Row
 from training.tables import read_recorded, write_recorded
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
-_PACKAGES = (
-    *("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo", "supersuit", "torch"),
-    *("stable-baselines3", "sb3-contrib", "ray", "torchrl", "tensordict", "benchmarl", "agilerl", "tianshou"),
-)
+_PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
 _DIGEST = "sha256"  # the field that tells damage
 _LONGEST = 300  # characters of a text in a file
 
@@ -205,7 +203,8 @@ def file_name(algorithm: str, task: str) -> str:
 def provenance() -> Row:
     """Where a row comes from."""
     versions: dict[str, str] = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    integrated = (package for trainer in trainers() for package in trainer.packages)
+    for package in dict.fromkeys((*_PACKAGES, *integrated)):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

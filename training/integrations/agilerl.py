@@ -44,21 +44,32 @@ from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, as_played, tabulate
+from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # as it warns of a class of its own, which is not used here
     warnings.filterwarnings("ignore", "MakeEvolvable will be deprecated", DeprecationWarning)
     from agilerl.algorithms import IPPO
     from agilerl.vector import AsyncPettingZooVecEnv, PettingZooVecEnv
 
+TRAINER = Trainer(
+    title="AgileRL",
+    extra="agilerl",
+    packages=("agilerl", "torch"),
+    constraints="constraints/agilerl.txt",
+    example="16_agilerl",
+    algorithms={"agilerl-ippo": "agilerl:train"},
+    learns="IPPO, MADDPG, MATD3",
+    legal_actions="not IPPO",
+    types="one (IPPO)",
+)
+
 PLAYER = "player"
 """The name of all agents together."""
 
 Arrays = dict[str, NDArray[Any]]
 
-_MOST_AGENT_STEPS = 10**7
-_UPDATES = 31  # at least
-_SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
 _MINIBATCHES, _EPOCHS = 4, 10
 _RATE, _LAMBDA, _ENTROPY = 1e-3, 0.9, 0.03
 _NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_config": {"hidden_size": [64]}}
@@ -211,8 +222,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """IPPO of AgileRL, a network for all agents; at most 10^7 agent-steps, as it is slow.
 
     Two layers of 64 and 64 features between them; rewards times 1 - gamma; gamma the game's; lambda 0.9;
-    3200 samples (fewer for less than 31 updates), or 32 steps if those are more, before each update; 10
-    epochs of four minibatches; learning rate from 1e-3 to 0; entropy coefficient 0.03; one episode.
+    3200 samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates;
+    10 epochs of four minibatches; learning rate from 1e-3 to 0; entropy coefficient 0.03; one episode.
 
     Raises:
         ConfigError: for a game with several types, which have discount factors of their own, and for a
@@ -220,17 +231,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """
     if (n_types := len(game.discounts)) > 1:
         raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
-    budget = min(budget, _MOST_AGENT_STEPS)
-    if budget < game.n_agents:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
-    steps = max(_STEPS, min(_SAMPLES, budget // _UPDATES) // game.n_agents)
-    steps = min(steps, budget // game.n_agents)
-    updates = budget // (steps * game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (which AgileRL shuffles by)
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    env = PopulationVecEnv(type(game), max_cycles=sys.maxsize, **fields)
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
+    env = PopulationVecEnv(type(game), max_cycles=sys.maxsize, **game.config.fields())
     discount = float(game.discounts[0])
     agent = IPPO(
         {PLAYER: env.single_observation_space(PLAYER)},

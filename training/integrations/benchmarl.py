@@ -30,8 +30,10 @@ import karma_envs
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled
-from training.integrations.torchrl import distil, spend, torchrl_env
+from training.integrations.torchrl import distil, torchrl_env
+from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # TorchRL deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
@@ -39,6 +41,18 @@ with warnings.catch_warnings():  # TorchRL deprecates a class that it derives ot
     from benchmarl.environments import PettingZooClass, Task
     from benchmarl.experiment import Callback, Experiment, ExperimentConfig
     from benchmarl.models import MlpConfig
+
+TRAINER = Trainer(
+    title="BenchMARL",
+    extra="benchmarl",
+    packages=("benchmarl", "torchrl", "tensordict", "torch"),
+    constraints="constraints/benchmarl.txt",
+    example="14_benchmarl",
+    algorithms={"benchmarl-ippo": "benchmarl:train"},
+    learns="IPPO, MAPPO, IQL, QMIX",
+    legal_actions="yes",
+    types="a group each, of one discount",
+)
 
 _EPOCHS, _BATCH, _RATE = 10, 800, 1e-3
 
@@ -152,12 +166,12 @@ def _check_transforms(experiment: Experiment) -> None:
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """IPPO with a masked network for all agents of a type; at most 10^7 agent-steps.
+    """IPPO of BenchMARL, a masked network per type, of one discount; at most 10^7 agent-steps, as it is slow.
 
-    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9;
-    samples before each update as :func:`training.integrations.torchrl.spend` says, 10 epochs of minibatches
-    of whole steps, 800 samples at most; advantages normalised by agent; Adam, learning rate from 1e-3 to 0;
-    clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
+    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9; 3200
+    samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates; 10
+    epochs of minibatches of whole steps, 800 samples at most; advantages normalised by agent; Adam, learning
+    rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
         ConfigError: when the budget is less than a step, or types differ in their discount factors, as
@@ -165,8 +179,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """
     if len(discounts := set(game.discounts.tolist())) > 1:
         raise refuse("game", f"types with discounts {sorted(discounts)}", "one discount factor for all types")
-    steps, updates = spend(budget, n_agents := game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
     logging.getLogger("torchrl").setLevel(logging.WARNING)  # it reports the storage it makes
     algorithm = IppoConfig.get_from_yaml()
     algorithm.entropy_coef, algorithm.critic_coef, algorithm.lmbda = 0.03, 0.5, 0.9
@@ -176,10 +190,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     config.max_n_frames, config.max_n_iters = None, updates
     config.on_policy_n_envs_per_worker, config.on_policy_collected_frames_per_batch = 1, steps
     config.on_policy_n_minibatch_iters = _EPOCHS
-    config.on_policy_minibatch_size = min(steps, max(1, _BATCH // n_agents))
+    config.on_policy_minibatch_size = min(steps, max(1, _BATCH // game.n_agents))
     config.evaluation, config.create_json, config.loggers = False, False, []
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    task = _Scaled(game.name.upper(), fields, type(game))
+    task = _Scaled(game.name.upper(), game.config.fields(), type(game))
     with (
         tempfile.TemporaryDirectory() as folder,  # it always keeps its configuration
         contextlib.redirect_stderr(io.StringIO()),  # its progress bar cannot be turned off
@@ -192,7 +205,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         experiment = Experiment(task, algorithm, model, seed, config, callbacks=[_Tuned()])
         experiment.run()
     found = distil_experiment(experiment, game, seed=seed)
-    return Trained(found.policy, experiment.total_frames * n_agents)
+    return Trained(found.policy, experiment.total_frames * game.n_agents)
 
 
 class _Scaled(KarmaClass):

@@ -50,11 +50,23 @@ from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, network_of, tabulate
+from training.integrations.trainers import Trainer
+
+TRAINER = Trainer(
+    title="RLlib",
+    extra="rllib",
+    packages=("ray", "torch"),
+    constraints="constraints/rllib.txt",
+    example="12_rllib",
+    algorithms={"rllib-ppo": "rllib:train"},
+    learns="PPO",
+    legal_actions="yes",
+    types="a module each",
+)
 
 _MOST_AGENT_STEPS = 10**6
-_SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
-_UPDATES = 30  # at least, with fewer samples if need be
 _MINIBATCHES = 4
 
 
@@ -316,12 +328,12 @@ def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int 
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO with masks, a module per type, all types at once; at most 10^6 agent-steps, as it is slow.
+    """PPO of RLlib, a masked network per type, all types at once; at most 10^6 agent-steps, as it is slow.
 
-    Two layers of 64, for actor and critic each; gamma the game's; lambda 0.9; 3200 samples before each
-    update, or 32 steps if those are more, or a thirtieth of the budget if that is less; four
-    minibatches, 10 epochs; clipping at 0.2; learning rate from 1e-3 to 0; entropy coefficient 0.03. The same
-    seed gives the same policy.
+    Two layers of 64, for actor and critic each; gamma the game's; lambda 0.9; 3200 samples, or 32 steps if
+    those are more, before each update, fewer if there were less than 30 updates; 10 epochs of four
+    minibatches; clipping at 0.2; learning rate from 1e-3 to 0; entropy coefficient 0.03. The same seed gives
+    the same policy.
 
     Args:
         game: the game; it is not touched.
@@ -331,12 +343,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     Raises:
         ConfigError: for a budget below one step of all agents.
     """
-    budget = min(budget, _MOST_AGENT_STEPS)
-    if budget < game.n_agents:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
-    steps = max(1, min(max(_STEPS, _SAMPLES // game.n_agents), budget // game.n_agents // _UPDATES))
-    updates = budget // (steps * game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+    steps, updates = spend(game, budget, most=_MOST_AGENT_STEPS)
+    prepare_torch(seed)
     deterministic = torch.are_deterministic_algorithms_enabled()
     with local_ray(), warnings.catch_warnings():
         config = _ppo(game, steps, updates, seed)
@@ -357,8 +365,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 def _ppo(game: PopulationGame, steps: int, updates: int, seed: int) -> PPOConfig:
     """The configuration of :func:`train`."""
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    settings = {"game": type(game), **fields}
+    settings = {"game": type(game), **game.config.fields()}
     types = game.type_of_agent.tolist()
     discounts = {f"type_{number}": float(discount) for number, discount in enumerate(game.discounts)}
     samples = steps * game.n_agents

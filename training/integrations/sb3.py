@@ -45,6 +45,22 @@ from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.integrations.distillation import Distilled, as_played, network_of, tabulate
 from training.integrations.sb3_observations import as_seen
+from training.integrations.trainers import Trainer
+
+TRAINER = Trainer(
+    title="Stable-Baselines3",
+    extra="sb3",
+    packages=("stable-baselines3", "sb3-contrib", "torch"),
+    example="11_stable_baselines",
+    algorithms={
+        "ppo": "sb3_algorithms:ppo",
+        "maskable-ppo": "sb3_algorithms:maskable_ppo",
+        "dqn": "sb3_algorithms:dqn",
+    },
+    learns="PPO, MaskablePPO, DQN, A2C",
+    legal_actions="MaskablePPO",
+    types="a model each, in turn",
+)
 
 
 class PopulationVecEnv(CopiedWhole, VecEnv):

@@ -25,14 +25,25 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import tabulate
+from training.integrations.trainers import Trainer
+
+TRAINER = Trainer(
+    title="PPO in one file, to copy",
+    extra="torch",
+    packages=("torch",),
+    example="17_ppo_single_file",
+    algorithms={"single-file-ppo": "single_file_ppo:train"},
+    learns="PPO",
+    legal_actions="yes",
+    types="one network, a discount each",
+)
 
 MOST_AGENT_STEPS = 10**7
-SAMPLES, STEPS = 3200, 32  # between updates at most, in agent-steps and in steps, whichever is more
 UPDATES = 50  # at least, where the budget is small
 EPOCHS = 4  # over the samples of an update
 MINIBATCHES = 4  # of an epoch
@@ -110,21 +121,15 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     Two layers of 64, for actions and for values; gamma the game's; rewards scaled by 1 - gamma; lambda 0.9;
     3200 samples, or 32 steps if those are more, before each update, fewer if there were less than 50 updates;
     4 epochs of 4 minibatches; clipping at 0.2; Adam, learning rate from 1e-3 to 0; entropy coefficient 0.03;
-    value coefficient 0.5; gradients of norm 0.5 at most. torch's seed and number of threads are set.
+    value coefficient 0.5; gradients of norm 0.5 at most.
 
     Raises:
         ConfigError: when the budget is less than a step of all agents.
     """
     n_agents = game.n_agents
-    steps = min(budget, MOST_AGENT_STEPS) // n_agents  # of all agents, in the whole training
-    if steps < 1:
-        raise refuse("budget", budget, f"at least a step of {n_agents} agents")
-    length = max(1, min(max(STEPS, SAMPLES // n_agents), steps // UPDATES))
-    updates = steps // length
-
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)  # the network is so small that more threads only wait for each other
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
+    length, updates = spend(game, budget, most=MOST_AGENT_STEPS, updates=UPDATES)
+    prepare_torch(seed)
+    fields = game.config.fields()
     envs = PopulationVectorEnv(type(game), strict=True, **fields)  # an illegal action would be an error
     discounts = torch.tensor(game.discounts[game.type_of_agent], dtype=torch.float32)
     n_features = len(game.observation_bounds[0])

@@ -45,7 +45,21 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch
 from training.integrations.distillation import Distilled, network_of, tabulate
+from training.integrations.trainers import Trainer
+
+TRAINER = Trainer(
+    title="Tianshou",
+    extra="tianshou",
+    packages=("tianshou", "torch"),
+    constraints="constraints/tianshou.txt",
+    example="15_tianshou",
+    algorithms={"tianshou-dqn": "tianshou:train"},
+    learns="DQN, one learner among others",
+    legal_actions="yes",
+    types="a learner each",
+)
 
 _MOST_TRANSITIONS = 100_000
 _ENVS = 4
@@ -144,14 +158,13 @@ def _greedy(
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """DQN of Tianshou, one learner among others who play what it was.
+    """DQN of Tianshou, one learner among others who play what it was; at most 10^5 transitions.
 
     Training goes in 40 stages (fewer where a stage would have less than 25 steps of the environments). In
     each one agent of a type, in turn for every type, plays four games whose other agents play the mean of
     the tables of the later half of the stages so far (at first, the random policy): fictitious play, as best
     responses to the last table alone go in circles. The mean at the end is the policy. All agents of a game
-    act, so that a learner's transition costs as many agent-steps as there are agents; there are at most
-    10^5 transitions, as learning is slow.
+    act, so that a learner's transition costs as many agent-steps as there are agents.
 
     Two layers of 64; rewards times 1 - gamma; gamma the game's; all transitions kept; batches of 256; two
     updates for every step of the four games; double Q-learning, target network every 25 updates; learning
@@ -165,9 +178,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     n_steps = min(budget // cost, _MOST_TRANSITIONS // (_ENVS * n_types))
     if n_steps < 1:
         raise refuse("budget", budget, f"at least {cost}: a step in {_ENVS} games for every type")
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (which Tianshou explores by)
+    prepare_torch(seed)
     stages = max(1, min(_STAGES, n_steps // _LEAST_STEPS))
     learners = [_Learner(game, number, seed, n_steps) for number in range(n_types)]
     random = np.broadcast_to(baselines.random(game), (n_types, *game.legal_actions.shape))
@@ -192,9 +203,8 @@ class _Learner:
 
     def __init__(self, game: PopulationGame, number: int, seed: int, n_steps: int) -> None:
         discount = float(game.discounts[number])
-        fields = {name: getattr(game.config, name) for name in game.config.field_names()}
         agent = int(np.flatnonzero(game.type_of_agent == number)[0])
-        self._env = partial(learner_env, type(game), learner=agent, **fields)
+        self._env = partial(learner_env, type(game), learner=agent, **game.config.fields())
         self._scale = 1 - discount  # returns are near -1 then
         self._seeds = np.random.SeedSequence([seed, number])
         space = self._env().action_space

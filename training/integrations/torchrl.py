@@ -35,15 +35,26 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, tabulate
+from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # it deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
     from torchrl.collectors import Collector
 
-_MOST_AGENT_STEPS = 10**7
-_UPDATES = 30  # at least, unless budgets are tiny
-_LEAST_SAMPLES, _MOST_SAMPLES, _STEPS = 320, 3200, 32  # before an update; at least so many steps
+TRAINER = Trainer(
+    title="TorchRL",
+    extra="torchrl",
+    packages=("torchrl", "tensordict", "torch"),
+    constraints="constraints/torchrl.txt",
+    example="13_torchrl",
+    algorithms={"torchrl-ippo": "torchrl:train"},
+    learns="PPO",
+    legal_actions="yes",
+    types="an actor each",
+)
+
 _EPOCHS, _BATCH = 10, 800
 _RATE, _LAMBDA, _ENTROPY, _CRITIC, _CLIP, _LARGEST_GRADIENT = 1e-3, 0.9, 0.03, 0.5, 0.2, 0.5
 
@@ -208,42 +219,25 @@ def distil(
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 
 
-def spend(budget: int, n_agents: int) -> tuple[int, int]:
-    """Steps before each update, and how many updates, for at most ``budget`` agent-steps, and 10^7.
-
-    A thirtieth of the budget before each update, but 320 to 3200 samples, or 32 steps if those are more.
-
-    Raises:
-        ConfigError: when the budget is less than a step.
-    """
-    budget = min(budget, _MOST_AGENT_STEPS)
-    samples = min(max(budget // _UPDATES, _LEAST_SAMPLES), _MOST_SAMPLES)
-    steps = min(max(_STEPS, samples // n_agents), budget // n_agents)
-    if steps < 1:
-        raise refuse("budget", budget, f"at least a step of {n_agents} agents")
-    return steps, budget // (steps * n_agents)
-
-
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO with a masked network for all agents of a type; types learn at the same time, at most 10^7 steps.
+    """PPO of TorchRL, a masked network per type, all types at once; at most 10^7 agent-steps, as it is slow.
 
-    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9;
-    samples before each update as :func:`spend` says, 10 epochs of minibatches of 800 at most; Adam, learning
-    rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
+    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9; 3200
+    samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates; 10
+    epochs of minibatches of 800 at most; Adam, learning rate from 1e-3 to 0; clipping at 0.2, gradients at
+    0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
         ConfigError: when the budget is less than a step.
     """
-    steps, updates = spend(budget, game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
     learners = [
         _PPO(game, group, float(discount), updates)
         for group, discount in zip(group_of_type(game), game.discounts)
     ]
     scaled = Compose(*(learner.reward_scaling for learner in learners))
-    env = TransformedEnv(torchrl_env(type(game), seed=seed, **fields), scaled)
+    env = TransformedEnv(torchrl_env(type(game), seed=seed, **game.config.fields()), scaled)
     actors = TensorDictSequential(*(learner.actor for learner in learners))
     with warnings.catch_warnings():
         # 0.14 would have environments track beginnings, which only actors with memory need; 0.11, which
