@@ -11,11 +11,13 @@ from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.vector import PopulationVectorEnv
+from tests.integrations.common import SMALL, assert_played_as_in_the_table, require, two_types
 
-torch = pytest.importorskip("torch", reason="needs the extra agilerl: pip install karma-envs[agilerl]")
-pytest.importorskip("agilerl", reason="needs the extra agilerl: pip install karma-envs[agilerl]")
+require("agilerl")
 
-from training.integrations.agilerl import (  # noqa: E402, I001  (first: it knows AgileRL's own warnings)
+import torch  # noqa: E402
+
+from training.integrations.agilerl import (  # noqa: E402  # isort: skip  (it knows their warnings)
     PLAYER,
     PopulationVecEnv,
     async_vec_env,
@@ -27,14 +29,7 @@ from agilerl.components.data import MultiAgentTransition, transition_to_tensordi
 from agilerl.components.replay_buffer import ReplayBuffer  # noqa: E402
 from agilerl.wrappers.agent import RSNorm  # noqa: E402
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types()
 
 
 def ippo_of(env, seed=0):
@@ -133,12 +128,7 @@ def test_the_table_is_what_the_network_does():
         now = (observations[PLAYER][:, 0] == 1) * 7 + karma
         np.add.at(counts, (now, np.minimum(actions[PLAYER], karma)), 1)
         observations, *_ = env.step(actions)
-    visits, table = counts.sum(axis=1, keepdims=True), policy.probabilities[0]
-    errors = np.sqrt(visits * table * (1 - table))
-    common = errors > 3  # where the binomial is nearly normal
-    assert common.sum() > 15
-    assert (np.abs(counts - visits * table)[common] < 4 * errors[common]).all()
-    assert not counts[table == 0].any()
+    assert_played_as_in_the_table(counts, policy.probabilities[0])
 
 
 def test_it_learns(score_of):

@@ -9,9 +9,11 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
+from tests.integrations.common import SMALL, require, two_types
 
-torch = pytest.importorskip("torch", reason="needs the extra benchmarl: pip install karma-envs[benchmarl]")
-pytest.importorskip("benchmarl", reason="needs the extra benchmarl: pip install karma-envs[benchmarl]")
+require("benchmarl")
+
+import torch  # noqa: E402
 
 from training.integrations.benchmarl import (  # noqa: E402  # isort: skip
     KarmaClass,
@@ -31,16 +33,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No episode terminated:UserWarning"),
 ]
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.9, "urgencies": (1, 2)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types((0.9, 0.9), ((1, 2), (1, 5)), karma_max=6, karma_mean=3)
 
 
 def made(task, seed=0):
@@ -152,7 +145,7 @@ def test_it_learns_and_leaves_nothing_behind(score_of, tmp_path, monkeypatch, ca
 def test_the_seed_decides():
     game = karma_envs.make("matching", **TWO_TYPES)
     first, second, other = (train(game, 1000, seed) for seed in (1, 1, 2))
-    assert first.agent_steps == 3 * 40 * 8
+    assert first.agent_steps == 31 * 4 * 8
     np.testing.assert_array_equal(first.policy.probabilities, second.policy.probabilities)
     assert np.abs(first.policy.probabilities - other.policy.probabilities).max() > 0.01
     assert first.policy.row_of_agent.tolist() == game.type_of_agent.tolist()

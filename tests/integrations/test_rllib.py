@@ -12,11 +12,13 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
+from tests.integrations.common import SMALL, require, two_types
 
-ray = pytest.importorskip("ray", reason="needs the extra rllib: pip install karma-envs[rllib]")
-torch = pytest.importorskip("torch", reason="needs the extra rllib: pip install karma-envs[rllib]")
+require("rllib")
 pytest.importorskip("ray.rllib", reason="needs the extra rllib: pip install karma-envs[rllib]")
 
+import ray  # noqa: E402
+import torch  # noqa: E402
 from ray.rllib.core.columns import Columns  # noqa: E402
 from ray.rllib.utils.postprocessing.value_predictions import compute_value_targets  # noqa: E402
 from ray.rllib.utils.pre_checks.env import check_multiagent_environments  # noqa: E402
@@ -36,14 +38,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-multi-agent-env-v0:UserWarning"),
 ]
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types()
 
 
 def made(game="matching", **arguments):

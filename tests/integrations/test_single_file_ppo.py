@@ -8,14 +8,15 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
+from tests.integrations.common import SMALL, require
 
-torch = pytest.importorskip("torch", reason="needs the extra torch: pip install karma-envs[torch]")
+require("torch")
+
+import torch  # noqa: E402
 
 from karma_envs.views.vector import PopulationVectorEnv  # noqa: E402
 from training.integrations import single_file_ppo  # noqa: E402
 from training.integrations.single_file_ppo import LAMBDA, ActorCritic, advantages, train  # noqa: E402
-
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 
 
 def small():

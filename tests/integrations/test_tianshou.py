@@ -8,11 +8,12 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import PolicyError
 from karma_envs.views.single_agent import SingleAgentEnv
+from tests.integrations.common import SMALL, require, two_types
 from training.benchmark.best_response import BestResponseGame
 
-torch = pytest.importorskip("torch", reason="needs the extra tianshou: pip install karma-envs[tianshou]")
-pytest.importorskip("tianshou", reason="needs the extra tianshou: pip install karma-envs[tianshou]")
+require("tianshou")
 
+import torch  # noqa: E402
 from tianshou.algorithm import DQN  # noqa: E402
 from tianshou.algorithm.algorithm_base import Algorithm  # noqa: E402
 from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy  # noqa: E402
@@ -25,16 +26,7 @@ from tianshou.utils.torch_utils import policy_within_training_step  # noqa: E402
 
 from training.integrations.tianshou import MaskedObservation, distil, learner_env, train  # noqa: E402
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.1, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types((0.1, 0.9), karma_max=6, karma_mean=3)
 
 
 def policy_of(env, seed=0, **arguments):

@@ -7,10 +7,11 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
+from tests.integrations.common import SMALL, require, two_types
 
-torch = pytest.importorskip("torch", reason="needs the extra torchrl: pip install karma-envs[torchrl]")
-pytest.importorskip("torchrl", reason="needs the extra torchrl: pip install karma-envs[torchrl]")
+require("torchrl")
 
+import torch  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from tensordict.nn import TensorDictModule, TensorDictSequential  # noqa: E402
 from torchrl.envs import check_env_specs  # noqa: E402
@@ -27,16 +28,7 @@ from training.integrations.torchrl import (  # noqa: E402
 # of 0.11, which BenchMARL needs
 pytestmark = pytest.mark.filterwarnings("ignore:size_average and reduce args:UserWarning")
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types(karma_max=6, karma_mean=3)
 
 
 def playing(actions):
