@@ -27,8 +27,8 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import matching_v0
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.views.vector import PopulationVectorEnv
-from training.config import TrainConfig
-from training.train import Replica
+from training.common.config import TrainConfig
+from training.runs.replica import Replica
 
 SIZES = (100, 1000, 10_000, 100_000)
 PAYMENTS = ("pay_bid_to_peer", "pay_bid_to_society")

@@ -12,8 +12,8 @@ import numpy as np
 
 from agents.learners import LearnerConfig
 from training import TrainConfig, train
-from training.evaluate import evaluate
-from training.plots.run import plot
+from training.runs.evaluate import evaluate
+from training.runs.figures import plot
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--n-steps", type=int, default=300_000)

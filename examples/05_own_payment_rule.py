@@ -11,8 +11,8 @@ import numpy as np
 import karma_envs
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import metrics
-from karma_envs.compile import kernel
 from karma_envs.config import ConfigError
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

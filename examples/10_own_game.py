@@ -11,8 +11,8 @@ from karma_envs.checks import check_game, check_parallel_env
 from karma_envs.config import Config, whole
 from karma_envs.game import IllegalActionError, PopulationGame, Transitions, whole_actions
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import new_streams
+from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays, check_values
 from karma_envs.views.parallel import PopulationParallelEnv
 

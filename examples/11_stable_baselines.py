@@ -26,10 +26,10 @@ import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
-from training.evaluate import play, reference_games
+from training.common.figures import save_figures
+from training.common.policy_figures import bids_beside
 from training.integrations.sb3 import PopulationVecEnv, distil
-from training.plots.figures import save_figures
-from training.plots.policies import bids_beside
+from training.runs.evaluate import play, reference_games
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000)

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from karma_envs.config import choice, refuse
 from karma_envs.game import PopulationGame
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 
 def random(game: PopulationGame) -> NDArray[np.float64]:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from karma_envs.config import Config
 from karma_envs.metrics import Outcome
-from karma_envs.sampling import NEVER, padded_width
+from karma_envs.numerics.sampling import NEVER, padded_width
 from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
 
 LARGEST_RETURN = 1e27
@@ -35,7 +35,7 @@ class SamplingPolicy(Protocol):
 
     @property
     def thresholds(self) -> NDArray[np.uint16]:
-        """``uint16[rows, observations, width]`` as :func:`karma_envs.sampling.thresholds_of` makes them."""
+        """``uint16[rows, observations, width]`` as :func:`karma_envs.numerics.sampling.thresholds_of` makes them."""
 
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
@@ -349,7 +349,7 @@ class PopulationGame(ABC):
 
 
 def check_thresholds(thresholds: NDArray[np.uint16], legal_actions: NDArray[np.bool_]) -> None:
-    """Refuse tables that no policy is drawn from: :mod:`karma_envs.sampling` says what they are.
+    """Refuse tables that no policy is drawn from: :mod:`karma_envs.numerics.sampling` says what they are.
 
     Args:
         thresholds: ``uint16[rows, observations, width]``.

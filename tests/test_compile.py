@@ -19,22 +19,22 @@ import numba
 import numpy as np
 import pytest
 
-import karma_envs.compile as kc
-from karma_envs.compile import as_kernel, is_compiled, kernel
-from karma_envs.identity import is_constant
-from karma_envs.random import mix
+import karma_envs.numerics.compile as kc
+from karma_envs.numerics.compile import as_kernel, is_compiled, kernel
+from karma_envs.numerics.identity import is_constant
+from karma_envs.numerics.random import mix
 
 PACKAGE = {
     "__init__.py": "",
     "inner.py": """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 
 @kernel
 def inner(x):
     return 10 * x + 1
 """,
     "outer.py": """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 from karma_envs.inner import inner
 
 @kernel
@@ -50,7 +50,7 @@ def play(rule, x):
     return rule(x)
 """,
     "rules.py": """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 
 @kernel
 def double(x):
@@ -198,7 +198,7 @@ def test_functions_of_the_user_are_cached_in_the_named_folder(
 
 
 RELOADED = """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 
 @kernel
 def amount(x):
@@ -368,7 +368,7 @@ def test_what_cannot_be_told_apart_is_never_shared_and_not_cached(cache: Path) -
 # Two processes keep code that differs only in a value, and a third loads both.
 ONE_NAME = """
 import sys
-from karma_envs.compile import as_kernel, kernel
+from karma_envs.numerics.compile import as_kernel, kernel
 
 @kernel
 def helper(x):  # calls itself, so that its code stays a function of its own

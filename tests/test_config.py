@@ -18,8 +18,8 @@ from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
 from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.games.matching.config import PRESETS
+from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Parameter, Rule
-from karma_envs.urgency import AgentType
 
 NAN, INF = float("nan"), float("inf")
 

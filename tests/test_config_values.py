@@ -14,9 +14,9 @@ from karma_envs.config import Config, ConfigError
 from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.grid_city_routes import GridCityRoutesConfig
 from karma_envs.games.matching import MatchingConfig
-from karma_envs.karma import draw_initial_karma
-from karma_envs.urgency import AgentType
-from training.trials import SweepConfig
+from karma_envs.karma.config import draw_initial_karma
+from karma_envs.karma.urgency import AgentType
+from training.sweeps.config import SweepConfig
 
 HUGE = 10**310
 """A whole number that no float holds."""

@@ -19,8 +19,9 @@ import pytest
 from numba.extending import overload
 
 import karma_envs
-from karma_envs.compile import as_kernel, code_digest, kernel
-from karma_envs.sampling import sample_action
+from karma_envs.numerics.compile import as_kernel, kernel
+from karma_envs.numerics.identity import code_digest
+from karma_envs.numerics.sampling import sample_action
 
 
 class Fee(enum.IntEnum):

@@ -15,9 +15,9 @@ from typing import Any
 import numba
 import pytest
 
-from karma_envs import kernel_cache
-from karma_envs.compile import as_kernel, kernel
-from karma_envs.kernel_cache import cache_folder, cache_root
+from karma_envs.numerics import kernel_cache
+from karma_envs.numerics.compile import as_kernel, kernel
+from karma_envs.numerics.kernel_cache import cache_folder, cache_root
 
 POSIX = pytest.mark.skipif(not hasattr(os, "getuid"), reason="owners and modes of files are POSIX's")
 

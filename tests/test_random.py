@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import chi2
 
-from karma_envs.compile import kernel
-from karma_envs.random import GOLDEN, mix, new_streams, next_below, next_uint64, next_uniform
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import GOLDEN, mix, new_streams, next_below, next_uint64, next_uniform
 
 MASK = 2**64 - 1
 NEVER_BY_CHANCE = 1e-5

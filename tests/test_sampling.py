@@ -10,9 +10,9 @@ from hypothesis.extra import numpy as hnp
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from karma_envs.compile import kernel
-from karma_envs.random import GOLDEN, mix
-from karma_envs.sampling import (
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import GOLDEN, mix
+from karma_envs.numerics.sampling import (
     LANES,
     NEVER,
     aligned_empty,

@@ -13,8 +13,7 @@ from numpy.typing import NDArray
 from scipy.stats import chi2
 
 from karma_envs.config import ConfigError
-from karma_envs.random import GOLDEN, mix
-from karma_envs.urgency import (
+from karma_envs.karma.urgency import (
     DRAW_RANGE,
     AgentType,
     step_urgency,
@@ -22,6 +21,7 @@ from karma_envs.urgency import (
     trip_thresholds,
     type_counts,
 )
+from karma_envs.numerics.random import GOLDEN, mix
 
 CYCLE = ((0, 1, 0), (0, 0, 1), (1, 0, 0))
 SKEWED = ((0.2, 0.8, 0.0), (0.0, 0.35, 0.65), (0.55, 0.15, 0.3))

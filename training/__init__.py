@@ -4,8 +4,10 @@ from karma_envs.plugins import require_own
 
 require_own("agents")
 
-from training.config import TrainConfig  # noqa: E402
-from training.results import ResultsError, Run  # noqa: E402
-from training.train import Interrupted, train  # noqa: E402
+from training.common.config import TrainConfig  # noqa: E402
+from training.common.errors import ResultsError
+from training.common.workers import Interrupted
+from training.runs.folder import Run
+from training.runs.train import train
 
 __all__ = ["Interrupted", "ResultsError", "Run", "TrainConfig", "train"]

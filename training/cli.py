@@ -13,12 +13,12 @@ from rich.console import Console
 from karma_envs import __version__
 from karma_envs.config import ConfigError
 from training import commands
-from training.flags import Parser
-from training.notices import notices
-from training.output import patient_output
-from training.progress import console
-from training.results import ResultsError
-from training.train import Interrupted
+from training.common.errors import ResultsError
+from training.common.flags import Parser
+from training.common.notices import notices
+from training.common.output import patient_output
+from training.common.workers import Interrupted
+from training.runs.progress import console
 
 _EPILOG = """\
 exit status:

@@ -1,28 +1,28 @@
 """Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
 
-from agents.evaluators.by_agent import ExploitabilityByAgent, exploitability_by_agent
-from agents.evaluators.convergence import PayoffEstimates, payoff_estimates, policy_distance
-from agents.evaluators.deviation import DeviationGain, deviation_gain
-from agents.evaluators.estimate import EstimatedExploitability, MonitorConfig
-from agents.evaluators.lasry_lions import (
+from agents.evaluators.exploitability.convergence import PayoffEstimates, payoff_estimates, policy_distance
+from agents.evaluators.exploitability.deviation import DeviationGain, deviation_gain
+from agents.evaluators.exploitability.exact import ExploitabilityByAgent, exploitability_by_agent
+from agents.evaluators.exploitability.one_at_a_time import one_at_a_time_exploitability
+from agents.evaluators.exploitability.parallel import parallel_exploitability
+from agents.evaluators.exploitability.population import PopulationPlay, average_policy, play_in_population
+from agents.evaluators.exploitability.relearning import relearning_gain
+from agents.evaluators.exploitability.result import EstimatedExploitability, MonitorConfig
+from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
     counterexample,
     lasry_lions_sum,
 )
-from agents.evaluators.lipschitz import Lipschitz, lipschitz_constants
-from agents.evaluators.mirror_ascent import (
+from agents.evaluators.theory.lipschitz import Lipschitz, lipschitz_constants
+from agents.evaluators.theory.mirror_ascent import (
     MirrorAscent,
     RegularisedEquilibrium,
     Violations,
     contractivity_violations,
     monotonicity_violations,
 )
-from agents.evaluators.one_at_a_time import one_at_a_time_exploitability
-from agents.evaluators.parallel import parallel_exploitability
-from agents.evaluators.population import PopulationPlay, average_policy, play_in_population
-from agents.evaluators.relearning import relearning_gain
-from agents.evaluators.sublinearity import Sublinearity, sublinearity_of
+from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_of
 
 __all__ = [
     "Counterexample",

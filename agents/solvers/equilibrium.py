@@ -14,7 +14,7 @@ from agents.mean_field.dynamic_programming import policy_value
 from agents.mean_field.exploitability import Exploitability, exploitability_in
 from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import InUnits, in_own_units
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.display import Said, data_frame
 from karma_envs.game import MeanFieldModel
 

@@ -23,7 +23,7 @@ from karma_envs.checks.errors import CheckError, expect, expect_array
 from karma_envs.checks.populations import check_draws, check_exchangeability
 from karma_envs.checks.totals import check_conservation, check_outcome
 from karma_envs.game import MOST_INDICES, IllegalActionError, PolicyError, PopulationGame
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 
 def check_game(game: PopulationGame) -> None:

@@ -9,7 +9,7 @@ from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.checks.episodes import begun
 from karma_envs.checks.errors import expect
 from karma_envs.game import PopulationGame, SamplingPolicy
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 _EPISODES, _EPISODE_STEPS = 64, 30
 _STEPS = 400

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from karma_envs.compile import kernel
-from karma_envs.random import next_below
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import next_below
 
 
 @kernel

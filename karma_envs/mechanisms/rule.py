@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import as_kernel
 from karma_envs.config import ConfigError, choice, importable_name, real, refuse
-from karma_envs.identity import python_function
+from karma_envs.numerics.compile import as_kernel
+from karma_envs.numerics.identity import python_function
 from karma_envs.plugins import import_named
 
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
@@ -134,7 +134,7 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
 
     A function of the user's is taken as it is now: the rule has a compiled copy of it, which keeps the values
     of the globals, closures and constants of modules that it and what it calls read, see
-    :func:`karma_envs.compile.as_kernel`.
+    :func:`karma_envs.numerics.compile.as_kernel`.
 
     Args:
         family: ``allocation``, ``payment`` or ``redistribution``.
@@ -201,7 +201,7 @@ def _problem(family: str, function: Any) -> str | None:
 
 
 def _name(given: Callable[..., Any]) -> str:
-    """``module:function``, also of a copy of :func:`karma_envs.compile.as_kernel`; else a short ``repr``."""
+    """``module:function``, also of a copy of :func:`karma_envs.numerics.compile.as_kernel`; else a short ``repr``."""
     if isinstance(python_function(given), FunctionType):
         return importable_name(given).partition("@")[0]
     return reprlib.repr(given)

@@ -20,9 +20,9 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from karma_envs.compile import as_kernel, kernel
 from karma_envs.config import refuse
 from karma_envs.mechanisms.rule import ARGUMENTS, Rule, is_built_in
+from karma_envs.numerics.compile import as_kernel, kernel
 
 MOST = 20_000
 """On about how many arguments at most a rule is tried with bounds checked."""

@@ -1,5 +1,5 @@
 """The city with a choice of routes is drawn as the city is."""
 
-from karma_envs.rendering.grid_city import Painter
+from karma_envs.games.grid_city.picture import Painter
 
 __all__ = ["Painter"]

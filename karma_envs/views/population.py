@@ -12,9 +12,9 @@ from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Box, Dict, Discrete, Space
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
 from karma_envs.config import ConfigError, choice, refuse, whole
 from karma_envs.game import IllegalActionError, PopulationGame
+from karma_envs.numerics.compile import kernel
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas, has_renderer
 from karma_envs.views import VERSION

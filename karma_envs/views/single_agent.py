@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import whole
 from karma_envs.game import PopulationGame, SamplingPolicy
-from karma_envs.random import new_streams
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import new_streams
+from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.population import GymnasiumView, Observation, as_action
 
 

@@ -15,7 +15,7 @@ from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.linearisation import solve_scaled
 from agents.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
 from agents.solvers import methods, solve
-from agents.solvers.search import search
+from agents.solvers.continuation.search import search
 from karma_envs.game import Environment, MeanFieldModel
 
 ABSORBING = {"urgencies": (1, 3, 5), "urgency_transition": [[1, 0, 0], [0.3, 0.4, 0.3], [0, 0, 1]]}

@@ -12,14 +12,14 @@ from scipy.stats import wasserstein_distance
 
 import karma_envs
 from agents.learners import LearnerConfig, TabularLearner, targets
-from agents.learners.grouping import GROUPINGS
-from agents.learners.kernels import learn, row_maximum
-from agents.learners.schedules import SCHEDULES
-from agents.learners.softmax import Scratch, update_policy
-from agents.learners.target import ILLEGAL
+from agents.learners.tabular.grouping import GROUPINGS
+from agents.learners.tabular.kernels import learn, row_maximum
+from agents.learners.tabular.schedules import SCHEDULES
+from agents.learners.tabular.softmax import Scratch, update_policy
+from agents.learners.tabular.targets import ILLEGAL
 from karma_envs.config import ConfigError
 from karma_envs.game import Transitions
-from karma_envs.sampling import NEVER, padded_width, probabilities_of
+from karma_envs.numerics.sampling import NEVER, padded_width, probabilities_of
 
 ALGORITHMS = ("sarsa", "q_learning", "expected_sarsa")
 

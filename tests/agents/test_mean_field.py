@@ -20,7 +20,7 @@ from agents.mean_field.dynamic_programming import (
 from agents.mean_field.exploitability import exploitability_in, type_policies
 from agents.mean_field.linearisation import Linearisation
 from agents.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.game import Environment, MeanFieldModel
 
 

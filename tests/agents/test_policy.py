@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.policy import TabularPolicy
-from karma_envs.sampling import NEVER, padded_width, probabilities_of, thresholds_of
+from agents.policies.tabular import TabularPolicy
+from karma_envs.numerics.sampling import NEVER, padded_width, probabilities_of, thresholds_of
 
 HALVES = np.array([[[0.5, 0.5, 0], [1, 0, 0]], [[0, 0.25, 0.75], [0, 0, 1]]])
 

@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 
 from agents import TabularPolicy
-from agents.policy_table import policy_table
+from agents.policies.table import policy_table
 from karma_envs import make
 from karma_envs.baselines import random as random_bids
 from karma_envs.game import PolicyError
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 
 TYPES = (AgentType(1, 0.7), AgentType(3, 0.9, (1, 2, 9)))
 

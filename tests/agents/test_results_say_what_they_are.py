@@ -14,8 +14,8 @@ from agents.evaluators import (
     exploitability_by_agent,
     one_at_a_time_exploitability,
 )
-from agents.solvers.search import search
-from agents.solvers.social_optimum import social_optimum
+from agents.solvers.continuation.search import search
+from agents.solvers.control.social_optimum import social_optimum
 from karma_envs.display import Said
 
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from agents.learners import softmax
-from agents.learners.softmax import BATCH, Scratch, exponential, update_policy
-from agents.learners.target import ILLEGAL
-from karma_envs.compile import kernel
-from karma_envs.sampling import NEVER, padded_width
+from agents.learners.tabular.softmax import BATCH, Scratch, exponential, update_policy
+from agents.learners.tabular.targets import ILLEGAL
+from agents.solvers.first_order.iteration import softmax
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.sampling import NEVER, padded_width
 
 
 @kernel

@@ -83,24 +83,24 @@ def files_in(*parts: str) -> list[Path]:
 
 def test_the_reader_sees_imports(tmp_path: Path) -> None:
     source = """
-import os, agents.policy
-from karma_envs import compile
+import os, agents.policies.tabular
+from karma_envs.numerics import compile
 from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import torch
 def later():
-    from agents import policy
+    from agents.policies import tabular as policy
 """
     file = tmp_path / "some.py"
     file.write_text(source)
     found = [(each.module, each.lazy) for each in imports_of(file)]
     assert found == [
         ("os", False),
-        ("agents.policy", False),
-        ("karma_envs.compile", False),
+        ("agents.policies.tabular", False),
+        ("karma_envs.numerics.compile", False),
         ("typing", False),
         ("torch", True),
-        ("agents.policy", True),
+        ("agents.policies.tabular", True),
     ]
     assert len(FILES) > 20
 
@@ -139,7 +139,7 @@ def test_the_core_knows_no_game_and_no_view() -> None:
 
 @pytest.mark.parametrize("part", ["learners", "solvers", "evaluators", "planners", "mean_field"])
 def test_parts_of_agents_do_not_import_each_other(part: str) -> None:
-    shared = {"karma_envs", "agents.policy", "agents.mean_field", f"agents.{part}"}
+    shared = {"karma_envs", "agents.policies.tabular", "agents.mean_field", f"agents.{part}"}
     assert not breaches(files_in("agents", part), shared)
 
 
@@ -163,10 +163,10 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
         ),
         "matplotlib": ("karma_envs/rendering/", "training/plots/", "training/experiments/"),
         **dict.fromkeys(INTEGRATED, ("training/integrations/",)),
-        "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweep.py"),
-        "ray": ("training/integrations/", "training/sweep.py"),
-        "optuna": ("training/integrations/", "training/sweep.py"),
-        "tensorboard": ("training/event_files.py",),
+        "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweeps/sweep.py"),
+        "ray": ("training/integrations/", "training/sweeps/sweep.py"),
+        "optuna": ("training/integrations/", "training/sweeps/sweep.py"),
+        "tensorboard": ("training/runs/event_files.py",),
     }.get(module)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 import karma_envs
 from agents.mean_field.stationary import advance, stationary_mean_field
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from agents.solvers.equilibrium import assess
 from karma_envs.game import MeanFieldModel, PopulationGame, Transitions

@@ -15,14 +15,14 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
-from karma_envs.compile import kernel
 from karma_envs.game import IllegalActionError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.network import RoadNetwork
+from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import access_fairness, efficiency
-from karma_envs.urgency import AgentType
+from karma_envs.numerics.compile import kernel
 
 NEVER_BY_CHANCE = 1e-5
 """Upper tail of the chi-square tests: beyond 4 sigma; the seeds are fixed, so they do not flake."""

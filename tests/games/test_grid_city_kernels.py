@@ -18,7 +18,7 @@ from karma_envs.games.grid_city.kernels import (
     real_key,
     whole_key,
 )
-from karma_envs.mechanisms.surplus import redistribute
+from karma_envs.karma.surplus import redistribute
 
 
 @given(

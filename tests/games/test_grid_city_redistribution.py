@@ -7,9 +7,9 @@ from typing import Any
 import networkx as nx
 import numpy as np
 
-from karma_envs.compile import kernel
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.network import RoadNetwork
+from karma_envs.numerics.compile import kernel
 
 
 def city(capacity: int, n_lanes: int = 1, **fields: Any) -> GridCityGame:

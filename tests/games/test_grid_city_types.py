@@ -16,7 +16,7 @@ from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityConfig, GridCityGame
 from karma_envs.games.grid_city.network import RoadNetwork, grid, road_network
 from karma_envs.games.grid_city.path_sets import path_weights
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 
 NEVER_BY_CHANCE = 1e-5
 """Upper tail of the chi-square tests: beyond 4 sigma; the seeds are fixed, so they do not flake."""

@@ -14,15 +14,15 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from agents.policy import TabularPolicy
-from karma_envs.compile import kernel
+from agents.policies.tabular import TabularPolicy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError, Transitions
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import PRESETS
+from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Rule
-from karma_envs.sampling import thresholds_of
-from karma_envs.urgency import AgentType
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.sampling import thresholds_of
 
 NEVER_BY_CHANCE = 1e-5
 """Upper tail of the chi-square tests: beyond 4 sigma; the seeds are fixed, so they do not flake."""

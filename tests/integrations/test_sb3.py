@@ -6,14 +6,14 @@ from gymnasium.utils import seeding
 
 import karma_envs
 from agents import exploitability
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
 from tests.integrations.common import SMALL, assert_played_as_in_the_table, require, two_types
-from training.evaluate import play
+from training.runs.evaluate import play
 
 require("sb3")
 

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from karma_envs.compile import is_compiled, kernel
 from karma_envs.config import ConfigError
 from karma_envs.mechanisms import FAMILIES, Parameter, Rule, resolve, rules
+from karma_envs.numerics.compile import is_compiled, kernel
 
 NOTHING = np.empty(0)
 
@@ -218,7 +218,7 @@ def test_what_is_no_rule_is_refused(family: str, given: Any, says: str) -> None:
 
 
 USER = """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 from karma_envs.mechanisms import Parameter, Rule
 
 def half(winner_bid, loser_bid, loser_karma, karma_max, parameters):

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from karma_envs.compile import kernel
+from karma_envs.karma.surplus import redistribute, share_by_resource
 from karma_envs.mechanisms import Rule, resolve
-from karma_envs.mechanisms.surplus import redistribute, share_by_resource
+from karma_envs.numerics.compile import kernel
 
 RULES = ("uniform", "uniform_to_active", "none", "tax(rate=0.3)", "congestion_tax(rate=0.3)")
 

@@ -14,11 +14,11 @@ import numba
 import numpy as np
 import pytest
 
-from karma_envs.compile import kernel
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingConfig, MatchingGame
 from karma_envs.mechanisms import Parameter, Rule, resolve, rules
 from karma_envs.mechanisms.trial import MOST, Domain, _arguments, _some, try_rule
+from karma_envs.numerics.compile import kernel
 
 SMALL = Domain(karma_max=3, urgencies=(0.0, 1.0, 5.0), crowding=(0.0, 2.0))
 TABLE = np.arange(3)
@@ -108,7 +108,7 @@ def pay(w, b, k, m, p):
     return 0, half(w) * settings.TIMES
 """
 HELPERS = """
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 
 @kernel
 def half(x):

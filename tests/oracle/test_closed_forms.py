@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from agents.solvers import solve
 from karma_envs.games.matching.closed_forms import (
     EFFICIENCIES,
@@ -14,8 +14,8 @@ from karma_envs.games.matching.closed_forms import (
     dict_efficiency,
     turn_efficiency,
 )
+from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms.rule import rules
-from karma_envs.urgency import AgentType
 
 CHAIN = AgentType(2.0, 0.9, (0, 2, 3), ((0.5, 0.5, 0), (0, 0.5, 0.5), (0.3, 0.3, 0.4)))
 TYPES = {

@@ -11,10 +11,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.games.matching import MatchingGame
+from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import access_fairness, efficiency, reward_fairness
-from karma_envs.urgency import AgentType
 
 STEPS, SEEDS = 10_000, 16
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from training import TrainConfig, train
-from training.train import Replica
+from training.runs.replica import Replica
 
 
 @pytest.fixture

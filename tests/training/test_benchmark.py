@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.evaluators.by_agent import exploitability_by_agent
+from agents.evaluators.exploitability.exact import exploitability_by_agent
 from agents.learners import TabularLearner
 from agents.mean_field.exploitability import exploitability
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
@@ -30,8 +30,8 @@ from training.benchmark.report import summarise, to_markdown
 from training.benchmark.result import METRICS
 from training.benchmark.tables import number_text
 from training.cli import main
-from training.results import ResultsError
-from training.train import Interrupted
+from training.common.errors import ResultsError
+from training.common.workers import Interrupted
 
 REAL = dict(TASKS)
 TINY = {"n_agents": 6, "karma_max": 4, "karma_mean": 2}

@@ -8,18 +8,18 @@ from typing import Any, cast
 import numpy as np
 import pytest
 
-from agents.solvers.search import Found
+from agents.solvers.continuation.search import Found
 from karma_envs import make
-from karma_envs.karma import type_names
+from karma_envs.karma.config import type_names
+from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import summarise
-from karma_envs.urgency import AgentType
 from training import Run, TrainConfig, train
-from training.commands.evaluate import keep_evaluation, report
-from training.equilibria import mean_bids
-from training.evaluate import evaluate, over_seeds, play
-from training.plots.solution import karma_distribution, mean_bid, policy_heat_maps
-from training.results import read_table
-from training.solution import SolveConfig, solve_to_folder
+from training.common.tables import read_table
+from training.runs.evaluate import evaluate, over_seeds, play
+from training.runs.evaluate_command import keep_evaluation, report
+from training.solving.figures import karma_distribution, mean_bid, policy_heat_maps
+from training.solving.search import mean_bids
+from training.solving.solution import SolveConfig, solve_to_folder
 
 NAMES = ("type 0 (discount 0.7)", "type 1 (discount 0.9)", "type 2 (discount 0.5)")
 

@@ -8,9 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from training.experiments import city, city_mechanisms, kept
-from training.experiments.experiment import Experiment, experiments
-from training.results import Row
+from training.common.tables import Row
+from training.reproduction import shared_runs as kept
+from training.reproduction.experiment import Experiment, experiments
+from training.reproduction.ours import city_mechanisms
+from training.reproduction.thesis import city_training as city
 
 SEED = 3
 

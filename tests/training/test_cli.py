@@ -19,7 +19,7 @@ from karma_envs import __version__
 from karma_envs.games.matching import PRESETS, MatchingConfig
 from training import Run, TrainConfig
 from training.cli import main
-from training.config import load_layer, to_yaml
+from training.common.config import load_layer, to_yaml
 
 TINY = [
     "--n-agents",

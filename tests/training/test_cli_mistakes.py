@@ -16,10 +16,10 @@ from agents.learners import LearnerConfig
 from karma_envs.registry import game_class, names
 from training.benchmark.algorithms import algorithms
 from training.cli import main
-from training.config import TrainConfig, load_layer
-from training.plain_yaml import parse_yaml
-from training.solution import SolveConfig
-from training.theory import TheoryConfig
+from training.common.config import TrainConfig, load_layer
+from training.common.plain_yaml import parse_yaml
+from training.solving.solution import SolveConfig
+from training.theory.tools import TheoryConfig
 
 OVER = ["--over", "karma_mean=5,6", "--folder", "sweep"]
 COMMANDS: dict[str, tuple[list[str], list[str]]] = {  # before and after what is wrong

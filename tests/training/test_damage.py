@@ -16,15 +16,9 @@ import pytest
 
 from karma_envs.files import read_npz, write_npz
 from training import ResultsError, Run, TrainConfig, train
-from training import tables as tables_module
 from training.cli import main
-from training.commands import train as command
-from training.plots.run import karma_distribution
-from training.replica import Replica
-from training.results import read_metadata
-from training.solution import SolveConfig, solve_to_folder
-from training.sweep import Sweep, sweep
-from training.tables import (
+from training.common import tables as tables_module
+from training.common.tables import (
     DIGESTS,
     number_table,
     read_json,
@@ -33,6 +27,12 @@ from training.tables import (
     write_recorded,
     write_table,
 )
+from training.runs import command as command
+from training.runs.figures import karma_distribution
+from training.runs.folder import read_metadata
+from training.runs.replica import Replica
+from training.solving.solution import SolveConfig, solve_to_folder
+from training.sweeps.sweep import Sweep, sweep
 
 Tiny = Callable[..., TrainConfig]
 

@@ -16,7 +16,7 @@ from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
 from training import ResultsError, Run, TrainConfig, train
-from training.evaluate import (
+from training.runs.evaluate import (
     evaluate,
     over_seeds,
     play,

@@ -11,9 +11,10 @@ import pytest
 
 from karma_envs.config import ConfigError
 from training.cli import main
-from training.commands import reproduce as command
-from training.experiments import experiment as machinery
-from training.experiments.experiment import (
+from training.common.figures import new_figure
+from training.reproduction import command as command
+from training.reproduction import experiment as machinery
+from training.reproduction.experiment import (
     Experiment,
     Published,
     experiments,
@@ -21,7 +22,6 @@ from training.experiments.experiment import (
     reproduce,
     with_error,
 )
-from training.plots.figures import new_figure
 
 
 def toy(calls: list[tuple[str, int]]) -> Experiment:

@@ -18,8 +18,8 @@ from karma_envs import make
 from karma_envs.baselines import baseline_policy
 from karma_envs.rendering import animate
 from training import ResultsError
-from training.plots.figures import new_figure, paper_style, save_figures
-from training.plots.lanes import path_panels
+from training.common.figures import new_figure, paper_style, save_figures
+from training.common.lane_figures import path_panels
 
 
 @paper_style()

@@ -9,10 +9,10 @@ from pathlib import Path
 import pytest
 
 from training import TrainConfig, train
-from training.experiments import kept
-from training.experiments.kept import kept_run
-from training.results import ResultsError
-from training.train import Replica
+from training.common.errors import ResultsError
+from training.reproduction import shared_runs as kept
+from training.reproduction.shared_runs import kept_run
+from training.runs.replica import Replica
 
 Tiny = Callable[..., TrainConfig]
 

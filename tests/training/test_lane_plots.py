@@ -11,7 +11,7 @@ from scipy.stats import spearmanr  # type: ignore[import-untyped, unused-ignore]
 
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city.network import RoadNetwork, grid, road_network
-from training.plots.lanes import bid_against_congestion, lane_histogram, lane_maps, path_panels
+from training.common.lane_figures import bid_against_congestion, lane_histogram, lane_maps, path_panels
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ from karma_envs.config import ConfigError
 from karma_envs.files import read_npz, write_npz
 from training import ResultsError, Run, TrainConfig, train
 from training.cli import main
-from training.evaluate import evaluate
+from training.runs.evaluate import evaluate
 
 
 def with_progress(path: Path, **changes: Any) -> None:

@@ -11,8 +11,8 @@ import pytest
 
 from training import ResultsError, TrainConfig, train
 from training.cli import main
-from training.results import Run
-from training.train import Replica
+from training.runs.folder import Run
+from training.runs.replica import Replica
 
 Tiny = Callable[..., TrainConfig]
 

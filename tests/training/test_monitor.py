@@ -15,9 +15,10 @@ from agents.evaluators import exploitability_by_agent, payoff_estimates
 from karma_envs.config import ConfigError
 from karma_envs.registry import make
 from training import TrainConfig, train
-from training.plots.run import plot
-from training.results import Run, read_table
-from training.train import Replica
+from training.common.tables import read_table
+from training.runs.figures import plot
+from training.runs.folder import Run
+from training.runs.replica import Replica
 
 Tiny = Callable[..., TrainConfig]
 GAME: dict[str, Any] = {"n_agents": 20, "karma_max": 6, "karma_mean": 3, "discount": 0.9}

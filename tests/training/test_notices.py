@@ -6,7 +6,7 @@ import warnings
 
 import pytest
 
-from training.notices import notices
+from training.common.notices import notices
 
 
 @pytest.mark.filterwarnings("always")

@@ -19,12 +19,12 @@ import pytest
 from training import ResultsError, Run, TrainConfig, train
 from training.benchmark.run import run_benchmark
 from training.cli import main
-from training.experiments import experiment as machinery
-from training.experiments.experiment import Experiment, reproduce
-from training.folders import all_or_nothing, new_folder, owned
-from training.replica import Replica
-from training.solution import SolveConfig, solve_to_folder
-from training.sweep import sweep
+from training.common.folders import all_or_nothing, new_folder, owned
+from training.reproduction import experiment as machinery
+from training.reproduction.experiment import Experiment, reproduce
+from training.runs.replica import Replica
+from training.solving.solution import SolveConfig, solve_to_folder
+from training.sweeps.sweep import sweep
 
 Tiny = Callable[..., TrainConfig]
 
@@ -183,7 +183,7 @@ def test_where_there_are_no_locks_nothing_is_locked(
 def test_an_evaluation_of_a_run_that_is_in_use_is_printed_and_not_kept(
     finished_folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("training.commands.evaluate.PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr("training.runs.evaluate_command.PATIENCE_SECONDS", 0.0)
     before = (finished_folder / "digests.json").read_bytes()
     with owned(finished_folder):
         assert main(["evaluate", str(finished_folder), "--n-steps", "100"]) == 0

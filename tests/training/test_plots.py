@@ -15,11 +15,11 @@ from agents import TabularPolicy
 from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
 from karma_envs.game import PolicyError
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 from training import ResultsError, Run, TrainConfig, train
-from training.evaluate import reference_lines
-from training.plots import run as training_plots
-from training.plots.policies import bids_beside
+from training.common.policy_figures import bids_beside
+from training.runs import figures as training_plots
+from training.runs.evaluate import reference_lines
 
 
 @pytest.fixture(scope="module")

@@ -9,9 +9,10 @@ from typing import Any, cast
 import pytest
 from rich.table import Table
 
-from training import TrainConfig, progress
-from training.progress import TrainingBar
-from training.train import Replica
+from training import TrainConfig
+from training.runs import progress
+from training.runs.progress import TrainingBar
+from training.runs.replica import Replica
 
 
 def shown(

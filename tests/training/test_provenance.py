@@ -21,17 +21,18 @@ from karma_envs.config import Config
 from karma_envs.files import read_npz, write_npz
 from karma_envs.games.grid_city.town import NET_FILE
 from karma_envs.games.matching import MatchingConfig
-from training import ResultsError, Run, TrainConfig, provenance, train
+from training import ResultsError, Run, TrainConfig, train
 from training.cli import main
-from training.config import to_yaml
-from training.evaluate import evaluate
-from training.provenance import check_provenance, source_commit, version_changes
-from training.results import create_run, read_metadata, write_metadata
-from training.solution import Solution, SolveConfig, solve_to_folder
-from training.sweep import Sweep, sweep
-from training.theory import Theory, TheoryConfig, theory_to_folder
-from training.train import Interrupted
-from training.trust import functions_named, resuming
+from training.common import provenance
+from training.common.config import to_yaml
+from training.common.provenance import check_provenance, source_commit, version_changes
+from training.common.trust import functions_named, resuming
+from training.common.workers import Interrupted
+from training.runs.evaluate import evaluate
+from training.runs.folder import create_run, read_metadata, write_metadata
+from training.solving.solution import Solution, SolveConfig, solve_to_folder
+from training.sweeps.sweep import Sweep, sweep
+from training.theory.tools import Theory, TheoryConfig, theory_to_folder
 
 Tiny = Callable[..., TrainConfig]
 SHA_1 = "commit"
@@ -209,7 +210,7 @@ def test_a_rule_with_other_code_is_refused_by_name(
 def test_a_rule_whose_code_cannot_be_told_is_not_compared(
     rules: Path, tiny: Tiny, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("karma_envs.karma.code_digest", lambda function: None)
+    monkeypatch.setattr("karma_envs.karma.config.code_digest", lambda function: None)
     config = tiny(game_config={"n_agents": 20, "payment": "strange_rules:pay"})
     assert config.game_config.provenance() == {}
     assert MatchingConfig(payment="pbs", redistribution="tax(rate=0.1)").provenance() == {}

@@ -11,10 +11,10 @@ import pytest
 
 from karma_envs.metrics import Summary
 from training import Run, TrainConfig
-from training.commands.evaluate import keep_evaluation
-from training.evaluate import Evaluations, evaluate, tables
-from training.results import read_table
-from training.sweep import sweep
+from training.common.tables import read_table
+from training.runs.evaluate import Evaluations, evaluate, tables
+from training.runs.evaluate_command import keep_evaluation
+from training.sweeps.sweep import sweep
 
 
 def test_runs(finished_folder: Path, unfinished_folder: Path) -> None:

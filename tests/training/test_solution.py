@@ -11,10 +11,10 @@ import agents
 from agents.solvers import Step
 from karma_envs.config import ConfigError
 from training.cli import main
-from training.config import load_layer
-from training.equilibria import has_equilibria, read_equilibria, search_to_folder
-from training.results import ResultsError
-from training.solution import Solution, SolveConfig, solve_to_folder
+from training.common.config import load_layer
+from training.common.errors import ResultsError
+from training.solving.search import has_equilibria, read_equilibria, search_to_folder
+from training.solving.solution import Solution, SolveConfig, solve_to_folder
 
 SMALL = {"karma_max": 6, "karma_mean": 3}
 
@@ -46,7 +46,7 @@ def test_a_solver_that_is_interrupted_before_it_has_anything_leaves_nothing(
     def stop(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("training.solution.solve", stop)
+    monkeypatch.setattr("training.solving.solution.solve", stop)
     with pytest.raises(KeyboardInterrupt):
         solve_to_folder(SolveConfig(game_config=SMALL), tmp_path / "eq")
     assert list(tmp_path.iterdir()) == []

@@ -14,10 +14,11 @@ import agents
 import karma_envs
 from agents.solvers import Equilibrium
 from training.cli import main
-from training.config import to_yaml
-from training.results import ResultsError, read_table
-from training.solution import Solution, SolveConfig, solve_to_folder
-from training.theory import TOOLS, Theory, TheoryConfig, theory_to_folder
+from training.common.config import to_yaml
+from training.common.errors import ResultsError
+from training.common.tables import read_table
+from training.solving.solution import Solution, SolveConfig, solve_to_folder
+from training.theory.tools import TOOLS, Theory, TheoryConfig, theory_to_folder
 
 SMALL = {"karma_max": 4, "karma_mean": 2}
 FLAGS = ["--karma-max", "4", "--karma-mean", "2", "--no-figures", "--quiet"]

@@ -21,13 +21,15 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import make
 from karma_envs.config import ConfigError
 from karma_envs.registry import game_class
-from training import TrainConfig, machine, memory, train, workers
+from training import TrainConfig, train
 from training.cli import main
-from training.machine import available_bytes
-from training.memory import check_memory, training_bytes
-from training.replica import Replica
-from training.sweep import sweep
-from training.workers import in_threads, stop_on_signal
+from training.common import machine, workers
+from training.common.machine import available_bytes
+from training.common.workers import in_threads, stop_on_signal
+from training.runs import memory
+from training.runs.memory import check_memory, training_bytes
+from training.runs.replica import Replica
+from training.sweeps.sweep import sweep
 
 Tiny = Callable[..., TrainConfig]
 POSIX = pytest.mark.skipif(sys.platform == "win32", reason="signals are others there")
@@ -56,7 +58,7 @@ LONG_EPOCH = """
     import sys, time
     from pathlib import Path
     from training.cli import main
-    from training.replica import Replica
+    from training.runs.replica import Replica
 
     def run_epoch(self):
         Path(sys.argv[1]).write_text("begun")
@@ -152,7 +154,7 @@ def test_no_more_jobs_run_at_once_than_are_asked_for() -> None:
 KILLED_SWEEP = """
     import os, sys, time
     from pathlib import Path
-    from training.backends import in_processes
+    from training.sweeps.backends import in_processes
 
     def work(folder):
         Path(folder, "worker").write_text(str(os.getpid()))

@@ -21,17 +21,18 @@ import yaml
 from karma_envs.config import ConfigError
 from karma_envs.files import read_npz
 from karma_envs.mechanisms import resolve
-from training import Interrupted, ResultsError, Run, TrainConfig, backends, train
-from training.backends import StopFile
+from training import Interrupted, ResultsError, Run, TrainConfig, train
 from training.cli import main
-from training.commands.sweep import _field_and_values, report
-from training.config import load_layer, to_yaml
-from training.evaluate import evaluate
-from training.plots.sweep import NothingToDrawError, axes_of, lines, plot_sweep
-from training.results import read_table
-from training.sweep import Progress, Sweep, sweep
-from training.train import Replica
-from training.trials import SweepConfig
+from training.common.config import load_layer, to_yaml
+from training.common.tables import read_table
+from training.runs.evaluate import evaluate
+from training.runs.replica import Replica
+from training.sweeps import backends
+from training.sweeps.backends import StopFile
+from training.sweeps.command import _field_and_values, report
+from training.sweeps.config import SweepConfig
+from training.sweeps.figures import NothingToDrawError, axes_of, lines, plot_sweep
+from training.sweeps.sweep import Progress, Sweep, sweep
 
 Tiny = Callable[..., TrainConfig]
 RATES = [0.01, 0.05, 0.1]
@@ -287,7 +288,7 @@ def test_an_observers_error_stops_the_trials_that_run(
 INTERRUPTED = """
     import os, signal, sys, time
     from training.cli import main
-    from training.train import Replica
+    from training.runs.train import Replica
 
     run_epoch = Replica.run_epoch
 

@@ -20,9 +20,9 @@ from agents.evaluators import (
 )
 from karma_envs.config import ConfigError
 from training.cli import main
-from training.config import load_layer
-from training.results import ResultsError
-from training.theory import TOOLS, Theory, TheoryConfig, theory_to_folder
+from training.common.config import load_layer
+from training.common.errors import ResultsError
+from training.theory.tools import TOOLS, Theory, TheoryConfig, theory_to_folder
 
 SMALL = {"karma_max": 4, "karma_mean": 2}
 FLAGS = ["--karma-max", "4", "--karma-mean", "2", "--policies", "20"]

@@ -26,11 +26,11 @@ from karma_envs import make, metrics
 from karma_envs.config import ConfigError
 from karma_envs.files import read_npz, write_npz
 from training import ResultsError, Run, TrainConfig, train
-from training.config import to_yaml
-from training.results import read_table
-from training.train import Replica
+from training.common.config import to_yaml
+from training.common.tables import read_table
+from training.runs.replica import Replica
 
-train_module = sys.modules[Replica.__module__]  # `training.train` is the function
+train_module = sys.modules[Replica.__module__]  # `training.runs.train` is the function
 Tiny = Callable[..., TrainConfig]
 
 
@@ -277,7 +277,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(tiny: Tiny, tmp_path: Path, fi
     code = """
         import os, signal, sys
         from training import TrainConfig, train
-        from training.config import load_layer
+        from training.common.config import load_layer
 
         def kill(replica, rate):
             if (replica.number, replica.epoch) == (1, 5):
@@ -310,7 +310,7 @@ def test_a_killed_run_is_resumed_to_the_same_bits(tiny: Tiny, tmp_path: Path, fi
 INTERRUPTED = """
     import os, signal, sys, time
     from training.cli import main
-    from training.train import Replica
+    from training.runs.train import Replica
 
     run_epoch = Replica.run_epoch
 

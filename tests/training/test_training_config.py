@@ -11,13 +11,13 @@ import yaml
 from agents.learners import LearnerConfig
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingConfig
+from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Rule, rules
 from karma_envs.registry import game_class, names
-from karma_envs.urgency import AgentType
 from training import TrainConfig
-from training.config import descriptions, load_layer, to_yaml
-from training.plain_yaml import dump_yaml, parse_yaml
-from training.solution import SolveConfig
+from training.common.config import descriptions, load_layer, to_yaml
+from training.common.plain_yaml import dump_yaml, parse_yaml
+from training.solving.solution import SolveConfig
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pickle
 import numpy as np
 import pytest
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError

@@ -5,8 +5,8 @@ import pytest
 
 from karma_envs import baselines, matching_v0
 from karma_envs.baselines import PlayedPolicy
-from karma_envs.random import new_streams
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import new_streams
+from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.single_agent import SingleAgentEnv
 from karma_envs.views.vector import PopulationVectorEnv
 

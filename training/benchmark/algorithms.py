@@ -23,7 +23,7 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.plugins import import_named
-from training.config import TrainConfig
+from training.common.config import TrainConfig
 from training.integrations.trainers import Trainer, docstring_of, trainers
 
 _CHUNK_BYTES = 4_000_000

@@ -14,7 +14,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from karma_envs.game import (
     Environment,
@@ -28,8 +28,8 @@ from karma_envs.game import (
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import new_streams
+from karma_envs.numerics.sampling import sample_actions
 
 _CHUNK_STEPS = 1000
 _LEARNER = np.zeros(1, np.int64)

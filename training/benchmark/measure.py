@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluators.by_agent import exploitability_by_agent, most_agents
+from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.mean_field.exploitability import exploitability
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness, total_outcome
 from training.benchmark.tasks import Task
-from training.evaluate import play, reference_games
-from training.results import Row
+from training.common.tables import Row
+from training.runs.evaluate import play, reference_games
 
 EVALUATION_SEED = 1
 

@@ -13,7 +13,8 @@ from training.benchmark.result import METRICS, Result
 from training.benchmark.statistics import aggregate
 from training.benchmark.tables import Cell, Report
 from training.benchmark.tasks import TASKS
-from training.results import ResultsError, Row
+from training.common.errors import ResultsError
+from training.common.tables import Row
 
 
 def write_report(folder: str | os.PathLike[str]) -> Report:

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from karma_envs.files import write_text
-from training import results
 from training.benchmark.tasks import TASKS, Task
+from training.common.errors import ResultsError
+from training.common.tables import Row, read_recorded, write_recorded
 from training.integrations.trainers import trainers
-from training.results import ResultsError, Row
-from training.tables import read_recorded, write_recorded
+from training.runs import folder as results
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
 _PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")

@@ -16,10 +16,11 @@ from training.benchmark.algorithms import Algorithm, Trained, find
 from training.benchmark.measure import measure, measure_reference
 from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
 from training.benchmark.tasks import TASKS, Task
-from training.folders import owned, writing
-from training.provenance import check_provenance, source_of
-from training.results import ResultsError, Row
-from training.train import Interrupted
+from training.common.errors import ResultsError
+from training.common.folders import owned, writing
+from training.common.provenance import check_provenance, source_of
+from training.common.tables import Row
+from training.common.workers import Interrupted
 
 
 @dataclass(frozen=True)

@@ -38,8 +38,8 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import refuse, whole
 from karma_envs.game import PopulationGame, SamplingPolicy
-from karma_envs.random import new_streams
-from karma_envs.sampling import sample_actions
+from karma_envs.numerics.random import new_streams
+from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv

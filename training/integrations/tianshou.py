@@ -39,7 +39,7 @@ from tianshou.env import DummyVectorEnv
 from tianshou.utils.net.common import Net
 from tianshou.utils.torch_utils import policy_within_training_step
 
-from agents.policy import TabularPolicy
+from agents.policies.tabular import TabularPolicy
 from karma_envs import baselines
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame, SamplingPolicy

@@ -97,12 +97,12 @@ from karma_envs.games.grid_city.named_networks import network_of
 from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
-from karma_envs.karma import check_rules, draw_initial_karma
-from karma_envs.karma_game import KarmaGame, LastStep
+from karma_envs.karma.config import check_rules, draw_initial_karma
+from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
-from karma_envs.urgency import DRAW_RANGE, trip_thresholds
 
 __all__ = ["GAME", "GridCityConfig", "GridCityGame", "LaneOutcome", "RoadNetwork"]
 

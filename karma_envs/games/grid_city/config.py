@@ -14,9 +14,9 @@ from karma_envs.config import choice, importable_name, is_list, real, refuse, wh
 from karma_envs.files import file_digest
 from karma_envs.game import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
-from karma_envs.karma import Given, KarmaConfig, code_of
+from karma_envs.karma.config import Given, KarmaConfig, code_of
+from karma_envs.karma.urgency import AgentType
 from karma_envs.plugins import import_named
-from karma_envs.urgency import AgentType
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city.network import RoadNetwork

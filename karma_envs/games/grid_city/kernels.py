@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
-from karma_envs.mechanisms.surplus import redistribute, share_by_resource
-from karma_envs.random import next_below, next_uint64
-from karma_envs.sampling import sample_actions
+from karma_envs.karma.surplus import redistribute, share_by_resource
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import next_below, next_uint64
+from karma_envs.numerics.sampling import sample_actions
 
 TIES, REDISTRIBUTION, TRIPS, BIDS = range(4)
 """Random streams, one per purpose."""

@@ -69,12 +69,12 @@ from karma_envs.games.matching.kernels import (
     settle,
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
-from karma_envs.karma import check_rules, draw_initial_karma
-from karma_envs.karma_game import KarmaGame, LastStep
+from karma_envs.karma.config import check_rules, draw_initial_karma
+from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.urgency import transition_thresholds
 from karma_envs.metrics import Outcome
-from karma_envs.random import new_streams
+from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
-from karma_envs.urgency import transition_thresholds
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
 

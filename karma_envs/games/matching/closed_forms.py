@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.urgency import AgentType, type_counts
+from karma_envs.karma.urgency import AgentType, type_counts
 
 
 def dict_efficiency(types: Sequence[AgentType], n_agents: int | None = None) -> float:

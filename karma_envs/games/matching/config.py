@@ -7,8 +7,8 @@ from typing import Any
 
 from karma_envs.config import refuse
 from karma_envs.game import MOST_INDICES
-from karma_envs.karma import Given, KarmaConfig
-from karma_envs.urgency import AgentType
+from karma_envs.karma.config import Given, KarmaConfig
+from karma_envs.karma.urgency import AgentType
 
 
 @dataclass(frozen=True)

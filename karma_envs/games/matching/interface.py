@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from karma_envs.compile import kernel
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

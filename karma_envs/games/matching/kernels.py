@@ -7,12 +7,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
+from karma_envs.karma.surplus import redistribute
+from karma_envs.karma.urgency import step_urgency
 from karma_envs.mechanisms.contest import first_wins
-from karma_envs.mechanisms.surplus import redistribute
-from karma_envs.random import next_below, next_uint64
-from karma_envs.sampling import sample_actions
-from karma_envs.urgency import step_urgency
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.random import next_below, next_uint64
+from karma_envs.numerics.sampling import sample_actions
 
 MATCHING, TIES, REDISTRIBUTION, URGENCY, BIDS = range(5)
 """Random streams, one per purpose."""

@@ -16,16 +16,16 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.compile import kernel
 from karma_envs.config import refuse
 from karma_envs.game import Environment, MeanFieldModel
 from karma_envs.games.matching.kernels import PAIR_CROWDING
+from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from karma_envs.games.matching.config import MatchingConfig
-    from karma_envs.urgency import AgentType
+    from karma_envs.karma.urgency import AgentType
 
 
 @kernel

@@ -1,7 +1,7 @@
 """COIN: a fair coin decides (Thesis, section 2.3)."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -1,7 +1,7 @@
 """Karma: the highest sealed bids win (Thesis, section 2.3, resource allocation rule)."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -1,7 +1,7 @@
 """TURN: those who had the resource least often in the past win (Thesis, section 2.3)."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -4,8 +4,8 @@ Source: Thesis, section 2.3 and 6.1 ("karma is paid to the user until the maximu
 and any remaining karma is added to the societal surplus").
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -1,7 +1,7 @@
 """PBS: the winner's bid joins the surplus (Thesis, section 2.3)."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -3,8 +3,8 @@
 Source: the second cap rule of PBP in the literature (Elokda et al. 2023): min(b, k_max - k_loser).
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

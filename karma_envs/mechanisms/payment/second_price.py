@@ -3,8 +3,8 @@
 To society and not to the loser, who would otherwise gain by bidding high without wanting to win.
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

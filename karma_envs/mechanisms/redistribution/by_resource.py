@@ -5,8 +5,8 @@ What they cannot hold joins the surplus, which everyone shares equally.
 Source: Thesis, section 6.2 proposes redistribution by lane; how it is done is ours.
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -8,8 +8,8 @@ Source: Thesis, section 6.2 proposes a congestion-dependent tax that subsidises 
 travel through the centre, without a form; the form is ours.
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Parameter, Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -1,7 +1,7 @@
 """None: nobody shares; what is paid to society stays in the surplus."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

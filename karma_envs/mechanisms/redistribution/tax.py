@@ -6,8 +6,8 @@ proportion to its karma, from 0 to ``rate`` at the cap.
 Source: Elokda et al. 2023 propose karma taxes; the quadratic form and the rate are ours.
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Parameter, Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

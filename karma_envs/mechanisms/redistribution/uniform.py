@@ -1,7 +1,7 @@
 """Uniform: everyone shares equally in the surplus (Thesis, section 2.3 and 5.1)."""
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -4,8 +4,8 @@ Source: Thesis, section 2.3 names the option for dormant agents. Where every act
 cap, what is left stays in the surplus until the next step.
 """
 
-from karma_envs.compile import kernel
 from karma_envs.mechanisms.rule import Rule
+from karma_envs.numerics.compile import kernel
 
 
 @kernel

@@ -9,7 +9,7 @@ from scipy.stats import wasserstein_distance
 import karma_envs
 from agents import TabularPolicy
 from agents.evaluators import payoff_estimates, policy_distance
-from karma_envs.sampling import thresholds_of
+from karma_envs.numerics.sampling import thresholds_of
 
 
 def random_policies(rows: int, seed: int) -> tuple[TabularPolicy, np.ndarray]:

@@ -10,8 +10,8 @@ import pytest
 import karma_envs
 from agents.mean_field.linearisation import solve_scaled
 from agents.solvers import solve
+from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import assess
-from agents.solvers.quantal_response import LogitPoint, LogitSystem
 from karma_envs.game import MeanFieldModel
 
 

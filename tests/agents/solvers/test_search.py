@@ -10,9 +10,9 @@ import pytest
 
 import karma_envs
 from agents.mean_field.exploitability import exploitability
-from agents.policy import TabularPolicy
-from agents.solvers.branches import Explorer
-from agents.solvers.search import Found, continuation, distance, search
+from agents.policies.tabular import TabularPolicy
+from agents.solvers.continuation.branches import Explorer
+from agents.solvers.continuation.search import Found, continuation, distance, search
 from karma_envs.game import MeanFieldModel
 
 

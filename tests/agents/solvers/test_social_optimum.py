@@ -9,12 +9,12 @@ import pytest
 
 import karma_envs
 from agents.solvers import solve
+from agents.solvers.control.social_optimum import planner_q, social_optimum
 from agents.solvers.equilibrium import assess
-from agents.solvers.iteration import softmax
-from agents.solvers.social_optimum import planner_q, social_optimum
+from agents.solvers.first_order.iteration import softmax
 from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.closed_forms import dict_efficiency
-from karma_envs.urgency import AgentType
+from karma_envs.karma.urgency import AgentType
 
 
 def model_of(**fields: Any) -> MeanFieldModel:

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 import karma_envs
+from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.exploitability import exploitability
 from agents.solvers import Step, methods, solve
-from agents.solvers.iteration import uniform_policy
-from agents.solvers.policy_mirror_ascent import _projection
+from agents.solvers.first_order.policy_mirror_ascent import _projection
 from karma_envs.config import ConfigError
 from karma_envs.game import MeanFieldModel
 

@@ -11,8 +11,8 @@ import karma_envs
 from agents.evaluators import monotonicity_violations
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Step, methods, solve
-from agents.solvers.search import search
-from agents.solvers.social_optimum import social_optimum
+from agents.solvers.continuation.search import search
+from agents.solvers.control.social_optimum import social_optimum
 from karma_envs.game import MeanFieldModel
 
 SMALL: dict[str, Any] = {"karma_max": 5, "karma_mean": 2}

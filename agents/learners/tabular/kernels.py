@@ -1,0 +1,116 @@
+"""Tabular learning from a buffer of transitions, compiled."""
+
+from __future__ import annotations
+
+from karma_envs.numerics.compile import kernel
+from karma_envs.numerics.sampling import prefetch
+
+
+@kernel
+def _learn_one(
+    q, thresholds, stale, row, observation, action, reward, following, next_action, rate, discount, target
+):
+    """Q(x, a) += alpha (r + gamma * target(x') - Q(x, a))."""
+    goal = reward + discount * target(q, thresholds, row, following, next_action)
+    q[row, observation, action] += rate * (goal - q[row, observation, action])
+    stale[row, observation] = 1
+
+
+@kernel
+def learn(
+    q,
+    thresholds,
+    stale,
+    row_of_agent,
+    learning_agents,
+    discount_of_row,
+    pending_observation,
+    pending_action,
+    pending_reward,
+    observations,
+    actions,
+    rewards,
+    rate,
+    target,
+    waits,
+    by_agent,
+):
+    """Learn from transitions in the order of time.
+
+    A target that needs the next action leaves each agent's last transition pending until the next
+    call, whose first action completes it.
+
+    Args:
+        q: ``float32[rows, observations, width]``, changed in place.
+        thresholds: ``uint16[rows, observations, width]``, the policy that was played.
+        stale: ``uint8[rows, observations]``, set to 1 where Q changed.
+        row_of_agent: ``int32[N]``.
+        learning_agents: ``int32[M]``.
+        discount_of_row: ``float32[rows]``.
+        pending_observation: ``int32[M]``, -1 where nothing is pending; changed in place.
+        pending_action: ``int32[M]``.
+        pending_reward: ``float32[M]``.
+        observations: ``uint16[T+1, N]``.
+        actions: ``uint16[T, N]``.
+        rewards: ``float32[T, N]``.
+        rate: ``float32``, step size alpha.
+        target: a target's function.
+        waits: whether the target needs the next action.
+        by_agent: agents have rows of their own, so that one agent's whole stretch can be worked off
+            while its row is in the cache; else all agents step by step, in the order of time.
+    """
+    n_steps = actions.shape[0]
+    last = n_steps - waits
+    for learner in range(learning_agents.shape[0]):
+        if pending_observation[learner] >= 0:
+            agent = learning_agents[learner]
+            row = row_of_agent[agent]
+            _learn_one(
+                q, thresholds, stale, row, pending_observation[learner], pending_action[learner],
+                pending_reward[learner], observations[0, agent], actions[0, agent],
+                rate, discount_of_row[row], target,
+            )  # fmt: skip
+    if by_agent:
+        for learner in range(learning_agents.shape[0]):
+            agent = learning_agents[learner]
+            row = row_of_agent[agent]
+            for step in range(n_steps):  # all at once: waiting for one by one is most of the time
+                prefetch(q, row, observations[step, agent], actions[step, agent])
+            for step in range(last):
+                _learn_one(
+                    q, thresholds, stale, row, observations[step, agent], actions[step, agent],
+                    rewards[step, agent], observations[step + 1, agent],
+                    actions[min(step + 1, n_steps - 1), agent], rate, discount_of_row[row], target,
+                )  # fmt: skip
+    else:
+        for step in range(last):
+            for learner in range(learning_agents.shape[0]):
+                agent = learning_agents[learner]
+                row = row_of_agent[agent]
+                _learn_one(
+                    q, thresholds, stale, row, observations[step, agent], actions[step, agent],
+                    rewards[step, agent], observations[step + 1, agent],
+                    actions[min(step + 1, n_steps - 1), agent], rate, discount_of_row[row], target,
+                )  # fmt: skip
+    if waits:
+        for learner in range(learning_agents.shape[0]):
+            agent = learning_agents[learner]
+            pending_observation[learner] = observations[n_steps - 1, agent]
+            pending_action[learner] = actions[n_steps - 1, agent]
+            pending_reward[learner] = rewards[n_steps - 1, agent]
+
+
+@kernel(fastmath={"nnan", "nsz"})  # no NaN occurs; lets `max` be one instruction
+def row_maximum(q, row, observation):
+    """Greatest Q of a row; illegal entries and padding are lower than any legal one.
+
+    Four running maxima, because one would wait for itself; a row's width is a multiple of four.
+    """
+    first, second = q[row, observation, 0], q[row, observation, 1]
+    third, fourth = q[row, observation, 2], q[row, observation, 3]
+    for action in range(4, q.shape[2], 4):
+        first = max(first, q[row, observation, action])
+        second = max(second, q[row, observation, action + 1])
+        third = max(third, q[row, observation, action + 2])
+        fourth = max(fourth, q[row, observation, action + 3])
+    return max(max(first, second), max(third, fourth))

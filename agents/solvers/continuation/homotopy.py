@@ -1,0 +1,161 @@
+"""Homotopy: follow the logit equilibria from beta = 0 until an exact equilibrium is in reach.
+
+The path of logit equilibria starts at the uniform policy and ends, for beta to infinity, in a Nash
+equilibrium (McKelvey and Palfrey 1995; Turocy 2005). It is followed wherever it leads, also where beta
+falls for a while. On the way, as soon as it is clear which actions are played, Newton's method on that
+support lands on the equilibrium itself.
+
+Differences from the source:
+    A logit equilibrium's rationality is beta of softmax(beta Q), per unit of payoff, as in the Thesis (beta =
+    5 for urgencies 1 and 5): in other units of reward it is another number. What only leads the way, from
+    which rationality to which, and where an equilibrium is sought, is counted per greatest payoff
+    max|r| / (1 - gamma), gamma the greatest of the types, so that urgencies 400 and 2000 are the game of 1
+    and 5 in other units.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.units import unit_of
+from agents.solvers.continuation.exact import exact_equilibrium
+from agents.solvers.continuation.quantal_response import LONGEST_STEP, LogitPoint, LogitSystem
+from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess, in_units
+from karma_envs.game import MeanFieldModel
+
+# Rationalities are per greatest payoff, max|r| / (1 - gamma).
+_FIRST_RATIONALITY = 5.0  # at which the uniform policy is a good start
+_LAST_RATIONALITY = 2.5e10
+_FIRST_ATTEMPT = 2.5e5  # before, supports are a guess
+_NEXT_ATTEMPT = 4.0  # times the last attempt's rationality
+_LIMIT = 2.5e7  # until then only the path's own support is tried, and only what is near it taken
+_LONGEST_STEPS = (LONGEST_STEP, 2.0, 0.5)
+_NEAR = 0.02  # total variation of what agents do
+
+
+@in_units
+def homotopy(
+    model: MeanFieldModel,
+    *,
+    tolerance: float = 1e-10,
+    exploration: float = 0.0,
+    rationality: float = np.inf,
+    start: NDArray[np.float64] | None = None,
+    observer: Callable[[Step], None] | None = None,
+) -> Equilibrium:
+    """Solve by homotopy.
+
+    Args:
+        model: the mean-field model.
+        tolerance: normalised exploitability to reach, where ``rationality`` is infinite.
+        exploration: epsilon of the population; the result is then the policy that is played,
+            exploration included, and its exploitability is not 0.
+        rationality: beta to stop at, per unit of payoff, for a logit equilibrium; infinite for a Nash
+            equilibrium.
+        start: logits ``[types, X, A]`` to begin with at the first beta; uniform if None.
+        observer: called at every step.
+
+    Returns:
+        the equilibrium; ``converged`` says whether the tolerance was reached, or the logit
+        equilibrium found. Ctrl-C ends it with the best policy until there, and is raised where there is
+        none.
+    """
+    began = time.perf_counter()
+    system = LogitSystem(model, exploration)
+    nash = not np.isfinite(rationality) and exploration == 0.0
+    per_payoff = 1.0 - float(model.discounts.max())
+    last = min(unit_of(model) * rationality, _LAST_RATIONALITY * per_payoff)
+    history: list[Step] = []
+
+    def record(found: Assessment) -> None:
+        history.append(Step(len(history) + 1, found.exploitability.normalised, found.efficiency))
+        if observer is not None:
+            observer(history[-1])
+
+    beginning = system.start(start)
+    first = system.solve(beginning, min(_FIRST_RATIONALITY * per_payoff, last))
+    best = here = assess(model, system.policy(beginning.logits)[0])
+    reached, next_attempt, interrupted = 0.0, _FIRST_ATTEMPT * per_payoff, False
+    try:
+        for point in _path(system, first, last):
+            reached = point.rationality
+            here = assess(model, system.policy(point.logits)[0], here.mean_field)
+            record(here)
+            if not nash or here.exploitability.normalised < best.exploitability.normalised:
+                best = here
+            if nash and reached >= next_attempt:
+                next_attempt = _NEXT_ATTEMPT * reached
+                exact = exact_near(model, point, here, tolerance)
+                if exact is not None:
+                    best = exact
+                    record(exact)
+            if best.within(tolerance) if nash else reached >= last:
+                break
+    except KeyboardInterrupt:
+        interrupted = True
+        if not history:
+            raise
+    return as_equilibrium(
+        "homotopy",
+        best,
+        tolerance,
+        history,
+        time.perf_counter() - began,
+        interrupted=interrupted,
+        rests=None if nash else reached >= last,
+    )
+
+
+def _path(system: LogitSystem, first: LogitPoint | None, last: float) -> Iterator[LogitPoint]:
+    """The path from the first point to the last rationality, with shorter steps where long ones lose it.
+
+    The path from beta = 0 does not come back there. Where it seems to, a step has landed on another path.
+    """
+    if first is None:
+        return
+    yield first
+    for longest_step in _LONGEST_STEPS:
+        for point in system.path(first, until=last, longest_step=longest_step):
+            if point.rationality < first.rationality:
+                break
+            yield point
+        else:
+            return
+
+
+def exact_near(
+    model: MeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
+) -> Assessment | None:
+    """The equilibrium that the path through a point leads to, if it can be told by now.
+
+    Args:
+        model: the mean-field model.
+        point: on a path of logit equilibria.
+        here: the point's policy, assessed.
+        tolerance: normalised exploitability to reach.
+    """
+    early = point.rationality < _LIMIT * (1.0 - float(model.discounts.max()))
+    found = exact_equilibrium(
+        model,
+        point.statistic,
+        point.value,
+        here.policy,
+        tolerance=tolerance,
+        most_supports=1 if early else 12,
+    )
+    if found is None or not found.within(tolerance):
+        return None
+    return None if early and _distance(found, here) >= _NEAR else found
+
+
+def _distance(one: Assessment, other: Assessment) -> float:
+    """Total variation distance of what agents do in the states they are in."""
+    flow = one.mean_field[..., None] * (one.policy - other.policy)
+    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)
+
+
+SOLVER = homotopy

@@ -1,0 +1,201 @@
+"""The planner's stationary policy: what a population could reach if everyone played as told.
+
+    maximise the efficiency  J(pi) = sum of mass * mu(x) pi(a | x) r(x, a; z)  over pi,
+
+where mu is the stationary mean field of pi. Unlike a single agent, the planner counts what a policy
+does to everyone through z and mu. The problem is not concave: what is found is a stationary point by
+ascent, the best of several starts. ``gap`` says how stationary; that it is the global optimum is not
+certain, but every policy's efficiency is a lower bound of the optimum.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.dynamic_programming import uniform_policy
+from agents.mean_field.units import in_own_units
+from agents.policies.tabular import TabularPolicy
+from agents.solvers.equilibrium import Assessment, assess
+from agents.solvers.first_order.iteration import softmax
+from karma_envs.config import real, whole
+from karma_envs.display import Said
+from karma_envs.game import MeanFieldModel
+
+_WIDTH = 1e-7  # of finite differences
+_CONSERVED = 1e-5  # a singular value below this belongs to a conserved quantity
+_LEAST_PROBABILITY = 1e-12  # so that no action is lost for ever
+_HALVINGS = 40
+_FIRST_STEP = 5.0  # per greatest reward
+
+
+@dataclass(frozen=True, repr=False)
+class SocialOptimum(Said):
+    """The best policy that a planner found.
+
+    Attributes:
+        policy: one row per type.
+        mean_field: its stationary mean field, ``float64[types, X]``.
+        efficiency: mean reward per agent and step; a lower bound of the optimum's.
+        gap: how much the efficiency rises at most, to first order, by a move to another policy; 0 at
+            a stationary point.
+        stationary: whether ``gap`` reached the tolerance, and the population is at rest. Even then it may
+            be a local optimum only.
+        stationary_residual: largest change of ``mean_field`` in one more step.
+        efficiency_by_start: where each start led.
+        exploitability_normalised: of the policy in the game, exact: what keeps it from being played.
+        seconds: wall time.
+    """
+
+    policy: TabularPolicy
+    mean_field: NDArray[np.float64]
+    efficiency: float
+    gap: float
+    stationary: bool
+    stationary_residual: float
+    efficiency_by_start: tuple[float, ...]
+    exploitability_normalised: float
+    seconds: float
+
+    def _said(self) -> dict[str, str]:
+        return {
+            "efficiency": f"{self.efficiency:.6g}",
+            "gap": f"{self.gap:.1e}",
+            "stationary": "yes" if self.stationary else "no",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+        }
+
+    def price_of_anarchy(self, efficiency: float) -> float:
+        """Efficiency of an equilibrium over that of the optimum; with costs (both < 0) at least 1."""
+        return efficiency / self.efficiency
+
+
+def social_optimum(
+    model: MeanFieldModel,
+    *,
+    tolerance: float = 2e-6,
+    starts: int = 3,
+    seed: int = 0,
+    start: NDArray[np.float64] | None = None,
+    iterations: int = 300,
+) -> SocialOptimum:
+    """Maximise the stationary efficiency by natural gradient ascent on softmax logits.
+
+    A step adds eta times the planner's Q (:func:`planner_q`) to the logits, with eta doubled after
+    each gain and halved until there is one: the efficiency never falls.
+
+    Args:
+        model: the mean-field model.
+        tolerance: ``gap`` over the greatest reward to stop at.
+        starts: number of starts: uniform, and random policies.
+        seed: of the random policies.
+        start: a policy ``[types, X, A]`` to begin with besides, such as an equilibrium.
+        iterations: the most gradients per start.
+
+    Raises:
+        ConfigError: for an option out of range.
+    """
+    began = time.perf_counter()
+    tolerance = real("tolerance", tolerance, 0, open_low=True)
+    rng = np.random.default_rng(whole("seed", seed, 0))
+    own = in_own_units(model)
+    first = uniform_policy(model)
+    policies = [] if start is None else [0.99 * start + 0.01 * first]
+    policies += [first, *(softmax(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
+    reached = [_ascend(own, policy, tolerance, whole("iterations", iterations, 1)) for policy in policies]
+    best, gap = max(reached, key=lambda one: one[0].efficiency)
+    return SocialOptimum(
+        policy=TabularPolicy(best.policy),
+        mean_field=best.mean_field,
+        efficiency=own.unit * best.efficiency,
+        gap=own.unit * gap,
+        stationary=gap <= tolerance and best.exploitability.at_rest,
+        stationary_residual=best.exploitability.stationary_residual,
+        efficiency_by_start=tuple(own.unit * found.efficiency for found, _ in reached),
+        exploitability_normalised=best.exploitability.normalised,
+        seconds=time.perf_counter() - began,
+    )
+
+
+def planner_q(model: MeanFieldModel, here: Assessment) -> NDArray[np.float64]:
+    """How the stationary efficiency moves with the flow through each state and action.
+
+    Let m(x, a) = mu(x) pi(a | x), and let e be the derivative of the efficiency and A that of the next
+    mean field with respect to m, those through z included. Then q = e + A lambda, where lambda =
+    e_pi + A_pi lambda: a differential value, as in average-reward control, in which an agent is charged
+    for what it does to the others. The derivative of the efficiency is sum of mu(x) q(x, a) d pi(a | x).
+
+    Args:
+        model: the mean-field model.
+        here: a policy and its stationary mean field.
+
+    Returns:
+        ``float64[types, X, A]``; 0 where illegal.
+    """
+    policy, mean_field, z = here.policy, here.mean_field, here.statistic
+    environment = model.environment(z)
+    flow = mean_field[..., None] * policy
+    masses = model.masses[:, None, None]
+    shape, size = flow.shape, mean_field.size
+
+    effect_of_z = np.empty((len(z), size + 1))  # on the next mean field, and on the efficiency
+    for index in range(len(z)):
+        moved = z.copy()
+        moved[index] += _WIDTH
+        there = model.environment(moved)
+        effect_of_z[index, :size] = np.einsum("txa,txay->ty", flow, there.kernel - environment.kernel).ravel()
+        effect_of_z[index, size] = (masses * flow * (there.reward - environment.reward)).sum()
+    effect_of_z /= _WIDTH
+
+    effect = np.zeros((*shape, size + 1))
+    for kind in range(shape[0]):
+        own = slice(kind * shape[1], (kind + 1) * shape[1])
+        effect[kind, ..., own] = environment.kernel[kind]
+        effect[kind, ..., size] = model.masses[kind] * environment.reward[kind]
+    base = model.statistic(mean_field, policy)
+    for kind, state, action in np.argwhere(np.broadcast_to(model.legal_actions, shape)):
+        more = flow[kind, state].copy()
+        more[action] += _WIDTH
+        field, there_policy = mean_field.copy(), policy.copy()
+        field[kind, state] = more.sum()
+        there_policy[kind, state] = more / more.sum()
+        z_move = (model.statistic(field, there_policy) - base) / _WIDTH
+        effect[kind, state, action] += z_move @ effect_of_z
+    # Moves that keep each type's mass: one more at (x, a), less of everything else.
+    effect -= np.einsum("txa,txac->tc", flow, effect)[:, None, None]
+
+    expected = np.einsum("txa,txac->txc", policy, effect).reshape(size, size + 1)
+    matrix = np.eye(size) - expected[:, :size]
+    _, singular, right = np.linalg.svd(matrix)
+    conserved = right[singular < _CONSERVED]  # as karma: no policy can move it
+    matrix += conserved.T @ conserved
+    differential_value = np.linalg.solve(matrix, expected[:, size])
+    q = effect[..., :size] @ differential_value + effect[..., size]
+    return np.asarray(np.where(model.legal_actions, q, 0.0))
+
+
+def _ascend(
+    model: MeanFieldModel, policy: NDArray[np.float64], tolerance: float, iterations: int
+) -> tuple[Assessment, float]:
+    """A stationary point uphill from a policy, and its gap."""
+    here, step = assess(model, policy), _FIRST_STEP
+    for _ in range(iterations):
+        q = planner_q(model, here) / model.masses[:, None, None]
+        best = np.where(model.legal_actions, q, -np.inf).max(axis=2)
+        gains = (here.mean_field * (best - (here.policy * q).sum(axis=2))).sum(axis=1)
+        gap = float(model.masses @ gains)
+        if gap <= tolerance:
+            break
+        for _ in range(_HALVINGS):
+            logits = np.log(np.maximum(here.policy, _LEAST_PROBABILITY)) + step * (q - best[..., None])
+            there = assess(model, softmax(model, logits), here.mean_field)
+            if there.efficiency > here.efficiency:
+                break
+            step /= 2
+        else:
+            break
+        here, step = there, 2 * step
+    return here, gap

@@ -1,0 +1,205 @@
+"""What karma games share: agents of some types, a state of arrays, steps, and a last step to draw."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, Generic, NamedTuple, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, whole_actions
+from karma_envs.karma.config import KarmaConfig, type_names
+from karma_envs.karma.urgency import type_counts
+from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
+
+_ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", "sat_out")}
+"""Counters as states of version 0.1 hold them; they are read as ``int64``."""
+
+_ROUNDING = 1.01
+"""Room for what sums of rewards gain by rounding."""
+
+
+class LastStep(NamedTuple):
+    """What a picture needs of the last step that the state does not hold."""
+
+    observations: NDArray[np.integer[Any]]  # [N] before the step
+    actions: NDArray[np.integer[Any]]  # [N]
+    rewards: NDArray[np.float32]  # [N]
+
+
+State = TypeVar("State", bound=tuple[Any, ...])
+"""A named tuple of arrays, which has ``karma``, ``surplus`` (one number), ``steps`` (one number),
+``reward_total``, ``sharing`` (a permutation of the agents) and ``streams``."""
+
+
+class KarmaGame(PopulationGame, Generic[State]):
+    """Base of karma games on arrays. A game's class makes its tables, and fills in what a step is.
+
+    A game's ``__init__`` calls ``_set_population`` first.
+    """
+
+    config: KarmaConfig
+    bid_of_action: NDArray[np.int64]
+    urgency_of_observation: NDArray[np.int64]
+
+    def _set_population(self, config: KarmaConfig, n_features: int) -> None:
+        """Set what follows from the types of agents.
+
+        Args:
+            config: the configuration.
+            n_features: how many numbers an observation has, besides those that tell types apart.
+        """
+        types = config.agent_types
+        self.n_agents = config.n_agents
+        self.discounts = np.array([agent_type.discount for agent_type in types])
+        self.type_of_agent = np.repeat(
+            np.arange(len(types), dtype=np.uint8), type_counts(types, config.n_agents)
+        )
+        values = np.zeros((len(types), config.n_urgencies), np.float32)
+        for index, agent_type in enumerate(types):
+            values[index, : len(agent_type.urgencies)] = agent_type.urgencies
+        self._urgency_values = values
+        self._n_urgencies = np.array([len(kind.urgencies) for kind in types])[self.type_of_agent]
+        self._mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])[self.type_of_agent]
+        self.best_reward, self.worst_reward = 0.0, -float(values.max())
+        n_features += len(types) if len(types) > 1 else 0
+        self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+        self._urgency_feature = values / max(float(values.max()), 1e-30)
+        self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
+        self._uses_bids = config.rule("allocation").uses_bids
+        self._state: State | None = None
+        self._last_step: LastStep | None = None
+
+    @abstractmethod
+    def _fresh_state(self, rng: np.random.Generator) -> State:
+        """The state that a game begins in."""
+
+    @abstractmethod
+    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
+        """What is wrong with the first action that is illegal now; None if all are legal."""
+
+    @abstractmethod
+    def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
+        """One step of legal actions: change the state, and write the rewards."""
+
+    @abstractmethod
+    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
+        """As many steps of a policy as ``out`` has room for."""
+
+    def _allowed(self, state: State) -> dict[str, Allowed]:
+        """What a loaded state may hold in the arrays that are this game's own; looked at in this order.
+
+        Args:
+            state: its shapes, dtypes and ``steps`` have been checked.
+        """
+        return {}
+
+    @abstractmethod
+    def _is_possible(self, state: State) -> bool:
+        """Whether there is such a state, of values that are all allowed, as far as it is this game's."""
+
+    @property
+    def arrays(self) -> State:
+        """The arrays of the current state; not to be written."""
+        if self._state is None:
+            raise RuntimeError("the game has not begun: call reset(rng) first")
+        return self._state
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return type_names(self.config.agent_types)
+
+    def observation_values(self) -> dict[str, NDArray[Any]]:
+        """Urgency (NaN without one) and karma, which is what varies fastest in all karma games."""
+        number, n_types = self.urgency_of_observation, len(self.discounts)
+        urgency = np.array(
+            [
+                [kind.urgencies[u] if 0 <= u < len(kind.urgencies) else np.nan for u in number]
+                for kind in self.config.agent_types
+            ]
+        )
+        karma = np.arange(self.n_observations) % (self.config.karma_max + 1)
+        return {"urgency": urgency, "karma": np.tile(karma, (n_types, 1))}
+
+    def reachable(self) -> NDArray[np.bool_]:
+        """Those with an urgency that the agent's type has, or with none."""
+        return np.asarray(self.urgency_of_observation < self._n_urgencies[:, None])
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self._state = self._fresh_state(rng)
+        self._last_step = None
+
+    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
+        observations = self.observation_index()
+        taken = whole_actions(actions, self.n_agents)
+        if complaint := self._complaint(taken):
+            raise IllegalActionError(complaint)
+        rewards = np.empty(self.n_agents, np.float32)
+        self._settle(taken, rewards)
+        self._last_step = LastStep(observations, taken, rewards.copy())
+        return rewards
+
+    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
+        _ = self.arrays  # has the game begun?
+        self.check_policy(policy)
+        out = Transitions.room(out, n_steps, self.n_agents)
+        self._play(policy, out)
+        self._last_step = LastStep(
+            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
+        )
+        return out
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        arrays: Any = self.arrays
+        return {name: array.copy() for name, array in arrays._asdict().items()}
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        current: Any = self._state or self._fresh_state(np.random.default_rng(0))
+        state = {
+            name: array.astype(np.int64) if (name, array.dtype) in _ONCE_NARROW else array.copy()
+            for name, array in state.items()
+        }
+        check_arrays("game", state, current._asdict())
+        loaded = current._replace(**state)
+        total_karma, steps = self.config.total_karma, loaded.steps[0]
+        check_values("game", state, {"steps": (0, LARGEST_COUNT)})
+        check_values(
+            "game",
+            state,
+            {
+                "karma": (0, self.config.karma_max),
+                "surplus": (0, total_karma),
+                "reward_total": (self.worst_reward * steps * _ROUNDING, 0),
+                "sharing": (0, self.n_agents - 1),
+                **self._allowed(loaded),
+            },
+        )
+        given_karma = int(loaded.karma.sum(dtype=np.int64) + loaded.surplus[0])
+        if given_karma != total_karma:
+            raise ValueError(f"game state: {given_karma} karma with the surplus; allowed: {total_karma}")
+        if not self._is_everyone(loaded.sharing) or not self._is_possible(loaded):
+            raise ValueError("game state: values that no game with this configuration has")
+        self._state = loaded
+        self._last_step = None
+
+    def conserved(self) -> dict[str, float]:
+        """The karma that agents hold, and what nobody could take."""
+        state: Any = self.arrays
+        return {"karma": int(state.karma.sum(dtype=np.int64) + state.surplus[0])}
+
+    def _is_everyone(self, order: NDArray[np.int32]) -> bool:
+        """Whether an array is a permutation of the agents."""
+        return np.array_equal(np.sort(order), np.arange(self.n_agents))
+
+    def _common_scene(self) -> dict[str, Any]:
+        """What the scenes of all karma games hold."""
+        state: Any = self.arrays
+        return {
+            "steps": int(state.steps[0]),
+            "outcome": self.outcome(),
+            "karma": state.karma.astype(np.int64),
+            "karma_max": self.config.karma_max,
+            "urgency_values": sorted({u for kind in self.config.agent_types for u in kind.urgencies}),
+        }

@@ -1,0 +1,108 @@
+"""Figures for papers: one look, and files that are whole or not there."""
+
+from __future__ import annotations
+
+import contextlib
+import textwrap
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from karma_envs.config import choice
+from karma_envs.rendering.drawing import drawing, load_matplotlib
+from training.common.errors import ResultsError
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STYLE: Any = {
+    "axes.grid": True,
+    "axes.spines.right": False,
+    "axes.spines.top": False,
+    "figure.dpi": 150,
+    "font.size": 9,
+    "grid.alpha": 0.25,
+    "legend.frameon": False,
+    "lines.linewidth": 1.4,
+}
+_TITLE = 32  # letters in a line
+COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
+
+
+@contextlib.contextmanager
+def paper_style() -> Iterator[None]:
+    """The look of all figures; also a decorator of functions that make one."""
+    with drawing(STYLE):
+        yield
+
+
+def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, list[Axes]]:
+    """A figure with panels in a row, in inches; notebooks show it."""
+    from training.common.notebook import PaperFigure
+
+    figure = PaperFigure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots(1, columns, squeeze=False)[0]
+    return figure, list(axes)
+
+
+def legend_above(panel: Axes, columns: int = 4) -> None:
+    """A legend that covers no line."""
+    panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, handlelength=1.6)
+
+
+def title_of_type(panel: Axes, name: str, more: str = "") -> None:
+    """A title that fits above a narrow panel: the name of a type, in lines, and what else there is to say."""
+    panel.set_title("\n".join([*textwrap.wrap(name, _TITLE), *filter(None, [more])]), fontsize="medium")
+
+
+def save_figures(
+    folder: Path, figures: Mapping[str, Callable[[], Figure]], formats: tuple[str, ...]
+) -> list[Path]:
+    """Draw figures into ``folder/figures``.
+
+    Args:
+        folder: of the run or solution.
+        figures: by file name, each drawn when its turn comes.
+        formats: file endings that matplotlib knows.
+
+    Returns:
+        the files written.
+
+    Raises:
+        ConfigError: for a file ending that matplotlib does not know.
+        ResultsError: when Matplotlib is missing, or LaTeX is asked for and fails.
+    """
+    require_matplotlib()
+    from matplotlib.backend_bases import FigureCanvasBase
+
+    for ending in formats:
+        choice("formats", ending, FigureCanvasBase.get_supported_filetypes())
+    written = []
+    with paper_style():
+        for name, draw in figures.items():
+            figure = draw()
+            (folder / "figures").mkdir(exist_ok=True)
+            for ending in formats:
+                path = folder / "figures" / f"{name}.{ending}"
+                temporary = path.with_name(f".{name}.tmp.{ending}")
+                try:
+                    figure.savefig(temporary)
+                except RuntimeError as error:  # of LaTeX, which the format or the user's style asks for
+                    temporary.unlink(missing_ok=True)
+                    raise ResultsError(f"{path} cannot be drawn: {_first_line(error)}") from error
+                temporary.replace(path)
+                written.append(path)
+    return written
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().partition("\n")[0]
+
+
+def require_matplotlib() -> None:
+    """Raise a ResultsError that says what to do where Matplotlib is missing or does not start."""
+    try:
+        load_matplotlib()
+    except ImportError as error:
+        raise ResultsError(str(error)) from error

@@ -1,0 +1,106 @@
+"""Looking at a run while it trains (Thesis, Figures 4.3 and 6.4), without disturbing it."""
+
+from __future__ import annotations
+
+from functools import cache
+
+import numpy as np
+
+from agents import solve
+from agents.evaluators import (
+    MonitorConfig,
+    PayoffEstimates,
+    exploitability_by_agent,
+    parallel_exploitability,
+    payoff_estimates,
+)
+from agents.learners import TabularLearner
+from agents.policies.tabular import TabularPolicy
+from karma_envs.config import Config
+from karma_envs.game import PopulationGame
+from karma_envs.registry import game_class
+from training.common.config import TrainConfig
+from training.common.tables import Row
+
+
+class Monitor:
+    """Tells how exploitable a learner's policies are, or how far their payoffs move, as they explore.
+
+    Args:
+        config: of the run; ``monitor`` says what to look at.
+        number: the replica's; with the seed it determines the random draws of the estimates.
+
+    Raises:
+        ConfigError: when the game does not allow what ``monitor`` asks for.
+    """
+
+    def __init__(self, config: TrainConfig, number: int) -> None:
+        self._config, self._number = config, number
+        self._game: PopulationGame = game_class(config.game)(config.game_config)
+        self._payoffs_before: PayoffEstimates | None = None
+
+    def before_epoch(self, learner: TabularLearner) -> None:
+        """Look at what the coming epoch will change."""
+        if self._config.monitor == "payoff":
+            self._payoffs_before = self._payoffs(learner)
+
+    def after_epoch(self, learner: TabularLearner, step: int) -> Row:
+        """What there is to say at a step, the end of the epoch."""
+        if self._config.monitor == "payoff":
+            said = self._payoff_change(learner)
+        else:
+            said = self._exploitability(learner.policy.copy(), step)
+        return {"replica": self._number, "step": step, **said}
+
+    def _payoffs(self, learner: TabularLearner) -> PayoffEstimates:
+        """With the same random draws each time, so that only policies and Q differ."""
+        return payoff_estimates(
+            self._game, learner.policy.copy(), learner.q, seed=[self._config.seed, self._number, 2]
+        )
+
+    def _payoff_change(self, learner: TabularLearner) -> Row:
+        """Mean payoff J, and the largest change of an agent's by one epoch (equation 4.4, Table 4.1)."""
+        assert self._payoffs_before is not None
+        payoffs = self._payoffs(learner)
+        return {
+            "payoff": float(payoffs.values.mean()),
+            "payoff_change_max": self._payoffs_before.largest_change(payoffs),
+        }
+
+    def _exploitability(self, policy: TabularPolicy, step: int) -> Row:
+        """Payoff J, exploitability, and what the equilibrium's policy gains.
+
+        The last is NaN where no equilibrium of the mean field is known.
+        """
+        known = equilibrium_policies(self._config.game, self._config.game_config)
+        targets = [target.for_agents(self._game.type_of_agent) for target in known]
+        if self._config.monitor == "exact":
+            exact = exploitability_by_agent(self._game, policy, targets=targets)
+            payoff, gain, to_targets = exact.payoff, exact.absolute, exact.to_targets.mean(axis=0)
+        else:
+            estimate = parallel_exploitability(
+                self._game,
+                policy,
+                targets=targets,
+                config=MonitorConfig(),
+                seed=[self._config.seed, self._number, 2, step],
+            )
+            payoff, gain = estimate.payoff.value, estimate.mean_greedy.value
+            to_targets = np.array([each.value for each in estimate.mean_to_targets])
+        scale = abs(payoff) or 1.0
+        to_equilibrium = float(to_targets[0]) if len(to_targets) else float("nan")
+        return {
+            "payoff": payoff,
+            "exploitability": gain,
+            "exploitability_normalised": gain / scale,
+            "equilibrium_gain": to_equilibrium,
+            "equilibrium_gain_normalised": to_equilibrium / scale,
+        }
+
+
+@cache
+def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
+    """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
+    model = game_class(game)(game_config).mean_field()
+    found = None if model is None else solve(model)
+    return () if found is None or not found.converged else (found.policy,)

@@ -1,0 +1,29 @@
+"""``karma-envs show-config``: the whole configuration that ``train`` would use."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from typing import Any
+
+from agents.learners import LearnerConfig
+from training.common.config import TrainConfig, to_yaml
+from training.common.flags import add_games, layers
+from training.common.plain_yaml import dump_yaml
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    text = "print the whole configuration that train would use, as YAML"
+    command = subparsers.add_parser("show-config", help=text, description=text.capitalize() + ".")
+    add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig})
+
+
+def _run(options: argparse.Namespace) -> None:
+    config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
+    text = to_yaml(config)
+    try:
+        text.encode(sys.stdout.encoding or "utf-8")
+    except UnicodeEncodeError:
+        text = dump_yaml(config.to_dict(), escape=True)
+    print(text, end="")

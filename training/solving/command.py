@@ -1,0 +1,155 @@
+"""``karma-envs solve``: find a stationary equilibrium of a game's mean-field limit."""
+
+from __future__ import annotations
+
+import argparse
+from typing import Any
+
+from rich import box
+from rich.table import Table
+
+from agents.solvers import Equilibrium, Step
+from agents.solvers.continuation.search import Found
+from training.common.flags import add_games, layers
+from training.common.plot_command import draw
+from training.runs.progress import console, print_table
+from training.solving.search import TABLE, rows_of, search_to_folder
+from training.solving.solution import Solution, SolveConfig, solve_to_folder
+
+NOT_FOUND = 3
+"""Exit status where no equilibrium within the tolerance was found; the results are written all the same."""
+
+_INTERRUPTED = 130
+
+_DESCRIPTION = """\
+Find an equilibrium of the mean-field limit; results go to a folder, with figures. The exit status is 3
+where none was found within the tolerance, or none whose population is at rest; the best policy is written
+all the same. Ctrl-C ends the solver with the best policy until then.
+"""
+
+
+def add(subparsers: Any) -> None:
+    """Add the command."""
+    text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
+    command = subparsers.add_parser("solve", help=text, description=_DESCRIPTION)
+    for parser in add_games(command, _run, {"the solver": SolveConfig}):
+        parser.add_argument(
+            "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
+        )
+        parser.add_argument("--quiet", action="store_true", help="do not show the solver's steps")
+        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+
+
+def _run(options: argparse.Namespace) -> int:
+    config = SolveConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
+    with console.status("compiling (the first time takes a minute)") as status:
+
+        def show(step: Step) -> None:
+            status.update(str(step))
+
+        solution, found = solve_to_folder(
+            config, getattr(options, "folder", None), None if "quiet" in options else show
+        )
+    _report(solution, found)
+    if found.interrupted:
+        console.print(f"figures: karma-envs plot {solution.folder}")
+        return _INTERRUPTED
+    if config.search:
+        _search(solution, quiet="quiet" in options)
+    if "no_figures" not in options:
+        draw(solution.folder, ("png", "pdf"))
+    return 0 if found.converged else NOT_FOUND
+
+
+def _report(solution: Solution, found: Equilibrium) -> None:
+    """Print what was found."""
+    logit = solution.config.rationality is not None or solution.config.exploration > 0
+    kind = "logit equilibrium" if logit else "equilibrium"
+    by = f"by {found.method} in {found.seconds:.1f} s"
+    best = "this is the best policy it came across"
+    if found.converged:
+        said = f"{kind} found {by}"
+    elif found.interrupted:
+        said = f"interrupted: no {kind} found yet {by}; {best}"
+    elif not found.at_rest:
+        said = (
+            f"no {kind} was found {by}: the population is not at rest (a step changes its mean field by up "
+            f"to {found.stationary_residual:.1e}); {best}"
+        )
+    else:
+        said = f"no {kind} within the tolerance {found.tolerance:g} was found {by}; {best}"
+    fairness = ""
+    if (of_access := solution.numbers["access_fairness"]) is not None:
+        of_reward = solution.numbers["reward_fairness"]
+        fairness = (
+            f"\nfairness in the long run, in which luck evens out: of access {of_access:z.4f}, "
+            f"of reward {of_reward:z.4f}"
+        )
+    console.print(
+        f"{said}\n"
+        f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
+        f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
+        f"normalised {found.exploitability_normalised:.3e}{fairness}",
+    )
+    if len(solution.config.game_config.agent_types) > 1:
+        table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for key in solution.types[0]:
+            table.add_column(key.replace("_", " "), justify="right", no_wrap=True)
+        for row in solution.types:
+            table.add_row(*(f"{value:.4g}" for value in row.values()))
+        console.print(table)
+    console.print(f"results are in {solution.folder}")
+
+
+def _search(solution: Solution, *, quiet: bool) -> None:
+    """Look for several equilibria and print a table of them."""
+    starts = solution.config.search
+    known: set[float] = set()
+    done = -1  # the first attempt is the homotopy
+    with console.status("searching for further equilibria; Ctrl-C keeps those found so far") as status:
+
+        def show(origin: str, found: tuple[Found, ...]) -> None:
+            nonlocal done
+            done += 1
+            known.update(round(one.efficiency, 7) for one in found)
+            status.update(
+                f"start {done} of {starts} · about {len(known)} equilibria so far; Ctrl-C keeps them"
+            )
+
+        report = search_to_folder(solution, None if quiet else show)
+    ended = "interrupted after" if report.interrupted else "search of"
+    title = f"{ended} {report.attempts} attempts, {report.seconds:.0f} s; there may be others"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    rows = rows_of(solution.config.game_config, report)
+    for key in rows[0] if rows else ():
+        table.add_column(_heading(key), justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*(_cell(key, value) for key, value in row.items()))
+    if not rows:
+        console.print(f"{title}; none was found")
+    else:
+        print_table(table)
+        console.print(
+            "n: times found; dist: of the policy from the first, in L1, mean over agents (0 … 2)\n"
+            f"this table is in {solution.folder / TABLE}, the policies beside it",
+        )
+
+
+def _heading(key: str) -> str:
+    """A column of the table of equilibria, in few letters."""
+    short = {
+        "number": "no",
+        "karma_std": "karma sd",
+        "exploitability_normalised": "exploit.",
+        "times_found": "n",
+    }
+    named = key.replace("mean_bid", "bid").replace("type_", "type ").replace("urgency_", "u=")
+    return short.get(
+        key, named.replace("_found_by", " by").replace("distance_to_first", "dist").replace("_", " ")
+    )
+
+
+def _cell(key: str, value: object) -> str:
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.5f}" if key == "efficiency" else f"{value:.0e}" if "exploit" in key else f"{value:.3f}"

@@ -1,0 +1,309 @@
+"""Solving from the command line: an equilibrium and all that belongs to it, in a folder.
+
+``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (one row
+per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets), ``mean_field.npz`` (mu, z and
+V) and ``figures/``. Types count from 0.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import inspect
+import json
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.mean_field.chains import class_means
+from agents.mean_field.dynamic_programming import transition_matrix
+from agents.policies.tabular import TabularPolicy
+from agents.solvers import Equilibrium, Step, methods, solve
+from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.files import write_npz
+from karma_envs.game import MeanFieldModel
+from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.games.matching.mean_field import MatchingMeanField
+from karma_envs.registry import game_class
+from training.common.config import GameRunConfig, to_yaml
+from training.common.errors import ResultsError
+from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
+from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
+from training.common.trust import made, read_config
+from training.runs.folder import read_policy
+
+_ANSWER = "equilibrium.json"
+_NOTHING = "none"  # as the command shows it
+
+
+@dataclass(frozen=True)
+class SolveConfig(GameRunConfig):
+    """Configuration of a solver.
+
+    Attributes:
+        game: name of the game.
+        game_config: the game's configuration, or its fields that differ from the defaults.
+        method: auto (homotopy) or the name of a solver, see karma-envs list.
+        tolerance: normalised exploitability to reach, > 0; none for the method's own default.
+        rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium; per unit
+            of payoff, so that 5 for urgencies 1 and 5 is .05 for 100 and 500. none for Nash.
+        exploration: epsilon of the population, in [0, 1].
+        options: further options of the method, as a mapping, or none.
+        search: random starts of a search for several equilibria, besides; 0 for no search.
+        search_seed: seed of the search's starts, >= 0.
+
+    Raises:
+        ConfigError: naming the field, the value and what is allowed.
+    """
+
+    method: str = "auto"
+    tolerance: float | None = None
+    rationality: float | None = None
+    exploration: float = 0.0
+    options: Any = None
+    search: int = 0
+    search_seed: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        choice("method", self.method, ("auto", *methods()))
+        for name in ("tolerance", "rationality", "options"):
+            if getattr(self, name) == _NOTHING:
+                self._set(**{name: None})
+        self._set(exploration=real("exploration", self.exploration, 0, 1))
+        if self.tolerance is not None:
+            self._set(tolerance=real("tolerance", self.tolerance, 0, open_low=True))
+        if self.rationality is not None:
+            self._set(rationality=real("rationality", self.rationality, 0, 1e9, open_low=True))
+        self._set(
+            search=whole("search", self.search, 0, 1_000_000),
+            search_seed=whole("search_seed", self.search_seed, 0, 2**63 - 1),
+        )
+        if self.search and (self.rationality is not None or self.exploration > 0):
+            raise refuse(
+                "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
+            )
+        if self.options is not None and not isinstance(self.options, dict):
+            raise refuse("options", self.options, "a mapping of the method's options")
+        known = inspect.signature(methods()["homotopy" if self.method == "auto" else self.method]).parameters
+        for name in self.method_options():
+            if name not in known:
+                shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
+                raise refuse(f"{name} of method {self.method}", self.method_options()[name], shown)
+
+    def method_options(self) -> dict[str, Any]:
+        """What is passed to the method besides the tolerance."""
+        given: dict[str, Any] = dict(self.options or {})
+        if self.rationality is not None:
+            given["rationality"] = self.rationality
+        if self.exploration > 0:
+            given["exploration"] = self.exploration
+        return given
+
+
+@dataclass(frozen=True)
+class Solution:
+    """An equilibrium on disk.
+
+    Attributes:
+        folder: where it is.
+        config: how it was found.
+        numbers: what ``equilibrium.json`` holds.
+    """
+
+    folder: Path
+    config: SolveConfig
+    numbers: dict[str, Any]
+
+    @classmethod
+    def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Solution:
+        """The solution in a folder.
+
+        Args:
+            folder: the folder.
+            trust: whether its configuration may name functions to be imported, see
+                :meth:`training.runs.folder.Run.open`.
+
+        Raises:
+            ResultsError: when it is damaged or not trusted, or there is none.
+        """
+        folder = Path(folder)
+        path = folder / _ANSWER
+        if not path.is_file():
+            raise ResultsError(f"{folder} holds no solution: there is no equilibrium.json in it")
+        config = made(SolveConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
+        return cls(folder, config, read_json(path))
+
+    @property
+    def policy(self) -> TabularPolicy:
+        """The policy, a row per type."""
+        game = game_class(self.config.game)(self.config.game_config)
+        return read_policy(self.folder / "policy.npz", game, by_type=True)
+
+    @property
+    def types(self) -> list[Row]:
+        """What each type gets, a row per type."""
+        return read_table(self.folder / "types.csv")
+
+    @property
+    def mean_field(self) -> NDArray[np.float64]:
+        """mu, ``float64[types, X]``."""
+        path = self.folder / "mean_field.npz"
+        try:
+            return read_arrays(path)["mean_field"]
+        except KeyError as error:
+            raise ResultsError(f"{path} holds no mean field") from error
+
+
+@contextlib.contextmanager
+def answer_folder(
+    config: Config, folder: str | os.PathLike[str] | None, name: str, answer: str
+) -> Iterator[Path]:
+    """A folder for results that are made in one go, with the configuration in it.
+
+    What is in the way of going on is nothing that a killed process left: its folder, if it was about the
+    same, is used anew. Nothing is left of what fails or is interrupted.
+
+    Args:
+        config: the configuration.
+        folder: where; None for the first free ``runs/<name>-<number>``.
+        name: what is in it.
+        answer: name of the file that is there once all is done.
+
+    Raises:
+        ResultsError: when the folder holds results already, is in use or cannot be written.
+    """
+    if folder is not None and (begun := Path(folder) / CONFIG).is_file():
+        with owned(begun.parent):
+            finished = (begun.parent / answer).is_file()
+            if finished or begun.read_text(encoding="utf-8") != to_yaml(config):
+                raise ResultsError(f"{os.fspath(folder)} holds results already; choose another folder")
+            begun.unlink()
+    path = new_folder(config, folder, name)
+    with owned(path), all_or_nothing(path):
+        yield path
+
+
+def solve_to_folder(
+    config: SolveConfig,
+    folder: str | os.PathLike[str] | None = None,
+    observer: Callable[[Step], None] | None = None,
+) -> tuple[Solution, Equilibrium]:
+    """Solve, and keep the result; also where Ctrl-C ends the solver, if it had come across any policy.
+
+    Args:
+        config: what to solve and how.
+        folder: where results go; None for the first free ``runs/<game>-equilibrium-<number>``.
+        observer: called at the solver's steps.
+
+    Raises:
+        ConfigError: when the game has no mean-field model.
+        ResultsError: when the folder holds results already or cannot be written.
+    """
+    model = config.model()
+    with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
+        found = solve(
+            model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
+        )
+        types = by_type(config.game_config, model, found)
+        found.policy.save(path / "policy.npz")
+        write_table(path / "policy.csv", policy_rows(config.game_config, found.policy))
+        write_table(path / "types.csv", types)
+        write_npz(
+            path / "mean_field.npz",
+            {"mean_field": found.mean_field, "statistic": found.statistic, "value": found.value},
+        )
+        numbers = {
+            "method": found.method,
+            "converged": found.converged,
+            "interrupted": found.interrupted,
+            "tolerance": found.tolerance,
+            "efficiency": found.efficiency,
+            "payoff": found.payoff,
+            **long_run_fairness(model, found),
+            "exploitability": found.exploitability,
+            "exploitability_normalised": found.exploitability_normalised,
+            "exploitability_by_type": found.exploitability_by_type.tolist(),
+            "stationary_residual": found.stationary_residual,
+            "seconds": round(found.seconds, 3),
+            "history": [asdict(step) for step in found.history],
+        }
+        write_recorded(path / _ANSWER, json.dumps(numbers, indent=2) + "\n")
+    return Solution(path, config, numbers), found
+
+
+def policy_rows(config: MatchingConfig, policy: TabularPolicy) -> list[Row]:
+    """A policy of the matching game with a row per type, as a tidy table: a row for each legal bid."""
+    bids = policy.probabilities.reshape(policy.n_rows, -1, config.karma_max + 1, policy.n_actions)
+    return [
+        {
+            "type": kind,
+            "urgency": urgency,
+            "karma": karma,
+            "bid": bid,
+            "probability": float(bids[min(kind, policy.n_rows - 1), number, karma, bid]),
+        }
+        for kind, one in enumerate(config.agent_types)
+        for number, urgency in enumerate(one.urgencies)
+        for karma in range(config.karma_max + 1)
+        for bid in range(karma + 1 if policy.n_actions > 1 else 1)
+    ]
+
+
+def by_type(config: MatchingConfig, model: MeanFieldModel, found: Equilibrium) -> list[Row]:
+    """What each type of agents gets: a row per type, counted from 0.
+
+    ``reward`` is per step, ``payoff`` discounted (J), ``access`` the share of contests won.
+    """
+    access = _access(model, found).sum(axis=(1, 2))
+    return [
+        {
+            "type": kind,
+            "share": float(model.masses[kind]),
+            "discount": one.discount,
+            "mean_urgency": one.mean_urgency,
+            "reward": float(found.efficiency_by_type[kind]),
+            "payoff": float(found.payoff_by_type[kind]),
+            "access": float(access[kind]),
+            "exploitability": float(found.exploitability_by_type[kind]),
+        }
+        for kind, one in enumerate(config.agent_types)
+    ]
+
+
+def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
+    """Fairness in the limit of infinitely many agents and steps.
+
+    As for N agents: minus the standard deviation over agents of their mean reward, and of the share of
+    contests that they win. In the limit luck evens out, and what is left is what agents differ in for
+    good: their type, and urgencies that they never leave. For one type of agents that may come to
+    be in any state both are 0. Over a finite time luck makes agents unequal, which simulation tells. None
+    where the population is not at rest.
+    """
+    names = ("reward_fairness", "access_fairness")
+    if not found.at_rest:
+        return dict.fromkeys(names)
+    policy = np.asarray(found.policy.probabilities, np.float64)
+    environment = model.environment(found.statistic)
+    chain = transition_matrix(environment, policy)
+    flow = found.mean_field[..., None] * policy
+    visits = np.maximum(found.mean_field, 1e-300)
+    fairness: dict[str, float | None] = {}
+    for name, per_step in zip(names, (flow * environment.reward, _access(model, found))):
+        values = per_step.sum(axis=2) / visits
+        groups = [class_means(*each) for each in zip(chain, found.mean_field, values)]
+        shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
+        means = np.concatenate([part[1] for part in groups])
+        fairness[name] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))
+    return fairness
+
+
+def _access(model: MeanFieldModel, found: Equilibrium) -> NDArray[np.float64]:
+    """Contests won per agent and step in each state and with each bid, ``float64[types, X, A]``."""
+    assert isinstance(model, MatchingMeanField)
+    flow = found.mean_field[..., None] * found.policy.probabilities
+    return np.asarray(flow * model.win_probability(found.statistic))
