@@ -35,7 +35,7 @@ ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # networks are so small that more threads
 
 
 # From the file, as nothing of ours is installed where nox runs.
-read_trainers = runpy.run_path("training/integrations/trainers.py")["trainers"]
+read_trainers = runpy.run_path("training/common/trainers.py")["trainers"]
 TRAINERS = {trainer.extra: trainer for trainer in read_trainers()}
 
 GYMNASIUM, PETTINGZOO = ("1.1.1", "1.2.2", "1.4.0"), ("1.25.0", "1.26.1", "1.27.0")

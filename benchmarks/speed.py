@@ -27,7 +27,7 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import matching_v0
 from karma_envs.game import PopulationGame, Transitions
 from karma_envs.views.vector import PopulationVectorEnv
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 SIZES = (100, 1000, 10_000, 100_000)

@@ -12,7 +12,7 @@ from agents.learners import LearnerConfig, TabularLearner
 from karma_envs.baselines import baseline_policy
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.metrics import summarise
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 
 def learned(game: PopulationGame, epochs: int = 400) -> SamplingPolicy:

@@ -8,7 +8,7 @@ import agents
 import karma_envs
 from agents import TabularPolicy
 from karma_envs.baselines import baseline_policy
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 game = karma_envs.make("matching", n_agents=100)
 model = game.mean_field()

@@ -28,8 +28,9 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
 from training.common.figures import save_figures
 from training.common.policy_figures import bids_beside
+from training.evaluation.play import play
+from training.evaluation.references import reference_games
 from training.integrations.sb3 import PopulationVecEnv, distil
-from training.runs.evaluate import play, reference_games
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=200_000)

@@ -21,6 +21,7 @@ import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
+from training.evaluation.play import play
 from training.integrations.rllib import (
     DiscountedPPOLearner,
     MaskedPPOModule,
@@ -28,7 +29,6 @@ from training.integrations.rllib import (
     distil,
     local_ray,
 )
-from training.runs.evaluate import play
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=40_000)

@@ -17,8 +17,8 @@ import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
+from training.evaluation.play import play
 from training.integrations.torchrl import torchrl_env, train
-from training.runs.evaluate import play
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)

@@ -20,7 +20,7 @@ import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)

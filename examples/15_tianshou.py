@@ -26,8 +26,8 @@ import karma_envs
 from agents.evaluators import deviation_gain
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
+from training.evaluation.play import play
 from training.integrations.tianshou import distil, learner_env, train
-from training.runs.evaluate import play
 
 SIZES = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 

@@ -13,6 +13,7 @@ import importlib
 import pkgutil
 from typing import Any
 
+from karma_envs.moved import find_old_names
 from karma_envs.registry import make, names
 from karma_envs.views import VERSION, module_of
 from karma_envs.views.registration import register_environments
@@ -20,6 +21,7 @@ from karma_envs.views.registration import register_environments
 __version__ = "0.1.0"
 __all__ = ["__version__", "make", "names"]
 
+find_old_names()
 register_environments()
 
 

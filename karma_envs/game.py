@@ -35,7 +35,7 @@ class SamplingPolicy(Protocol):
 
     @property
     def thresholds(self) -> NDArray[np.uint16]:
-        """``uint16[rows, observations, width]`` as :func:`karma_envs.numerics.sampling.thresholds_of` makes them."""
+        """``uint16[rows, observations, width]``, see :func:`karma_envs.numerics.sampling.thresholds_of`."""
 
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
@@ -144,6 +144,8 @@ class PopulationGame(ABC):
             from the defaults, by preset; under "" those of every preset.
         exchangeable: whether agents of one type face the same, so that evaluators may pool what they learn
             from them; not where agents of one type have paths of their own.
+        picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
+            :mod:`karma_envs.rendering`; None for a game without pictures.
         config: the configuration.
         n_agents: N.
         n_observations: number of tabular observations.
@@ -166,6 +168,7 @@ class PopulationGame(ABC):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     exchangeable: ClassVar[bool] = True
+    picture: ClassVar[str | None] = None
 
     config: Config
     n_agents: int

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import fnmatch
 import importlib
 import importlib.machinery
 import importlib.util
 import os
+import pkgutil
 import sys
 import traceback
 from pathlib import Path
@@ -61,6 +63,29 @@ def call_named(field: str, function: Any, allowed: str, *arguments: Any) -> Any:
         raise
     except Exception as error:  # a user's function may raise anything
         raise refuse(field, function, f"{allowed}; {_reason(error)}") from error
+
+
+def defined_in(package: str, name: str, *, modules: str = "*") -> dict[str, Any]:
+    """What the modules of a package, and of the packages in it, define under one name.
+
+    This is how a game's rule, a solver or an experiment is added by adding a file.
+
+    Args:
+        package: the package, by its dotted name.
+        name: of what each may define; modules without it are left out.
+        modules: pattern of the names of modules that are looked into, which imports them.
+
+    Returns:
+        what they define by the modules' dotted names, in alphabetical order.
+    """
+    root = importlib.import_module(package)
+    defined: dict[str, Any] = {}
+    for entry in pkgutil.walk_packages(root.__path__, f"{package}."):
+        if fnmatch.fnmatchcase(entry.name.rpartition(".")[2], modules):
+            module = importlib.import_module(entry.name)
+            if name in vars(module):
+                defined[entry.name] = vars(module)[name]
+    return defined
 
 
 def _import(name: str) -> ModuleType:

@@ -102,11 +102,13 @@ def run_program(folder: Path) -> dict[str, Any]:
 def runs(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, Any]]:
     """Four processes: the first, one more, one after an edit deep down, one with the edit undone."""
     folder = tmp_path_factory.mktemp("two_processes")
-    (folder / "karma_envs").mkdir()
+    numerics = folder / "karma_envs" / "numerics"
+    numerics.mkdir(parents=True)
+    (numerics / "__init__.py").touch()
     for name, content in PACKAGE.items():
         (folder / "karma_envs" / name).write_text(content)
     for name in ("compile.py", "identity.py", "kernel_cache.py"):
-        shutil.copy(Path(kc.__file__).with_name(name), folder / "karma_envs" / name)
+        shutil.copy(Path(kc.__file__).with_name(name), numerics / name)
     (folder / "program.py").write_text(PROGRAM)
     inner = folder / "karma_envs" / "inner.py"
     found = {"first": run_program(folder), "second": run_program(folder)}
@@ -393,7 +395,7 @@ def test_code_of_two_processes_is_not_mixed_up_in_a_third(cache: Path, tmp_path:
 
     def run(*amounts: int) -> str:
         program = [sys.executable, str(tmp_path / "program.py"), *map(str, amounts)]
-        environment = os.environ | {"PYTHONPATH": str(Path(kc.__file__).parents[1])}
+        environment = os.environ | {"PYTHONPATH": str(Path(kc.__file__).parents[2])}
         return subprocess.run(program, env=environment, capture_output=True, text=True, check=True).stdout
 
     assert run(100) == "[300] 0\n"
@@ -420,7 +422,7 @@ def test_division_by_zero_is_infinite_as_in_numpy() -> None:
 
 
 PACKAGES = ("karma_envs", "agents")
-ROOT = Path(kc.__file__).parents[1]
+ROOT = Path(kc.__file__).parents[2]
 KERNEL_FILES = [
     file for package in PACKAGES for file in (ROOT / package).rglob("*.py") if b"@kernel" in file.read_bytes()
 ]

@@ -82,6 +82,7 @@ def test_a_file_is_a_game(tmp_path, monkeypatch):
     (tmp_path / "copied_game.py").write_text(
         "from karma_envs.games.matching import MatchingGame\n"
         "class GAME(MatchingGame):\n    name, title = 'copied_game', 'CopiedGame'\n"
+        "    picture = None\n"
     )
     (tmp_path / "_helper.py").write_text("raise AssertionError('helpers are not imported')\n")
     monkeypatch.setattr(games, "__path__", [*games.__path__, str(tmp_path)])

@@ -1,10 +1,9 @@
-"""The ``karma-envs`` command. A sub-command is a file in ``training/commands``."""
+"""The ``karma-envs`` command. Each room of ``training`` has its own, in files that end in ``command.py``."""
 
 from __future__ import annotations
 
 import argparse
 import importlib
-import pkgutil
 import sys
 from collections.abc import Sequence
 
@@ -12,13 +11,13 @@ from rich.console import Console
 
 from karma_envs import __version__
 from karma_envs.config import ConfigError
-from training import commands
+from karma_envs.plugins import defined_in
+from training.common.console import console
 from training.common.errors import ResultsError
 from training.common.flags import Parser
 from training.common.notices import notices
 from training.common.output import patient_output
 from training.common.workers import Interrupted
-from training.runs.progress import console
 
 _EPILOG = """\
 exit status:
@@ -61,8 +60,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
-    for module in pkgutil.iter_modules(commands.__path__):
-        importlib.import_module(f"{commands.__name__}.{module.name}").add(subparsers)
+    commands = defined_in("training", "COMMAND", modules="*command")
+    for module in sorted(commands, key=commands.__getitem__):
+        importlib.import_module(module).add(subparsers)
     return parser
 
 

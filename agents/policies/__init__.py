@@ -1,1 +1,1 @@
-"""To be said."""
+"""Policies: what simulation, learners, solvers and evaluators exchange."""

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from functools import cache
 from typing import Any
@@ -14,20 +12,16 @@ from threadpoolctl import threadpool_limits
 from agents.solvers.equilibrium import Equilibrium, Observer, Step
 from karma_envs.config import choice, real
 from karma_envs.game import MeanFieldModel
+from karma_envs.plugins import defined_in
 
 _AUTO = "homotopy"
 
 
 @cache
 def methods() -> dict[str, Callable[..., Equilibrium]]:
-    """The solvers by name: each file of this folder that defines a ``SOLVER``."""
-    package = importlib.import_module("agents.solvers")
-    found: dict[str, Callable[..., Equilibrium]] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        solver = getattr(importlib.import_module(f"agents.solvers.{module.name}"), "SOLVER", None)
-        if solver is not None:
-            found[module.name] = solver
-    return found
+    """The solvers by name: each file of the folders here that defines a ``SOLVER``."""
+    solvers = defined_in("agents.solvers", "SOLVER")
+    return {module.rpartition(".")[2]: solver for module, solver in solvers.items()}
 
 
 def solve(

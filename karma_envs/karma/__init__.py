@@ -1,1 +1,1 @@
-"""To be said."""
+"""What karma economies share: configuration, game, urgency, and what becomes of the surplus."""

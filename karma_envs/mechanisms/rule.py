@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import functools
-import importlib
 import inspect
-import pkgutil
 import re
 import reprlib
 from collections.abc import Callable, Mapping
@@ -20,7 +18,7 @@ from numpy.typing import NDArray
 from karma_envs.config import ConfigError, choice, importable_name, real, refuse
 from karma_envs.numerics.compile import as_kernel
 from karma_envs.numerics.identity import python_function
-from karma_envs.plugins import import_named
+from karma_envs.plugins import defined_in, import_named
 
 ARGUMENTS: Mapping[str, tuple[str, ...]] = {
     "allocation": ("bid", "urgency", "accesses", "parameters"),
@@ -116,12 +114,8 @@ class Rule:
 @cache
 def rules(family: str) -> dict[str, Rule]:
     """The built-in rules of a family by name: each file of the family's folder holds one ``RULE``."""
-    package = importlib.import_module(f"karma_envs.mechanisms.{family}")
-    found: dict[str, Rule] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        rule = importlib.import_module(f"{package.__name__}.{module.name}").RULE
-        found[rule.name] = rule
-    return found
+    defined = defined_in(f"karma_envs.mechanisms.{family}", "RULE").values()
+    return {rule.name: rule for rule in defined}
 
 
 def is_built_in(family: str, rule: Rule) -> bool:
@@ -201,7 +195,7 @@ def _problem(family: str, function: Any) -> str | None:
 
 
 def _name(given: Callable[..., Any]) -> str:
-    """``module:function``, also of a copy of :func:`karma_envs.numerics.compile.as_kernel`; else a short ``repr``."""
+    """``module:function``, also of a copy that ``as_kernel`` made; else a short ``repr``."""
     if isinstance(python_function(given), FunctionType):
         return importable_name(given).partition("@")[0]
     return reprlib.repr(given)

@@ -11,9 +11,10 @@ process. ``@kernel`` therefore gives every function an identity that says what i
 
 - a kernel of this project's: where it stands, and a digest of all source files that hold kernels, which is
   quick to take;
-- any other: a digest of all that it computes with, see :func:`karma_envs.numerics.identity.code_digest`. What is
-  digested is what is compiled: a copy of the function that reads what there was to read when it was first
-  needed (:func:`kernel`) or when it was accepted (:func:`as_kernel`).
+- any other: a digest of all that it computes with, see
+  :func:`karma_envs.numerics.identity.code_digest`. What is digested is what is compiled: a copy of the
+  function that reads what there was to read when it was first needed (:func:`kernel`) or when it was
+  accepted (:func:`as_kernel`).
 
 What cannot be told apart is compiled anew in every process. Compiled code is kept by
 :mod:`karma_envs.numerics.kernel_cache`.
@@ -42,7 +43,7 @@ __all__ = ["as_kernel", "cache_root", "code_digest", "is_compiled", "kernel"]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-_HERE = Path(__file__).parent
+_HERE = Path(__file__).parents[1]
 _PACKAGES = (_HERE.name, "agents", "training")
 _MARK = b"@kernel"
 _CODE_SETTINGS = ("BOUNDSCHECK", "OPT", "DEBUG", "SLP_VECTORIZE", "LOOP_VECTORIZE")

@@ -1,4 +1,4 @@
-"""Pictures of games. A file here, named like its game, holds the ``Painter`` that draws it.
+"""What pictures of games share. A game names the module that holds the ``Painter`` that draws it.
 
 A painter has a ``figure_size`` in inches and a method ``draw(figure, scene)`` that shows what
 ``game.scene()`` gave on a Matplotlib figure, which is empty or the one it drew the scene before on.
@@ -9,6 +9,6 @@ imported when the first picture is drawn.
 from __future__ import annotations
 
 from karma_envs.rendering.animation import animate
-from karma_envs.rendering.canvas import RENDER_MODES, Canvas, has_renderer
+from karma_envs.rendering.canvas import RENDER_MODES, Canvas
 
-__all__ = ["RENDER_MODES", "Canvas", "animate", "has_renderer"]
+__all__ = ["RENDER_MODES", "Canvas", "animate"]

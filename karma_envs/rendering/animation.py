@@ -13,7 +13,7 @@ import numpy as np
 
 from karma_envs.config import real, refuse, whole
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
-from karma_envs.rendering.canvas import Canvas, has_renderer, rendered_games
+from karma_envs.rendering.canvas import Canvas, rendered_games
 from karma_envs.rendering.drawing import drawing
 
 _LONGEST_CHUNK = 1000
@@ -60,10 +60,10 @@ def animate(
     n_steps, steps_per_frame = whole("n_steps", n_steps, 1), whole("steps_per_frame", steps_per_frame, 1)
     frames_per_second = real("frames_per_second", frames_per_second, 0, 50, open_low=True)
     seed = whole("seed", seed, 0)
-    if not has_renderer(game.name):
+    if game.picture is None:
         raise refuse("game", game.name, f"a game with pictures: {', '.join(rendered_games())}")
     game.check_policy(policy)
-    canvas = Canvas(game.name, "rgb_array")
+    canvas = Canvas(game.picture, "rgb_array")
     write = _writer(path)
 
     game.reset(np.random.default_rng(seed))

@@ -3,34 +3,29 @@
 from __future__ import annotations
 
 import importlib
-import importlib.util
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.registry import names
+from karma_envs.registry import game_class, names
 from karma_envs.rendering.drawing import drawing, load_matplotlib
 
 RENDER_MODES = ("human", "rgb_array")
 _DPI = 100
 
 
-def has_renderer(game: str) -> bool:
-    """Whether there is a painter for the game of that name."""
-    return importlib.util.find_spec(f"karma_envs.rendering.{game}") is not None
-
-
 def rendered_games() -> tuple[str, ...]:
-    """The names of all games that have a painter."""
-    return tuple(name for name in names() if has_renderer(name))
+    """The names of all games that have a picture."""
+    return tuple(name for name in names() if game_class(name).picture is not None)
 
 
 class Canvas:
     """A window or an image onto which scenes of one game are drawn.
 
     Args:
-        game: the game's name; it must have a renderer.
+        picture: the module that holds the game's ``Painter``, as
+            :attr:`karma_envs.game.PopulationGame.picture` names it.
         mode: ``human`` for a window, ``rgb_array`` for images.
 
     Attributes:
@@ -40,14 +35,14 @@ class Canvas:
         ImportError: when Matplotlib is missing.
     """
 
-    def __init__(self, game: str, mode: str) -> None:
+    def __init__(self, picture: str, mode: str) -> None:
         load_matplotlib()
         from matplotlib import pyplot
         from matplotlib.backends.backend_agg import FigureCanvasAgg
         from matplotlib.figure import Figure
 
         self._pyplot = pyplot
-        self._painter = importlib.import_module(f"karma_envs.rendering.{game}").Painter()
+        self._painter = importlib.import_module(picture).Painter()
         style = {"figsize": self._painter.figure_size, "dpi": _DPI}
         self._shown = mode == "human"
         self.figure = pyplot.figure(**style) if self._shown else Figure(**style)

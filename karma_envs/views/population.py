@@ -16,7 +16,7 @@ from karma_envs.config import ConfigError, choice, refuse, whole
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.numerics.compile import kernel
 from karma_envs.registry import configured, game_class
-from karma_envs.rendering import RENDER_MODES, Canvas, has_renderer
+from karma_envs.rendering import RENDER_MODES, Canvas
 from karma_envs.views import VERSION
 
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
@@ -110,7 +110,7 @@ class PopulationView(CopiedWhole):
         self._strict = strict
         self._steps = -1
         self._highest_legal = highest_legal(self.game.legal_actions)
-        modes = RENDER_MODES if has_renderer(self.game.name) else ()
+        modes = RENDER_MODES if self.game.picture is not None else ()
         if render_mode is not None and render_mode not in modes:
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
@@ -129,7 +129,8 @@ class PopulationView(CopiedWhole):
             return None
         self._require_begun()
         if self._canvas is None:
-            self._canvas = Canvas(self.game.name, self.render_mode)
+            assert self.game.picture is not None  # or there were no render_mode
+            self._canvas = Canvas(self.game.picture, self.render_mode)
         return self._canvas.show(self.game.scene())
 
     def close(self, **kwargs: Any) -> None:

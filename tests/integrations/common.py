@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.integrations.trainers import trainers
+from training.common.trainers import trainers
 
 SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 

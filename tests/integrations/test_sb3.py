@@ -13,7 +13,7 @@ from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
 from tests.integrations.common import SMALL, assert_played_as_in_the_table, require, two_types
-from training.runs.evaluate import play
+from training.evaluation.play import play
 
 require("sb3")
 

@@ -17,8 +17,8 @@ from hypothesis import strategies as st
 import karma_envs
 from karma_envs.config import ConfigError
 from training.benchmark.algorithms import algorithms
-from training.integrations import trainers as integrated
-from training.integrations.trainers import Trainer, docstring_of, table, trainers
+from training.common import trainers as integrated
+from training.common.trainers import Trainer, docstring_of, table, trainers
 
 ROOT = Path(__file__).parents[2]
 EXTRAS = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"][
@@ -61,7 +61,7 @@ def test_the_benchmark_has_its_algorithms(trainer: Trainer) -> None:
 
 
 def test_nox_reads_them_without_what_is_ours() -> None:
-    alone = runpy.run_path(str(ROOT / "training" / "integrations" / "trainers.py"))["trainers"]()
+    alone = runpy.run_path(str(ROOT / "training" / "common" / "trainers.py"))["trainers"]()
     assert [vars(trainer) for trainer in alone] == [vars(trainer) for trainer in trainers()]
 
 

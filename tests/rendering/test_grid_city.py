@@ -70,7 +70,7 @@ def captions(canvas):
 
 def test_maps_show_crowding_queues_and_bids():
     env = city(n_agents=50, rows=2, columns=2, capacity=2)
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     canvas.show(env.game.scene())
     assert captions(canvas) == ["No step yet", "No bids yet"]
     crowd, bids = bands_of(canvas)
@@ -95,7 +95,7 @@ def test_maps_show_crowding_queues_and_bids():
 def test_bids_are_those_since_the_scene_some_steps_ago():
     game = city(n_agents=50, rows=2, columns=2, capacity=2).game
     policy = baseline_policy("random", game)
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     totals = [game.lane_outcome()]
     for _ in range(25):
         game.rollout(policy, 1)
@@ -123,7 +123,7 @@ def test_bids_are_those_since_the_scene_some_steps_ago():
 def test_the_scale_of_bids_is_the_highest_bid_halved_while_none_is_above(karma, end):
     env = city(n_agents=50, rows=2, columns=2, karma_mean=14, initial_karma="equal")
     env.step(dict.fromkeys(env.agents, karma))
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     canvas.paint(env.game.scene())
     assert bands_of(canvas)[1].get_clim() == (0, end)
 
@@ -134,7 +134,7 @@ def test_one_agent_is_followed():
     scene = game.scene()
     paths = [game.network.paths[index] for index in game.paths_of_agent[3]]
     scene["followed"] = {"agent": 3, "paths": paths, "lane": int(scene["lanes"][3])}
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     canvas.show(scene)
     bands, frame = (part for part in canvas.figure.axes[2].collections)
     corners = frame.get_paths()[0].vertices
@@ -153,7 +153,7 @@ def test_one_agent_is_followed():
 
 def test_spines_come_back_after_the_first_step():
     env = city(preset="small")
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     canvas.show(env.game.scene())
     efficiency = canvas.figure.axes[5]
     assert not efficiency.spines["left"].get_visible()
@@ -166,7 +166,7 @@ def test_spines_come_back_after_the_first_step():
 @pytest.mark.parametrize("arguments", [{}, {"n_agents": 100, "rows": 2, "columns": 2}, {"karma_max": 200}])
 def test_no_text_overlaps_another_or_leaves_the_picture(arguments):
     game = city(**arguments).game
-    canvas = Canvas("grid_city", "rgb_array")
+    canvas = Canvas("karma_envs.games.grid_city.picture", "rgb_array")
     game.rollout(baseline_policy("proportional", game), 300)
     picture = canvas.show(game.scene())
     renderer = canvas.figure.canvas.get_renderer()

@@ -6,8 +6,9 @@ import gymnasium
 import numpy as np
 import pytest
 
-from karma_envs import matching_v0
-from karma_envs.rendering import Canvas, has_renderer
+from karma_envs import matching_v0, names
+from karma_envs.rendering import Canvas
+from karma_envs.rendering.canvas import rendered_games
 from karma_envs.views.single_agent import SingleAgentEnv
 from karma_envs.views.vector import PopulationVectorEnv
 
@@ -50,7 +51,7 @@ def test_rgb_array(arguments):
 
 
 def texts_of(scene):
-    canvas = Canvas("matching", "rgb_array")
+    canvas = Canvas("karma_envs.games.matching.picture", "rgb_array")
     canvas.show(scene)
     pairs = canvas.figure.axes[0]
     return [text.get_text() for text in pairs.texts], pairs, canvas.figure
@@ -168,9 +169,8 @@ def test_scenes_after_a_rollout():
 def test_missing_matplotlib_is_explained(monkeypatch):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     with pytest.raises(ImportError, match=r"karma-envs\[plot\]"):
-        Canvas("matching", "rgb_array")
+        Canvas("karma_envs.games.matching.picture", "rgb_array")
 
 
-def test_has_renderer():
-    assert has_renderer("matching")
-    assert not has_renderer("no_such_game")
+def test_all_games_here_have_pictures():
+    assert rendered_games() == names()

@@ -15,7 +15,8 @@ from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import summarise
 from training import Run, TrainConfig, train
 from training.common.tables import read_table
-from training.runs.evaluate import evaluate, over_seeds, play
+from training.evaluation.play import over_seeds, play
+from training.runs.evaluate import evaluate
 from training.runs.evaluate_command import keep_evaluation, report
 from training.solving.figures import karma_distribution, mean_bid, policy_heat_maps
 from training.solving.search import mean_bids

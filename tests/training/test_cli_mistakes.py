@@ -16,8 +16,9 @@ from agents.learners import LearnerConfig
 from karma_envs.registry import game_class, names
 from training.benchmark.algorithms import algorithms
 from training.cli import main
-from training.common.config import TrainConfig, load_layer
+from training.common.config import load_layer
 from training.common.plain_yaml import parse_yaml
+from training.runs.config import TrainConfig
 from training.solving.solution import SolveConfig
 from training.theory.tools import TheoryConfig
 

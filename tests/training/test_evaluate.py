@@ -16,14 +16,9 @@ from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
 from training import ResultsError, Run, TrainConfig, train
-from training.runs.evaluate import (
-    evaluate,
-    over_seeds,
-    play,
-    reference_games,
-    reference_lines,
-    tables,
-)
+from training.evaluation.play import over_seeds, play
+from training.evaluation.references import reference_games, reference_lines
+from training.runs.evaluate import evaluate, tables
 
 METRICS = tuple(Summary.__dataclass_fields__)
 

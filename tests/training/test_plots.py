@@ -18,8 +18,8 @@ from karma_envs.game import PolicyError
 from karma_envs.karma.urgency import AgentType
 from training import ResultsError, Run, TrainConfig, train
 from training.common.policy_figures import bids_beside
+from training.evaluation.references import reference_lines
 from training.runs import figures as training_plots
-from training.runs.evaluate import reference_lines
 
 
 @pytest.fixture(scope="module")

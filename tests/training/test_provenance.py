@@ -35,8 +35,6 @@ from training.sweeps.sweep import Sweep, sweep
 from training.theory.tools import Theory, TheoryConfig, theory_to_folder
 
 Tiny = Callable[..., TrainConfig]
-SHA_1 = "commit"
-
 
 # --- networks by content ----------------------------------------------------------------------------
 

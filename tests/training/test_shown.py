@@ -12,7 +12,8 @@ import pytest
 from karma_envs.metrics import Summary
 from training import Run, TrainConfig
 from training.common.tables import read_table
-from training.runs.evaluate import Evaluations, evaluate, tables
+from training.evaluation.play import Evaluations
+from training.runs.evaluate import evaluate, tables
 from training.runs.evaluate_command import keep_evaluation
 from training.sweeps.sweep import sweep
 

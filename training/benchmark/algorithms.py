@@ -23,8 +23,8 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.plugins import import_named
-from training.common.config import TrainConfig
-from training.integrations.trainers import Trainer, docstring_of, trainers
+from training.common.trainers import Trainer, docstring_of, trainers
+from training.runs.config import TrainConfig
 
 _CHUNK_BYTES = 4_000_000
 

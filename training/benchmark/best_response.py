@@ -49,6 +49,7 @@ class BestResponseGame(PopulationGame):
         population: the game of all agents.
     """
 
+    picture = "karma_envs.games.matching.picture"
     name = "matching"
     title = "Matching"
     config_class = MatchingConfig

@@ -16,9 +16,9 @@ from training.benchmark.report import add_result, summarise, write_report
 from training.benchmark.run import Progress, run_benchmark
 from training.benchmark.tables import Report
 from training.benchmark.tasks import TASKS
+from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.flags import docs_folder, value
-from training.runs.progress import console, print_table
 
 _LEADERBOARD = "docs/benchmark"
 _COLUMN = 12  # characters that a task takes in the table of scores
@@ -43,12 +43,14 @@ A finished seed is not run again: after Ctrl-C, or with more seeds, tasks or alg
 goes on. An algorithm that fails does not stop the others.
 """
 
+COMMAND = "benchmark"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "compare algorithms in fixed tasks, with confidence intervals and a leaderboard"
     command = subparsers.add_parser(
-        "benchmark",
+        COMMAND,
         help=text,
         description=text.capitalize() + ".",
         epilog=_EXAMPLES,

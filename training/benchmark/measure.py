@@ -13,7 +13,8 @@ from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness, total_outcome
 from training.benchmark.tasks import Task
 from training.common.tables import Row
-from training.runs.evaluate import play, reference_games
+from training.evaluation.play import play
+from training.evaluation.references import reference_games
 
 EVALUATION_SEED = 1
 

@@ -17,9 +17,9 @@ from typing import Any
 from karma_envs.files import write_text
 from training.benchmark.tasks import TASKS, Task
 from training.common.errors import ResultsError
+from training.common.provenance import source_commit
 from training.common.tables import Row, read_recorded, write_recorded
-from training.integrations.trainers import trainers
-from training.runs import folder as results
+from training.common.trainers import trainers
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
 _PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
@@ -209,7 +209,7 @@ def provenance() -> Row:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:
             continue
-    return {"commit": results.source_commit(), "versions": versions}
+    return {"commit": source_commit(), "versions": versions}
 
 
 def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:

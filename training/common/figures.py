@@ -6,7 +6,7 @@ import contextlib
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from karma_envs.config import choice
 from karma_envs.rendering.drawing import drawing, load_matplotlib
@@ -28,6 +28,19 @@ STYLE: Any = {
 }
 _TITLE = 32  # letters in a line
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
+
+
+class FolderFigures(NamedTuple):
+    """How the folders that a room of ``training`` makes are drawn; its ``figures.py`` defines ``FOLDER``.
+
+    Attributes:
+        marker: a file that only such folders hold; None for those that hold none of the others' markers.
+        draw: called with the folder, file endings that matplotlib knows, and whether its configuration may
+            name functions to be imported; draws into ``figures`` and gives the files written.
+    """
+
+    marker: str | None
+    draw: Callable[[Path, tuple[str, ...], bool], list[Path]]
 
 
 @contextlib.contextmanager

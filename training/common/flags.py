@@ -196,7 +196,7 @@ def docs_folder(flag: str, given: str | None, default: str) -> str:
     Raises:
         ConfigError: where it is not, and the flag is not given.
     """
-    checkout = Path(__file__).parents[1]
+    checkout = Path(__file__).parents[2]
     if given is None and not ((checkout / "pyproject.toml").is_file() and Path.cwd() == checkout.resolve()):
         raise ConfigError(f"{flag} is missing; it is {default} only in a checkout of karma-envs")
     return default if given is None else given

@@ -15,14 +15,16 @@ from karma_envs import names
 from karma_envs.baselines import BASELINES
 from karma_envs.mechanisms import FAMILIES, rules
 from karma_envs.registry import game_class
+from training.common.console import console
 from training.common.flags import first_line
-from training.runs.progress import console
+
+COMMAND = "list"
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        "list", help="list games, presets, rules, learners, baselines and solvers"
+        COMMAND, help="list games, presets, rules, learners, baselines and solvers"
     )
     command.set_defaults(action=_run)
 

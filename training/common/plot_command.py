@@ -1,4 +1,4 @@
-"""``karma-envs plot``: draw the figures of a finished run, of a solution or of theory."""
+"""``karma-envs plot``: draw the figures of a finished run, a solution, theory or a sweep."""
 
 from __future__ import annotations
 
@@ -6,17 +6,18 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from karma_envs.plugins import defined_in
+from training.common.console import console
+from training.common.figures import require_matplotlib
 from training.common.trust import add_trust
-from training.runs.folder import Run
-from training.runs.progress import console
-from training.solving.solution import Solution
-from training.theory.tools import Theory
+
+COMMAND = "plot"
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    command = subparsers.add_parser("plot", help="draw the figures of what a folder holds")
-    command.add_argument("run", metavar="RUN", help="folder of a finished run, a solution or of theory")
+    command = subparsers.add_parser(COMMAND, help="draw the figures of what a folder holds")
+    command.add_argument("run", metavar="RUN", help="folder of a finished run, a solution, theory or a sweep")
     command.add_argument(
         "--formats", default="png,pdf", help="file endings, separated by commas (default png,pdf)"
     )
@@ -35,13 +36,10 @@ def draw(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> None
 
 
 def drawn(folder: Path, formats: tuple[str, ...], *, trust: bool = False) -> list[Path]:
-    """Draw the figures; where they are."""
-    from training.runs.figures import plot
-    from training.solving.figures import plot_solution
-    from training.theory.figures import plot_theory
-
-    if (folder / "equilibrium.json").is_file():
-        return plot_solution(Solution.open(folder, trust), formats)
-    if (folder / "theory.json").is_file():
-        return plot_theory(Theory.open(folder, trust), formats)
-    return plot(Run.open(folder, trust), formats)
+    """Draw the figures of whatever room of ``training`` made the folder; where they are."""
+    require_matplotlib()
+    rooms = defined_in("training", "FOLDER", modules="figures").values()
+    marked = [room for room in rooms if room.marker is not None and (folder / room.marker).is_file()]
+    room = marked[0] if marked else next(room for room in rooms if room.marker is None)
+    written: list[Path] = room.draw(folder, formats, trust)
+    return written

@@ -20,7 +20,7 @@ from training.common.errors import ResultsError
 
 PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
 _COMPILERS = ("python", "numpy", "numba")
-_ROOT = Path(__file__).resolve().parents[1]
+_ROOT = Path(__file__).resolve().parents[2]
 
 
 def versions() -> dict[str, str | None]:

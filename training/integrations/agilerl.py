@@ -44,9 +44,9 @@ from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, as_played, tabulate
-from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # as it warns of a class of its own, which is not used here
     warnings.filterwarnings("ignore", "MakeEvolvable will be deprecated", DeprecationWarning)

@@ -30,10 +30,10 @@ import karma_envs
 from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled
 from training.integrations.torchrl import distil, torchrl_env
-from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # TorchRL deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)

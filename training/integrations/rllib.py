@@ -50,9 +50,9 @@ from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, network_of, tabulate
-from training.integrations.trainers import Trainer
 
 TRAINER = Trainer(
     title="RLlib",

@@ -43,9 +43,9 @@ from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole, as_actions
 from karma_envs.views.vector import PopulationVectorEnv
+from training.common.trainers import Trainer
 from training.integrations.distillation import Distilled, as_played, network_of, tabulate
 from training.integrations.sb3_observations import as_seen
-from training.integrations.trainers import Trainer
 
 TRAINER = Trainer(
     title="Stable-Baselines3",

@@ -28,9 +28,9 @@ from torch.distributions import Categorical
 from karma_envs.game import PopulationGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import tabulate
-from training.integrations.trainers import Trainer
 
 TRAINER = Trainer(
     title="PPO in one file, to copy",

@@ -45,9 +45,9 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch
 from training.integrations.distillation import Distilled, network_of, tabulate
-from training.integrations.trainers import Trainer
 
 TRAINER = Trainer(
     title="Tianshou",

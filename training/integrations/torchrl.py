@@ -35,9 +35,9 @@ from karma_envs.config import refuse
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, tabulate
-from training.integrations.trainers import Trainer
 
 with warnings.catch_warnings():  # it deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)

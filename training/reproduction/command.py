@@ -11,17 +11,19 @@ from rich.table import Table
 from rich.text import Text
 
 from karma_envs.config import choice, whole
+from training.common.console import console, print_table
 from training.common.flags import docs_folder, value
 from training.reproduction.experiment import SCALES, experiments, reproduce, summary_line
-from training.runs.progress import console, print_table
 
 _RESULTS = "docs/results"
+
+COMMAND = "reproduce"
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "make a published table or figure anew; 'reproduce list' tells which there are"
-    command = subparsers.add_parser("reproduce", help=text, description=text.capitalize() + ".")
+    command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
     command.add_argument(
         "experiments", metavar="NAME", nargs="+", help="experiments, list to see them, or all to run them all"
     )

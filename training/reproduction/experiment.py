@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib
 import json
-import pkgutil
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextvars import ContextVar
@@ -17,6 +15,7 @@ import numpy as np
 
 from karma_envs.config import choice
 from karma_envs.files import remove_leftovers, write_text
+from karma_envs.plugins import defined_in
 from training.common.folders import owned, writing
 from training.common.tables import Row, read_table, write_table
 from training.runs.folder import read_metadata
@@ -97,14 +96,9 @@ class Verdict:
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """All experiments by name: each file of this folder that defines an ``EXPERIMENT``."""
-    package = importlib.import_module("training.experiments")
-    found: dict[str, Experiment] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        defined = getattr(importlib.import_module(f"{package.__name__}.{module.name}"), "EXPERIMENT", None)
-        if defined is not None:
-            found[defined.name] = defined
-    return found
+    """All experiments by name: each file of the folders here that defines an ``EXPERIMENT``."""
+    defined = defined_in("training.reproduction", "EXPERIMENT").values()
+    return {each.name: each for each in defined}
 
 
 def row_of(

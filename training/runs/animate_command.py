@@ -12,7 +12,7 @@ from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import choice, whole
 from training.common.flags import value
 from training.common.figures import require_matplotlib
-from training.runs.progress import console
+from training.common.console import console
 from training.runs.folder import Run
 from training.common.trust import add_trust
 
@@ -33,11 +33,13 @@ examples:
   karma-envs animate runs/grid_city-001 --steps 2000 --steps-per-frame 10 --output city.mp4
 """
 
+COMMAND = "animate"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        "animate",
+        COMMAND,
         help="film what the agents of a finished run do",
         description=_DESCRIPTION,
         epilog=_EPILOG,

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import ConfigError
 from karma_envs.files import read_npz, write_npz
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
 from training.common.provenance import versions
 from training.common.trust import functions_named

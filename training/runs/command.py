@@ -11,19 +11,22 @@ from agents.learners import LearnerConfig
 from karma_envs.config import ConfigError, refuse
 from training.runs.evaluate_command import keep_evaluation, report
 from training.common.plot_command import drawn
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.runs.evaluate import evaluate, tables
 from training.common.flags import add_games, flag_of, layers
-from training.runs.progress import TrainingBar, console
+from training.runs.progress import TrainingBar
+from training.common.console import console
 from training.runs.folder import Run
 from training.runs.train import train
 from training.common.trust import add_trust
+
+COMMAND = "train"
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "train a population; results go to a folder, a table and figures"
-    command = subparsers.add_parser("train", help=text, description=text.capitalize() + ".")
+    command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
     for parser in add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig}):
         parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
         parser.add_argument(

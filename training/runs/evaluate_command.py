@@ -11,14 +11,15 @@ from rich.table import Table
 
 from karma_envs.config import whole
 from karma_envs.metrics import Summary
-from training.runs import folder as results
-from training.runs.evaluate import HEADLINES, Evaluation, evaluate, tables
+from training.common.tables import write_table
+from training.evaluation.play import HEADLINES, Evaluation
+from training.runs.evaluate import evaluate, tables
 from training.runs.exploitability import KINDS, keep_exploitability, run_exploitability
 from training.common.flags import value
 from training.common.folders import PATIENCE_SECONDS, owned, writing
 from training.runs.exploitability_figure import exploitability_figure
 from training.common.figures import require_matplotlib, save_figures
-from training.runs.progress import console, print_table
+from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.tables import Row
 from training.runs.folder import Run
@@ -27,10 +28,12 @@ from training.common.trust import add_trust
 _MOST_TYPES = 4
 """Types that the table shows of all that is compared; of more, those of what was learned."""
 
+COMMAND = "evaluate"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    command = subparsers.add_parser("evaluate", help="measure a finished run beside baselines")
+    command = subparsers.add_parser(COMMAND, help="measure a finished run beside baselines")
     command.add_argument("run", metavar="RUN", help="folder of the run")
     command.add_argument("--n-steps", type=value, default=10_000, help="steps to measure (default 10000)")
     command.add_argument("--burn-in", type=value, default=1000, help="steps before that (default 1000)")
@@ -100,11 +103,11 @@ def keep_evaluation(run: Run, found: Sequence[Evaluation], parts: Mapping[str, S
         ResultsError: when the folder takes no files, or is in use.
     """
     with writing(run.folder), owned(run.folder, seconds=PATIENCE_SECONDS):
-        results.write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
+        write_table(run.folder / "evaluation.csv", [item.to_row() for item in found])
         if rows := [row for item in found for row in item.type_rows()]:
-            results.write_table(run.folder / "evaluation-types.csv", rows)
+            write_table(run.folder / "evaluation-types.csv", rows)
         for name, part in parts.items():
-            results.write_table(run.folder / f"{name}.csv", part)
+            write_table(run.folder / f"{name}.csv", part)
 
 
 def _report_exploitability(run: Run, options: argparse.Namespace) -> None:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.metrics import Summary
-from training.runs.evaluate import reference_lines
+from training.evaluation.references import reference_lines
 from training.runs.exploitability import KINDS
 from training.runs.exploitability_figure import exploitability_figure
 from training.common.figures import (
+    FolderFigures,
     COLOURS,
     legend_above,
     new_figure,
@@ -246,3 +247,6 @@ def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
     """
     require_matplotlib()
     return save_figures(run.folder, figures(run), formats)
+
+
+FOLDER = FolderFigures(None, lambda folder, formats, trust: plot(Run.open(folder, trust), formats))

@@ -11,6 +11,7 @@ evaluated, ``evaluation.csv``, ``evaluation-types.csv`` where there are several 
 """
 
 from __future__ import annotations
+from training.common.policy_files import playable, read_policy
 
 import datetime
 import json
@@ -26,7 +27,7 @@ from karma_envs.files import write_text
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.registry import game_class
 from training.runs.checkpoints import read_learned
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder
 from training.common.provenance import check_provenance, provenance_of, source_commit, versions
@@ -124,7 +125,7 @@ class Run:
             raise ResultsError(f"{self.folder}: the run has not finished, {missing[0]} is missing")
         game = self.game()
         return [
-            _playable(path, read_learned(path, self.config, replica), game)
+            playable(path, read_learned(path, self.config, replica), game)
             for replica, path in enumerate(paths)
         ]
 
@@ -179,35 +180,8 @@ class Run:
         return self.folder / f"checkpoint-{replica}.npz"
 
 
-def read_policy(path: Path, game: PopulationGame, *, by_type: bool = False) -> TabularPolicy:
-    """A policy that can be played in a game.
-
-    Args:
-        path: of its file.
-        game: the game.
-        by_type: whether it has a row for each type, and not for each agent.
-
-    Raises:
-        ResultsError: when the file is damaged, is no policy, or is one of another game.
-    """
-    try:
-        policy = TabularPolicy.load(path)
-    except ValueError as error:
-        raise ResultsError(str(error)) from error
-    return _playable(path, policy, game, by_type=by_type)
 
 
-def _playable(
-    path: Path, policy: TabularPolicy, game: PopulationGame, *, by_type: bool = False
-) -> TabularPolicy:
-    """A policy of a file, if it can be played in a game."""
-    try:
-        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
-            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
-        game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
-    except ValueError as error:
-        raise ResultsError(f"{path} is the policy of another run: {error}") from error
-    return policy
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from karma_envs.config import ConfigError
 from karma_envs.registry import game_class
 from karma_envs.numerics.sampling import padded_width
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.common.machine import GIB, available_bytes
 
 _BYTES_PER_AGENT = 100  # of a game: its state, what is known of each agent, a few steps of a buffer

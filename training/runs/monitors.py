@@ -1,6 +1,7 @@
 """Looking at a run while it trains (Thesis, Figures 4.3 and 6.4), without disturbing it."""
 
 from __future__ import annotations
+from training.solving.known import equilibrium_policies
 
 from functools import cache
 
@@ -19,7 +20,7 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.config import Config
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.common.tables import Row
 
 
@@ -98,9 +99,3 @@ class Monitor:
         }
 
 
-@cache
-def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
-    """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
-    model = game_class(game)(game_config).mean_field()
-    found = None if model is None else solve(model)
-    return () if found is None or not found.converged else (found.policy,)

@@ -18,7 +18,7 @@ from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
 from training.runs.checkpoints import Stamp, read_checkpoint, write_checkpoint
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
 from training.runs.monitors import Monitor
 from training.common.provenance import check_provenance, version_changes

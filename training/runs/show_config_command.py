@@ -7,15 +7,18 @@ import sys
 from typing import Any
 
 from agents.learners import LearnerConfig
-from training.common.config import TrainConfig, to_yaml
+from training.runs.config import TrainConfig
+from training.common.config import to_yaml
 from training.common.flags import add_games, layers
 from training.common.plain_yaml import dump_yaml
+
+COMMAND = "show-config"
 
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "print the whole configuration that train would use, as YAML"
-    command = subparsers.add_parser("show-config", help=text, description=text.capitalize() + ".")
+    command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
     add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig})
 
 

@@ -15,9 +15,11 @@ from agents.learners import check_returns
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
 from karma_envs.registry import game_class
-from training.runs import folder as results
+from training.runs.folder import create_run, write_metadata
+from training.common.tables import write_table
 from training.runs.checkpoints import Stamp, is_of, write_learned
-from training.common.config import TrainConfig, to_yaml
+from training.runs.config import TrainConfig
+from training.common.config import to_yaml
 from training.runs.event_files import require_tensorboard
 from training.common.folders import CONFIG, owned, writing
 from training.runs.memory import check_memory
@@ -106,7 +108,7 @@ def train(
         if config.monitor == "exact":
             check_by_agent(game)
         del game
-        run = results.create_run(config, folder)
+        run = create_run(config, folder)
     with owned(run.folder):
         return _train(run, resume, observer, stop, progress=progress, tensorboard=tensorboard)
 
@@ -155,7 +157,7 @@ def _train(
             for replica in replicas:
                 if not replica.finished:  # what it had learned with fewer steps is not the end any more
                     run.policy_path(replica.number).unlink(missing_ok=True)
-        results.write_metadata(run, status="running", provenance=provenance)
+        write_metadata(run, status="running", provenance=provenance)
     started = time.perf_counter()
     signals = stop_on_signal(threading.Event()) if stop is None else contextlib.nullcontext(stop)
     left = threading.Event()
@@ -177,9 +179,9 @@ def _train(
     with writing(run.folder):
         _write_tables(run, replicas)
         if finished:
-            results.write_metadata(run, status="finished", seconds_of_last_session=round(seconds, 3))
+            write_metadata(run, status="finished", seconds_of_last_session=round(seconds, 3))
         else:
-            results.write_metadata(run, status="interrupted")
+            write_metadata(run, status="interrupted")
     if not finished:
         raise Interrupted(f"stopped; {how_to_go_on}")
     return run
@@ -234,12 +236,12 @@ def _work_on(session: _Session, replica: Replica) -> None:
 
 def _write_tables(run: Run, replicas: list[Replica]) -> None:
     if rows := [row for replica in replicas for row in replica.rows]:
-        results.write_table(run.folder / "metrics.csv", rows)
-        results.write_table(
+        write_table(run.folder / "metrics.csv", rows)
+        write_table(
             run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows]
         )
     if rows := [row for replica in replicas for row in replica.monitor_rows]:
-        results.write_table(run.folder / "monitor.csv", rows)
+        write_table(run.folder / "monitor.csv", rows)
 
 
 def _check_writable(run: Run) -> None:

@@ -1,1 +1,1 @@
-"""To be said."""
+"""Equilibria in a folder: solved, searched for, drawn."""

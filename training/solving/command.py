@@ -10,9 +10,9 @@ from rich.table import Table
 
 from agents.solvers import Equilibrium, Step
 from agents.solvers.continuation.search import Found
+from training.common.console import console, print_table
 from training.common.flags import add_games, layers
 from training.common.plot_command import draw
-from training.runs.progress import console, print_table
 from training.solving.search import TABLE, rows_of, search_to_folder
 from training.solving.solution import Solution, SolveConfig, solve_to_folder
 
@@ -27,11 +27,13 @@ where none was found within the tolerance, or none whose population is at rest; 
 all the same. Ctrl-C ends the solver with the best policy until then.
 """
 
+COMMAND = "solve"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
-    command = subparsers.add_parser("solve", help=text, description=_DESCRIPTION)
+    command = subparsers.add_parser(COMMAND, help=text, description=_DESCRIPTION)
     for parser in add_games(command, _run, {"the solver": SolveConfig}):
         parser.add_argument(
             "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"

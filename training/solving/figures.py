@@ -11,6 +11,7 @@ import numpy as np
 from karma_envs.karma.config import type_names
 from training.common.figures import (
     COLOURS,
+    FolderFigures,
     legend_above,
     new_figure,
     paper_style,
@@ -130,3 +131,8 @@ def plot_solution(solution: Solution, formats: tuple[str, ...] = ("png", "pdf"))
         for draw in drawn
     }
     return save_figures(solution.folder, figures, formats)
+
+
+FOLDER = FolderFigures(
+    "equilibrium.json", lambda folder, formats, trust: plot_solution(Solution.open(folder, trust), formats)
+)

@@ -17,8 +17,8 @@ from karma_envs.files import read_npz, write_npz
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.registry import game_class
 from training.common.errors import ResultsError
+from training.common.policy_files import read_policy
 from training.common.tables import Row, read_table, write_table
-from training.runs.folder import read_policy
 from training.solving.solution import Solution, policy_rows
 
 TABLE = "equilibria.csv"

@@ -32,9 +32,9 @@ from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
+from training.common.policy_files import read_policy
 from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
 from training.common.trust import made, read_config
-from training.runs.folder import read_policy
 
 _ANSWER = "equilibrium.json"
 _NOTHING = "none"  # as the command shows it

@@ -1,1 +1,1 @@
-"""To be said."""
+"""Sweeps: many runs over a grid of fields, or chosen one after the other."""

@@ -17,13 +17,14 @@ from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.metrics import Estimate
 from karma_envs.registry import game_class
-from training.common.config import TrainConfig, load_layer
+from training.common.config import load_layer
+from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.flags import Parser, add_games, flag_of, layers, value
 from training.common.plain_yaml import parse_yaml
 from training.common.tables import Row
 from training.common.trust import add_trust
-from training.runs.progress import console, print_table
+from training.runs.config import TrainConfig
 from training.sweeps.backends import BACKENDS
 from training.sweeps.config import SweepConfig, as_text
 from training.sweeps.sweep import LEARNED_STEPS, Progress, Sweep, sweep
@@ -65,12 +66,14 @@ DIR/trial-000 and so on are runs, for karma-envs evaluate and plot.
 
 """
 
+COMMAND = "sweep"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "train over a grid of values, on all cores or a cluster; results go to a table and figures"
     command = subparsers.add_parser(
-        "sweep",
+        COMMAND,
         help=text,
         description=text.capitalize() + ".",
         usage=_USAGE,

@@ -13,7 +13,7 @@ import numpy as np
 from agents.evaluators.exploitability.exact import check_by_agent
 from karma_envs.config import Config, ConfigError, choice, is_list, refuse
 from karma_envs.registry import game_class
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.runs.memory import check_memory, memory_kind
 
 
@@ -68,7 +68,8 @@ class SweepConfig(Config):
     def from_flat(
         cls, game: str, preset: str | None, *layers: Mapping[str, Any], over: Mapping[str, Any]
     ) -> SweepConfig:
-        """As :meth:`training.common.config.GameRunConfig.from_flat`; layers need be valid only with ``over``."""
+        """As :meth:`training.common.config.GameRunConfig.from_flat`; layers need be valid
+        only with ``over``."""
         over = _checked(game, over)
         return cls(_trial_config(0, _grid(over)[0], game, preset, *layers), over)
 

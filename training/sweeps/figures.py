@@ -9,7 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.common.figures import COLOURS, new_figure, paper_style, require_matplotlib, save_figures
+from training.common.figures import (
+    COLOURS,
+    FolderFigures,
+    new_figure,
+    paper_style,
+    require_matplotlib,
+    save_figures,
+)
 from training.common.tables import Row
 from training.sweeps.config import as_text, shown
 from training.sweeps.sweep import LEARNED_STEPS, Sweep
@@ -213,3 +220,8 @@ def heat_maps(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
 
 def _longest_line(labels: Sequence[str]) -> int:
     return max(len(line) for label in labels for line in label.split("\n"))
+
+
+FOLDER = FolderFigures(
+    "sweep.yaml", lambda folder, formats, trust: plot_sweep(Sweep.open(folder, trust), formats)
+)

@@ -2,8 +2,8 @@
 
 A folder holds ``sweep.yaml`` (the runs' common configuration, what is swept, versions), ``trials.csv``
 (one row per trial, written anew as trials end), ``trial-<number>/`` (a run each, see
-:mod:`training.runs.folder`) and ``figures/``. While there is a file ``stop``, all trials that run finish their
-epoch, write a checkpoint and stop, on whatever machine: that is what Ctrl-C does.
+:mod:`training.runs.folder`) and ``figures/``. While there is a file ``stop``, all trials that run finish
+their epoch, write a checkpoint and stop, on whatever machine: that is what Ctrl-C does.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ import yaml
 from karma_envs.config import ConfigError, choice, whole
 from karma_envs.display import data_frame, html_table
 from karma_envs.metrics import Estimate, Summary, summarise
-from training.common.config import TrainConfig, to_yaml
+from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, owned, writing
 from training.common.provenance import versions
-from training.common.tables import Row, write_recorded
+from training.common.tables import Row, read_table, write_recorded, write_table
 from training.common.trust import functions_named, made, read_config, resuming
 from training.common.workers import Interrupted, stop_on_signal
-from training.runs import folder as results
-from training.runs.evaluate import HEADLINES, over_seeds, play
+from training.evaluation.play import HEADLINES, over_seeds, play
+from training.runs.config import TrainConfig
 from training.runs.folder import Run
 from training.runs.memory import check_memory
 from training.runs.train import train
@@ -151,7 +151,7 @@ def _read_rows(folder: Path, trials: Sequence[Trial], *, anew: bool = False) -> 
     """
     path = folder / "trials.csv"
     try:
-        table = results.read_table(path) if path.is_file() else []
+        table = read_table(path) if path.is_file() else []
         _check_table(path, table)
     except ResultsError:
         if not anew:
@@ -183,7 +183,7 @@ def _write_rows(folder: Path, trials: Sequence[Trial], rows: Sequence[Row]) -> N
         for trial, row in zip(trials, rows)
     ]
     with writing(folder):
-        results.write_table(folder / "trials.csv", table)
+        write_table(folder / "trials.csv", table)
 
 
 def _begin(folder: Path, config: SweepConfig) -> None:
@@ -262,7 +262,7 @@ def _end_of_training(run: Run) -> dict[str, float]:
 
 
 def _learned(run: Run) -> Summary:
-    """The learned policies without exploration, as the first row of :func:`training.runs.evaluate.evaluate`."""
+    """The learned policies without exploration: the first row of :func:`training.runs.evaluate.evaluate`."""
     game = run.game()
     return over_seeds(
         [

@@ -1,1 +1,1 @@
-"""To be said."""
+"""What theory says of a game, in a folder, with figures."""

@@ -6,21 +6,23 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from training.common.console import console
 from training.common.flags import add_games, layers
 from training.common.plot_command import draw
-from training.runs.progress import console
 from training.solving.command import NOT_FOUND
 from training.theory.tools import Numbers, Theory, TheoryConfig, theory_to_folder
 
 Row = tuple[str, str]
 """What was found, and what it means."""
 
+COMMAND = "theory"
+
 
 def add(subparsers: Any) -> None:
     """Add the command."""
     text = "tell which conditions for convergence hold in a game; results go to a folder, with figures"
     description = f"{text.capitalize()}. The exit status is 3 where a tool failed; the others are kept."
-    command = subparsers.add_parser("theory", help=text, description=description)
+    command = subparsers.add_parser(COMMAND, help=text, description=description)
     for parser in add_games(command, _run, {"the tools": TheoryConfig}):
         parser.add_argument(
             "--folder", metavar="DIR", help="where results go (default runs/<game>-theory-<number>)"

@@ -11,6 +11,7 @@ import numpy as np
 from karma_envs.karma.config import type_names
 from training.common.figures import (
     COLOURS,
+    FolderFigures,
     legend_above,
     new_figure,
     paper_style,
@@ -122,3 +123,8 @@ def plot_theory(theory: Theory, formats: tuple[str, ...] = ("png", "pdf")) -> li
         if numbers.get(tool, {}).get(needed)
     }
     return save_figures(theory.folder, figures, formats)
+
+
+FOLDER = FolderFigures(
+    "theory.json", lambda folder, formats, trust: plot_theory(Theory.open(folder, trust), formats)
+)

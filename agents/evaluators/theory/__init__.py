@@ -1,1 +1,1 @@
-"""To be said."""
+"""What theory says of a game: monotonicity, contraction, constants, and where it fails."""

@@ -1,1 +1,1 @@
-"""To be said."""
+"""Tabular temporal-difference learners: a Q table for each agent, or for those of a type."""

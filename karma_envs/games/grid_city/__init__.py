@@ -125,6 +125,7 @@ class GridCityGame(KarmaGame[CityState]):
     """
 
     name = "grid_city"
+    picture = "karma_envs.games.grid_city.picture"
     title = "GridCity"
     config_class = GridCityConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS

@@ -91,6 +91,7 @@ class MatchingGame(KarmaGame[MatchingState]):
     """
 
     name = "matching"
+    picture = "karma_envs.games.matching.picture"
     title = "Matching"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS

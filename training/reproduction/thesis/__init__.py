@@ -1,1 +1,1 @@
-"""To be said."""
+"""Tables and figures of the Thesis."""

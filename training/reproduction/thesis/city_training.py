@@ -23,8 +23,8 @@ from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness
-from training.common.config import TrainConfig
 from training.reproduction.shared_runs import kept_run
+from training.runs.config import TrainConfig
 from training.runs.folder import Run
 
 N_STEPS = {"quick": 1_000_000, "full": 10_000_000}

@@ -20,11 +20,11 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.metrics import summarise
 from karma_envs.registry import make
-from training.common.config import TrainConfig
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
+from training.evaluation.play import play
 from training.reproduction.experiment import Experiment, mean_over_seeds
-from training.runs.evaluate import play
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 if TYPE_CHECKING:

@@ -20,7 +20,7 @@ from agents.evaluators import (
 from agents.policies.tabular import TabularPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.registry import make
-from training.common.config import TrainConfig
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 STEPS = {"quick": 8_000_000, "full": 32_000_000}

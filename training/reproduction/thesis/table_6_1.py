@@ -18,11 +18,11 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.game import PopulationGame, SamplingPolicy
 from karma_envs.metrics import summarise
 from karma_envs.registry import make
-from training.common.config import TrainConfig
 from training.common.tables import Row
+from training.evaluation.play import play
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.outcome_figure import outcome_figure
-from training.runs.evaluate import play
+from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 _STEPS = {"quick": 2_000_000, "full": 32_000_000}

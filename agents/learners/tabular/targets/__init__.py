@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
-import pkgutil
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
 import numpy as np
+
+from karma_envs.plugins import defined_in
 
 ILLEGAL = np.float32(-1e30)
 """Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
@@ -36,10 +36,4 @@ class Target:
 @cache
 def targets() -> dict[str, Target]:
     """The learning algorithms by name: each file of this folder that defines a ``TARGET``."""
-    package = importlib.import_module("agents.learners")
-    found: dict[str, Target] = {}
-    for module in pkgutil.iter_modules(package.__path__):
-        target = getattr(importlib.import_module(f"agents.learners.{module.name}"), "TARGET", None)
-        if target is not None:
-            found[target.name] = target
-    return found
+    return {target.name: target for target in defined_in(__name__, "TARGET").values()}

@@ -1,4 +1,4 @@
-"""Which trainers there are: each module of this folder with a ``TRAINER``, and what it says of itself.
+"""Trainers of others: the modules of ``training/integrations`` with a ``TRAINER``, and what they say of it.
 
 nox, the tests, the README's table and the benchmark's list of algorithms read it here, so that a trainer is
 one module, its constraints, tests and example. The modules are not imported but read, as most of what they
@@ -13,7 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-_FOLDER = Path(__file__).parent
+_FOLDER = Path(__file__).parents[1] / "integrations"
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Trainer:
         packages: distributions that must be installed, whose versions are recorded with results.
         constraints: file of versions that were tested together.
         example: script in ``examples``, without its suffix.
-        algorithms: of the benchmark, by name ``module:function`` of this folder. A function is
+        algorithms: of the benchmark, by name ``module:function`` of the folder. A function is
             ``train(game, budget, seed)``, and the first line of its docstring says what the algorithm is.
         learns: the algorithms that the tests run.
         legal_actions: whether it knows which actions are legal.
@@ -65,7 +65,7 @@ def trainers() -> tuple[Trainer, ...]:
 
 
 def docstring_of(path: str) -> str:
-    """The docstring of ``module:function`` of this folder, read from the source; empty if there is none."""
+    """The docstring of ``module:function`` of the folder, read from the source; empty if there is none."""
     module, _, name = path.partition(":")
     for statement in _statements(_FOLDER / f"{module}.py"):
         if isinstance(statement, ast.FunctionDef) and statement.name == name:

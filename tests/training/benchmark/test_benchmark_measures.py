@@ -1,0 +1,61 @@
+"""Exploitability in the benchmark, and the game of one learner among others who play an equilibrium."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import karma_envs
+from agents.evaluators.exploitability.exact import exploitability_by_agent
+from agents.mean_field.exploitability import exploitability
+from agents.policies.tabular import TabularPolicy
+from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.checks import check_game
+from tests.training.benchmark.tiny_tasks import TINY
+from training.benchmark.best_response import BestResponseGame
+from training.benchmark.measure import normalised_exploitability
+
+
+def test_exploitability_is_per_type_or_agent_by_agent() -> None:
+    game = karma_envs.make("matching", **TINY)
+    uniform = BASELINES["random"](game)
+    shared = TabularPolicy(uniform, np.zeros(6, int))
+    own = TabularPolicy(np.repeat(uniform, 6, axis=0), np.arange(6))
+    expected = exploitability(game.mean_field(), uniform).normalised  # type: ignore[arg-type]
+    assert normalised_exploitability(game, shared) == pytest.approx(expected, rel=1e-3)
+    by_agent = exploitability_by_agent(game, own).normalised
+    assert normalised_exploitability(game, own) == pytest.approx(by_agent, rel=1e-3)
+    assert normalised_exploitability(karma_envs.make("matching", n_agents=6000), TabularPolicy(
+        np.repeat(np.eye(42, 21)[None] * 0 + np.eye(21)[0], 2, axis=0), np.arange(6000) % 2
+    )) is None  # fmt: skip
+
+
+def test_the_game_of_one_learner_keeps_the_contract() -> None:
+    check_game(BestResponseGame(**TINY))
+
+
+def test_the_others_play_the_equilibrium_in_steps_and_rollouts() -> None:
+    """The learner's mean reward is the same both ways; tolerance five standard errors of 20 batches."""
+    game = BestResponseGame(**TINY)
+    proportional = baseline_policy("proportional", game)
+    game.reset(np.random.default_rng(0))
+    rolled = game.rollout(proportional, 40_000).rewards[:, 0].reshape(20, -1).mean(axis=1)
+    game.reset(np.random.default_rng(1))
+    actions = game.truthful_actions()
+    assert actions is not None
+    stepped = np.array([game.step(actions[0, game.observation_index()])[0] for _ in range(20_000)])
+    stepped = stepped.reshape(20, -1).mean(axis=1)
+    error = np.sqrt((rolled.var(ddof=1) + stepped.var(ddof=1)) / 20)
+    assert abs(rolled.mean() - stepped.mean()) < 5 * error
+    assert error < 0.03
+
+
+def test_a_rollout_in_parts_is_the_same_as_one() -> None:
+    game, other = BestResponseGame(**TINY), BestResponseGame(**TINY)
+    policy = baseline_policy("random", game)
+    for each in (game, other):
+        each.reset(np.random.default_rng(0))
+    whole = game.rollout(policy, 2500)
+    parts = [other.rollout(policy, steps) for steps in (1000, 1000, 500)]
+    np.testing.assert_array_equal(whole.rewards, np.concatenate([part.rewards for part in parts]))
+    np.testing.assert_array_equal(whole.observations[-1], parts[-1].observations[-1])

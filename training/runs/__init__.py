@@ -1,0 +1,1 @@
+"""Training runs: epochs of simulation and learning, their folder, evaluation and figures."""
