@@ -242,7 +242,7 @@ def check_moves() -> None:
     judge, n = model(), CAP + 1
     policy = (judge.legal_actions / judge.legal_actions.sum(axis=1, keepdims=True))[None]
     mean_field = np.random.default_rng(0).dirichlet(np.ones(judge.n_states))[None]
-    expected = judge.environment(judge.statistic(mean_field, policy))
+    expected = judge.decision_problem(judge.statistic(mean_field, policy))
     moves, legal = Moves(np.asarray), judge.legal_actions[:n]
     joint = (mean_field[..., None] * policy).reshape(-1, n, n).sum(axis=0)
     kernel = expected.kernel.reshape(-1, n, n, len(URGENCIES), n)[0].sum(axis=2)

@@ -25,7 +25,8 @@ import numpy as np
 import karma_envs
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import matching_v0
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
+from karma_envs.transitions import Transitions
 from karma_envs.views.vector import PopulationVectorEnv
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica

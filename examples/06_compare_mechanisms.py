@@ -10,7 +10,8 @@ import numpy as np
 import karma_envs
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs.baselines import baseline_policy
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.metrics import summarise
 from training.evaluation.play import play
 

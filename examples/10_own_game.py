@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs.checks import check_game, check_parallel_env
 from karma_envs.config import Config, whole
-from karma_envs.game import IllegalActionError, PopulationGame, Transitions, whole_actions
+from karma_envs.finite import FiniteGame
+from karma_envs.game import IllegalActionError
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
-from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays, check_values
 from karma_envs.views.parallel import PopulationParallelEnv
 
@@ -30,18 +31,17 @@ class RoadsConfig(Config):
         self._set(n_agents=whole("n_agents", self.n_agents, 1))
 
 
-class RoadsGame(PopulationGame):
+class RoadsGame(FiniteGame):
     """Each driver sees which road it took last, and pays for its delay and for changing the road."""
 
-    name, title, config_class, presets = "roads", "Roads", RoadsConfig, {}
+    name, config_class, presets = "roads", RoadsConfig, {}
 
     def __init__(self, config=None, **fields):
         self.config = (config or RoadsConfig()).replace(**fields)
         self.n_agents, self.n_observations, self.n_actions = self.config.n_agents, 3, 3
         self.legal_actions = np.ones((3, 3), bool)
         self.type_of_agent, self.discounts = np.zeros(self.n_agents, np.uint8), np.array([0.9])
-        self.observation_bounds = np.zeros(3, np.float32), np.ones(3, np.float32)
-        self.best_reward, self.worst_reward = 0.0, -1.05
+        self.observation_space, self.reward_bounds = Box(0, 1, (3,), np.float32), (-1.05, 0.0)
 
     def reset(self, rng):
         self.state = {
@@ -52,7 +52,7 @@ class RoadsGame(PopulationGame):
         }
 
     def step(self, actions):
-        roads, state = whole_actions(actions, self.n_agents), self.state
+        roads, state = self.actions_of(actions), self.state
         if ((roads < 0) | (roads > 2)).any():
             raise IllegalActionError("there are roads 0, 1 and 2")
         share = np.bincount(roads, minlength=3)[roads] / np.float32(self.n_agents)
@@ -61,18 +61,9 @@ class RoadsGame(PopulationGame):
         state["steps"] = state["steps"] + 1
         return rewards
 
-    def rollout(self, policy, n_steps, out=None):
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
-        for step in range(n_steps):
-            out.observations[step] = self.state["road"]
-            sample_actions(
-                policy.thresholds, policy.row_of_agent, out.observations[step],
-                self.state["streams"], 0, out.actions[step],
-            )  # fmt: skip
-            out.rewards[step] = self.step(out.actions[step])
-        out.observations[n_steps] = self.state["road"]
-        return out
+    @property
+    def policy_streams(self):
+        return self.state["streams"]
 
     def observation_index(self):
         return self.state["road"].copy()
@@ -95,9 +86,6 @@ class RoadsGame(PopulationGame):
         steps = state["steps"][0]
         check_values("game", state, {"steps": (0, 2**53), "road": (0, 2), "rewards": (-1.1 * steps, 0)})
         self.state = {name: array.copy() for name, array in state.items()}
-
-    def scene(self):
-        return {}
 
 
 check_game(RoadsGame())

@@ -4,186 +4,95 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import replace
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
+from karma_envs.actions import IllegalActionError as IllegalActionError
+from karma_envs.actions import UniformPolicy, action_limits, as_actions
 from karma_envs.config import Config
+from karma_envs.mean_field import MeanFieldModel
 from karma_envs.metrics import Outcome
-from karma_envs.numerics.sampling import NEVER, padded_width
 from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
+from karma_envs.transitions import Transitions
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
-
-MOST_INDICES = 65535
-"""Observations, and actions, that a game may have, so that ``uint16`` numbers them in transitions."""
-
-
-class IllegalActionError(ValueError):
-    """An action that the game's rules do not allow in the agent's state."""
 
 
 class PolicyError(ValueError):
     """A policy that does not fit the game: its shape, or an illegal action with probability > 0."""
 
 
-class SamplingPolicy(Protocol):
-    """What a rollout needs of a policy: tables to draw from (``agents.TabularPolicy`` has them)."""
+class Policy(Protocol):
+    """What agents do who observe numbers: all that a game asks of a policy, unless it says otherwise."""
 
-    @property
-    def thresholds(self) -> NDArray[np.uint16]:
-        """``uint16[rows, observations, width]``, see :func:`karma_envs.numerics.sampling.thresholds_of`."""
+    def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[Any]:
+        """An action for each agent.
 
-    @property
-    def row_of_agent(self) -> NDArray[np.int32]:
-        """``int32[N]``: the row that each agent plays."""
+        Args:
+            observations: ``float32[N, d]``.
+            streams: random streams (:mod:`karma_envs.numerics.random`); all is drawn from the first, which
+                advances.
 
-
-@dataclass(frozen=True)
-class Transitions:
-    """What happened in T steps, by column (the Thesis' data buffer, section 3.2).
-
-    Attributes:
-        observations: ``uint16[T+1, N]``, tabular observation of each agent before each step, and
-            after the last.
-        actions: ``uint16[T, N]``.
-        rewards: ``float32[T, N]``.
-    """
-
-    observations: NDArray[np.uint16]
-    actions: NDArray[np.uint16]
-    rewards: NDArray[np.float32]
-
-    @classmethod
-    def empty(cls, n_steps: int, n_agents: int) -> Transitions:
-        """Room for ``n_steps`` steps of ``n_agents`` agents."""
-        return cls(
-            np.empty((n_steps + 1, n_agents), np.uint16),
-            np.empty((n_steps, n_agents), np.uint16),
-            np.empty((n_steps, n_agents), np.float32),
-        )
-
-    @classmethod
-    def room(cls, out: Transitions | None, n_steps: int, n_agents: int) -> Transitions:
-        """The first ``n_steps`` steps of ``out``, or new room for them if None.
-
-        Raises:
-            ValueError: when they do not fit in ``out``, or when there is no step.
+        Returns:
+            ``[N, ...]``, each of the shape of the game's action space.
         """
-        out = cls.empty(n_steps, n_agents) if out is None else out
-        out.check(n_agents)
-        if not 1 <= n_steps <= len(out):
-            raise ValueError(
-                f"n_steps = {n_steps} do not fit in out, which has room for {len(out)} steps; "
-                "at least one step must be played"
-            )
-        return out[:n_steps]
-
-    def check(self, n_agents: int) -> None:
-        """Refuse arrays that kernels would read or write beyond their ends, or in which numbers wrap.
-
-        Raises:
-            ValueError: naming the array.
-        """
-        n_steps = len(self)
-        for name, dtype, length in (
-            ("observations", np.uint16, n_steps + 1),
-            ("actions", np.uint16, n_steps),
-            ("rewards", np.float32, n_steps),
-        ):
-            array = getattr(self, name)
-            if array.shape != (length, n_agents) or array.dtype != dtype:
-                raise ValueError(
-                    f"transitions of {n_steps} steps of {n_agents} agents have {name} "
-                    f"{np.dtype(dtype)}[{length}, {n_agents}]; these are {array.dtype}{list(array.shape)}"
-                )
-
-    def __len__(self) -> int:
-        return len(self.actions)
-
-    def __getitem__(self, steps: slice) -> Transitions:
-        """The first ``steps.stop`` steps, as views on the same arrays (only ``[:n]`` is allowed)."""
-        if steps.start not in (None, 0) or steps.step not in (None, 1):
-            raise IndexError("transitions can only be cut as [:n]")
-        n_steps = len(range(*steps.indices(len(self))))
-        return Transitions(self.observations[: n_steps + 1], self.actions[:n_steps], self.rewards[:n_steps])
-
-
-def whole_actions(actions: NDArray[np.integer[Any]], n_agents: int) -> NDArray[np.int64]:
-    """Actions as ``int64[N]``, a new array.
-
-    Raises:
-        IllegalActionError: when they are not ``n_agents`` whole numbers that fit in 64 bits.
-    """
-    array = np.asarray(actions)
-    if array.shape != (n_agents,) or array.dtype.kind not in "iu":
-        raise IllegalActionError(
-            f"actions must be {n_agents} whole numbers; these are {array.dtype}{list(array.shape)}"
-        )
-    if array.dtype == np.uint64 and n_agents and array.max() >= 2**63:
-        raise IllegalActionError(f"agent {array.argmax()} takes action {array.max()}, which no game has")
-    return array.astype(np.int64)
 
 
 class PopulationGame(ABC):
-    """N agents that act at once, in arrays.
+    """N agents that act at once, in arrays, whatever they observe and do.
 
-    A game is made from a configuration and holds its state from ``reset`` on. Observations and
-    actions are finite: an agent in tabular observation x may take the actions that
-    ``legal_actions[x]`` marks; action 0 is always legal.
+    A game is made from a configuration and holds its state from ``reset`` on. It goes on without an end, or
+    is over for all agents at once after ``length`` steps. A game with finite observations and actions is a
+    :class:`karma_envs.finite.FiniteGame`.
 
     Attributes:
         name: the game's name in the registry.
-        title: CamelCase name for ids such as ``karma_envs/Matching-v0``.
         config_class: the configuration's class.
         presets: named configurations, as the fields they change.
+        learner: the kind of learner that trains it unless told otherwise.
         trained_with: how the game's source trains it: fields of the learner and of the run that differ
             from the defaults, by preset; under "" those of every preset.
         exchangeable: whether agents of one type face the same, so that evaluators may pool what they learn
             from them; not where agents of one type have paths of their own.
+        cooperative: whether all agents want the mean reward of all.
+        VERSION: of the ids of the game's environments; raised when a change alters trajectories.
         picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
             :mod:`karma_envs.rendering`; None for a game without pictures.
         config: the configuration.
         n_agents: N.
-        n_observations: number of tabular observations.
-        n_actions: number of actions, legal or not.
-        legal_actions: ``bool[n_observations, n_actions]``.
         type_of_agent: ``uint8[N]``.
         discounts: ``float64[types]``, discount factor of each type.
-        observation_bounds: ``(low, high)``, each ``float32[d]``.
-        best_reward: the largest reward of a step; ``worst_reward``: the smallest.
+        observation_space: of one agent, a Box of ``float32[d]``.
+        action_space: of one agent: Discrete, or a Box of ``float32``.
+        reward_bounds: the smallest and the largest reward of a step; may be infinite.
+        length: steps after which the game is over; None: it has no end.
         followed: the agent that pictures show besides the population, where they can; None for nobody.
-        urgency_of_observation: ``int64[n_observations]``, in karma games: which of its type's urgencies an
-            agent has in an observation, -1 for none; None in games without.
-        bid_of_action: ``int64[n_actions]``, in karma games: the bid that an action makes; None in games
-            without.
     """
 
     name: ClassVar[str]
-    title: ClassVar[str]
     config_class: ClassVar[type[Config]]
     presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    learner: ClassVar[str] = "tabular"
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     exchangeable: ClassVar[bool] = True
+    cooperative: ClassVar[bool] = False
+    VERSION: ClassVar[int] = 0
     picture: ClassVar[str | None] = None
 
     config: Config
     n_agents: int
-    n_observations: int
-    n_actions: int
-    legal_actions: NDArray[np.bool_]
     type_of_agent: NDArray[np.uint8]
     discounts: NDArray[np.float64]
-    observation_bounds: tuple[NDArray[np.float32], NDArray[np.float32]]
-    best_reward: float
-    worst_reward: float
+    observation_space: Box
+    action_space: Discrete[Any] | Box
+    reward_bounds: tuple[float, float]
+    length: int | None = None
     followed: int | None = None
-    urgency_of_observation: NDArray[np.int64] | None = None
-    bid_of_action: NDArray[np.int64] | None = None
-    _policy_checked: tuple[object, ...] = ()
 
     @abstractmethod
     def __init__(self, config: Any = None, **fields: Any) -> None:
@@ -191,63 +100,30 @@ class PopulationGame(ABC):
 
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:
-        """Begin anew: a fresh state and random streams, seeded from ``rng``."""
+        """Begin anew: a fresh state and random streams, seeded from ``rng``; all totals are 0."""
 
     @abstractmethod
-    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        """One step with ``actions[N]``, all legal.
+    def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
+        """One step.
+
+        Args:
+            actions: ``[N, ...]``, of all agents, all legal.
 
         Returns:
             ``float32[N]``: a new array of rewards.
 
         Raises:
             IllegalActionError: when an action is not legal; nothing has changed then.
+            RuntimeError: when the game is over.
         """
-
-    @abstractmethod
-    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
-        """Play ``policy`` for ``n_steps`` steps.
-
-        Args:
-            policy: what the agents play, fixed for all steps.
-            n_steps: T >= 1.
-            out: where to write; its first T steps are overwritten. A new one if None.
-
-        Returns:
-            the transitions.
-
-        Raises:
-            PolicyError: when the policy does not fit the game.
-        """
-
-    @abstractmethod
-    def observation_index(self) -> NDArray[np.int64]:
-        """``int64[N]``: each agent's tabular observation; a new array."""
 
     @abstractmethod
     def observations(self) -> NDArray[np.float32]:
-        """``float32[N, d]`` within ``observation_bounds``: the same in numbers; a new array."""
+        """``float32[N, d]`` within the observation space: what each agent observes; a new array."""
 
     @abstractmethod
     def outcome(self) -> Outcome:
         """Totals since reset, for the metrics; new arrays."""
-
-    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        """What happened since reset to each part of the game, as the columns of tables by name.
-
-        By default one table, ``agents``: mean reward, accesses and contests per step, and karma now.
-        """
-        outcome = self.outcome()
-        steps = max(outcome.steps, 1)
-        agents: dict[str, NDArray[Any]] = {
-            "agent": np.arange(self.n_agents),
-            "type": self.type_of_agent,
-            "reward": outcome.rewards / steps,
-            "accesses": outcome.accesses / steps,
-            "contests": outcome.contests / steps,
-            "karma": outcome.karma,
-        }
-        return {"agents": agents}
 
     @abstractmethod
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -262,43 +138,186 @@ class PopulationGame(ABC):
                 configuration has; nothing has changed then.
         """
 
-    @abstractmethod
-    def scene(self) -> dict[str, Any]:
-        """What a renderer draws of the last step; read only."""
+    # --- of a game with an end -------------------------------------------------------------------------
 
     @property
-    def type_names(self) -> tuple[str, ...]:
-        """Names of the types for tables and figures: their number, from 0 as in data, and what differs."""
-        discounts = [f" (discount {discount:g})" for discount in self.discounts]
-        return tuple(
-            f"type {number}" + (discount if len({*discounts}) > 1 else "")
-            for number, discount in enumerate(discounts)
+    def elapsed(self) -> int:
+        """Steps since the game last began, which is part of the state; asked only where there is an end."""
+        raise NotImplementedError(f"{type(self).__name__} has an end: its state must tell the steps played")
+
+    @property
+    def is_over(self) -> bool:
+        """Whether there is no further step before the game begins anew."""
+        return self.length is not None and self.elapsed == self.length
+
+    def check_not_over(self) -> None:
+        """Refuse a step after the end, for :meth:`step` of a game that has one.
+
+        Raises:
+            RuntimeError: when the game is over.
+        """
+        if self.is_over:
+            raise RuntimeError(f"the game is over after {self.length} steps: call reset(rng) or begin_anew()")
+
+    def begin_anew(self) -> None:
+        """After the end, a fresh start, drawn from the game's own random streams; totals go on."""
+        raise NotImplementedError(f"{type(self).__name__} has an end: it must say how it begins anew")
+
+    # --- actions ---------------------------------------------------------------------------------------
+
+    def actions_of(self, values: Any) -> NDArray[Any]:
+        """The actions of all agents as one new array, of an array or of a value for each.
+
+        Args:
+            values: an array, or a sequence of N numbers, arrays or tensors. Whole numbers beyond int64 become
+                its bounds, which are as illegal.
+
+        Returns:
+            ``int64[N]`` where actions are numbered, else ``float32[N, ...]`` of the action space's shape.
+
+        Raises:
+            IllegalActionError: when they are not N such values, or not finite.
+        """
+        return as_actions(values, self.n_agents, self.action_space)
+
+    def admissible(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        """What is played where actions may be any: the nearest in the action space.
+
+        Args:
+            actions: ``[N, ...]``, of :meth:`actions_of`.
+
+        Returns:
+            legal actions, a new array; and whose was replaced, ``bool[N]``, or None for nobody's.
+        """
+        played = np.clip(actions, *action_limits(self.action_space)).astype(actions.dtype, copy=False)
+        replaced = (played != actions).reshape(self.n_agents, -1).any(axis=1)
+        return played, replaced if replaced.any() else None
+
+    def action_mask(self) -> NDArray[np.int8] | None:
+        """Which actions are legal now.
+
+        Returns:
+            ``int8[N, n_actions]``, 1 where an action is legal, a new array; None where actions are not
+            numbered. As it stands here, all numbered actions are always legal.
+        """
+        if isinstance(self.action_space, Box):
+            return None
+        return np.ones((self.n_agents, int(self.action_space.n)), np.int8)
+
+    # --- playing a policy ------------------------------------------------------------------------------
+
+    def check_policy(self, policy: Any) -> None:
+        """Refuse a policy that cannot be played here.
+
+        Raises:
+            PolicyError: naming what does not fit.
+        """
+        if not callable(getattr(policy, "act", None)):
+            raise PolicyError(
+                f"a policy for the game {self.name} has act(observations, streams); this is {policy!r}"
+            )
+
+    def fitted(self, policy: Any) -> Any:
+        """The policy as all agents of this game play it, checked; where one row is enough, of one row.
+
+        Raises:
+            PolicyError: when it does not fit the game.
+        """
+        self.check_policy(policy)
+        return policy
+
+    def uniform_policy(self) -> Any:
+        """Every action that is legal, with the same probability.
+
+        Raises:
+            ConfigError: where actions have no bounds.
+        """
+        return UniformPolicy(self.action_space)
+
+    @property
+    def policy_streams(self) -> NDArray[np.uint64]:
+        """``uint64[1]``, of the state itself: a stream that nothing but rollouts draws from, the actions."""
+        raise NotImplementedError(
+            f"{type(self).__name__} must say which stream its rollouts draw actions from"
         )
 
-    def observation_values(self) -> dict[str, NDArray[Any]]:
-        """What observations mean to each type, for tables: numbers ``[types, n_observations]`` by name.
+    def sample(self, policy: Any, streams: NDArray[np.uint64]) -> NDArray[Any]:
+        """What agents do now under a policy.
 
-        By default nothing but their own numbers.
+        Args:
+            policy: one that fits the game.
+            streams: ``uint64[n]``; drawn from ``streams[0]``, which advances.
+
+        Returns:
+            ``[N, ...]``, legal actions.
         """
+        actions = self.actions_of(policy.act(self.observations(), streams))
+        return self.admissible(actions)[0]
+
+    def transitions(self, n_steps: int) -> Transitions:
+        """Room for transitions of this game, of its own dtypes and shapes."""
+        return Transitions.empty(n_steps, self.n_agents, *self._columns())
+
+    def rollout(self, policy: Any, n_steps: int, out: Transitions | None = None) -> Transitions:
+        """Play a policy on. If the game is over it begins anew first; where it ends, the rollout ends.
+
+        Args:
+            policy: what the agents play, fixed for all steps.
+            n_steps: T >= 1.
+            out: where to write; its first T steps are overwritten. A new one if None.
+
+        Returns:
+            the transitions: T steps, or as many as there are to the end of the game.
+
+        Raises:
+            PolicyError: when the policy does not fit the game.
+            ValueError: when T steps do not fit in ``out``.
+        """
+        self.check_policy(policy)
+        out = self._room(n_steps, out)
+        if self.is_over:
+            self.begin_anew()
+        if self.length is not None:
+            out = out.first(min(n_steps, self.length - self.elapsed))
+        self.play(policy, out)
+        return replace(out, ended=self.is_over)
+
+    def play(self, policy: Any, out: Transitions) -> None:
+        """Play a policy for as many steps as ``out`` has room for, and write them there.
+
+        Args:
+            policy: one that :meth:`check_policy` accepts.
+            out: of this game's dtypes and shapes; the game is not over before its last step.
+        """
+        out.observations[0] = self._observed()
+        for step in range(len(out)):
+            actions = self.sample(policy, self.policy_streams)
+            out.actions[step] = actions
+            out.rewards[step] = self.step(actions)
+            out.observations[step + 1] = self._observed()
+
+    def _columns(self) -> tuple[Any, Any]:
+        """An observation and an action of one agent as they stand in transitions: dtypes with shapes."""
+        space = self.action_space
+        action = (np.float32, space.shape) if isinstance(space, Box) else np.uint16
+        return (np.float32, self.observation_space.shape), action
+
+    def _observed(self) -> NDArray[Any]:
+        """What each agent observes, as it stands in transitions."""
+        return self.observations()
+
+    def _room(self, n_steps: int, out: Transitions | None) -> Transitions:
+        """The first ``n_steps`` of ``out``, checked; new room for them if None."""
+        if out is None:
+            out = self.transitions(max(n_steps, 0))
+        out.check(self.n_agents, *self._columns())
+        return out.first(n_steps)
+
+    # --- what there is to tell and to compare with -----------------------------------------------------
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """What outcomes are compared with, by name: a game that is like this one, and a policy for it."""
         return {}
-
-    def conserved(self) -> Mapping[str, float]:
-        """Totals that no step changes, by name: of a karma economy its karma, wherever it is.
-
-        Nothing by default; a game whose agents hold karma must say what becomes of it.
-        """
-        return {}
-
-    def truthful_actions(self) -> NDArray[np.int64] | None:
-        """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully.
-
-        None where the game has none, as by default.
-        """
-        return None
-
-    def reachable(self) -> NDArray[np.bool_]:
-        """``bool[N, n_observations]``: the tabular observations that an agent may be in; by default all."""
-        return np.ones((self.n_agents, self.n_observations), bool)
 
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """The game's limit for N to infinity; None if there is no such model.
@@ -309,142 +328,39 @@ class PopulationGame(ABC):
         """
         return None
 
-    def action_mask(self) -> NDArray[np.int8]:
-        """``int8[N, n_actions]``: 1 where an action is legal now; a new array."""
-        return self.legal_actions.view(np.int8).take(self.observation_index(), axis=0)
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        """Names of the types for tables and figures: their number, from 0 as in data, and what differs."""
+        discounts = [f" (discount {discount:g})" for discount in self.discounts]
+        return tuple(
+            f"type {number}" + (discount if len({*discounts}) > 1 else "")
+            for number, discount in enumerate(discounts)
+        )
 
-    def check_policy(self, policy: SamplingPolicy) -> None:
-        """Refuse a policy that cannot be played here; a policy that was accepted is not read again.
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """What happened since reset to each part of the game, as the columns of tables by name.
 
-        Raises:
-            PolicyError: naming what does not fit.
+        As it stands here one table, ``agents``, with their types and mean rewards per step.
         """
-        thresholds, row_of_agent = policy.thresholds, policy.row_of_agent
-        if len(self._policy_checked) == 2 and (
-            thresholds is self._policy_checked[0] and row_of_agent is self._policy_checked[1]
-        ):
-            return
-        expected = (self.n_observations, padded_width(self.n_actions))
-        if thresholds.ndim != 3 or thresholds.shape[1:] != expected or thresholds.dtype != np.uint16:
-            raise PolicyError(
-                f"a policy for this game has {self.n_observations} observations and {self.n_actions} "
-                f"actions; this one's thresholds are {thresholds.dtype}{list(thresholds.shape)}, not "
-                f"uint16[rows, {expected[0]}, {expected[1]}]"
-            )
-        if not thresholds.flags.c_contiguous:
-            raise PolicyError("a policy's thresholds must be contiguous in memory; these are not")
-        if row_of_agent.dtype.kind not in "iu":
-            raise PolicyError(f"row_of_agent must be whole numbers; it is {row_of_agent.dtype}")
-        if row_of_agent.shape != (self.n_agents,):
-            raise PolicyError(
-                f"the policy names rows for {len(row_of_agent)} agents; the game has {self.n_agents}"
-            )
-        if len(row_of_agent) and not 0 <= row_of_agent.min() <= row_of_agent.max() < len(thresholds):
-            raise PolicyError(
-                f"row_of_agent has values {row_of_agent.min()} … {row_of_agent.max()}; "
-                f"allowed: 0 … {len(thresholds) - 1}"
-            )
-        self._check_legality(thresholds)
-        self._policy_checked = (thresholds, row_of_agent)
+        outcome = self.outcome()
+        agents: dict[str, NDArray[Any]] = {
+            "agent": np.arange(self.n_agents),
+            "type": self.type_of_agent,
+            "reward": outcome.rewards / max(outcome.steps, 1),
+        }
+        return {"agents": agents}
 
-    def _check_legality(self, thresholds: NDArray[np.uint16]) -> None:
-        check_thresholds(thresholds, self.legal_actions)
+    def record(self) -> dict[str, float]:
+        """What is written down while training besides the metrics: numbers of now, by column."""
+        return {}
 
+    def conserved(self) -> Mapping[str, float]:
+        """Totals that no step changes, by name: of a karma economy its karma, wherever it is.
 
-def check_thresholds(thresholds: NDArray[np.uint16], legal_actions: NDArray[np.bool_]) -> None:
-    """Refuse tables that no policy is drawn from: :mod:`karma_envs.numerics.sampling` says what they are.
-
-    Args:
-        thresholds: ``uint16[rows, observations, width]``.
-        legal_actions: ``bool[observations, actions]``; others must have no probability, which is when their
-            threshold equals the one before.
-
-    Raises:
-        PolicyError: naming the row.
-    """
-    n_actions = legal_actions.shape[1]
-    illegal = np.ones(thresholds.shape[1:], bool)
-    illegal[:, :n_actions] = ~legal_actions
-    illegal[:, 0] = False
-    for row, table in enumerate(thresholds):
-        rises = np.diff(table.astype(np.int32), axis=1)
-        last_reached = table[:, n_actions - 1] == NEVER
-        if (rises < 0).any() or not last_reached.all():
-            raise PolicyError(f"policy row {row}: thresholds must rise to {NEVER}")
-        if (bad := (rises > 0) & illegal[:, 1:]).any():
-            observation, action = (int(index[0]) for index in np.nonzero(bad))
-            raise PolicyError(
-                f"policy row {row} takes action {action + 1} in observation {observation}, "
-                "where it is illegal"
-            )
-
-
-@dataclass(frozen=True)
-class Environment:
-    """What a single agent faces in a population that behaves in a fixed way: a Markov decision process.
-
-    Attributes:
-        reward: ``float64[types, X, A]``, expected reward of a step.
-        kernel: ``float64[types, X, A, X]``, probability of the next state; rows of legal actions sum to
-            1, those of illegal ones are 0.
-    """
-
-    reward: NDArray[np.float64]
-    kernel: NDArray[np.float64]
-
-
-class MeanFieldModel(ABC):
-    """The limit of a population game for N to infinity, with finite states and actions.
-
-    An agent of type omega in state x (its tabular observation) that takes action a meets the
-    population only through a *statistic* z, a vector such as the distribution of bids. The mean field
-    mu(omega, x) is the distribution of states within each type.
-
-    Attributes:
-        masses: ``float64[types]``, shares of the population, sum 1.
-        discounts: ``float64[types]``, gamma.
-        legal_actions: ``bool[X, A]``; action 0 is always legal.
-        initial_mean_field: ``float64[types, X]``, where the population starts.
-    """
-
-    masses: NDArray[np.float64]
-    discounts: NDArray[np.float64]
-    legal_actions: NDArray[np.bool_]
-    initial_mean_field: NDArray[np.float64]
-
-    @property
-    def n_types(self) -> int:
-        """Number of types."""
-        return len(self.masses)
-
-    @property
-    def n_states(self) -> int:
-        """X, the number of states."""
-        return int(self.legal_actions.shape[0])
-
-    @property
-    def n_actions(self) -> int:
-        """A, the number of actions."""
-        return int(self.legal_actions.shape[1])
-
-    @abstractmethod
-    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """z of a population in ``mean_field[types, X]`` that plays ``policy[types, X, A]``."""
-
-    @abstractmethod
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
-        """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
-
-    def inconsistency(
-        self,
-        statistic: NDArray[np.float64],
-        mean_field: NDArray[np.float64],
-        policy: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """As many numbers as z has, all 0 if and only if z is that of the population.
-
-        ``mean_field`` is stationary in ``environment(statistic)`` under ``policy``. Where a quantity is
-        conserved, one number of the difference is 0 for every such mean field; a model then puts the
-        conservation law in its place.
+        Nothing by default; a game whose agents hold karma must say what becomes of it.
         """
-        return self.statistic(mean_field, policy) - statistic
+        return {}
+
+    def scene(self) -> dict[str, Any]:
+        """What a renderer draws of the last step; read only."""
+        return {}

@@ -46,7 +46,7 @@ def game_class(name: str, field: str = "name") -> type[PopulationGame]:
         module = importlib.import_module(f"{games.__name__}.{choice(field, name, names())}")
         game: type[PopulationGame] = module.GAME
         return game
-    from karma_envs.game import PopulationGame  # with numba, which importing this package does not load
+    from karma_envs.game import PopulationGame
 
     allowed = f"{', '.join(names())}, or module:Class of a game that can be imported"
     own = import_named(field, name, allowed)

@@ -181,7 +181,7 @@ OWN_GAME = '''\
 from karma_envs.games.matching import MatchingConfig, MatchingGame
 
 class Game(MatchingGame):
-    name, title = "mine", "Mine"
+    name = "mine"
     presets = {"few": {"n_agents": 4}}
 
 class NoGame:

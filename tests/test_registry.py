@@ -46,7 +46,6 @@ def test_games_carry_their_names(name):
     game = registry.game_class(name)
     assert issubclass(game, PopulationGame)
     assert game.name == name
-    assert game.title == registry.title_of(name)
     assert "n_agents" in game.config_class.field_names()
     for preset in game.presets:
         assert karma_envs.make(name, preset).config == game(**game.presets[preset]).config
@@ -81,7 +80,7 @@ def test_a_file_is_a_game(tmp_path, monkeypatch):
     """A new file in the folder is a game, without any list to add it to."""
     (tmp_path / "copied_game.py").write_text(
         "from karma_envs.games.matching import MatchingGame\n"
-        "class GAME(MatchingGame):\n    name, title = 'copied_game', 'CopiedGame'\n"
+        "class GAME(MatchingGame):\n    name = 'copied_game'\n"
         "    picture = None\n"
     )
     (tmp_path / "_helper.py").write_text("raise AssertionError('helpers are not imported')\n")

@@ -11,7 +11,8 @@ import pytest
 import karma_envs
 from agents.learners import TabularLearner
 from karma_envs.baselines import PlayedPolicy, baseline_policy
-from karma_envs.game import PolicyError, Transitions
+from karma_envs.game import PolicyError
+from karma_envs.transitions import Transitions
 
 N = 6
 

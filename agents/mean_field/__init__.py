@@ -1,1 +1,1 @@
-"""What solvers and evaluators share: dynamic programming and stationary mean fields of finite models."""
+"""What solvers of finite mean-field models share: units of reward, and derivatives."""

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.chains import class_masses, closed_classes, stationary_measures
-from agents.mean_field.dynamic_programming import q_values, transition_matrix
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.chains import class_masses, closed_classes, stationary_measures
+from karma_envs.mean_field.dynamic_programming import q_values, transition_matrix
 
 _WIDTH = 1e-7  # of finite differences
 _SINGULAR = 1e8  # a solution that much greater than the right-hand side is one of singular equations
@@ -30,32 +30,32 @@ class Linearisation:
         value: ``float64[types, X]``.
 
     Attributes:
-        environment: that of z.
+        problem: what an agent faces at z.
         q: ``float64[types, X, A]``, 0 where illegal.
         q_moves: ``float64[directions, types, X, A]``, derivative of ``q`` along each direction.
     """
 
     def __init__(
-        self, model: MeanFieldModel, statistic: NDArray[np.float64], value: NDArray[np.float64]
+        self, model: FiniteMeanFieldModel, statistic: NDArray[np.float64], value: NDArray[np.float64]
     ) -> None:
         self._model, self._statistic = model, statistic
         legal = model.legal_actions
-        self.environment = environment = model.environment(statistic)
-        self.q = np.where(legal, q_values(model, environment, value), 0.0)
+        self.problem = problem = model.decision_problem(statistic)
+        self.q = np.where(legal, q_values(model, problem, value), 0.0)
         n_types, n_states, _ = self.q.shape
-        self._kernel_moves = np.empty((len(statistic), *environment.kernel.shape))
+        self._kernel_moves = np.empty((len(statistic), *problem.kernel.shape))
         reward_moves = np.empty((len(statistic), *self.q.shape))
         for index in range(len(statistic)):
             moved = statistic.copy()
             moved[index] += _WIDTH
-            there = model.environment(moved)
-            np.subtract(there.kernel, environment.kernel, out=self._kernel_moves[index])
-            reward_moves[index] = there.reward - environment.reward
+            there = model.decision_problem(moved)
+            np.subtract(there.kernel, problem.kernel, out=self._kernel_moves[index])
+            reward_moves[index] = there.reward - problem.reward
         self._kernel_moves /= _WIDTH
         self.q_moves = np.zeros((value.size + len(statistic), *self.q.shape))
         for kind in range(n_types):
             moves = self.q_moves[kind * n_states : (kind + 1) * n_states, kind]
-            moves[...] = model.discounts[kind] * np.moveaxis(environment.kernel[kind], -1, 0)
+            moves[...] = model.discounts[kind] * np.moveaxis(problem.kernel[kind], -1, 0)
         flat = self._kernel_moves.reshape(len(statistic), n_types, -1, n_states)
         following = (flat @ value[..., None]).reshape(reward_moves.shape)
         self.q_moves[value.size :] = reward_moves / _WIDTH + model.discounts[:, None, None] * following
@@ -75,8 +75,8 @@ class Linearisation:
         Returns:
             the stationary mean field, the inconsistency ``[Z]`` and its derivative ``[Z, n]``.
         """
-        model, environment = self._model, self.environment
-        matrix = transition_matrix(environment, policy)
+        model, problem = self._model, self.problem
+        matrix = transition_matrix(problem, policy)
         classes = [closed_classes(one) for one in matrix]
         still = np.zeros((1, model.n_states))
         mean_field = np.concatenate(
@@ -88,7 +88,7 @@ class Linearisation:
         # mu P = mu, so d(mu) (I - P) = mu dP.
         shape = (model.n_types, -1, model.n_states)
         moved = (mean_field[..., None] * policy_moves).reshape(len(policy_moves), model.n_types, 1, -1)
-        pushed = (moved @ environment.kernel.reshape(shape))[:, :, 0]
+        pushed = (moved @ problem.kernel.reshape(shape))[:, :, 0]
         n_z = len(self._statistic)
         flow = (mean_field[:, :, None] * policy).reshape(model.n_types, 1, -1)
         pushed[first_statistic : first_statistic + n_z] += (flow @ self._kernel_moves.reshape(n_z, *shape))[

@@ -9,11 +9,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import uniform_policy
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import uniform_policy
 
 
-class InUnits(MeanFieldModel):
+class InUnits(FiniteMeanFieldModel):
     """A model with rewards told in another unit.
 
     Args:
@@ -21,19 +21,19 @@ class InUnits(MeanFieldModel):
         unit: of reward, > 0; rewards are divided by it.
     """
 
-    def __init__(self, model: MeanFieldModel, unit: float) -> None:
+    def __init__(self, model: FiniteMeanFieldModel, unit: float) -> None:
         self.model, self.unit = model, unit
         self.masses, self.discounts = model.masses, model.discounts
         self.legal_actions, self.initial_mean_field = model.legal_actions, model.initial_mean_field
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See :class:`karma_envs.game.MeanFieldModel`."""
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self.model.statistic(mean_field, policy)
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
-        """See :class:`karma_envs.game.MeanFieldModel`."""
-        environment = self.model.environment(statistic)
-        return Environment(environment.reward / self.unit, environment.kernel)
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        problem = self.model.decision_problem(statistic)
+        return DecisionProblem(problem.reward / self.unit, problem.kernel)
 
     def inconsistency(
         self,
@@ -41,11 +41,11 @@ class InUnits(MeanFieldModel):
         mean_field: NDArray[np.float64],
         policy: NDArray[np.float64],
     ) -> NDArray[np.float64]:
-        """See :class:`karma_envs.game.MeanFieldModel`."""
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self.model.inconsistency(statistic, mean_field, policy)
 
 
-def greatest_reward(model: MeanFieldModel) -> float:
+def greatest_reward(model: FiniteMeanFieldModel) -> float:
     """max |r| over types, states and legal actions, as the population begins.
 
     It is looked for where all play at random, where all take their first legal action and where all take
@@ -61,15 +61,15 @@ def greatest_reward(model: MeanFieldModel) -> float:
     statistics = [
         model.statistic(model.initial_mean_field, policy) for policy in (uniform_policy(model), *pure)
     ]
-    greatest = max(float(np.abs(model.environment(z).reward[:, legal]).max()) for z in statistics)
+    greatest = max(float(np.abs(model.decision_problem(z).reward[:, legal]).max()) for z in statistics)
     return greatest or 1.0
 
 
-def unit_of(model: MeanFieldModel) -> float:
+def unit_of(model: FiniteMeanFieldModel) -> float:
     """The unit that a model's rewards are told in."""
     return model.unit if isinstance(model, InUnits) else 1.0
 
 
-def in_own_units(model: MeanFieldModel) -> InUnits:
+def in_own_units(model: FiniteMeanFieldModel) -> InUnits:
     """The model with rewards in units of its greatest one."""
     return InUnits(model, greatest_reward(model))

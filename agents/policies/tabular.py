@@ -15,7 +15,8 @@ from agents.policies.table import policy_table
 from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import read_npz, write_npz
-from karma_envs.game import MOST_INDICES, PopulationGame, check_thresholds
+from karma_envs.finite import MOST_INDICES, check_thresholds
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import padded_width, probabilities_of, thresholds_of
 
 if TYPE_CHECKING:

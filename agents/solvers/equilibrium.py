@@ -10,13 +10,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value
-from agents.mean_field.exploitability import Exploitability, exploitability_in
-from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import InUnits, in_own_units
 from agents.policies.tabular import TabularPolicy
 from karma_envs.display import Said, data_frame
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value
+from karma_envs.mean_field.exploitability import Exploitability, exploitability_in
+from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -141,20 +141,20 @@ class Assessment:
 
 
 def assess(
-    model: MeanFieldModel, policy: NDArray[np.float64], start: NDArray[np.float64] | None = None
+    model: FiniteMeanFieldModel, policy: NDArray[np.float64], start: NDArray[np.float64] | None = None
 ) -> Assessment:
     """Everything exact that is to be said of ``policy[types, X, A]``."""
     field = stationary_mean_field(model, policy, start)
     flow = field.mean_field[:, :, None] * policy
-    by_type = (flow * field.environment.reward).sum(axis=(1, 2))
+    by_type = (flow * field.problem.reward).sum(axis=(1, 2))
     return Assessment(
         policy=policy,
         mean_field=field.mean_field,
         statistic=field.statistic,
-        value=policy_value(model, field.environment, policy),
+        value=policy_value(model, field.problem, policy),
         efficiency_by_type=np.asarray(by_type),
         efficiency=float(model.masses @ by_type),
-        exploitability=exploitability_in(model, policy, field.mean_field, field.environment),
+        exploitability=exploitability_in(model, policy, field.mean_field, field.problem),
     )
 
 
@@ -214,7 +214,9 @@ def in_units(solver: Solver) -> Solver:
     """
 
     @functools.wraps(solver)
-    def solved(model: MeanFieldModel, *, observer: Observer | None = None, **options: Any) -> Equilibrium:
+    def solved(
+        model: FiniteMeanFieldModel, *, observer: Observer | None = None, **options: Any
+    ) -> Equilibrium:
         if isinstance(model, InUnits):  # of a solver that this one works for
             return solver(model, observer=observer, **options)
         own = in_own_units(model)

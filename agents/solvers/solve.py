@@ -11,7 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step
 from karma_envs.config import choice, real
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.plugins import defined_in
 
 _AUTO = "homotopy"
@@ -25,7 +25,7 @@ def methods() -> dict[str, Callable[..., Equilibrium]]:
 
 
 def solve(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     method: str = "auto",
     *,
     tolerance: float | None = None,

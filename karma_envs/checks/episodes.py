@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.checks.errors import CheckError, expect
-from karma_envs.game import IllegalActionError, PopulationGame
+from karma_envs.finite import FiniteGame
+from karma_envs.game import IllegalActionError
 from karma_envs.metrics import Outcome
 
 STEPS = 100
@@ -36,14 +37,14 @@ class Moment(NamedTuple):
         )
 
 
-def begun(game: PopulationGame, seed: int = 0) -> PopulationGame:
+def begun(game: FiniteGame, seed: int = 0) -> FiniteGame:
     """A fresh copy of a game, after reset."""
     copy = type(game)(game.config)
     copy.reset(np.random.default_rng(seed))
     return copy
 
 
-def _index(game: PopulationGame) -> NDArray[np.int64]:
+def _index(game: FiniteGame) -> NDArray[np.int64]:
     """Everybody's tabular observation, before anything is looked up by it."""
     index = game.observation_index()
     inside = (index >= 0) & (index < game.n_observations)
@@ -51,13 +52,13 @@ def _index(game: PopulationGame) -> NDArray[np.int64]:
     return index
 
 
-def some_legal(game: PopulationGame, rng: np.random.Generator) -> NDArray[np.int64]:
+def some_legal(game: FiniteGame, rng: np.random.Generator) -> NDArray[np.int64]:
     """A random legal action for every agent."""
     legal = game.legal_actions[_index(game)]
     return np.asarray(np.argmax(np.where(legal, rng.random(legal.shape), -1.0), axis=1), np.int64)
 
 
-def moments(game: PopulationGame, n_steps: int = STEPS, actions_seed: int = 1) -> Iterator[Moment]:
+def moments(game: FiniteGame, n_steps: int = STEPS, actions_seed: int = 1) -> Iterator[Moment]:
     """Play random legal actions; the arrays are the game's own."""
     rng = np.random.default_rng(actions_seed)
     for _ in range(n_steps):
@@ -72,7 +73,7 @@ def moments(game: PopulationGame, n_steps: int = STEPS, actions_seed: int = 1) -
         yield Moment(actions, rewards, game.observations(), tabular, game.action_mask())
 
 
-def record(game: PopulationGame, n_steps: int = STEPS) -> list[Moment]:
+def record(game: FiniteGame, n_steps: int = STEPS) -> list[Moment]:
     """The same, in arrays that nothing changes."""
     return [moment.copy() for moment in moments(game, n_steps)]
 

@@ -1,11 +1,13 @@
-"""Does a game keep the contract of :class:`karma_envs.game.PopulationGame`?"""
+"""Does a game keep the contract of :class:`karma_envs.finite.FiniteGame`?"""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.baselines import PlayedPolicy, baseline_policy
@@ -22,7 +24,8 @@ from karma_envs.checks.episodes import (
 from karma_envs.checks.errors import CheckError, expect, expect_array
 from karma_envs.checks.populations import check_draws, check_exchangeability
 from karma_envs.checks.totals import check_conservation, check_outcome
-from karma_envs.game import MOST_INDICES, IllegalActionError, PolicyError, PopulationGame
+from karma_envs.finite import MOST_INDICES, FiniteGame, as_finite
+from karma_envs.game import IllegalActionError, PolicyError, PopulationGame
 from karma_envs.numerics.sampling import thresholds_of
 
 
@@ -30,16 +33,18 @@ def check_game(game: PopulationGame) -> None:
     """Run all of :data:`GAME_CHECKS`.
 
     Args:
-        game: any game; only its class and its configuration are used.
+        game: any game with finite observations and actions; only its class and its configuration are used.
 
     Raises:
         CheckError: for the first contract that is broken.
+        ConfigError: for a game without tables.
     """
+    finite = as_finite(game)
     for check in GAME_CHECKS:
-        check(game)
+        check(finite)
 
 
-def check_declarations(game: PopulationGame) -> None:
+def check_declarations(game: FiniteGame) -> None:
     """Sizes, legal actions, types, discounts and bounds are there and make sense; action 0 is legal."""
     n_agents, n_observations, n_actions = game.n_agents, game.n_observations, game.n_actions
     expect(n_agents >= 1, f"n_agents must be at least 1; it is {n_agents}")
@@ -50,20 +55,20 @@ def check_declarations(game: PopulationGame) -> None:
     expect_array(game.type_of_agent, np.uint8, (n_agents,), "type_of_agent")
     expect(game.type_of_agent.max() < len(game.discounts), "type_of_agent names a type without a discount")
     expect(((game.discounts >= 0) & (game.discounts < 1)).all(), "discounts must be in [0, 1)")
-    low, high = game.observation_bounds
-    expect_array(low, np.float32, low.shape, "observation_bounds[0]")
-    expect_array(high, np.float32, low.shape, "observation_bounds[1]")
-    expect(np.isfinite([low, high]).all(), "observation_bounds must be finite")
-    expect((low < high).all(), "observation_bounds: low must be below high")
-    rewards = game.worst_reward, game.best_reward
-    expect(np.isfinite(rewards).all(), "best_reward and worst_reward must be finite")
-    expect(rewards[0] <= rewards[1], "worst_reward must be at most best_reward")
+    space = game.observation_space
+    expect(isinstance(space, Box) and space.dtype == np.float32, "observation_space must be a Box of float32")
+    expect(len(space.shape) == 1, "observation_space must be of one dimension")
+    expect(space.is_bounded(), "observation_space must be bounded")
+    expect((space.low < space.high).all(), "observation_space: low must be below high")
+    worst, best = game.reward_bounds
+    expect(np.isfinite([worst, best]).all(), "reward_bounds must be finite")
+    expect(worst <= best, "reward_bounds: the smallest reward must be at most the largest")
     copy = type(game.config).from_dict(game.config.to_dict())
     expect(copy.to_dict() == game.config.to_dict(), "the configuration must survive to_dict and from_dict")
-    if game.urgency_of_observation is not None:
-        expect_array(game.urgency_of_observation, np.int64, (n_observations,), "urgency_of_observation")
-    if game.bid_of_action is not None:
-        expect_array(game.bid_of_action, np.int64, (n_actions,), "bid_of_action")
+    sizes = [len(axis.values) for axis in game.axes]
+    expect(math.prod(sizes) == n_observations, f"axes of lengths {sizes} must make up all observations")
+    for name, values in game.action_features.items():
+        expect(np.shape(values) == (n_actions,), f"action_features[{name!r}] must have a number an action")
     truthful = game.truthful_actions()
     if truthful is not None:
         expect_array(truthful, np.int64, (len(game.discounts), n_observations), "truthful_actions")
@@ -72,19 +77,19 @@ def check_declarations(game: PopulationGame) -> None:
             expect(legal.all(), "truthful_actions must be legal")
 
 
-def check_arrays(game: PopulationGame) -> None:
+def check_arrays(game: FiniteGame) -> None:
     """Observations, masks and rewards have their shapes and dtypes and stay within their bounds."""
-    n_agents, (low, high) = game.n_agents, game.observation_bounds
+    n_agents, space = game.n_agents, game.observation_space
     for step, moment in enumerate(moments(begun(game))):
-        expect_array(moment.observations, np.float32, (n_agents, len(low)), "observations")
+        expect_array(moment.observations, np.float32, (n_agents, *space.shape), "observations")
         expect_array(moment.tabular, np.int64, (n_agents,), "observation_index")
         expect_array(moment.mask, np.int8, (n_agents, game.n_actions), "action_mask")
         expect_array(moment.rewards, np.float32, (n_agents,), "rewards")
-        inside = (moment.observations >= low) & (moment.observations <= high)
-        expect(inside.all(), f"observations leave observation_bounds in step {step}")
+        inside = (moment.observations >= space.low) & (moment.observations <= space.high)
+        expect(inside.all(), f"observations leave observation_space in step {step}")
 
 
-def check_observations(game: PopulationGame) -> None:
+def check_observations(game: FiniteGame) -> None:
     """Agents of one type in one tabular observation observe the same numbers, and it is a reachable one."""
     played, reachable = begun(game), game.reachable()
     expect_array(reachable, np.bool_, (game.n_agents, game.n_observations), "reachable()")
@@ -100,15 +105,15 @@ def check_observations(game: PopulationGame) -> None:
             expect(same, f"observations differ where observation_index is the same, in step {step}")
 
 
-def check_reward_bounds(game: PopulationGame) -> None:
-    """Rewards are numbers from worst_reward to best_reward."""
-    low, high = np.float32(game.worst_reward), np.float32(game.best_reward)
+def check_reward_bounds(game: FiniteGame) -> None:
+    """Rewards are numbers within reward_bounds."""
+    low, high = (np.float32(bound) for bound in game.reward_bounds)
     for step, moment in enumerate(moments(begun(game))):
         inside = (moment.rewards >= low) & (moment.rewards <= high)
-        expect(inside.all(), f"rewards leave worst_reward … best_reward in step {step}")
+        expect(inside.all(), f"rewards leave reward_bounds in step {step}")
 
 
-def check_legality(game: PopulationGame) -> None:
+def check_legality(game: FiniteGame) -> None:
     """The mask is what is legal: all it allows is accepted, all else refused, and then nothing changes."""
     played = begun(game)
     for moment in moments(played, 10):
@@ -131,7 +136,7 @@ def check_legality(game: PopulationGame) -> None:
             expect(not _accepts(played, wrong), "actions of a wrong shape or dtype must be refused")
 
 
-def _accepts(game: PopulationGame, actions: NDArray[Any]) -> bool:
+def _accepts(game: FiniteGame, actions: NDArray[Any]) -> bool:
     try:
         game.step(actions)
     except IllegalActionError:
@@ -139,7 +144,7 @@ def _accepts(game: PopulationGame, actions: NDArray[Any]) -> bool:
     return True
 
 
-def check_determinism(game: PopulationGame) -> None:
+def check_determinism(game: FiniteGame) -> None:
     """The same seed gives the same episode, also on a used game; another seed gives another one."""
     used = begun(game)
     first = record(used)
@@ -156,7 +161,7 @@ def check_determinism(game: PopulationGame) -> None:
     expect(any(differ(first, other) for other in others), "the seed changes nothing")
 
 
-def check_independence(game: PopulationGame) -> None:
+def check_independence(game: FiniteGame) -> None:
     """Two games do not disturb each other, and differ when they are reset from one generator in turn."""
     alone = record(begun(game))
     one, other = begun(game), begun(game)
@@ -169,7 +174,7 @@ def check_independence(game: PopulationGame) -> None:
     expect(differ(record(one), record(other)), "two games reset from one generator play the same episode")
 
 
-def check_buffers(game: PopulationGame) -> None:
+def check_buffers(game: FiniteGame) -> None:
     """No array that was handed over changes later, and writing into it changes nothing."""
     expected = record(begun(game), 20)
     kept = list(moments(begun(game), 20))
@@ -185,7 +190,7 @@ def check_buffers(game: PopulationGame) -> None:
     expect_same(expected, scribbled, "a game whose arrays were written into")
 
 
-def check_state(game: PopulationGame) -> None:
+def check_state(game: FiniteGame) -> None:
     """A game that loads a state goes on as the one that gave it; a foreign state is refused."""
     original = begun(game)
     record(original, 10)
@@ -214,7 +219,7 @@ def check_state(game: PopulationGame) -> None:
         expect(same_state(before, original.state_dict()), "a refused state changed the game")
 
 
-def _reload(game: PopulationGame, state: dict[str, NDArray[Any]]) -> None:
+def _reload(game: FiniteGame, state: dict[str, NDArray[Any]]) -> None:
     try:
         game.load_state_dict(state)
     except ValueError as error:
@@ -228,7 +233,7 @@ def _absurd(dtype: np.dtype[Any]) -> tuple[float, ...]:
     return (int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)) if dtype.kind == "i" else ()
 
 
-def _refuses(game: PopulationGame, state: dict[str, NDArray[Any]]) -> bool:
+def _refuses(game: FiniteGame, state: dict[str, NDArray[Any]]) -> bool:
     try:
         game.load_state_dict(state)
     except ValueError:
@@ -236,7 +241,7 @@ def _refuses(game: PopulationGame, state: dict[str, NDArray[Any]]) -> bool:
     return False
 
 
-def check_rollout(game: PopulationGame) -> None:
+def check_rollout(game: FiniteGame) -> None:
     """A rollout is what steps with its actions are; it refuses policies that do not fit.
 
     A rollout must draw its actions from a random stream of its own.
@@ -246,7 +251,7 @@ def check_rollout(game: PopulationGame) -> None:
     kept = policy.thresholds.copy()
     transitions = rolled.rollout(policy, STEPS)
     expect(np.array_equal(policy.thresholds, kept), "rollout: the policy was changed")
-    out = type(transitions).empty(STEPS + 9, game.n_agents)
+    out = rolled.transitions(STEPS + 9)
     for array in (out.observations[STEPS + 8 :], out.actions[STEPS + 7 :], out.rewards[STEPS + 7 :]):
         array[:] = 123
     again = begun(game).rollout(policy, STEPS + 7, out=out)
@@ -284,7 +289,7 @@ def check_rollout(game: PopulationGame) -> None:
         raise CheckError("rollout must refuse policies of wrong shapes and illegal ones with PolicyError")
 
 
-GAME_CHECKS: tuple[Callable[[PopulationGame], None], ...] = (
+GAME_CHECKS: tuple[Callable[[FiniteGame], None], ...] = (
     check_declarations,
     check_arrays,
     check_observations,

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.checks.episodes import begun
 from karma_envs.checks.errors import expect
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.numerics.sampling import thresholds_of
 
 _EPISODES, _EPISODE_STEPS = 64, 30
@@ -17,12 +17,12 @@ _ERRORS = 6.0
 """Standard errors that chance does not bridge: two of 10**9 times."""
 
 
-def highest_actions(game: PopulationGame) -> NDArray[np.int64]:
+def highest_actions(game: FiniteGame) -> NDArray[np.int64]:
     """The highest legal action in each observation, ``int64[n_observations]``."""
     return np.asarray(game.n_actions - 1 - np.argmax(game.legal_actions[:, ::-1], axis=1), np.int64)
 
 
-def simple_policies(game: PopulationGame) -> dict[str, SamplingPolicy]:
+def simple_policies(game: FiniteGame) -> dict[str, SamplingPolicy]:
     """Policies that everyone plays alike, by what they do."""
     everyone = np.zeros(game.n_agents, np.int32)
     lowest, highest = np.eye(game.n_actions)[[np.zeros(game.n_observations, int), highest_actions(game)]]
@@ -33,7 +33,7 @@ def simple_policies(game: PopulationGame) -> dict[str, SamplingPolicy]:
     }
 
 
-def check_exchangeability(game: PopulationGame) -> None:
+def check_exchangeability(game: FiniteGame) -> None:
     """Agents of one type that play alike fare alike: no tie, no rounding and no order favours a number.
 
     Over many episodes, for rewards, accesses, contests and karma. Where agents of one type are not meant to
@@ -65,7 +65,7 @@ def check_exchangeability(game: PopulationGame) -> None:
                 )
 
 
-def check_draws(game: PopulationGame) -> None:
+def check_draws(game: FiniteGame) -> None:
     """A rollout draws each agent's actions from its row, with the row's probabilities, apart from others."""
     highest, n_agents = highest_actions(game), game.n_agents
     rows = np.eye(game.n_actions)[[np.zeros(game.n_observations, int), highest]]

@@ -10,12 +10,12 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.checks.episodes import STEPS, begun, moments
 from karma_envs.checks.errors import expect, expect_array
 from karma_envs.checks.populations import simple_policies
-from karma_envs.game import PopulationGame
+from karma_envs.finite import FiniteGame
 
 _LONG, _STRETCH = 300, 50  # steps in which counters of 8 bits go round, and how often they are looked at
 
 
-def check_outcome(game: PopulationGame) -> None:
+def check_outcome(game: FiniteGame) -> None:
     """Totals begin at 0 after every reset, are sums of what happened, and never go back."""
     played = begun(game)
     policy = baseline_policy("random", game)
@@ -44,7 +44,7 @@ def check_outcome(game: PopulationGame) -> None:
             before = now
 
 
-def check_conservation(game: PopulationGame) -> None:
+def check_conservation(game: FiniteGame) -> None:
     """What :meth:`~karma_envs.game.PopulationGame.conserved` names stays what it is after reset.
 
     Whatever is played: random actions, the lowest, the highest. A game whose agents hold karma must name it.
@@ -67,7 +67,7 @@ def check_conservation(game: PopulationGame) -> None:
             _expect_conserved(played, totals, f"{(number + 1) * STEPS} steps of {what}")
 
 
-def _expect_conserved(game: PopulationGame, totals: dict[str, float], where: str) -> None:
+def _expect_conserved(game: FiniteGame, totals: dict[str, float], where: str) -> None:
     now = dict(game.conserved())
     expect(now.keys() == totals.keys(), "conserved() must always name the same totals")
     for name, total in totals.items():

@@ -7,12 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Generic, NamedTuple, TypeVar
 
 import numpy as np
+from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from karma_envs.game import IllegalActionError, PopulationGame, SamplingPolicy, Transitions, whole_actions
+from karma_envs.finite import FiniteGame, SamplingPolicy
+from karma_envs.game import IllegalActionError
 from karma_envs.karma.config import KarmaConfig, type_names
 from karma_envs.karma.urgency import type_counts
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
+from karma_envs.transitions import Transitions
 
 _ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", "sat_out")}
 """Counters as states of version 0.1 hold them; they are read as ``int64``."""
@@ -34,10 +37,15 @@ State = TypeVar("State", bound=tuple[Any, ...])
 ``reward_total``, ``sharing`` (a permutation of the agents) and ``streams``."""
 
 
-class KarmaGame(PopulationGame, Generic[State]):
+class KarmaGame(FiniteGame, Generic[State]):
     """Base of karma games on arrays. A game's class makes its tables, and fills in what a step is.
 
     A game's ``__init__`` calls ``_set_population`` first.
+
+    Attributes:
+        bid_of_action: ``int64[n_actions]``, the bid that an action makes.
+        urgency_of_observation: ``int64[n_observations]``, which of its type's urgencies an agent has in an
+            observation, -1 for none.
     """
 
     config: KarmaConfig
@@ -63,9 +71,9 @@ class KarmaGame(PopulationGame, Generic[State]):
         self._urgency_values = values
         self._n_urgencies = np.array([len(kind.urgencies) for kind in types])[self.type_of_agent]
         self._mean_urgency = np.array([agent_type.mean_urgency for agent_type in types])[self.type_of_agent]
-        self.best_reward, self.worst_reward = 0.0, -float(values.max())
+        self.reward_bounds = -float(values.max()), 0.0
         n_features += len(types) if len(types) > 1 else 0
-        self.observation_bounds = np.zeros(n_features, np.float32), np.ones(n_features, np.float32)
+        self.observation_space = Box(0.0, 1.0, (n_features,), np.float32)
         self._urgency_feature = values / max(float(values.max()), 1e-30)
         self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
         self._uses_bids = config.rule("allocation").uses_bids
@@ -83,10 +91,6 @@ class KarmaGame(PopulationGame, Generic[State]):
     @abstractmethod
     def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         """One step of legal actions: change the state, and write the rewards."""
-
-    @abstractmethod
-    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
-        """As many steps of a policy as ``out`` has room for."""
 
     def _allowed(self, state: State) -> dict[str, Allowed]:
         """What a loaded state may hold in the arrays that are this game's own; looked at in this order.
@@ -111,6 +115,11 @@ class KarmaGame(PopulationGame, Generic[State]):
     def type_names(self) -> tuple[str, ...]:
         return type_names(self.config.agent_types)
 
+    @property
+    def action_features(self) -> dict[str, NDArray[np.int64]]:
+        """The bid that an action makes."""
+        return {"bid": self.bid_of_action}
+
     def observation_values(self) -> dict[str, NDArray[Any]]:
         """Urgency (NaN without one) and karma, which is what varies fastest in all karma games."""
         number, n_types = self.urgency_of_observation, len(self.discounts)
@@ -133,7 +142,7 @@ class KarmaGame(PopulationGame, Generic[State]):
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         observations = self.observation_index()
-        taken = whole_actions(actions, self.n_agents)
+        taken = self.actions_of(actions)
         if complaint := self._complaint(taken):
             raise IllegalActionError(complaint)
         rewards = np.empty(self.n_agents, np.float32)
@@ -143,13 +152,11 @@ class KarmaGame(PopulationGame, Generic[State]):
 
     def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
         _ = self.arrays  # has the game begun?
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
-        self._play(policy, out)
+        played = super().rollout(policy, n_steps, out)
         self._last_step = LastStep(
-            out.observations[-2].copy(), out.actions[-1].copy(), out.rewards[-1].copy()
+            played.observations[-2].copy(), played.actions[-1].copy(), played.rewards[-1].copy()
         )
-        return out
+        return played
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         arrays: Any = self.arrays
@@ -171,7 +178,7 @@ class KarmaGame(PopulationGame, Generic[State]):
             {
                 "karma": (0, self.config.karma_max),
                 "surplus": (0, total_karma),
-                "reward_total": (self.worst_reward * steps * _ROUNDING, 0),
+                "reward_total": (self.reward_bounds[0] * steps * _ROUNDING, 0),
                 "sharing": (0, self.n_agents - 1),
                 **self._allowed(loaded),
             },
@@ -183,6 +190,17 @@ class KarmaGame(PopulationGame, Generic[State]):
             raise ValueError("game state: values that no game with this configuration has")
         self._state = loaded
         self._last_step = None
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """Agents, with their mean accesses and contests per step, and their karma now."""
+        outcome = self.outcome()
+        steps = max(outcome.steps, 1)
+        karma = {
+            "accesses": outcome.accesses / steps,
+            "contests": outcome.contests / steps,
+            "karma": outcome.karma,
+        }
+        return {"agents": super().tables()["agents"] | karma}
 
     def conserved(self) -> dict[str, float]:
         """The karma that agents hold, and what nobody could take."""

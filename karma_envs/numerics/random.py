@@ -60,6 +60,13 @@ def next_uniform(streams, stream):
     return np.float64(next_uint64(streams, stream) >> np.uint64(11)) * 2.0**-53
 
 
+@kernel
+def fill_uniform(streams, stream, values):
+    """Fill ``values``, one-dimensional, with uniform numbers in [0, 1), drawn from ``streams[stream]``."""
+    for index in range(values.shape[0]):
+        values[index] = next_uniform(streams, stream)
+
+
 def new_streams(rng: np.random.Generator, n_streams: int) -> NDArray[np.uint64]:
     """``n_streams`` independent streams seeded from a NumPy generator.
 

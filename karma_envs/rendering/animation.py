@@ -12,7 +12,8 @@ from typing import Any
 import numpy as np
 
 from karma_envs.config import real, refuse, whole
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.rendering.canvas import Canvas, rendered_games
 from karma_envs.rendering.drawing import drawing
 
@@ -70,7 +71,7 @@ def animate(
     n_frames = -(-n_steps // steps_per_frame)
 
     def scenes() -> Iterator[dict[str, Any]]:
-        buffer = Transitions.empty(min(steps_per_frame, n_steps, _LONGEST_CHUNK), game.n_agents)
+        buffer = game.transitions(min(steps_per_frame, n_steps, _LONGEST_CHUNK))
         done = 0
         for frame in range(1, n_frames + 1):
             until = min(frame * steps_per_frame, n_steps)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Discrete, Space
+from gymnasium.spaces import Space
 from numpy.typing import NDArray
 from pettingzoo import AECEnv
 from pettingzoo.utils.wrappers import OrderEnforcingWrapper
@@ -67,7 +67,7 @@ class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc
         return self.parallel_env.observation_spaces
 
     @property
-    def action_spaces(self) -> dict[str, Discrete[Any]]:
+    def action_spaces(self) -> dict[str, Space[Any]]:
         """All action spaces by agent."""
         return self.parallel_env.action_spaces
 
@@ -80,7 +80,7 @@ class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc
         """The observation space of one agent."""
         return self.parallel_env.observation_space(agent)
 
-    def action_space(self, agent: str) -> Discrete[Any]:
+    def action_space(self, agent: str) -> Space[Any]:
         """The action space of one agent."""
         return self.parallel_env.action_space(agent)
 
@@ -100,11 +100,11 @@ class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc
         """The turn of ``agent_selection``; after the last turn, the step of all.
 
         Args:
-            action: a whole number; None for an agent whose episode is over.
+            action: of the agent's action space; None for an agent whose episode is over.
 
         Raises:
-            IllegalActionError: when the action is not a whole number; if strict, when it is illegal. It is
-                still the turn of the same agent then.
+            IllegalActionError: when it is no action; if strict, when it is illegal. It is still the turn of
+                the same agent then.
         """
         agent = self.agent_selection
         if self.terminations[agent] or self.truncations[agent]:
@@ -147,7 +147,7 @@ class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc
         self._observations, self.infos = observations, infos
         self.rewards, self._cumulative_rewards = rewards, dict(rewards)
         self.terminations, self.truncations = terminations, truncations
-        self._actions: dict[str, int] = {}
+        self._actions: dict[str, Any] = {}
         self._skip_agent_selection: str | None = None
         self.agent_selection = self.possible_agents[0]
 

@@ -6,13 +6,14 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Space
 from gymnasium.utils import seeding
 from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
-from karma_envs.game import IllegalActionError, PopulationGame
-from karma_envs.views.population import Observation, PopulationView, as_action, as_actions
+from karma_envs.actions import IllegalActionError, as_action
+from karma_envs.game import PopulationGame
+from karma_envs.views.population import Observation, PopulationView
 
 Infos = dict[str, dict[str, Any]]
 
@@ -21,8 +22,8 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
     """All agents of a game act at once; for the arguments see :class:`PopulationView`.
 
     Agents are named ``player_000`` … with as many digits as needed, in alphabetical order. All of
-    them play from ``reset`` until the horizon. Every step gives new dicts in agent order, of new
-    arrays.
+    them play from ``reset`` until the end of the game or the horizon. Every step gives new dicts in agent
+    order, of new arrays.
 
     Attributes:
         possible_agents: the names.
@@ -38,10 +39,11 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         self._names = tuple(self._index)
         self.possible_agents = list(self._names)
         self.agents: list[str] = []
-        low, high = (np.tile(bound, n_agents) for bound in self.game.observation_bounds)
+        own = self.game.observation_space
+        low, high = np.tile(own.low, n_agents), np.tile(own.high, n_agents)
         self.state_space = Box(low, high, dtype=np.float32)
         self._observation_spaces: dict[str, Space[Any]] = {}
-        self._action_spaces: dict[str, Discrete[Any]] = {}
+        self._action_spaces: dict[str, Space[Any]] = {}
         self._np_random: np.random.Generator | None = None
 
     def observation_space(self, agent: str) -> Space[Any]:
@@ -51,7 +53,7 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
             self._observation_spaces[agent] = self._new_observation_space()
         return self._observation_spaces[agent]
 
-    def action_space(self, agent: str) -> Discrete[Any]:
+    def action_space(self, agent: str) -> Space[Any]:
         """The action space of one agent, its own object; the same one each time."""
         if agent not in self._action_spaces:
             self._check_name(agent)
@@ -66,7 +68,7 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         return self._observation_spaces
 
     @property
-    def action_spaces(self) -> dict[str, Discrete[Any]]:
+    def action_spaces(self) -> dict[str, Space[Any]]:
         """All action spaces by agent, those of :meth:`action_space`; the same dict each time."""
         if len(self._action_spaces) < len(self._names):
             self._action_spaces = {agent: self.action_space(agent) for agent in self._names}
@@ -108,13 +110,13 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         """One step; after the end of an episode, with no actions, five empty dicts.
 
         Args:
-            actions: a whole number for every agent, in any order.
+            actions: an action for every agent, in any order; where actions are numbered a whole number.
 
         Returns:
             observations, rewards, terminations, truncations and infos by agent.
 
         Raises:
-            IllegalActionError: when actions are missing or not whole numbers; if strict, for an
+            IllegalActionError: when actions are missing or of another kind or shape; if strict, for an
                 illegal one.
             RuntimeError: for actions before reset or after the end of an episode.
         """
@@ -127,9 +129,10 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         if illegal is not None:
             for agent in np.flatnonzero(illegal):
                 infos[self._names[agent]]["illegal_action"] = True
-        truncated = self._at_horizon
-        if truncated:
+        over, truncated = self.game.is_over, self._at_horizon
+        if over or truncated:
             self.agents = []
+        if truncated:
             for info in infos.values():
                 info["TimeLimit.truncated"] = True
         if self.render_mode == "human":
@@ -137,20 +140,19 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         return (
             observations,
             dict(zip(self._names, rewards.tolist())),
-            dict.fromkeys(self._names, False),
+            dict.fromkeys(self._names, over),
             dict.fromkeys(self._names, truncated),
             infos,
         )
 
-    def check_action(self, agent: str, action: Any) -> int:
-        """One agent's action as an int, refused as a step would refuse it; never changes anything.
+    def check_action(self, agent: str, action: Any) -> Any:
+        """One agent's action as an int or array, refused as a step would refuse it; never changes anything.
 
         Raises:
-            IllegalActionError: when it is not a whole number; if strict, when it is illegal now.
+            IllegalActionError: when it is no action; if strict, when it is illegal now.
         """
-        value = as_action(action)
-        if self._strict:
-            self.check_actions(np.array([value]), np.array([self._index[agent]]))
+        value = as_action(action, self.game.action_space)
+        self.check_actions(np.array([value]), np.array([self._index[agent]]))
         return value
 
     def state(self) -> NDArray[np.float32]:
@@ -160,15 +162,19 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
 
     def _observed(self) -> tuple[dict[str, Observation], Infos]:
         """Observations and infos by agent; each agent's arrays are rows of a new array."""
-        rows, masks = list(self.game.observations()), list(self.game.action_mask())
+        rows, masks = list(self.game.observations()), self.game.action_mask()
+        infos: Infos = {name: {} for name in self._names}
+        if masks is None:
+            return dict(zip(self._names, rows)), infos
         if self._with_mask:
-            pairs = [{"observation": row, "action_mask": mask} for row, mask in zip(rows, masks)]
-            return dict(zip(self._names, pairs)), {name: {} for name in self._names}
-        infos = [{"action_mask": mask} for mask in masks]
-        return dict(zip(self._names, rows)), dict(zip(self._names, infos))
+            pairs = [{"observation": row, "action_mask": mask} for row, mask in zip(rows, list(masks))]
+            return dict(zip(self._names, pairs)), infos
+        for info, mask in zip(infos.values(), list(masks)):
+            info["action_mask"] = mask
+        return dict(zip(self._names, rows)), infos
 
-    def _ordered(self, actions: Mapping[str, Any]) -> NDArray[np.int64]:
-        """Actions by name as ``int64[N]`` in agent order."""
+    def _ordered(self, actions: Mapping[str, Any]) -> NDArray[Any]:
+        """Actions by name as one array in agent order."""
         try:
             values = [actions[name] for name in self._names]
         except KeyError as error:
@@ -176,7 +182,7 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         if len(actions) != len(values):
             unknown = next(name for name in actions if name not in self._index)
             raise IllegalActionError(f"there is an action for {unknown!r}, which is no agent")
-        return as_actions(values, len(values))
+        return self.game.actions_of(values)
 
     def _check_name(self, agent: str) -> None:
         if agent not in self._index:

@@ -1,20 +1,19 @@
-"""What all views share: a game played in episodes, by whatever actions come."""
+"""What the views of a game for PettingZoo and Gymnasium share: episodes, legality, spaces and rendering."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Sequence
 from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 from gymnasium import logger
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Dict, Discrete, Space
+from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
+from karma_envs.actions import IllegalActionError, action_limits
 from karma_envs.config import ConfigError, choice, refuse, whole
-from karma_envs.game import IllegalActionError, PopulationGame
-from karma_envs.numerics.compile import kernel
+from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
 from karma_envs.views import VERSION
@@ -22,6 +21,8 @@ from karma_envs.views import VERSION
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
 
+DEFAULT_MAX_CYCLES = 1000
+"""Steps of an episode of a game without an end, unless told otherwise."""
 
 _LEARNER = "one learner among others takes it (gymnasium.make, or make_vec with vectorization_mode='sync')"
 _OF_ANOTHER_VIEW = {
@@ -33,7 +34,6 @@ _OF_ANOTHER_VIEW = {
 }
 """Arguments that not every view has, and who takes them."""
 
-_LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of int64
 _Copied = TypeVar("_Copied", bound="CopiedWhole")
 
 
@@ -42,12 +42,6 @@ class CopiedWhole:
 
     def __copy__(self: _Copied) -> _Copied:
         return copy.deepcopy(self)
-
-
-def highest_legal(legal_actions: NDArray[np.bool_]) -> NDArray[np.int64]:
-    """What each action is played as: ``int64[n, actions]``, itself or the highest legal one below it."""
-    actions = np.arange(legal_actions.shape[1])
-    return np.asarray(np.maximum.accumulate(np.where(legal_actions, actions, 0), axis=1))
 
 
 class PopulationView(CopiedWhole):
@@ -61,15 +55,17 @@ class PopulationView(CopiedWhole):
     Args:
         game: a game's name in the registry, or a game's class.
         preset: one of the game's named configurations.
-        max_cycles: the horizon. After so many steps the episode is truncated for all agents at once,
-            with ``info["TimeLimit.truncated"] = True``; it is never terminated.
+        max_cycles: the horizon of a game without an end, 1000 if None. After so many steps the episode is
+            truncated for all agents at once, with ``info["TimeLimit.truncated"] = True``; it is never
+            terminated. A game with an end terminates for all agents at once after its length and is never
+            truncated: the horizon is the length, and no shorter one is allowed.
         render_mode: ``human``, ``rgb_array`` (``uint8[H, W, 3]``) or None.
         observation: ``flat`` for ``float32[d]`` with the legal actions in ``info["action_mask"]``
             (``int8[n_actions]``), ``dict`` for both in one observation, under ``observation`` and
-            ``action_mask``.
+            ``action_mask``. Where actions are not numbered there is no mask, and only ``flat``.
         strict: whether an illegal action raises IllegalActionError, before anything has changed. If not,
-            the highest legal action below it (0 for a negative one) is taken and
-            ``info["illegal_action"]`` is True in that step.
+            the highest legal action below it (0 for a negative one) is taken, or in a box the nearest one,
+            and ``info["illegal_action"]`` is True in that step.
         **config: fields of the game's configuration.
 
     Attributes:
@@ -93,7 +89,7 @@ class PopulationView(CopiedWhole):
         game: str | type[PopulationGame],
         *,
         preset: str | None = None,
-        max_cycles: int = 1000,
+        max_cycles: int | None = None,
         render_mode: str | None = None,
         observation: str = "flat",
         strict: bool = False,
@@ -104,12 +100,14 @@ class PopulationView(CopiedWhole):
             if name in _OF_ANOTHER_VIEW and name not in game.config_class.field_names():
                 raise ConfigError(f"no field {name!r}: {_OF_ANOTHER_VIEW[name]}")
         self.game = configured(game, preset, config)
-        self.max_cycles = whole("max_cycles", max_cycles, 1)
+        default = self.game.length or DEFAULT_MAX_CYCLES
+        self.max_cycles = default if max_cycles is None else max_cycles
         self.render_mode = render_mode
-        self._with_mask = choice("observation", observation, ("flat", "dict")) == "dict"
+        self._has_mask = not isinstance(self.game.action_space, Box)
+        kinds = ("flat", "dict") if self._has_mask else ("flat",)
+        self._with_mask = choice("observation", observation, kinds) == "dict"
         self._strict = strict
         self._steps = -1
-        self._highest_legal = highest_legal(self.game.legal_actions)
         modes = RENDER_MODES if self.game.picture is not None else ()
         if render_mode is not None and render_mode not in modes:
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
@@ -121,6 +119,15 @@ class PopulationView(CopiedWhole):
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "_canvas"}
+
+    @property
+    def max_cycles(self) -> int:
+        """The horizon; may be set. Of a game with an end its length."""
+        return self.game.length or self._max_cycles
+
+    @max_cycles.setter
+    def max_cycles(self, max_cycles: int) -> None:
+        self._max_cycles = whole("max_cycles", max_cycles, self.game.length or 1)
 
     def render(self) -> Any:
         """The last step as a picture: shown if ``render_mode`` is ``human``, returned if ``rgb_array``."""
@@ -139,11 +146,11 @@ class PopulationView(CopiedWhole):
             self._canvas.close()
             self._canvas = None
 
-    def check_actions(self, actions: NDArray[np.int64], agents: slice | NDArray[np.integer[Any]]) -> None:
+    def check_actions(self, actions: NDArray[Any], agents: slice | NDArray[np.integer[Any]]) -> None:
         """If strict, refuse actions that are illegal now; never changes anything.
 
         Args:
-            actions: ``int64[n]``, any numbers.
+            actions: ``[n, ...]``, any actions of some agents.
             agents: whose they are.
 
         Raises:
@@ -151,11 +158,18 @@ class PopulationView(CopiedWhole):
             RuntimeError: before the first reset.
         """
         self._require_begun()
-        if self._strict:
-            now = self.game.observation_index()[agents]
-            illegal = np.empty(len(actions), np.bool_)
-            if make_legal(actions, now, self._highest_legal, np.empty_like(actions), illegal):
-                raise self._refusal(actions, now, illegal, np.arange(self.game.n_agents)[agents])
+        if not self._strict:
+            return
+        lowest, _ = action_limits(self.game.action_space)
+        everyone = np.full((self.game.n_agents, *actions.shape[1:]), lowest, actions.dtype)
+        everyone[agents] = actions
+        _, replaced = self.game.admissible(everyone)
+        if replaced is None:
+            return
+        asked = np.zeros(self.game.n_agents, np.bool_)
+        asked[agents] = replaced[agents]
+        if asked.any():
+            raise self._refusal(everyone, asked)
 
     def _require_begun(self) -> None:
         if self._steps < 0:
@@ -166,53 +180,48 @@ class PopulationView(CopiedWhole):
         self.game.reset(rng)
         self._steps = 0
 
-    def _advance(self, actions: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
-        """One step with any actions ``int64[N]``.
+    def _advance(self, actions: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.bool_] | None]:
+        """One step with any actions ``[N, ...]``.
 
         Returns:
             new arrays: rewards, and whose action was illegal (None: nobody's).
         """
         self._require_begun()
-        now = self.game.observation_index()
-        taken, replaced = np.empty_like(actions), np.empty(len(actions), np.bool_)
-        illegal = replaced if make_legal(actions, now, self._highest_legal, taken, replaced) else None
+        played, illegal = self.game.admissible(actions)
         if illegal is not None and self._strict:
-            raise self._refusal(actions, now, illegal, np.arange(self.game.n_agents))
-        rewards = self.game.step(taken)
+            raise self._refusal(actions, illegal)
+        rewards = self.game.step(played)
         self._steps += 1
         return rewards, illegal
 
-    def _refusal(
-        self,
-        actions: NDArray[np.int64],
-        observations: NDArray[np.int64],
-        illegal: NDArray[np.bool_],
-        agents: NDArray[np.int64],
-    ) -> IllegalActionError:
-        """What is wrong with the first illegal one of some ``agents``' actions."""
-        first = int(np.argmax(illegal))
-        allowed = np.flatnonzero(self.game.legal_actions[observations[first]])
+    def _refusal(self, actions: NDArray[Any], illegal: NDArray[np.bool_]) -> IllegalActionError:
+        """What is wrong with the first illegal one of all agents' actions."""
+        agent, masks = int(np.argmax(illegal)), self.game.action_mask()
+        if masks is None:
+            low, high = action_limits(self.game.action_space)
+            allowed = f"{low} … {high}"
+        else:
+            allowed = _listed(np.flatnonzero(masks[agent]))
         return IllegalActionError(
-            f"agent {agents[first]} takes action {actions[first]}, which is illegal now; "
-            f"allowed: {_listed(allowed)}"
+            f"agent {agent} takes action {actions[agent]}, which is illegal now; allowed: {allowed}"
         )
 
     @property
     def _at_horizon(self) -> bool:
-        return self._steps >= self.max_cycles
+        """Whether the episode is cut off, though the game would go on."""
+        return self.game.length is None and self._steps >= self.max_cycles
 
     def _new_observation_space(self) -> Space[Any]:
         """One agent's observation space; a new object."""
-        low, high = self.game.observation_bounds
-        box = Box(low, high, dtype=np.float32)
+        space = copy.deepcopy(self.game.observation_space)
         if not self._with_mask:
-            return box
-        mask = Box(0, 1, (self.game.n_actions,), np.int8)
-        return Dict({"observation": box, "action_mask": mask})
+            return space
+        _, highest = action_limits(self.game.action_space)
+        return Dict({"observation": space, "action_mask": Box(0, 1, (highest + 1,), np.int8)})
 
-    def _new_action_space(self) -> Discrete[Any]:
+    def _new_action_space(self) -> Space[Any]:
         """One agent's action space; a new object."""
-        return Discrete(self.game.n_actions)
+        return copy.deepcopy(self.game.action_space)
 
 
 class GymnasiumView(PopulationView):
@@ -234,74 +243,9 @@ class GymnasiumView(PopulationView):
         self._spec = spec
 
 
-@kernel
-def make_legal(actions, observations, highest_legal, taken, replaced):
-    """Replace illegal actions by the highest legal ones below them.
-
-    Args:
-        actions: ``int64[N]``, any numbers.
-        observations: ``int64[N]``, tabular observations.
-        highest_legal: ``int64[observations, actions]``, the highest legal action up to each action.
-        taken: ``int64[N]``, written.
-        replaced: ``bool[N]``, written: whose action was illegal.
-
-    Returns:
-        how many were illegal.
-    """
-    highest, count = highest_legal.shape[1] - 1, 0
-    for agent in range(actions.shape[0]):
-        action = actions[agent]
-        legal = highest_legal[observations[agent], min(max(action, 0), highest)]
-        taken[agent] = legal
-        replaced[agent] = legal != action
-        count += legal != action
-    return count
-
-
 def _listed(actions: NDArray[np.int64]) -> str:
     """Legal actions in words: ``0 … 10``, or one by one."""
     first, last = int(actions[0]), int(actions[-1])
     if len(actions) > 2 and last - first == len(actions) - 1:
         return f"{first} … {last}"
     return ", ".join(map(str, actions.tolist()))
-
-
-def as_action(value: Any) -> int:
-    """An action as an int: from an int, a NumPy number, or an array or tensor with one element.
-
-    Whole numbers beyond int64 become its bounds, which are as illegal.
-
-    Raises:
-        IllegalActionError: when it is not a single whole number.
-    """
-    if type(value) is not int:
-        array = np.asarray(value)
-        if array.size != 1 or array.dtype.kind not in "iu":
-            raise IllegalActionError(f"action {value!r} is not a whole number")
-        value = array.item()
-    return value if _LOWEST <= value <= _HIGHEST else _LOWEST if value < 0 else _HIGHEST
-
-
-def as_actions(values: Sequence[Any] | NDArray[Any], n_agents: int) -> NDArray[np.int64]:
-    """The actions of all agents as ``int64[N]``, from one value each (see :func:`as_action`).
-
-    Args:
-        values: a sequence of N values, or an array ``int[N]`` or ``int[N, 1]``.
-        n_agents: N.
-
-    Raises:
-        IllegalActionError: when these are not ``n_agents`` whole numbers.
-    """
-    try:
-        array = np.asarray(values)
-    except ValueError:  # numbers, arrays and tensors mixed
-        array = np.empty(0)
-    if array.dtype.kind not in "iu" and isinstance(values, Sequence):
-        array = np.array([as_action(value) for value in values], np.int64)
-    if array.shape not in ((n_agents,), (n_agents, 1)) or array.dtype.kind not in "iu":
-        raise IllegalActionError(
-            f"actions must be {n_agents} whole numbers; these are {array.dtype}{list(array.shape)}"
-        )
-    if array.dtype == np.uint64:
-        array = np.minimum(array, np.uint64(_HIGHEST))
-    return array.reshape(n_agents).astype(np.int64, copy=False)

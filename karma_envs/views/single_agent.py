@@ -8,19 +8,20 @@ import gymnasium
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.baselines import PlayedPolicy, baseline_policy
-from karma_envs.config import whole
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.actions import as_action
+from karma_envs.baselines import baseline_policy
+from karma_envs.config import refuse, whole
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.random import new_streams
-from karma_envs.numerics.sampling import sample_actions
-from karma_envs.views.population import GymnasiumView, Observation, as_action
+from karma_envs.views.population import GymnasiumView, Observation
 
 
 class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
     """One agent of a game learns, the others are part of its world.
 
     Infos have the same keys in every step and at the reset: ``illegal_action`` and
-    ``TimeLimit.truncated``, which are bools, and, if observations are flat, ``action_mask``.
+    ``TimeLimit.truncated``, which are bools, and, if observations are flat and actions numbered,
+    ``action_mask``.
     ``gymnasium.make(..., max_episode_steps=)`` is a limit of Gymnasium's own on top of ``max_cycles``: the
     shorter of the two counts.
 
@@ -28,8 +29,8 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         game: a game's name in the registry, or a game's class.
         learner: the agent that acts, 0 … N-1.
         population: what the others play: the name of a baseline (random, bid_all, bid_nothing,
-            proportional), or a tabular policy for N agents, or for one, which then all play. The
-            learner's own row is not used.
+            proportional), or a policy that fits the game; a tabular one for N agents, or for one, which
+            then all play. What it does for the learner is not used.
         **kwargs: the arguments of all views, see
             :class:`karma_envs.views.population.PopulationView`.
 
@@ -43,14 +44,18 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         game: str | type[PopulationGame],
         *,
         learner: int = 0,
-        population: str | SamplingPolicy = "random",
+        population: Any = "random",
         **kwargs: Any,
     ) -> None:
         super().__init__(game, **kwargs)
         self.observation_space = self._new_observation_space()
         self.action_space = self._new_action_space()
         self._learner = whole("learner", learner, 0, self.game.n_agents - 1)
-        self._population = self._played(population)
+        self._population = (
+            baseline_policy(population, self.game)
+            if isinstance(population, str)
+            else self.game.fitted(population)
+        )
         self._streams = np.zeros(1, np.uint64)
 
     def reset(
@@ -76,15 +81,14 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         """One step of the population, in which the learner takes ``action``.
 
         Returns:
-            the learner's observation, reward, termination (never), truncation and info.
+            the learner's observation, reward, termination, truncation and info.
 
         Raises:
-            IllegalActionError: when the action is not a whole number; if strict, when it is illegal.
+            IllegalActionError: when it is no action; if strict, when it is illegal.
         """
         self._require_begun()
-        chosen = as_action(action)
-        actions, streams = np.empty(self.game.n_agents, np.int64), self._streams.copy()
-        sample_actions(*self._population, self.game.observation_index(), streams, 0, actions)
+        chosen, streams = as_action(action, self.game.action_space), self._streams.copy()
+        actions = self.game.sample(self._population, streams)
         actions[self._learner] = chosen
         rewards, illegal = self._advance(actions)
         self._streams = streams  # only now: a refused action changes nothing
@@ -93,33 +97,29 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         info["TimeLimit.truncated"] = truncated = self._at_horizon
         if self.render_mode == "human":
             self.render()
-        return observation, float(rewards[self._learner]), False, truncated, info
+        return observation, float(rewards[self._learner]), self.game.is_over, truncated, info
 
     def action_masks(self) -> NDArray[np.bool_]:
         """The learner's legal actions, ``bool[n_actions]``, as sb3-contrib's MaskablePPO asks for them.
 
         Raises:
+            ConfigError: where actions are not numbered.
             RuntimeError: before the first reset.
         """
         self._require_begun()
-        return np.asarray(self.game.action_mask()[self._learner], np.bool_)
+        masks = self.game.action_mask()
+        if masks is None:
+            raise refuse("game", self.game.name, "a game with numbered actions, for there to be a mask")
+        return np.asarray(masks[self._learner], np.bool_)
 
     def _observed(self) -> tuple[Observation, dict[str, Any]]:
         observation = self.game.observations()[self._learner].copy()
-        mask = self.game.action_mask()[self._learner].copy()
+        masks = self.game.action_mask()
         info: dict[str, Any] = {"illegal_action": False, "TimeLimit.truncated": False}
+        if masks is None:
+            return observation, info
+        mask = masks[self._learner].copy()
         if self._with_mask:
             return {"observation": observation, "action_mask": mask}, info
         info["action_mask"] = mask
         return observation, info
-
-    def _played(self, population: str | SamplingPolicy) -> PlayedPolicy:
-        """The policy as tables for N agents, checked."""
-        if isinstance(population, str):
-            return baseline_policy(population, self.game)
-        thresholds, rows = population.thresholds, population.row_of_agent
-        if len(thresholds) == 1 and len(rows) == 1:
-            rows = np.zeros(self.game.n_agents, np.int32)
-        policy = PlayedPolicy(thresholds, rows)
-        self.game.check_policy(policy)
-        return policy

@@ -16,15 +16,16 @@ from numpy.typing import NDArray
 
 from karma_envs.config import refuse, whole
 from karma_envs.game import PopulationGame
-from karma_envs.views.population import GymnasiumView, Observation, PopulationView, as_actions
+from karma_envs.views.population import GymnasiumView, Observation, PopulationView
 
 
 class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
     """All agents of a game as the sub-environments of one vector.
 
     Sub-environments are not independent copies: they are the agents of one population, who all act, so
-    that there is no ``population`` to play against. At the horizon all are truncated, and the step after it
-    begins the next episode (autoreset mode NEXT_STEP): its actions are not looked at, its rewards are 0.
+    that there is no ``population`` to play against. At the end of the game all are terminated, at the horizon
+    of one without an end all are truncated, and the step after that begins the next episode (autoreset mode
+    NEXT_STEP): its actions are not looked at, its rewards are 0.
 
     Args:
         game: a game's name in the registry, or a game's class.
@@ -86,27 +87,28 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
     def step(
         self, actions: Any
     ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
-        """One step with ``actions`` ``int[N]``.
+        """One step with ``actions`` ``[N, ...]``.
 
         Returns:
             new arrays: observations, rewards ``float64[N]``, terminations and truncations
             ``bool[N]``; and infos, where ``_key`` tells which agents ``key`` is for.
 
         Raises:
-            IllegalActionError: when actions are not N whole numbers; if strict, for an illegal one.
+            IllegalActionError: when they are not N actions; if strict, for an illegal one.
         """
-        n_agents = self.num_envs
+        n_agents, over, truncated = self.num_envs, False, False
         if self._autoreset:
             observations, infos = self.reset()
             rewards = np.zeros(n_agents)
         else:
-            earned, illegal = self._advance(as_actions(actions, n_agents))
+            earned, illegal = self._advance(self.game.actions_of(actions))
             rewards = earned.astype(np.float64)
             observations, infos = self._observed()
             if illegal is not None:
                 infos["illegal_action"], infos["_illegal_action"] = illegal, illegal.copy()
-            self._autoreset = self._at_horizon
-            if self._autoreset:
+            over, truncated = self.game.is_over, self._at_horizon
+            self._autoreset = over or truncated
+            if truncated:
                 infos["TimeLimit.truncated"] = np.ones(n_agents, np.bool_)
                 infos["_TimeLimit.truncated"] = np.ones(n_agents, np.bool_)
             if self.render_mode == "human":
@@ -114,8 +116,8 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
         return (
             observations,
             rewards,
-            np.zeros(n_agents, np.bool_),
-            np.full(n_agents, self._autoreset),
+            np.full(n_agents, over),
+            np.full(n_agents, truncated),
             infos,
         )
 
@@ -137,6 +139,8 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
 
     def _observed(self) -> tuple[Observation, dict[str, Any]]:
         observations, masks = self.game.observations(), self.game.action_mask()
+        if masks is None:
+            return observations, {}
         if self._with_mask:
             return {"observation": observations, "action_mask": masks}, {}
         return observations, {"action_mask": masks, "_action_mask": np.ones(self.num_envs, np.bool_)}

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.learners import LearnerConfig, TabularLearner
-from karma_envs.game import Transitions
+from karma_envs.transitions import Transitions
 
 ALGORITHMS = ("sarsa", "q_learning", "expected_sarsa")
 
@@ -21,8 +21,7 @@ class World:
     legal_actions: NDArray[np.bool_]
     type_of_agent: NDArray[np.uint8]
     discounts: NDArray[np.float64] = field(default_factory=lambda: np.array([0.9, 0.7]))
-    worst_reward: float = -10.0
-    best_reward: float = 10.0
+    reward_bounds: tuple[float, float] = (-10.0, 10.0)
     name: str = "world"
 
     @property

@@ -10,20 +10,20 @@ from numpy.typing import NDArray
 
 import karma_envs
 from agents import exploitability
-from agents.mean_field.chains import absorption, as_distribution, class_masses, closed_classes
-from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.linearisation import solve_scaled
-from agents.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
 from agents.solvers import methods, solve
 from agents.solvers.continuation.search import search
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.chains import absorption, as_distribution, class_masses, closed_classes
+from karma_envs.mean_field.dynamic_programming import uniform_policy
+from karma_envs.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
 
 ABSORBING = {"urgencies": (1, 3, 5), "urgency_transition": [[1, 0, 0], [0.3, 0.4, 0.3], [0, 0, 1]]}
 PERIODIC = {"urgencies": (1, 5), "urgency_transition": [[0, 1], [1, 0]]}
 SMALL: dict[str, Any] = {"karma_max": 4, "karma_mean": 2, "discount": 0.9}
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
@@ -85,7 +85,7 @@ def test_a_search_keeps_the_shares_too() -> None:
         assert one.stationary_residual < 1e-9
 
 
-class Restless(MeanFieldModel):
+class Restless(FiniteMeanFieldModel):
     """Two states and one action; everybody goes where fewer than half of the agents are, for ever."""
 
     def __init__(self) -> None:
@@ -96,11 +96,11 @@ class Restless(MeanFieldModel):
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         return mean_field[0, :1]
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         goal = int(statistic[0] >= 0.5)
         kernel = np.zeros((1, 2, 1, 2))
         kernel[..., goal] = 1.0
-        return Environment(np.full((1, 2, 1), -1.0), kernel)
+        return DecisionProblem(np.full((1, 2, 1), -1.0), kernel)
 
 
 @pytest.mark.parametrize("method", sorted(methods()))

@@ -21,7 +21,8 @@ from numpy.typing import NDArray
 import karma_envs
 from agents.learners import LearnerConfig, TabularLearner
 from karma_envs import metrics
-from karma_envs.game import PopulationGame, Transitions
+from karma_envs.game import PopulationGame
+from karma_envs.transitions import Transitions
 
 EPOCH = 1000
 

@@ -10,7 +10,7 @@ import pytest
 from agents.learners import LearnerConfig, targets
 from agents.learners.tabular.schedules import SCHEDULES
 from karma_envs.config import ConfigError
-from karma_envs.game import Transitions
+from karma_envs.transitions import Transitions
 from tests.agents.learner_worlds import ALGORITHMS, World, bids, learner_of
 
 

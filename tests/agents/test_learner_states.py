@@ -132,7 +132,7 @@ def test_returns_that_single_precision_does_not_hold_are_refused(
     reward: float, discount: float, returns: str
 ) -> None:
     """The last discount is 1 in single precision, and Q would grow for ever."""
-    world = World(bids([0, 1]), np.zeros(2, np.uint8), np.array([discount]), worst_reward=-reward)
+    world = World(bids([0, 1]), np.zeros(2, np.uint8), np.array([discount]), reward_bounds=(-reward, 10.0))
     with pytest.raises(ConfigError, match=rf"world cannot be learned: .*discount\) = {returns} in single"):
         learner_of(world)
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.learners.tabular.targets import ILLEGAL
-from karma_envs.game import Transitions
 from karma_envs.numerics.sampling import NEVER
+from karma_envs.transitions import Transitions
 from tests.agents.learner_worlds import (
     ALGORITHMS,
     GROUPS,

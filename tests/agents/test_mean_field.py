@@ -10,21 +10,21 @@ from numpy.typing import NDArray
 
 import karma_envs
 from agents import exploitability
-from agents.mean_field.dynamic_programming import (
+from agents.mean_field.linearisation import Linearisation
+from agents.policies.tabular import TabularPolicy
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import (
     best_response,
     greedy,
     policy_value,
     q_values,
     transition_matrix,
 )
-from agents.mean_field.exploitability import exploitability_in, type_policies
-from agents.mean_field.linearisation import Linearisation
-from agents.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
-from agents.policies.tabular import TabularPolicy
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field.exploitability import exploitability_in, type_policies
+from karma_envs.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
 
 
-class RandomModel(MeanFieldModel):
+class RandomModel(FiniteMeanFieldModel):
     """A random game: rewards fall with the share of the population that takes the same action."""
 
     def __init__(self, seed: int, n_types: int = 2, n_states: int = 3, n_actions: int = 3) -> None:
@@ -41,17 +41,17 @@ class RandomModel(MeanFieldModel):
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.asarray(self.masses @ np.einsum("tx,txa->ta", mean_field, policy))
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
-        return Environment(self._reward - statistic, self._kernel)
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
+        return DecisionProblem(self._reward - statistic, self._kernel)
 
 
-def pure_policies(model: MeanFieldModel) -> list[NDArray[np.float64]]:
+def pure_policies(model: FiniteMeanFieldModel) -> list[NDArray[np.float64]]:
     """All deterministic policies of one type, ``[X, A]`` each."""
     choices = [np.flatnonzero(legal) for legal in model.legal_actions]
     return [np.eye(model.n_actions)[list(actions)] for actions in itertools.product(*choices)]
 
 
-def random_policy(model: MeanFieldModel, seed: int) -> NDArray[np.float64]:
+def random_policy(model: FiniteMeanFieldModel, seed: int) -> NDArray[np.float64]:
     shape = (model.n_types, model.n_states, model.n_actions)
     policy = np.random.default_rng(seed).random(shape) * model.legal_actions
     return policy / policy.sum(axis=2, keepdims=True)
@@ -63,42 +63,42 @@ def model(request: pytest.FixtureRequest) -> RandomModel:
 
 
 @pytest.fixture
-def environment(model: RandomModel) -> Environment:
-    return model.environment(model.statistic(model.initial_mean_field, random_policy(model, 1)))
+def problem(model: RandomModel) -> DecisionProblem:
+    return model.decision_problem(model.statistic(model.initial_mean_field, random_policy(model, 1)))
 
 
-def test_the_value_is_the_discounted_sum_of_rewards(model: RandomModel, environment: Environment) -> None:
+def test_the_value_is_the_discounted_sum_of_rewards(model: RandomModel, problem: DecisionProblem) -> None:
     policy = random_policy(model, 2)
-    matrix = transition_matrix(environment, policy)
-    reward = (policy * environment.reward).sum(axis=2)
+    matrix = transition_matrix(problem, policy)
+    reward = (policy * problem.reward).sum(axis=2)
     total, state = np.zeros_like(reward), np.repeat(np.eye(model.n_states)[None], model.n_types, axis=0)
     for step in range(1000):
         total += model.discounts[:, None] ** step * np.einsum("txy,ty->tx", state, reward)
         state = state @ matrix
-    value = policy_value(model, environment, policy)
+    value = policy_value(model, problem, policy)
     np.testing.assert_allclose(value, total, atol=1e-10)
-    q = np.where(model.legal_actions, q_values(model, environment, value), 0)
+    q = np.where(model.legal_actions, q_values(model, problem, value), 0)
     np.testing.assert_allclose((policy * q).sum(axis=2), value, atol=1e-12)
-    assert np.isneginf(q_values(model, environment, value)[:, ~model.legal_actions]).all()
+    assert np.isneginf(q_values(model, problem, value)[:, ~model.legal_actions]).all()
 
 
-def test_the_best_response_is_the_best_of_all_policies(model: RandomModel, environment: Environment) -> None:
-    policy, value = best_response(model, environment)
+def test_the_best_response_is_the_best_of_all_policies(model: RandomModel, problem: DecisionProblem) -> None:
+    policy, value = best_response(model, problem)
     best = np.full_like(value, -np.inf)
     for pure in pure_policies(model):
-        best = np.maximum(best, policy_value(model, environment, np.repeat(pure[None], model.n_types, 0)))
+        best = np.maximum(best, policy_value(model, problem, np.repeat(pure[None], model.n_types, 0)))
     np.testing.assert_allclose(value, best, atol=1e-11)
-    np.testing.assert_allclose(policy_value(model, environment, policy), value, atol=1e-12)
-    np.testing.assert_array_equal(greedy(q_values(model, environment, value)), policy)
+    np.testing.assert_allclose(policy_value(model, problem, policy), value, atol=1e-12)
+    np.testing.assert_array_equal(greedy(q_values(model, problem, value)), policy)
     assert not policy[:, ~model.legal_actions].any()
-    other, other_value = best_response(model, environment, start=random_policy(model, 5))
+    other, other_value = best_response(model, problem, start=random_policy(model, 5))
     np.testing.assert_allclose(other_value, value, atol=1e-12)
     np.testing.assert_allclose(other.sum(axis=2), 1)
 
 
 def test_ties_do_not_make_policy_iteration_cycle() -> None:
     model = RandomModel(0)
-    same = Environment(np.ones((2, 3, 3)), model.environment(np.zeros(3)).kernel)
+    same = DecisionProblem(np.ones((2, 3, 3)), model.decision_problem(np.zeros(3)).kernel)
     _, value = best_response(model, same)
     np.testing.assert_allclose(value, np.repeat(1 / (1 - model.discounts[:, None]), 3, axis=1))
 
@@ -127,7 +127,7 @@ def test_the_population_comes_to_rest(model: RandomModel) -> None:
     np.testing.assert_allclose(advance(model, field.mean_field, policy), field.mean_field, atol=1e-12)
     np.testing.assert_allclose(
         field.mean_field,
-        stationary_distribution(transition_matrix(field.environment, policy)),
+        stationary_distribution(transition_matrix(field.problem, policy)),
         atol=1e-11,
     )
     np.testing.assert_array_equal(field.statistic, model.statistic(field.mean_field, policy))
@@ -137,12 +137,11 @@ def test_exploitability_is_the_best_gain_of_a_deviation(model: RandomModel) -> N
     policy = random_policy(model, 4)
     found = exploitability(model, policy)
     field = stationary_mean_field(model, policy)
-    mine = (field.mean_field * policy_value(model, field.environment, policy)).sum(axis=1)
+    mine = (field.mean_field * policy_value(model, field.problem, policy)).sum(axis=1)
     best = np.max(
         [
             (
-                field.mean_field
-                * policy_value(model, field.environment, np.repeat(pure[None], model.n_types, 0))
+                field.mean_field * policy_value(model, field.problem, np.repeat(pure[None], model.n_types, 0))
             ).sum(axis=1)
             for pure in pure_policies(model)
         ],
@@ -158,8 +157,8 @@ def test_exploitability_is_the_best_gain_of_a_deviation(model: RandomModel) -> N
 
 def test_a_best_response_cannot_be_exploited_where_it_responds(model: RandomModel) -> None:
     field = stationary_mean_field(model, random_policy(model, 4))
-    response, _ = best_response(model, field.environment)
-    found = exploitability_in(model, response, field.mean_field, field.environment)
+    response, _ = best_response(model, field.problem)
+    found = exploitability_in(model, response, field.mean_field, field.problem)
     assert found.absolute <= 1e-12
     np.testing.assert_allclose(found.by_type, 0, atol=1e-12)
 
@@ -207,7 +206,7 @@ def test_the_linearisation_is_the_derivative() -> None:
     assert model is not None
     policy = random_policy(model, 0)
     field = stationary_mean_field(model, policy)
-    value = policy_value(model, field.environment, policy)
+    value = policy_value(model, field.problem, policy)
     here = Linearisation(model, field.statistic, value)
     width, rng = 1e-5, np.random.default_rng(1)
     for _ in range(3):
@@ -219,7 +218,7 @@ def test_the_linearisation_is_the_derivative() -> None:
                 model.legal_actions,
                 q_values(
                     model,
-                    model.environment(field.statistic + sign * width * statistic_move),
+                    model.decision_problem(field.statistic + sign * width * statistic_move),
                     value + sign * width * value_move,
                 ),
                 0,

@@ -19,8 +19,8 @@ FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 CORE = {
-    "config", "exchangeable", "files", "finite", "game", "karma", "mean_field", "mechanisms", "metrics",
-    "numerics", "outcome", "plugins", "states", "tabulated", "transitions",
+    "actions", "config", "display", "exchangeable", "files", "finite", "game", "karma", "mean_field",
+    "mechanisms", "metrics", "numerics", "outcome", "plugins", "states", "tabulated", "transitions",
 }  # fmt: skip
 
 

@@ -6,13 +6,16 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Box
 
 from karma_envs.config import Config, whole
-from karma_envs.game import IllegalActionError, PopulationGame, Transitions, whole_actions
+from karma_envs.finite import FiniteGame
+from karma_envs.game import IllegalActionError
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams, next_below
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays, check_values
+from karma_envs.transitions import Transitions
 
 CAP, START = 4, 2
 
@@ -25,14 +28,14 @@ class PotConfig(Config):
         self._set(n_agents=whole("n_agents", self.n_agents, 2))
 
 
-class PotGame(PopulationGame):
+class PotGame(FiniteGame):
     """Everybody may put a unit of karma into a pot; one of those who did is served, the pot goes round.
 
     Who is not served loses 1. The pot is dealt out one by one to agents with room, drawn at random; what
     nobody has room for stays. Every method is one place for a fault.
     """
 
-    name, title, config_class, presets = "pot", "Pot", PotConfig, {}
+    name, config_class, presets = "pot", PotConfig, {}
     exchangeable = True
 
     def __init__(self, config: PotConfig | None = None, **fields: Any) -> None:
@@ -41,8 +44,7 @@ class PotGame(PopulationGame):
         self.legal_actions = np.ones((CAP + 1, 2), bool)
         self.legal_actions[0, 1] = False
         self.type_of_agent, self.discounts = np.zeros(self.n_agents, np.uint8), np.array([0.9])
-        self.observation_bounds = np.zeros(1, np.float32), np.ones(1, np.float32)
-        self.best_reward, self.worst_reward = 0.0, -1.0
+        self.observation_space, self.reward_bounds = Box(0, 1, (1,), np.float32), (-1.0, 0.0)
         self.s: dict[str, Any] = {}
 
     def reset(self, rng: np.random.Generator) -> None:
@@ -74,7 +76,7 @@ class PotGame(PopulationGame):
             pot -= 1
 
     def check_actions(self, actions: Any) -> Any:
-        bids = whole_actions(actions, self.n_agents)
+        bids = self.actions_of(actions)
         if ((bids < 0) | (bids > np.minimum(self.s["karma"], 1))).any():
             raise IllegalActionError("a bid is 0, or 1 of who has karma")
         return bids
@@ -96,15 +98,12 @@ class PotGame(PopulationGame):
     def draw(self, policy: Any, observed: Any, actions: Any) -> None:
         sample_actions(policy.thresholds, policy.row_of_agent, observed, self.s["streams"], 2, actions)
 
-    def rollout(self, policy: Any, n_steps: int, out: Transitions | None = None) -> Transitions:
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, self.n_agents)
-        for step in range(n_steps):
+    def play(self, policy: Any, out: Transitions) -> None:
+        for step in range(len(out)):
             out.observations[step] = self.observation_index()
             self.draw(policy, out.observations[step], out.actions[step])
             out.rewards[step] = self.step(out.actions[step])
-        out.observations[n_steps] = self.observation_index()
-        return out
+        out.observations[len(out)] = self.observation_index()
 
     def observation_index(self) -> Any:
         return self.s["karma"].astype(np.int64)

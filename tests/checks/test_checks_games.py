@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 from karma_envs.baselines import PlayedPolicy
 from karma_envs.checks import GAME_CHECKS, CheckError, check_game
@@ -36,18 +37,18 @@ class WideTypes(MatchingGame):
         self.type_of_agent = self.type_of_agent.astype(np.int64)
 
 
-@caught_by("check_declarations", "worst_reward must be at most best_reward")
+@caught_by("check_declarations", "the smallest reward must be at most the largest")
 class SwappedBounds(MatchingGame):
     def __init__(self, config=None, **fields):
         super().__init__(config, **fields)
-        self.best_reward, self.worst_reward = self.worst_reward, self.best_reward
+        self.reward_bounds = self.reward_bounds[::-1]
 
 
-@caught_by("check_declarations", "observation_bounds must be finite")
+@caught_by("check_declarations", "observation_space must be bounded")
 class Unbounded(MatchingGame):
     def __init__(self, config=None, **fields):
         super().__init__(config, **fields)
-        self.observation_bounds = self.observation_bounds[0], self.observation_bounds[1] * np.inf
+        self.observation_space = Box(0, np.inf, (2,), np.float32)
 
 
 @caught_by("check_declarations", "truthful_actions must be legal")
@@ -62,7 +63,7 @@ class WideObservations(MatchingGame):
         return super().observations().astype(np.float64)
 
 
-@caught_by("check_arrays", "observations leave observation_bounds")
+@caught_by("check_arrays", "observations leave observation_space")
 class LargeObservations(MatchingGame):
     def observations(self):
         return super().observations() * np.float32(2)
@@ -242,8 +243,9 @@ class OneStream(MatchingGame):
 
 @caught_by("check_rollout", "illegal, or|illegal ones with PolicyError")
 class PlaysAnything(MatchingGame):
-    def _check_legality(self, thresholds):
-        pass
+    def check_policy(self, policy):
+        if policy.thresholds.shape[1:] != (self.n_observations, 32) or policy.row_of_agent.max() > 0:
+            super().check_policy(policy)
 
 
 @caught_by("check_rollout", "n_steps is not respected")

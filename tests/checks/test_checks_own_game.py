@@ -9,11 +9,11 @@ import pytest
 
 from karma_envs.baselines import PlayedPolicy
 from karma_envs.checks import GAME_CHECKS, CheckError, check_game
-from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import next_below
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays
+from karma_envs.transitions import Transitions
 from tests.checks.pot_game import CAP, PotConfig, PotGame
 
 FAULTS: list[Any] = []

@@ -249,7 +249,7 @@ class BidsNothing(Env):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         legal = self.game.legal_actions
-        self._highest_legal = np.where(legal, self._highest_legal, 0)
+        self.game._highest_legal = np.where(legal, self.game._highest_legal, 0)
 
 
 @caught_by("check_illegal_actions", "illegal_action must be True")

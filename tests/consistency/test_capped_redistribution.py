@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.mean_field.stationary import stationary_mean_field
 from karma_envs.baselines import baseline_policy, random
+from karma_envs.mean_field.stationary import stationary_mean_field
 
 
 @pytest.mark.parametrize("payment", ["pay_bid_to_peer", "pay_bid_to_society"])

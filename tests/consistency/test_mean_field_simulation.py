@@ -10,12 +10,14 @@ import pytest
 from numpy.typing import NDArray
 
 import karma_envs
-from agents.mean_field.stationary import advance, stationary_mean_field
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from agents.solvers.equilibrium import assess
-from karma_envs.game import MeanFieldModel, PopulationGame, Transitions
+from karma_envs.game import PopulationGame
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.stationary import advance, stationary_mean_field
 from karma_envs.mechanisms.rule import rules
+from karma_envs.transitions import Transitions
 
 N_AGENTS, BATCH, BATCHES, BURN_IN = 10_000, 50, 30, 200
 SMALL: dict[str, Any] = {"karma_max": 8, "karma_mean": 4}
@@ -27,14 +29,14 @@ DRAINING = [
 ]  # what goes to society is lost
 
 
-def made(**fields: Any) -> tuple[PopulationGame, MeanFieldModel]:
+def made(**fields: Any) -> tuple[PopulationGame, FiniteMeanFieldModel]:
     game = karma_envs.make("matching", n_agents=N_AGENTS, **{**SMALL, **fields})
     model = game.mean_field()
     assert model is not None
     return game, model
 
 
-def equilibrium(model: MeanFieldModel, payment: str) -> Equilibrium:
+def equilibrium(model: FiniteMeanFieldModel, payment: str) -> Equilibrium:
     """An exact one; one of fictitious play where the price depends on the loser's karma, which is slow."""
     return solve(model, "fictitious_play" if payment == "pay_capped_bid_to_peer" else "auto")
 
@@ -175,9 +177,9 @@ def test_a_step_of_the_population_is_what_enumeration_gives(payment: str, seed: 
     found = advance(model, mean_field, policy)
     np.testing.assert_allclose(found.reshape(2, 3).sum(axis=0), expected, atol=1e-12)
     np.testing.assert_allclose(found.reshape(2, 3).sum(axis=1), 0.5, atol=1e-14)
-    environment = model.environment(model.statistic(mean_field, policy))
-    assert (mean_field[..., None] * policy * environment.reward).sum() == pytest.approx(reward, abs=1e-12)
-    np.testing.assert_allclose(environment.kernel.sum(axis=3)[0], model.legal_actions, atol=1e-14)
+    problem = model.decision_problem(model.statistic(mean_field, policy))
+    assert (mean_field[..., None] * policy * problem.reward).sum() == pytest.approx(reward, abs=1e-12)
+    np.testing.assert_allclose(problem.kernel.sum(axis=3)[0], model.legal_actions, atol=1e-14)
 
 
 def test_who_never_bids_stays_where_it_started() -> None:

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import Transitions
 from karma_envs.games.matching import MatchingGame
+from karma_envs.transitions import Transitions
 from tests.games.rules_reference import priorities, who_shares, with_state
 
 

@@ -32,14 +32,14 @@ def one_of(value: int, dtype: Any = None) -> Any:
 
 REFUSED: dict[str, tuple[Any, str]] = {
     "two rows of half the agents": (np.zeros((2, N // 2), int), r"12 whole numbers; these are int64\[2, 6\]"),
-    "a column": (np.zeros((N, 1), int), r"these are int64\[12, 1\]"),
+    "a row": (np.zeros((1, N), int), r"these are int64\[1, 12\]"),
     "one number": (np.array(0), r"these are int64\[\]"),
     "too few": (np.zeros(N - 1, int), r"these are int64\[11\]"),
     "floats": (np.zeros(N), "these are float64"),
     "booleans": (np.zeros(N, bool), "these are bool"),
-    "2**63": (one_of(2**63), "agent 3 takes action 9223372036854775808, which no game has"),
-    "2**64 - 1": (one_of(2**64 - 1), "agent 3 takes action 18446744073709551615, which no game has"),
-    "2**64": ([2**64] + [0] * (N - 1), "these are object"),
+    "2**63": (one_of(2**63), "agent 3 .*9223372036854775807"),
+    "2**64 - 1": (one_of(2**64 - 1), "agent 3 .*9223372036854775807"),
+    "2**64": ([2**64] + [0] * (N - 1), "agent 0 .*9223372036854775807"),
     "2**63 - 1": (one_of(2**63 - 1), "agent 3 .*9223372036854775807"),
     "-2**63": (one_of(-(2**63)), "agent 3 .*-9223372036854775808"),
     "-1": (one_of(-1, np.int8), "agent 3 .*-1"),

@@ -9,15 +9,15 @@ import pytest
 
 import karma_envs
 from agents.evaluators import MirrorAscent, lasry_lions_sum
-from agents.mean_field.stationary import stationary_mean_field
 from agents.solvers import solve
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.stationary import stationary_mean_field
 from karma_envs.mechanisms.rule import rules
 
 PAYMENTS = sorted(rules("payment"))
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model

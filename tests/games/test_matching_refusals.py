@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from karma_envs.game import IllegalActionError, PolicyError, Transitions
+from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.numerics.sampling import thresholds_of
+from karma_envs.transitions import Transitions
 from tests.games.matching_reference import FIELDS, new_game, nothing
 from tests.games.rules_reference import random_policy, states_equal
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from karma_envs.game import Transitions
 from karma_envs.games.matching import MatchingGame
 from karma_envs.karma.urgency import AgentType
+from karma_envs.transitions import Transitions
 from tests.games.matching_reference import FIELDS, assert_same, new_game, situation
 from tests.games.rules_reference import random_policy, states_equal
 
@@ -132,7 +132,7 @@ def test_observations_say_what_the_index_says() -> None:
     types = [AgentType(1, 0.9, (1, 2)), AgentType(1, 0.9, (0, 3, 4))]
     game = new_game(1, n_agents=9, types=types, karma_max=4, karma_mean=2, initial_karma="uniform")
     now, observations = situation(game), game.observations()
-    low, high = game.observation_bounds
+    low, high = game.observation_space.low, game.observation_space.high
     assert observations.dtype == np.float32
     assert observations.shape == (9, len(low)) == (9, 4)
     assert (low <= observations).all()
@@ -144,7 +144,7 @@ def test_observations_say_what_the_index_says() -> None:
     np.testing.assert_array_equal(game.action_mask(), np.arange(5) <= now.karma[:, None])
     assert game.action_mask().dtype == np.int8
     assert game.type_of_agent.tolist() == [0] * 5 + [1] * 4
-    assert (game.best_reward, game.worst_reward) == (0, -4)
+    assert game.reward_bounds == (-4, 0)
     one_type = new_game(1, **FIELDS).observations()
     assert one_type.shape == (7, 2)
 

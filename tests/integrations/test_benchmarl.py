@@ -67,7 +67,7 @@ def test_every_game_is_a_task():
         env = made(task)()
         check_env_specs(env)
         game = karma_envs.make(member.name.lower(), n_agents=6)
-        n_features = len(game.observation_bounds[0])
+        n_features = game.observation_space.shape[0]
         assert task.group_map(env) == {"player": env.possible_agents}
         assert task.max_steps(env) == 7
         assert task.env_name() == KarmaTask.env_name() == "karma_envs"

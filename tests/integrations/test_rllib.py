@@ -139,7 +139,7 @@ def test_wrong_use_is_refused():
 
 def asked(module, game, legal):
     """What a module does where ``legal`` actions are legal."""
-    shape = len(legal), len(game.observation_bounds[0])
+    shape = len(legal), game.observation_space.shape[0]
     return action_probabilities(module, np.random.default_rng(0).random(shape, np.float32), legal)
 
 
@@ -160,7 +160,7 @@ def test_training_and_play_see_the_same_masked_logits():
     game = karma_envs.make("matching", **SMALL)
     module = module_of(game)
     mask = torch.as_tensor(game.legal_actions.astype(np.int8))
-    seen = torch.rand(len(mask), len(game.observation_bounds[0]))
+    seen = torch.rand(len(mask), game.observation_space.shape[0])
     batch = {Columns.OBS: {"observations": seen, "action_mask": mask}}
     played = module.forward_exploration(batch)[Columns.ACTION_DIST_INPUTS]
     trained = module.forward_train(batch)

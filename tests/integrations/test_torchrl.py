@@ -43,7 +43,7 @@ def test_specs(name, return_state):
     env = torchrl_env(name, n_agents=6, max_cycles=5, return_state=return_state)
     check_env_specs(env)
     batch = env.rollout(3)
-    n_features = len(env.game.observation_bounds[0])
+    n_features = env.game.observation_space.shape[0]
     shapes = {"observation": (3, 6, n_features), "action_mask": (3, 6, env.game.n_actions), "action": (3, 6)}
     assert {key: tuple(batch["player", key].shape) for key in shapes} == shapes
     assert batch["player", "observation"].dtype == torch.float32

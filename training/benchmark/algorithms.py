@@ -21,8 +21,10 @@ from agents.learners import LearnerConfig, TabularLearner
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
+from karma_envs.transitions import Transitions
 from training.common.trainers import Trainer, docstring_of, trainers
 from training.runs.config import TrainConfig
 

@@ -16,22 +16,16 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
-from karma_envs.game import (
-    Environment,
-    IllegalActionError,
-    MeanFieldModel,
-    PopulationGame,
-    SamplingPolicy,
-    Transitions,
-    whole_actions,
-)
+from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
+from karma_envs.game import IllegalActionError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
+from karma_envs.transitions import Transitions, chunks
 
-_CHUNK_STEPS = 1000
 _LEARNER = np.zeros(1, np.int64)
 
 
@@ -42,7 +36,7 @@ def _equilibrium(config: MatchingConfig) -> Equilibrium:
     return solve(model)
 
 
-class BestResponseGame(PopulationGame):
+class BestResponseGame(FiniteGame):
     """A game of one agent, see the module's docstring; the configuration is the matching game's.
 
     Attributes:
@@ -51,7 +45,6 @@ class BestResponseGame(PopulationGame):
 
     picture = "karma_envs.games.matching.picture"
     name = "matching"
-    title = "Matching"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets
 
@@ -63,8 +56,7 @@ class BestResponseGame(PopulationGame):
         self.n_observations, self.n_actions = game.n_observations, game.n_actions
         self.legal_actions, self.bid_of_action = game.legal_actions, game.bid_of_action
         self.type_of_agent, self.discounts = game.type_of_agent[:1], game.discounts[:1]
-        self.observation_bounds = game.observation_bounds
-        self.best_reward, self.worst_reward = game.best_reward, game.worst_reward
+        self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
         self.urgency_of_observation = game.urgency_of_observation
         self._equilibrium = _equilibrium(game.config)
         self._others = self._equilibrium.policy.for_agents(game.type_of_agent)
@@ -77,7 +69,7 @@ class BestResponseGame(PopulationGame):
 
     def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
         """One step, the learner's action given."""
-        action = whole_actions(actions, 1)[0]
+        action = self.actions_of(actions)[0]
         observed = self.population.observation_index()
         if not (0 <= action < self.n_actions and self.legal_actions[observed[0], action]):
             raise IllegalActionError(f"action {action} is illegal in observation {observed[0]}")
@@ -86,22 +78,27 @@ class BestResponseGame(PopulationGame):
         chosen[0] = action
         return self.population.step(chosen)[:1].copy()
 
-    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
-        """Play for ``n_steps`` steps; the transitions are the learner's."""
-        self.check_policy(policy)
-        out = Transitions.room(out, n_steps, 1)
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The population's."""
+        return self.population.axes
+
+    @property
+    def action_features(self) -> dict[str, NDArray[np.int64]]:
+        """The population's."""
+        return self.population.action_features
+
+    def play(self, policy: SamplingPolicy, out: Transitions) -> None:
+        """Play on; the transitions are the learner's."""
         learner = len(self._others.thresholds)
         rows = self._others.row_of_agent.copy()
         rows[0] = learner
         tables = np.concatenate([self._others.thresholds, policy.thresholds[policy.row_of_agent]])
         everyone = TabularPolicy.from_thresholds(tables, self.n_actions, rows)
-        buffer = Transitions.empty(min(n_steps, _CHUNK_STEPS), self.population.n_agents)
-        for start in range(0, n_steps, _CHUNK_STEPS):
-            played = self.population.rollout(everyone, min(n_steps - start, _CHUNK_STEPS), out=buffer)
+        for start, played in chunks(self.population, everyone, len(out)):
             end = start + len(played)
             out.observations[start : end + 1, 0] = played.observations[:, 0]
             out.actions[start:end, 0], out.rewards[start:end, 0] = played.actions[:, 0], played.rewards[:, 0]
-        return out
 
     def observation_index(self) -> NDArray[np.int64]:
         """The learner's."""
@@ -145,19 +142,19 @@ class BestResponseGame(PopulationGame):
         """The population's."""
         return self.population.scene()
 
-    def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel:
+    def mean_field(self, *, by_agent: bool = False) -> FiniteMeanFieldModel:
         """The learner's decision problem; whether ``by_agent`` makes no difference."""
         model = self.population.mean_field()
         assert model is not None
         return _DecisionProblem(model, self._equilibrium)
 
 
-class _DecisionProblem(MeanFieldModel):
-    """An agent of the first type in the equilibrium's environment, whatever it does itself."""
+class _DecisionProblem(FiniteMeanFieldModel):
+    """An agent of the first type in the equilibrium's problem, whatever it does itself."""
 
-    def __init__(self, model: MeanFieldModel, equilibrium: Equilibrium) -> None:
-        around = model.environment(equilibrium.statistic)
-        self._environment = Environment(around.reward[:1], around.kernel[:1])
+    def __init__(self, model: FiniteMeanFieldModel, equilibrium: Equilibrium) -> None:
+        around = model.decision_problem(equilibrium.statistic)
+        self._environment = DecisionProblem(around.reward[:1], around.kernel[:1])
         self.masses, self.discounts = np.ones(1), model.discounts[:1]
         self.legal_actions = model.legal_actions
         self.initial_mean_field = equilibrium.mean_field[:1]
@@ -165,5 +162,5 @@ class _DecisionProblem(MeanFieldModel):
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         return np.zeros(1)
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         return self._environment

@@ -6,10 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
-from agents.mean_field.exploitability import exploitability
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
+from karma_envs.mean_field.exploitability import exploitability
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness, total_outcome
 from training.benchmark.tasks import Task
 from training.common.tables import Row

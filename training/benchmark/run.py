@@ -11,7 +11,7 @@ from pathlib import Path
 
 from karma_envs.config import ConfigError, choice, whole
 from karma_envs.files import remove_leftovers
-from karma_envs.game import SamplingPolicy
+from karma_envs.finite import SamplingPolicy
 from training.benchmark.algorithms import Algorithm, Trained, find
 from training.benchmark.measure import measure, measure_reference
 from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance

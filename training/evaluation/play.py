@@ -10,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.display import data_frame, html_table
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise
+from karma_envs.transitions import Transitions
 
 if TYPE_CHECKING:
     from pandas import DataFrame

@@ -38,10 +38,11 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from karma_envs.actions import as_actions
 from karma_envs.config import refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole, as_actions
+from karma_envs.views.population import CopiedWhole
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
@@ -136,7 +137,9 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
         Raises:
             IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
         """
-        chosen = np.split(as_actions(actions[PLAYER], self.num_envs), len(self._copies))
+        chosen = np.split(
+            as_actions(actions[PLAYER], self.num_envs, self.game.action_space), len(self._copies)
+        )
         for copy, here in zip(self._copies, chosen):  # all, before the first one steps
             copy.check_actions(here, slice(None))
         observations, rewards, truncations = [], [], []

@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, refuse, whole
-from karma_envs.game import PopulationGame, SamplingPolicy
-from karma_envs.views.population import highest_legal
+from karma_envs.finite import SamplingPolicy, highest_legal
+from karma_envs.game import PopulationGame
 
 Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
 """Probabilities ``float64[n, actions]``, 0 where illegal, of n agents' observations ``float32[n, d]``,
@@ -132,7 +132,7 @@ class _Seen:
         shape = len(game.discounts), game.n_observations
         self.game = game
         self.visited = np.zeros(shape, np.bool_)
-        self.features = np.zeros((*shape, len(game.observation_bounds[0])), np.float32)
+        self.features = np.zeros((*shape, game.observation_space.shape[0]), np.float32)
 
     def play(self, policy: SamplingPolicy, n_steps: int, rng: np.random.Generator) -> float:
         """Play from a reset; the share of agent-steps in observations that had been visited before."""

@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 import ray
 import torch
-from gymnasium.spaces import Box, Dict
+from gymnasium.spaces import Dict
 from numpy.typing import NDArray
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
@@ -317,7 +317,7 @@ def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int 
             than the game's observations.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    own = Box(*game.observation_bounds, dtype=np.float32)
+    own = game.observation_space
     for each in module if isinstance(module, Sequence) else [module]:
         space = each.observation_space
         if isinstance(space, Dict) and space["observations"] != own:

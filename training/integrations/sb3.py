@@ -35,13 +35,15 @@ from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
+from karma_envs.actions import as_actions
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole, as_actions
+from karma_envs.views.population import CopiedWhole
 from karma_envs.views.vector import PopulationVectorEnv
 from training.common.trainers import Trainer
 from training.integrations.distillation import Distilled, as_played, network_of, tabulate
@@ -159,7 +161,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
             IllegalActionError: when they are not that many whole numbers; if strict, for an illegal one.
             RuntimeError: before the first reset.
         """
-        chosen = as_actions(actions, self.num_envs)
+        chosen = as_actions(actions, self.num_envs, self.action_space)
         for copy, here in zip(self._copies, self._places):  # all, before the first one has stepped
             copy.check_actions(chosen[here], self.agents)
         self._actions = chosen

@@ -132,7 +132,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     fields = game.config.fields()
     envs = PopulationVectorEnv(type(game), strict=True, **fields)  # an illegal action would be an error
     discounts = torch.tensor(game.discounts[game.type_of_agent], dtype=torch.float32)
-    n_features = len(game.observation_bounds[0])
+    n_features = game.observation_space.shape[0]
     network = ActorCritic(n_features, game.n_actions)
     optimiser = torch.optim.Adam(network.parameters(), LEARNING_RATE, eps=1e-5)
 

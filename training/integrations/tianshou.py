@@ -42,7 +42,8 @@ from tianshou.utils.torch_utils import policy_within_training_step
 from agents.policies.tabular import TabularPolicy
 from karma_envs import baselines
 from karma_envs.config import refuse
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
@@ -210,7 +211,7 @@ class _Learner:
         space = self._env().action_space
         self.policy = DiscreteQLearningPolicy(
             model=Net(
-                state_shape=game.observation_bounds[0].shape,
+                state_shape=game.observation_space.shape,
                 action_shape=game.n_actions,
                 hidden_sizes=_LAYERS,
             ),

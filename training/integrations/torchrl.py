@@ -297,5 +297,5 @@ class _PPO:
 
 
 def _network(game: PopulationGame, n_outputs: int) -> MLP:
-    n_features = len(game.observation_bounds[0])
+    n_features = game.observation_space.shape[0]
     return MLP(n_features, n_outputs, num_cells=[64, 64], activation_class=torch.nn.Tanh)

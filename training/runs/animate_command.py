@@ -10,11 +10,11 @@ from rich.progress import Progress
 
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import choice, whole
-from training.common.flags import value
-from training.common.figures import require_matplotlib
 from training.common.console import console
-from training.runs.folder import Run
+from training.common.figures import require_matplotlib
+from training.common.flags import value
 from training.common.trust import add_trust
+from training.runs.folder import Run
 
 _LEARNED = "learned"
 _POLICIES = (_LEARNED, *BASELINES)

@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import ConfigError
 from karma_envs.files import read_npz, write_npz
-from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
 from training.common.provenance import versions
 from training.common.trust import functions_named
+from training.runs.config import TrainConfig
 
 _CHECKPOINT_FORMAT = "karma-envs checkpoint"
 _CHECKPOINT_VERSION = 1

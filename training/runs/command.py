@@ -9,16 +9,16 @@ from typing import Any
 
 from agents.learners import LearnerConfig
 from karma_envs.config import ConfigError, refuse
-from training.runs.evaluate_command import keep_evaluation, report
+from training.common.console import console
+from training.common.flags import add_games, flag_of, layers
 from training.common.plot_command import drawn
+from training.common.trust import add_trust
 from training.runs.config import TrainConfig
 from training.runs.evaluate import evaluate, tables
-from training.common.flags import add_games, flag_of, layers
-from training.runs.progress import TrainingBar
-from training.common.console import console
+from training.runs.evaluate_command import keep_evaluation, report
 from training.runs.folder import Run
+from training.runs.progress import TrainingBar
 from training.runs.train import train
-from training.common.trust import add_trust
 
 COMMAND = "train"
 

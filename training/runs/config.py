@@ -1,22 +1,13 @@
 """What a training run is made of."""
 
 from __future__ import annotations
-from training.common.config import GameRunConfig
 
-import os
-import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from dataclasses import dataclass, field
+from typing import Any
 
 from agents.learners import LearnerConfig
-from karma_envs.config import Config, ConfigError, choice, real, refuse, suggestion, whole
-from karma_envs.game import MeanFieldModel
-from karma_envs.registry import game_class
-from training.common.machine import check_model_memory
-from training.common.plain_yaml import dump_yaml, parse_yaml
-
+from karma_envs.config import choice, real, refuse, whole
+from training.common.config import GameRunConfig
 
 MONITORS = ("none", "exact", "parallel", "payoff")
 """What may be looked at while training."""

@@ -1,41 +1,23 @@
 """Evaluation: play policies and compare them with simple ones and with allocations without karma."""
 
 from __future__ import annotations
-from training.evaluation.play import Evaluation, Evaluations, HEADLINES, by_type_of, over_seeds, play
-from training.evaluation.references import REFERENCE_ALLOCATIONS, reference_games, reference_lines
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
-
-import numpy as np
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from agents.policies.table import policy_table
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.config import ConfigError, real, whole
-from karma_envs.display import data_frame, html_table
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
-from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
-from karma_envs.registry import game_class
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
+from karma_envs.metrics import summarise
 from training.common.tables import Row
+from training.evaluation.play import Evaluation, Evaluations, by_type_of, over_seeds, play
+from training.evaluation.references import reference_games
 from training.runs.folder import Run
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
-
-
-
-
-
-
-
-
-
-
-
-
-
+    pass
 
 
 def evaluate(
@@ -119,7 +101,3 @@ def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = F
         name: [dict(zip(columns, values)) for values in zip(*(each.tolist() for each in columns.values()))]
         for name, columns in {**game.tables(), **learned}.items()
     }
-
-
-
-

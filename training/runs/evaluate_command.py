@@ -11,19 +11,18 @@ from rich.table import Table
 
 from karma_envs.config import whole
 from karma_envs.metrics import Summary
-from training.common.tables import write_table
+from training.common.console import console, print_table
+from training.common.errors import ResultsError
+from training.common.figures import require_matplotlib, save_figures
+from training.common.flags import value
+from training.common.folders import PATIENCE_SECONDS, owned, writing
+from training.common.tables import Row, write_table
+from training.common.trust import add_trust
 from training.evaluation.play import HEADLINES, Evaluation
 from training.runs.evaluate import evaluate, tables
 from training.runs.exploitability import KINDS, keep_exploitability, run_exploitability
-from training.common.flags import value
-from training.common.folders import PATIENCE_SECONDS, owned, writing
 from training.runs.exploitability_figure import exploitability_figure
-from training.common.figures import require_matplotlib, save_figures
-from training.common.console import console, print_table
-from training.common.errors import ResultsError
-from training.common.tables import Row
 from training.runs.folder import Run
-from training.common.trust import add_trust
 
 _MOST_TYPES = 4
 """Types that the table shows of all that is compared; of more, those of what was learned."""

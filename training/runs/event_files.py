@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from training.runs.replica import Replica
 from training.common.errors import ResultsError
 from training.common.tables import Row
+from training.runs.replica import Replica
 
 FOLDER = "tensorboard"
 """Where the event files are in a run's folder, in a folder for each replica."""

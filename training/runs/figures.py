@@ -9,12 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from karma_envs.metrics import Summary
-from training.evaluation.references import reference_lines
-from training.runs.exploitability import KINDS
-from training.runs.exploitability_figure import exploitability_figure
+from training.common.errors import ResultsError
 from training.common.figures import (
-    FolderFigures,
     COLOURS,
+    FolderFigures,
     legend_above,
     new_figure,
     paper_style,
@@ -23,8 +21,10 @@ from training.common.figures import (
     title_of_type,
 )
 from training.common.lane_figures import lane_maps
-from training.common.errors import ResultsError
 from training.common.tables import Row, read_table
+from training.evaluation.references import reference_lines
+from training.runs.exploitability import KINDS
+from training.runs.exploitability_figure import exploitability_figure
 from training.runs.folder import Run
 
 if TYPE_CHECKING:

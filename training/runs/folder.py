@@ -11,7 +11,6 @@ evaluated, ``evaluation.csv``, ``evaluation-types.csv`` where there are several 
 """
 
 from __future__ import annotations
-from training.common.policy_files import playable, read_policy
 
 import datetime
 import json
@@ -24,15 +23,16 @@ from typing import TYPE_CHECKING, Any
 from agents.policies.tabular import TabularPolicy
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
-from karma_envs.game import PolicyError, PopulationGame
+from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
-from training.runs.checkpoints import read_learned
-from training.runs.config import TrainConfig
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder
+from training.common.policy_files import playable, read_policy
 from training.common.provenance import check_provenance, provenance_of, source_commit, versions
 from training.common.tables import Row, number_table, read_table, write_table
 from training.common.trust import made, read_config
+from training.runs.checkpoints import read_learned
+from training.runs.config import TrainConfig
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -178,10 +178,6 @@ class Run:
     def checkpoint_path(self, replica: int) -> Path:
         """Where a replica's checkpoint is."""
         return self.folder / f"checkpoint-{replica}.npz"
-
-
-
-
 
 
 def create_run(config: TrainConfig, folder: str | os.PathLike[str] | None) -> Run:

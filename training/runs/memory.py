@@ -8,10 +8,10 @@ import sys
 from collections.abc import Sequence
 
 from karma_envs.config import ConfigError
-from karma_envs.registry import game_class
 from karma_envs.numerics.sampling import padded_width
-from training.runs.config import TrainConfig
+from karma_envs.registry import game_class
 from training.common.machine import GIB, available_bytes
+from training.runs.config import TrainConfig
 
 _BYTES_PER_AGENT = 100  # of a game: its state, what is known of each agent, a few steps of a buffer
 _Q_LANES = 8  # rows of Q are padded to so many

@@ -1,13 +1,9 @@
 """Looking at a run while it trains (Thesis, Figures 4.3 and 6.4), without disturbing it."""
 
 from __future__ import annotations
-from training.solving.known import equilibrium_policies
-
-from functools import cache
 
 import numpy as np
 
-from agents import solve
 from agents.evaluators import (
     MonitorConfig,
     PayoffEstimates,
@@ -17,11 +13,11 @@ from agents.evaluators import (
 )
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
-from karma_envs.config import Config
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
-from training.runs.config import TrainConfig
 from training.common.tables import Row
+from training.runs.config import TrainConfig
+from training.solving.known import equilibrium_policies
 
 
 class Monitor:
@@ -97,5 +93,3 @@ class Monitor:
             "equilibrium_gain": to_equilibrium,
             "equilibrium_gain_normalised": to_equilibrium / scale,
         }
-
-

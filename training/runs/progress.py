@@ -1,27 +1,19 @@
 """What a long run shows on the terminal."""
 
 from __future__ import annotations
-from training.common.console import console, print_table
 
 import contextlib
 import threading
 import time
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
-from rich.measure import Measurement
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
+from training.common.console import console
 from training.runs.config import TrainConfig
 from training.runs.event_files import EventFiles
-from training.runs.replica import Observer, Replica
 from training.runs.folder import Run
-
-
-
-
-
+from training.runs.replica import Observer, Replica
 
 _FORECAST_AFTER = 2.0  # seconds of training, once everything is compiled
 _FORECAST_FROM = 60.0  # a run that takes less needs none

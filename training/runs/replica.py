@@ -13,16 +13,16 @@ from numpy.typing import NDArray
 from agents.learners import TabularLearner
 from karma_envs import metrics
 from karma_envs.config import real, whole
-from karma_envs.game import Transitions
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
-from training.runs.checkpoints import Stamp, read_checkpoint, write_checkpoint
-from training.runs.config import TrainConfig
+from karma_envs.transitions import Transitions
 from training.common.errors import ResultsError
-from training.runs.monitors import Monitor
 from training.common.provenance import check_provenance, version_changes
 from training.common.tables import Row
+from training.runs.checkpoints import Stamp, read_checkpoint, write_checkpoint
+from training.runs.config import TrainConfig
+from training.runs.monitors import Monitor
 
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …

@@ -7,10 +7,10 @@ import sys
 from typing import Any
 
 from agents.learners import LearnerConfig
-from training.runs.config import TrainConfig
 from training.common.config import to_yaml
 from training.common.flags import add_games, layers
 from training.common.plain_yaml import dump_yaml
+from training.runs.config import TrainConfig
 
 COMMAND = "show-config"
 

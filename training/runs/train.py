@@ -15,21 +15,19 @@ from agents.learners import check_returns
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
 from karma_envs.registry import game_class
-from training.runs.folder import create_run, write_metadata
-from training.common.tables import write_table
+from training.common.config import to_yaml
+from training.common.errors import ResultsError
+from training.common.folders import CONFIG, owned, writing
+from training.common.tables import write_recorded, write_table
+from training.common.trust import functions_named, resuming
+from training.common.workers import Interrupted, in_threads, stop_on_signal
 from training.runs.checkpoints import Stamp, is_of, write_learned
 from training.runs.config import TrainConfig
-from training.common.config import to_yaml
 from training.runs.event_files import require_tensorboard
-from training.common.folders import CONFIG, owned, writing
+from training.runs.folder import Run, create_run, write_metadata
 from training.runs.memory import check_memory
 from training.runs.progress import observers
 from training.runs.replica import Observer, Replica
-from training.common.errors import ResultsError
-from training.runs.folder import Run
-from training.common.tables import write_recorded
-from training.common.trust import functions_named, resuming
-from training.common.workers import Interrupted, in_threads, stop_on_signal
 
 __all__ = ["Interrupted", "Observer", "Replica", "stop_on_signal", "train"]
 
@@ -237,9 +235,7 @@ def _work_on(session: _Session, replica: Replica) -> None:
 def _write_tables(run: Run, replicas: list[Replica]) -> None:
     if rows := [row for replica in replicas for row in replica.rows]:
         write_table(run.folder / "metrics.csv", rows)
-        write_table(
-            run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows]
-        )
+        write_table(run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows])
     if rows := [row for replica in replicas for row in replica.monitor_rows]:
         write_table(run.folder / "monitor.csv", rows)
 

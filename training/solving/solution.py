@@ -19,15 +19,15 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.chains import class_means
-from agents.mean_field.dynamic_programming import transition_matrix
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
-from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.config import MatchingConfig
 from karma_envs.games.matching.mean_field import MatchingMeanField
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.chains import class_means
+from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
@@ -254,7 +254,7 @@ def policy_rows(config: MatchingConfig, policy: TabularPolicy) -> list[Row]:
     ]
 
 
-def by_type(config: MatchingConfig, model: MeanFieldModel, found: Equilibrium) -> list[Row]:
+def by_type(config: MatchingConfig, model: FiniteMeanFieldModel, found: Equilibrium) -> list[Row]:
     """What each type of agents gets: a row per type, counted from 0.
 
     ``reward`` is per step, ``payoff`` discounted (J), ``access`` the share of contests won.
@@ -275,7 +275,7 @@ def by_type(config: MatchingConfig, model: MeanFieldModel, found: Equilibrium) -
     ]
 
 
-def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
+def long_run_fairness(model: FiniteMeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
     """Fairness in the limit of infinitely many agents and steps.
 
     As for N agents: minus the standard deviation over agents of their mean reward, and of the share of
@@ -288,12 +288,12 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
     if not found.at_rest:
         return dict.fromkeys(names)
     policy = np.asarray(found.policy.probabilities, np.float64)
-    environment = model.environment(found.statistic)
-    chain = transition_matrix(environment, policy)
+    problem = model.decision_problem(found.statistic)
+    chain = transition_matrix(problem, policy)
     flow = found.mean_field[..., None] * policy
     visits = np.maximum(found.mean_field, 1e-300)
     fairness: dict[str, float | None] = {}
-    for name, per_step in zip(names, (flow * environment.reward, _access(model, found))):
+    for name, per_step in zip(names, (flow * problem.reward, _access(model, found))):
         values = per_step.sum(axis=2) / visits
         groups = [class_means(*each) for each in zip(chain, found.mean_field, values)]
         shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
@@ -302,7 +302,7 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
     return fairness
 
 
-def _access(model: MeanFieldModel, found: Equilibrium) -> NDArray[np.float64]:
+def _access(model: FiniteMeanFieldModel, found: Equilibrium) -> NDArray[np.float64]:
     """Contests won per agent and step in each state and with each bid, ``float64[types, X, A]``."""
     assert isinstance(model, MatchingMeanField)
     flow = found.mean_field[..., None] * found.policy.probabilities

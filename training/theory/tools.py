@@ -32,11 +32,11 @@ from agents.evaluators import (
 )
 from agents.evaluators.exploitability.q_tables import entropy
 from agents.evaluators.theory.mirror_ascent import policy_gap
-from agents.mean_field.stationary import AT_REST, stationary_mean_field
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 from training.common.config import GameRunConfig
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG
@@ -96,7 +96,7 @@ class TheoryConfig(GameRunConfig):
 class _Bench:
     """A game on which tools work, and the equilibria that several of them need."""
 
-    def __init__(self, config: TheoryConfig, model: MeanFieldModel) -> None:
+    def __init__(self, config: TheoryConfig, model: FiniteMeanFieldModel) -> None:
         self.config, self.model, self.game = config, model, config.game_config
 
     @cached_property

@@ -25,10 +25,12 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.config import real, refuse, whole
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 
-def lasry_lions_sum(model: MeanFieldModel, first: NDArray[np.float64], second: NDArray[np.float64]) -> float:
+def lasry_lions_sum(
+    model: FiniteMeanFieldModel, first: NDArray[np.float64], second: NDArray[np.float64]
+) -> float:
     """S of two populations of any mean-field model (equation 5.5).
 
     Args:
@@ -53,7 +55,7 @@ def lasry_lions_sum(model: MeanFieldModel, first: NDArray[np.float64], second: N
         uniform = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
         visited = mean_field[..., None] > 0
         policy = np.where(visited, flow / np.where(visited, mean_field[..., None], 1.0), uniform)
-        rewards.append(model.environment(model.statistic(mean_field, policy)).reward)
+        rewards.append(model.decision_problem(model.statistic(mean_field, policy)).reward)
     gap = model.masses[:, None, None] * (first - second)
     return float((gap * (rewards[0] - rewards[1])).sum())
 

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.q_tables import entropy
-from agents.mean_field.dynamic_programming import policy_value, q_values, uniform_policy
-from agents.mean_field.stationary import advance, stationary_mean_field
 from agents.mean_field.units import greatest_reward
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value, q_values, uniform_policy
+from karma_envs.mean_field.stationary import advance, stationary_mean_field
 
 _NEGLIGIBLE = 1e-7  # distances below it are rounding
 _AWAY = 1 + 1e-9  # a ratio of distances that is no rounding
@@ -94,7 +94,7 @@ class MirrorAscent:
 
     def __init__(
         self,
-        model: MeanFieldModel,
+        model: FiniteMeanFieldModel,
         rationality: float = 1.0,
         *,
         entropy_in_value: bool = False,
@@ -107,12 +107,12 @@ class MirrorAscent:
         if population_steps is not None:
             whole("population_steps", population_steps, 1)
 
-    def value(self, environment: Environment, policy: NDArray[np.float64]) -> NDArray[np.float64]:
+    def value(self, problem: DecisionProblem, policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """V, ``float64[types, X]``."""
         if self._entropy_in_value:
             bonus = entropy(policy)[..., None] / self.rationality
-            environment = Environment(environment.reward + bonus, environment.kernel)
-        return policy_value(self.model, environment, policy)
+            problem = DecisionProblem(problem.reward + bonus, problem.kernel)
+        return policy_value(self.model, problem, policy)
 
     def update(
         self, policy: NDArray[np.float64], start: NDArray[np.float64] | None = None
@@ -124,12 +124,12 @@ class MirrorAscent:
         else:
             for _ in range(self._population_steps):
                 mean_field = advance(self.model, mean_field, policy)
-        environment = self.model.environment(self.model.statistic(mean_field, policy))
-        return self.improved(policy, environment), mean_field
+        problem = self.model.decision_problem(self.model.statistic(mean_field, policy))
+        return self.improved(policy, problem), mean_field
 
-    def improved(self, policy: NDArray[np.float64], environment: Environment) -> NDArray[np.float64]:
-        """The next policy where agents face an environment."""
-        q = q_values(self.model, environment, self.value(environment, policy))
+    def improved(self, policy: NDArray[np.float64], problem: DecisionProblem) -> NDArray[np.float64]:
+        """The next policy where agents face a problem."""
+        q = q_values(self.model, problem, self.value(problem, policy))
         weights = np.exp(self.rationality * (q - q.max(axis=2, keepdims=True)))
         return np.asarray(weights / weights.sum(axis=2, keepdims=True))
 
@@ -173,7 +173,7 @@ class MirrorAscent:
 
 
 def contractivity_violations(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     rationality: float = 1.0,
     *,
     n_policies: int = 10_000,
@@ -219,7 +219,7 @@ def contractivity_violations(
 
 
 def monotonicity_violations(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     rationality: float = 1.0,
     *,
     n_policies: int = 10_000,
@@ -251,12 +251,12 @@ def monotonicity_violations(
         worst, start = -np.inf, None
         for _ in range(n_updates + 1):
             field = stationary_mean_field(model, policy, start, _FIELD_TOLERANCE)
-            gain = ascent.value(field.environment, policy) - ascent.value(field.environment, there.policy)
+            gain = ascent.value(field.problem, policy) - ascent.value(field.problem, there.policy)
             worst = max(worst, float(model.masses @ (field.mean_field * gain).sum(axis=1)))
             if worst > better:
                 break
             start = field.mean_field
-            policy = ascent.improved(policy, field.environment)
+            policy = ascent.improved(policy, field.problem)
         return worst
 
     return _violations("generalised monotonicity", ascent, advantage, better, n_policies, seed, nash)

@@ -16,10 +16,12 @@ from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.targets import ILLEGAL, targets
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import Config, ConfigError, choice, real, refuse
-from karma_envs.game import LARGEST_RETURN, PopulationGame, Transitions, check_thresholds
+from karma_envs.finite import check_thresholds
+from karma_envs.game import LARGEST_RETURN, PopulationGame
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import NEVER, aligned_empty, padded_width
 from karma_envs.states import Allowed, check_arrays, check_values
+from karma_envs.transitions import Transitions
 
 _Q_LANES = 8  # rows of Q are padded to whole vector registers of float32
 _Q_MOST = 10 * LARGEST_RETURN  # with room for rounding; far from ILLEGAL, and from what float32 holds
@@ -90,7 +92,7 @@ def check_returns(game: PopulationGame) -> None:
     Raises:
         ConfigError: saying how large returns are, and how large they may be.
     """
-    reward = max(abs(game.best_reward), abs(game.worst_reward))
+    reward = max(abs(bound) for bound in game.reward_bounds)
     for discount in game.discounts:
         away_from_one = float(np.float32(1) - np.float32(discount))
         if reward > LARGEST_RETURN * away_from_one:
@@ -141,7 +143,8 @@ class TabularLearner:
         self._discount_of_row = game.discounts[type_of_row].astype(np.float32)
         self._n_actions = game.n_actions
         self._legal_actions = game.legal_actions
-        self._rewards = np.float32(min(game.worst_reward, 0)), np.float32(max(game.best_reward, 0))
+        worst, best = game.reward_bounds
+        self._rewards = np.float32(min(worst, 0)), np.float32(max(best, 0))
 
         width = -(-game.n_actions // _Q_LANES) * _Q_LANES
         self.q: NDArray[np.float32] = aligned_empty((n_rows, game.n_observations, width), np.float32)

@@ -15,13 +15,13 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import q_values
 from agents.mean_field.units import InUnits
 from agents.solvers.continuation.homotopy import exact_near
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.fictitious_play import fictitious_play
 from agents.solvers.first_order.iteration import softmax
+from karma_envs.mean_field.dynamic_programming import q_values
 
 _SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
 _ITERATIONS = (50, 200, 600)  # of fictitious play: from nearly as random to nearly an equilibrium
@@ -75,7 +75,7 @@ class Explorer:
             iterations=int(rng.choice(_ITERATIONS)),
             start=softmax(model, logits),
         )
-        q = q_values(model, model.environment(near.statistic), near.value)
+        q = q_values(model, model.decision_problem(near.statistic), near.value)
         highest = self._per_payoff * 10 ** rng.uniform(*_FROM_POLICY)
         for rationality in (highest, highest / 3, highest / 9):
             guess = LogitPoint(
@@ -95,7 +95,7 @@ class Explorer:
         rows = model.n_states if rng.random() < 0.5 else 1  # or alike in all states
         direction = rng.normal(size=(model.n_types, rows, model.n_actions))
         direction /= np.abs(direction).max()
-        direction *= _FARTHEST_SHIFT * float(np.ptp(model.environment(first.statistic).reward))
+        direction *= _FARTHEST_SHIFT * float(np.ptp(model.decision_problem(first.statistic).reward))
         shifted = LogitSystem(model, direction=np.broadcast_to(direction, self._system.legal.shape))
         met = [first.statistic]
         found: list[Branch] = []

@@ -15,18 +15,18 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import q_values, transition_matrix
 from agents.mean_field.linearisation import Linearisation, solve_scaled
-from agents.mean_field.stationary import stationary_distribution
 from agents.solvers.equilibrium import Assessment, assess
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import q_values, transition_matrix
+from karma_envs.mean_field.stationary import stationary_distribution
 
 _NEVER_VISITED = 1e-12
 _NEWTON_STEPS = 12
 
 
 def exact_equilibrium(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     statistic: NDArray[np.float64],
     value: NDArray[np.float64],
     policy: NDArray[np.float64],
@@ -50,7 +50,7 @@ def exact_equilibrium(
         the least exploitable policy found, exactly assessed; None if there was none.
     """
     favourite = np.eye(model.n_actions, dtype=bool)[policy.argmax(axis=2)]
-    visits = stationary_distribution(transition_matrix(model.environment(statistic), policy))
+    visits = stationary_distribution(transition_matrix(model.decision_problem(statistic), policy))
     support = favourite | ((policy >= played) & (visits > _NEVER_VISITED)[..., None])
     best: Assessment | None = None
     tried: set[bytes] = set()
@@ -74,7 +74,7 @@ def exact_equilibrium(
 
 
 def _root(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     statistic: NDArray[np.float64],
     value: NDArray[np.float64],
     policy: NDArray[np.float64],
@@ -125,7 +125,7 @@ def _root(
 
 
 def _repaired(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     statistic: NDArray[np.float64],
     value: NDArray[np.float64],
     probabilities: NDArray[np.float64],
@@ -134,7 +134,7 @@ def _repaired(
 ) -> NDArray[np.bool_]:
     """The support without its most negative probability, or with the best action that it lacks."""
     support = support.copy()
-    q = q_values(model, model.environment(statistic), value)
+    q = q_values(model, model.decision_problem(statistic), value)
     visited = mean_field > _NEVER_VISITED
     unvisited_best = np.eye(model.n_actions, dtype=bool)[q.argmax(axis=2)]
     support[~visited] = unvisited_best[~visited]

@@ -25,7 +25,7 @@ from agents.mean_field.units import unit_of
 from agents.solvers.continuation.exact import exact_equilibrium
 from agents.solvers.continuation.quantal_response import LONGEST_STEP, LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess, in_units
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 # Rationalities are per greatest payoff, max|r| / (1 - gamma).
 _FIRST_RATIONALITY = 5.0  # at which the uniform policy is a good start
@@ -39,7 +39,7 @@ _NEAR = 0.02  # total variation of what agents do
 
 @in_units
 def homotopy(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-10,
     exploration: float = 0.0,
@@ -128,7 +128,7 @@ def _path(system: LogitSystem, first: LogitPoint | None, last: float) -> Iterato
 
 
 def exact_near(
-    model: MeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
+    model: FiniteMeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
 ) -> Assessment | None:
     """The equilibrium that the path through a point leads to, if it can be told by now.
 

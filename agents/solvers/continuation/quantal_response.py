@@ -4,7 +4,7 @@ A logit (quantal response) equilibrium of bounded rationality beta is a root in 
 value V and the logits rho of
 
     rho(x, a) - rho(x, a*) = beta (Q(x, a) - Q(x, a*)),     V = sum over a of pi(a | x) Q(x, a),
-    z = z(mu, pi),   mu stationary in the environment of z,
+    z = z(mu, pi),   mu stationary where z is,
 
 with pi = softmax(rho), mixed with uniform exploration. There is no entropy in the value and rewards
 are as they are, as in the Thesis. Keeping the logits as unknowns of their own makes Newton's method
@@ -25,10 +25,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value
 from agents.mean_field.linearisation import Linearisation, solve_scaled
-from agents.mean_field.stationary import stationary_mean_field
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value
+from karma_envs.mean_field.stationary import stationary_mean_field
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
 _MOST_LOG_RATIONALITY_MOVE = 1.5  # per Newton step
@@ -203,7 +203,7 @@ class LogitSystem:
 
     def __init__(
         self,
-        model: MeanFieldModel,
+        model: FiniteMeanFieldModel,
         exploration: float = 0.0,
         direction: NDArray[np.float64] | None = None,
     ) -> None:
@@ -222,7 +222,7 @@ class LogitSystem:
         logits = np.where(self.legal, 0.0 if logits is None else logits, -np.inf)
         policy, _ = self.policy(logits)
         field = stationary_mean_field(self.model, policy)
-        value = policy_value(self.model, field.environment, policy)
+        value = policy_value(self.model, field.problem, policy)
         return LogitPoint(field.statistic, value, logits, 0.0)
 
     def policy(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -14,7 +14,6 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from agents.mean_field.exploitability import type_policies
 from agents.mean_field.units import InUnits, greatest_reward, in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.branches import Branch, Explorer
@@ -23,7 +22,8 @@ from agents.solvers.continuation.homotopy import homotopy
 from agents.solvers.equilibrium import Assessment, assess, assessment_in
 from karma_envs.config import real, whole
 from karma_envs.display import Said
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.exploitability import type_policies
 
 _SHIFTS_EVERY = 4
 
@@ -102,13 +102,13 @@ class SearchReport(Said):
 
 
 def search(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     starts: int = 12,
     seed: int = 0,
     tolerance: float = 1e-10,
     apart: float = 1e-6,
-    along: Sequence[MeanFieldModel] = (),
+    along: Sequence[FiniteMeanFieldModel] = (),
     observer: Observer | None = None,
 ) -> SearchReport:
     """Look for several equilibria.
@@ -189,7 +189,7 @@ def _diverging() -> np.errstate:
 
 
 def continuation(
-    models: Sequence[MeanFieldModel], *, tolerance: float = 1e-10, start: Found | None = None
+    models: Sequence[FiniteMeanFieldModel], *, tolerance: float = 1e-10, start: Found | None = None
 ) -> tuple[Assessment | None, ...]:
     """Follow an equilibrium through a sequence of models, each near the one before.
 
@@ -222,7 +222,7 @@ def _followed(
 
 
 def _told(
-    path: Sequence[Assessment | None], models: Sequence[MeanFieldModel]
+    path: Sequence[Assessment | None], models: Sequence[FiniteMeanFieldModel]
 ) -> tuple[Assessment | None, ...]:
     """A path in the rewards of its models."""
     return tuple(
@@ -231,13 +231,13 @@ def _told(
     )
 
 
-def distance(model: MeanFieldModel, one: Found, other: Found) -> float:
+def distance(model: FiniteMeanFieldModel, one: Found, other: Found) -> float:
     """L1 distance of two policies where agents are: ``SearchReport.distances``."""
     difference = np.abs(one.policy.probabilities - other.policy.probabilities).sum(axis=2)
     return _weighted(model, one, other, difference)
 
 
-def _action_difference(model: MeanFieldModel, one: Found, other: Found) -> float:
+def _action_difference(model: FiniteMeanFieldModel, one: Found, other: Found) -> float:
     difference = np.abs(one.policy.mean_actions() - other.policy.mean_actions())
     return _weighted(model, one, other, difference)
 
@@ -248,12 +248,12 @@ def _matrix(every: list[Found], compare: Callable[[Found, Found], float]) -> NDA
     return np.array(entries, np.float64).reshape(len(every), len(every))
 
 
-def _weighted(model: MeanFieldModel, one: Found, other: Found, values: NDArray[np.float64]) -> float:
+def _weighted(model: FiniteMeanFieldModel, one: Found, other: Found, values: NDArray[np.float64]) -> float:
     """Mean over the population of ``values[types, X]``, in the average of two mean fields."""
     return float(model.masses @ ((one.mean_field + other.mean_field) / 2 * values).sum(axis=1))
 
 
-def _add(model: MeanFieldModel, every: list[Found], new: Found, apart: float) -> bool:
+def _add(model: FiniteMeanFieldModel, every: list[Found], new: Found, apart: float) -> bool:
     """Count an equilibrium that is known already; else append it. Whether it is new."""
     for index, known in enumerate(every):
         if distance(model, known, new) < apart:
@@ -263,14 +263,14 @@ def _add(model: MeanFieldModel, every: list[Found], new: Found, apart: float) ->
     return True
 
 
-def _by_homotopy(model: MeanFieldModel, tolerance: float) -> Assessment | None:
+def _by_homotopy(model: FiniteMeanFieldModel, tolerance: float) -> Assessment | None:
     equilibrium = homotopy(model, tolerance=tolerance)
     if not equilibrium.converged:
         return None
     return assess(model, type_policies(model, equilibrium.policy), equilibrium.mean_field)
 
 
-def _polished(model: MeanFieldModel, guess: Assessment, tolerance: float) -> Assessment | None:
+def _polished(model: FiniteMeanFieldModel, guess: Assessment, tolerance: float) -> Assessment | None:
     """The exact equilibrium near a guess; None if there is none within the tolerance."""
     found = exact_equilibrium(
         model,

@@ -16,14 +16,14 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import uniform_policy
 from agents.mean_field.units import in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.iteration import softmax
 from karma_envs.config import real, whole
 from karma_envs.display import Said
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import uniform_policy
 
 _WIDTH = 1e-7  # of finite differences
 _CONSERVED = 1e-5  # a singular value below this belongs to a conserved quantity
@@ -74,7 +74,7 @@ class SocialOptimum(Said):
 
 
 def social_optimum(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 2e-6,
     starts: int = 3,
@@ -120,7 +120,7 @@ def social_optimum(
     )
 
 
-def planner_q(model: MeanFieldModel, here: Assessment) -> NDArray[np.float64]:
+def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float64]:
     """How the stationary efficiency moves with the flow through each state and action.
 
     Let m(x, a) = mu(x) pi(a | x), and let e be the derivative of the efficiency and A that of the next
@@ -136,7 +136,7 @@ def planner_q(model: MeanFieldModel, here: Assessment) -> NDArray[np.float64]:
         ``float64[types, X, A]``; 0 where illegal.
     """
     policy, mean_field, z = here.policy, here.mean_field, here.statistic
-    environment = model.environment(z)
+    problem = model.decision_problem(z)
     flow = mean_field[..., None] * policy
     masses = model.masses[:, None, None]
     shape, size = flow.shape, mean_field.size
@@ -145,16 +145,16 @@ def planner_q(model: MeanFieldModel, here: Assessment) -> NDArray[np.float64]:
     for index in range(len(z)):
         moved = z.copy()
         moved[index] += _WIDTH
-        there = model.environment(moved)
-        effect_of_z[index, :size] = np.einsum("txa,txay->ty", flow, there.kernel - environment.kernel).ravel()
-        effect_of_z[index, size] = (masses * flow * (there.reward - environment.reward)).sum()
+        there = model.decision_problem(moved)
+        effect_of_z[index, :size] = np.einsum("txa,txay->ty", flow, there.kernel - problem.kernel).ravel()
+        effect_of_z[index, size] = (masses * flow * (there.reward - problem.reward)).sum()
     effect_of_z /= _WIDTH
 
     effect = np.zeros((*shape, size + 1))
     for kind in range(shape[0]):
         own = slice(kind * shape[1], (kind + 1) * shape[1])
-        effect[kind, ..., own] = environment.kernel[kind]
-        effect[kind, ..., size] = model.masses[kind] * environment.reward[kind]
+        effect[kind, ..., own] = problem.kernel[kind]
+        effect[kind, ..., size] = model.masses[kind] * problem.reward[kind]
     base = model.statistic(mean_field, policy)
     for kind, state, action in np.argwhere(np.broadcast_to(model.legal_actions, shape)):
         more = flow[kind, state].copy()
@@ -178,7 +178,7 @@ def planner_q(model: MeanFieldModel, here: Assessment) -> NDArray[np.float64]:
 
 
 def _ascend(
-    model: MeanFieldModel, policy: NDArray[np.float64], tolerance: float, iterations: int
+    model: FiniteMeanFieldModel, policy: NDArray[np.float64], tolerance: float, iterations: int
 ) -> tuple[Assessment, float]:
     """A stationary point uphill from a policy, and its gap."""
     here, step = assess(model, policy), _FIRST_STEP

@@ -12,19 +12,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
 _FIRST_RATIONALITY = 5.0  # per greatest reward
 
 
 @in_units
 def annealed_logit(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-3,
     first_rationality: float | None = None,
@@ -65,10 +65,10 @@ def annealed_logit(
     grown = np.log(last / first)
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         rationality = unit * first * np.exp(min(iteration * np.log(growth), grown))
-        q = q_values(model, environment, policy_value(model, environment, policy))
+        q = q_values(model, problem, policy_value(model, problem, policy))
         return policy + step_size * (softmax(model, rationality * q) - policy)
 
     return iterate(

@@ -15,19 +15,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import best_response, transition_matrix
-from agents.mean_field.stationary import stationary_distribution
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import best_response, transition_matrix
+from karma_envs.mean_field.stationary import stationary_distribution
 
 _TINY = 1e-300
 
 
 @in_units
 def fictitious_play(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-3,
     power: float = 0.7,
@@ -57,13 +57,13 @@ def fictitious_play(
     response: NDArray[np.float64] | None = None
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         nonlocal response
-        response, _ = best_response(model, environment, response)
+        response, _ = best_response(model, problem, response)
         step = (iteration + 2.0) ** -power
         staying = (1 - step) * mean_field
-        switching = step * stationary_distribution(transition_matrix(environment, response))
+        switching = step * stationary_distribution(transition_matrix(problem, response))
         weight = (switching / np.maximum(staying + switching, _TINY))[..., None].clip(0.0, 1.0)
         return np.asarray((1 - weight) * policy + weight * response)
 

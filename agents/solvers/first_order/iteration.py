@@ -8,17 +8,17 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import transition_matrix, uniform_policy
-from agents.mean_field.exploitability import exploitability_in
 from agents.solvers.equilibrium import Assessment, Equilibrium, Observer, Step, as_equilibrium, assess
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import transition_matrix, uniform_policy
+from karma_envs.mean_field.exploitability import exploitability_in
 
 _PATIENCE = 5  # iterations between assessments while the moving population promises success
 
-Update = Callable[[int, Environment, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
+Update = Callable[[int, DecisionProblem, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
-def softmax(model: MeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def softmax(model: FiniteMeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The policy proportional to exp(scores) over legal actions, ``[types, X, A]``."""
     scores = np.where(model.legal_actions, scores, -np.inf)
     weights = np.exp(scores - scores.max(axis=2, keepdims=True))
@@ -27,7 +27,7 @@ def softmax(model: MeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.fl
 
 def iterate(
     method: str,
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     update: Update,
     *,
     tolerance: float,
@@ -72,14 +72,14 @@ def iterate(
     try:
         for iteration in range(iterations):
             for _ in range(population_steps):
-                environment = model.environment(model.statistic(mean_field, policy))
-                following = np.einsum("tx,txy->ty", mean_field, transition_matrix(environment, policy))
+                problem = model.decision_problem(model.statistic(mean_field, policy))
+                following = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
                 following /= following.sum(axis=1, keepdims=True)
                 drift = float(np.abs(following - mean_field).sum())
                 mean_field = following
             last = iteration == iterations - 1
             promising = rest is None and (
-                exploitability_in(model, policy, mean_field, environment).normalised <= tolerance
+                exploitability_in(model, policy, mean_field, problem).normalised <= tolerance
             )
             due = last or resting or iteration >= next_look or (promising and iteration % _PATIENCE == 0)
             if due or (iteration < assess_every and iteration & (iteration - 1) == 0):
@@ -96,7 +96,7 @@ def iterate(
                 reached = due and (resting if rest is not None else found.within(tolerance))
                 if reached:
                     break
-            following_policy = update(iteration, environment, mean_field, policy)
+            following_policy = update(iteration, problem, mean_field, policy)
             if rest is not None:
                 change = float((mean_field[..., None] * np.abs(following_policy - policy)).sum())
                 resting = max(change, drift) <= rest

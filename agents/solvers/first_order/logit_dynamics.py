@@ -13,17 +13,17 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import greedy, policy_value, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import greedy, policy_value, q_values
 
 
 @in_units
 def logit_dynamics(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-3,
     rationality: float = np.inf,
@@ -60,9 +60,9 @@ def logit_dynamics(
     beta = rationality * unit_of(model)
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
-        q = q_values(model, environment, policy_value(model, environment, policy))
+        q = q_values(model, problem, policy_value(model, problem, policy))
         target = softmax(model, beta * q) if bounded else greedy(q)
         return policy + step_size * (target - policy)
 

@@ -11,19 +11,19 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import real, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
 _STEP_SIZE = 10.0  # per greatest reward
 
 
 @in_units
 def mirror_descent(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-3,
     step_size: float | None = None,
@@ -56,10 +56,10 @@ def mirror_descent(
     scores = np.zeros(1) if start is None else np.log(np.maximum(start, 1e-300))
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         nonlocal scores
-        q = q_values(model, environment, policy_value(model, environment, policy))
+        q = q_values(model, problem, policy_value(model, problem, policy))
         scores = scores + eta * (q - q.max(axis=2, keepdims=True))
         return softmax(model, scores)
 

@@ -18,12 +18,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.dynamic_programming import policy_value, q_values
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, softmax
 from karma_envs.config import choice, real, refuse, whole
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
 _TINY = 1e-300
 _STRENGTH = 0.0012  # of the greatest reward
@@ -32,7 +32,7 @@ _STEP_SIZE = {"kl": 10.0, "l2": 1.0}  # per greatest reward
 
 @in_units
 def policy_mirror_ascent(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     *,
     tolerance: float = 1e-3,
     regulariser: str = "kl",
@@ -73,11 +73,11 @@ def policy_mirror_ascent(
         raise refuse("step_size", eta / unit, f"less than 1 / strength = {1 / (tau * unit):g} with kl")
 
     def update(
-        iteration: int, environment: Environment, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         log = np.log(np.maximum(policy, _TINY))
         h = -tau * ((policy * log) if regulariser == "kl" else policy**2 / 2).sum(axis=2)
-        regularised = Environment(environment.reward + h[..., None], environment.kernel)
+        regularised = DecisionProblem(problem.reward + h[..., None], problem.kernel)
         q = q_values(model, regularised, policy_value(model, regularised, policy))
         if regulariser == "kl":
             return softmax(model, (1 - eta * tau) * log + eta * q)

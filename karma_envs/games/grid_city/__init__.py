@@ -76,7 +76,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import SamplingPolicy, Transitions
+from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.grid_city.config import PRESETS, TRAINED_WITH, GridCityConfig
 from karma_envs.games.grid_city.interface import describe, first_illegal
 from karma_envs.games.grid_city.kernels import (
@@ -103,6 +103,7 @@ from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
+from karma_envs.transitions import Transitions
 
 __all__ = ["GAME", "GridCityConfig", "GridCityGame", "LaneOutcome", "RoadNetwork"]
 
@@ -126,7 +127,6 @@ class GridCityGame(KarmaGame[CityState]):
 
     name = "grid_city"
     picture = "karma_envs.games.grid_city.picture"
-    title = "GridCity"
     config_class = GridCityConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = TRAINED_WITH
@@ -187,6 +187,12 @@ class GridCityGame(KarmaGame[CityState]):
         options = plans.options[(place + config.n_urgencies - 1) // config.n_urgencies]
         self.legal_actions = (self.bid_of_action <= limit[:, None]) & (option < options[:, None])
 
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Place, 0 if dormant, which tells the position on a trip and its urgency; and karma."""
+        n_bids = self.config.karma_max + 1
+        return Axis("place", tuple(range(self.n_observations // n_bids))), Axis("karma", tuple(range(n_bids)))
+
     def _fresh_state(self, rng: np.random.Generator) -> CityState:
         n_agents, n_lanes = self.n_agents, self._n_lanes + 1
         state = CityState(
@@ -224,7 +230,7 @@ class GridCityGame(KarmaGame[CityState]):
     def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         settle(self.arrays, self._tables, self._scratch, actions, rewards, *self._rules)
 
-    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
+    def play(self, policy: SamplingPolicy, out: Transitions) -> None:
         play(
             self.arrays,
             self._tables,
@@ -243,7 +249,7 @@ class GridCityGame(KarmaGame[CityState]):
         return index
 
     def observations(self) -> NDArray[np.float32]:
-        features = np.empty((self.n_agents, len(self.observation_bounds[0])), np.float32)
+        features = np.empty((self.n_agents, self.observation_space.shape[0]), np.float32)
         describe(self.arrays, self._tables, self._urgency_feature, self._karma_feature, features)
         return features
 

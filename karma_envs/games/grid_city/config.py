@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from karma_envs.config import choice, importable_name, is_list, real, refuse, whole
 from karma_envs.files import file_digest
-from karma_envs.game import MOST_INDICES
+from karma_envs.finite import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
 from karma_envs.karma.config import Given, KarmaConfig, code_of
 from karma_envs.karma.urgency import AgentType

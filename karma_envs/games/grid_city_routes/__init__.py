@@ -56,7 +56,6 @@ class GridCityRoutesGame(GridCityGame):
     """The congested grid city in which agents choose their way; see the module's docstring."""
 
     name = "grid_city_routes"
-    title = "GridCityRoutes"
     config_class = GridCityRoutesConfig
     config: GridCityRoutesConfig
     # Few trips of the town have several shortest paths.

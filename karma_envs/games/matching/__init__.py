@@ -56,7 +56,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import SamplingPolicy, Transitions
+from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
 from karma_envs.games.matching.kernels import (
@@ -75,6 +75,7 @@ from karma_envs.karma.urgency import transition_thresholds
 from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
+from karma_envs.transitions import Transitions
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
 
@@ -92,7 +93,6 @@ class MatchingGame(KarmaGame[MatchingState]):
 
     name = "matching"
     picture = "karma_envs.games.matching.picture"
-    title = "Matching"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
 
@@ -122,6 +122,13 @@ class MatchingGame(KarmaGame[MatchingState]):
         )
         check_rules(config, tuple(PAIR_CROWDING))
         self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Urgency, as a number where all types have the same urgencies, else which of its own; and karma."""
+        urgencies = {kind.urgencies for kind in self.config.agent_types}
+        own = urgencies.pop() if len(urgencies) == 1 else range(self.config.n_urgencies)
+        return Axis("urgency", tuple(own)), Axis("karma", tuple(range(self.config.karma_max + 1)))
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
@@ -154,7 +161,7 @@ class MatchingGame(KarmaGame[MatchingState]):
     def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
         settle(self.arrays, self._tables, actions, rewards, *self._rules)
 
-    def _play(self, policy: SamplingPolicy, out: Transitions) -> None:
+    def play(self, policy: SamplingPolicy, out: Transitions) -> None:
         play(
             self.arrays,
             self._tables,
@@ -186,7 +193,7 @@ class MatchingGame(KarmaGame[MatchingState]):
         return index
 
     def observations(self) -> NDArray[np.float32]:
-        features = np.empty((self.n_agents, len(self.observation_bounds[0])), np.float32)
+        features = np.empty((self.n_agents, self.observation_space.shape[0]), np.float32)
         describe(self.arrays, self.type_of_agent, self._urgency_feature, self._karma_feature, features)
         return features
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from karma_envs.config import refuse
-from karma_envs.game import MOST_INDICES
+from karma_envs.finite import MOST_INDICES
 from karma_envs.karma.config import Given, KarmaConfig
 from karma_envs.karma.urgency import AgentType
 

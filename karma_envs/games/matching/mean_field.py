@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse
-from karma_envs.game import Environment, MeanFieldModel
 from karma_envs.games.matching.kernels import PAIR_CROWDING
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
@@ -87,7 +87,7 @@ def _tabulate_payment(karma_max, pay, parameters, cost, to_society):
                     to_society[bid, other_bid, karma] = taken
 
 
-class MatchingMeanField(MeanFieldModel):
+class MatchingMeanField(FiniteMeanFieldModel):
     """The mean-field model of a matching game.
 
     The statistic is the distribution of bids nu (where what a winner pays depends on the loser's
@@ -147,7 +147,7 @@ class MatchingMeanField(MeanFieldModel):
         surplus = joint.sum(axis=0) @ self._karma - before_sharing @ self._karma
         return np.append(self._reduced(joint), self._level(before_sharing, float(surplus)))
 
-    def environment(self, statistic: NDArray[np.float64]) -> Environment:
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
         n, level = self._n, float(np.clip(statistic[-1], -0.5, self._n - 1))
         win, after = self._outcomes(self._opponents(statistic))
@@ -155,7 +155,7 @@ class MatchingMeanField(MeanFieldModel):
         kernel_ = np.einsum("tuv,kbj->tukbvj", self._transitions, karma_kernel)
         reward = -self._urgencies[:, :, None, None] * (1 - win) * np.ones((n, 1))
         shape = (self.n_types, self.n_states, n)
-        return Environment(reward.reshape(shape), kernel_.reshape(*shape, self.n_states))
+        return DecisionProblem(reward.reshape(shape), kernel_.reshape(*shape, self.n_states))
 
     def inconsistency(
         self, statistic: NDArray[np.float64], mean_field: NDArray[np.float64], policy: NDArray[np.float64]

@@ -20,16 +20,18 @@ from agents.evaluators import (
     sublinearity_of,
 )
 from karma_envs.config import ConfigError
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 
-def model(**fields: object) -> MeanFieldModel:
+def model(**fields: object) -> FiniteMeanFieldModel:
     found = karma_envs.make("matching", **{"karma_max": 6, "karma_mean": 3, **fields}).mean_field()
     assert found is not None
     return found
 
 
-def random_flow(game: MeanFieldModel, rng: np.random.Generator, concentration: float = 1.0) -> np.ndarray:
+def random_flow(
+    game: FiniteMeanFieldModel, rng: np.random.Generator, concentration: float = 1.0
+) -> np.ndarray:
     """A joint distribution of state and action with two urgencies equally likely."""
     weights = rng.standard_gamma(concentration, (game.n_types, *game.legal_actions.shape)) + 1e-12
     weights *= game.legal_actions
@@ -66,7 +68,7 @@ def greatest_ratios(**fields: object) -> tuple[float, float]:
         for flow in (first, first + 0.1 * (other - first)):
             mean_field = flow.sum(axis=2)
             policy = flow / mean_field[..., None]
-            pair.append(game.environment(game.statistic(mean_field, policy)))
+            pair.append(game.decision_problem(game.statistic(mean_field, policy)))
         distance = 0.1 * np.abs(first - other).sum()
         rewards = np.abs(pair[0].reward - pair[1].reward)[:, game.legal_actions]
         reward = max(reward, rewards.max() / distance)

@@ -9,12 +9,12 @@ import pytest
 
 import karma_envs
 from agents.solvers import Equilibrium, solve
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 SMALL = {"karma_max": 8, "karma_mean": 4}
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
@@ -50,10 +50,10 @@ def test_without_a_future_everything_is_bid(payment: str) -> None:
     model = model_of(payment=payment, discount=1e-3, **SMALL)
     found = solve(model)
     assert found.converged
-    environment = model.environment(found.statistic)
+    problem = model.decision_problem(found.statistic)
     flow = found.mean_field[..., None] * found.policy.probabilities
-    best = np.where(model.legal_actions, environment.reward, -np.inf).max(axis=2)
-    assert ((flow * (best[..., None] - environment.reward)).sum()) < 1e-3
+    best = np.where(model.legal_actions, problem.reward, -np.inf).max(axis=2)
+    assert ((flow * (best[..., None] - problem.reward)).sum()) < 1e-3
     all_in = np.eye(model.n_actions)[np.tile(np.arange(model.n_actions), 2)]
     assert (flow * all_in).sum() > 0.999
 

@@ -12,10 +12,10 @@ from agents.mean_field.linearisation import solve_scaled
 from agents.solvers import solve
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import assess
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
@@ -27,12 +27,12 @@ def first_on(system: LogitSystem) -> LogitPoint:
     return found
 
 
-def gap_of(model: MeanFieldModel, point: LogitPoint, policy: np.ndarray[Any, Any]) -> float:
+def gap_of(model: FiniteMeanFieldModel, point: LogitPoint, policy: np.ndarray[Any, Any]) -> float:
     """How far a policy is from softmax(beta Q) in its own stationary mean field, computed anew."""
     found = assess(model, policy)
-    environment = model.environment(found.statistic)
-    following = np.einsum("txay,ty->txa", environment.kernel, found.value)
-    q = environment.reward + model.discounts[:, None, None] * following
+    problem = model.decision_problem(found.statistic)
+    following = np.einsum("txay,ty->txa", problem.kernel, found.value)
+    q = problem.reward + model.discounts[:, None, None] * following
     scores = np.where(model.legal_actions, point.rationality * q, -np.inf)
     weights = np.exp(scores - scores.max(axis=2, keepdims=True))
     softmax = weights / weights.sum(axis=2, keepdims=True)
@@ -82,8 +82,8 @@ def test_a_shift_of_payoffs_is_the_equilibrium_of_the_shifted_game() -> None:
     assert shifted.rationality == 20.0
 
     class Shifted(type(model)):  # type: ignore[misc]
-        def environment(self, statistic: np.ndarray[Any, Any]) -> Any:
-            found = super().environment(statistic)
+        def decision_problem(self, statistic: np.ndarray[Any, Any]) -> Any:
+            found = super().decision_problem(statistic)
             return type(found)(found.reward + shifted.shift * bonus, found.kernel)
 
     other = Shifted(model.config)  # type: ignore[attr-defined]

@@ -9,25 +9,25 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.mean_field.exploitability import exploitability
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.branches import Explorer
 from agents.solvers.continuation.search import Found, continuation, distance, search
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.exploitability import exploitability
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
 
 
 @pytest.fixture(scope="module")
-def model() -> MeanFieldModel:
+def model() -> FiniteMeanFieldModel:
     return model_of(karma_max=8, karma_mean=4, discount=0.95)
 
 
-def test_what_is_found_is_exact_and_distinct(model: MeanFieldModel) -> None:
+def test_what_is_found_is_exact_and_distinct(model: FiniteMeanFieldModel) -> None:
     seen: list[tuple[str, tuple[Found, ...]]] = []
     report = search(model, starts=4, seed=1, observer=lambda origin, found: seen.append((origin, found)))
     assert report.attempts == 5
@@ -48,13 +48,13 @@ def test_what_is_found_is_exact_and_distinct(model: MeanFieldModel) -> None:
     assert report.path == ()
 
 
-def test_starts_are_reproducible_one_by_one(model: MeanFieldModel) -> None:
+def test_starts_are_reproducible_one_by_one(model: FiniteMeanFieldModel) -> None:
     few, more = (search(model, starts=starts, seed=7) for starts in (1, 2))
     for one in few.found:
         assert any(distance(model, one, other) < 1e-6 for other in more.found)
 
 
-def test_continuation_follows_an_equilibrium_to_other_models(model: MeanFieldModel) -> None:
+def test_continuation_follows_an_equilibrium_to_other_models(model: FiniteMeanFieldModel) -> None:
     models = [model_of(karma_max=8, karma_mean=4, discount=gamma) for gamma in (0.93, 0.94)]
     report = search(model, starts=0, along=models)
     assert report.attempts == 2
@@ -68,7 +68,7 @@ def test_continuation_follows_an_equilibrium_to_other_models(model: MeanFieldMod
     assert back.exploitability.normalised <= 1e-10
 
 
-def test_a_search_that_is_interrupted_keeps_what_it_found(model: MeanFieldModel) -> None:
+def test_a_search_that_is_interrupted_keeps_what_it_found(model: FiniteMeanFieldModel) -> None:
     def stop(origin: str, found: tuple[Found, ...]) -> None:
         if origin == "start 0":
             raise KeyboardInterrupt

@@ -12,12 +12,12 @@ from agents.solvers import solve
 from agents.solvers.control.social_optimum import planner_q, social_optimum
 from agents.solvers.equilibrium import assess
 from agents.solvers.first_order.iteration import softmax
-from karma_envs.game import MeanFieldModel
 from karma_envs.games.matching.closed_forms import dict_efficiency
 from karma_envs.karma.urgency import AgentType
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model

@@ -8,18 +8,18 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.mean_field.dynamic_programming import uniform_policy
-from agents.mean_field.exploitability import exploitability
 from agents.solvers import Step, methods, solve
 from agents.solvers.first_order.policy_mirror_ascent import _projection
 from karma_envs.config import ConfigError
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import uniform_policy
+from karma_envs.mean_field.exploitability import exploitability
 
 TWO_TYPES = ({"discount": 0.7}, {"discount": 0.9, "urgencies": (1, 2, 9)})
 FIRST_ORDER = sorted(set(methods()) - {"homotopy"})
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **fields).mean_field()
     assert model is not None
     return model
@@ -160,7 +160,7 @@ def test_mirror_ascent_finds_the_regularised_policy_of_a_single_state() -> None:
             step_size=step_size,
             iterations=400,
         )
-        rewards = model.environment(found.statistic).reward
+        rewards = model.decision_problem(found.statistic).reward
         policy = found.policy.probabilities
         state = 5  # urgency 5, karma 2: all bids are legal
         if regulariser == "kl":

@@ -13,19 +13,19 @@ from agents.mean_field.units import greatest_reward
 from agents.solvers import Step, methods, solve
 from agents.solvers.continuation.search import search
 from agents.solvers.control.social_optimum import social_optimum
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 SMALL: dict[str, Any] = {"karma_max": 5, "karma_mean": 2}
 FACTORS = (400.0, 1e-3)
 
 
-def model_of(**fields: Any) -> MeanFieldModel:
+def model_of(**fields: Any) -> FiniteMeanFieldModel:
     model = karma_envs.make("matching", **{**SMALL, **fields}).mean_field()
     assert model is not None
     return model
 
 
-def in_unit(factor: float, **fields: Any) -> MeanFieldModel:
+def in_unit(factor: float, **fields: Any) -> FiniteMeanFieldModel:
     return model_of(**{"urgencies": (factor, 5 * factor), "discount": 0.9, **fields})
 
 

@@ -7,10 +7,10 @@ import pytest
 
 import karma_envs
 from agents.evaluators.exploitability.exact import exploitability_by_agent
-from agents.mean_field.exploitability import exploitability
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import BASELINES, baseline_policy
 from karma_envs.checks import check_game
+from karma_envs.mean_field.exploitability import exploitability
 from tests.training.benchmark.tiny_tasks import TINY
 from training.benchmark.best_response import BestResponseGame
 from training.benchmark.measure import normalised_exploitability

@@ -19,10 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
-from karma_envs.game import PopulationGame, SamplingPolicy, Transitions
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness
+from karma_envs.transitions import Transitions
 from training.reproduction.shared_runs import kept_run
 from training.runs.config import TrainConfig
 from training.runs.folder import Run

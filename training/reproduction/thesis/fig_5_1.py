@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from agents.evaluators import Violations, contractivity_violations
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.thesis.violations import violation_figure, violation_rows
@@ -11,7 +11,7 @@ from training.reproduction.thesis.violations import violation_figure, violation_
 _POLICIES = {"quick": 40, "full": 400}
 
 
-def _condition(model: MeanFieldModel, rationality: float, n_policies: int, seed: int) -> Violations:
+def _condition(model: FiniteMeanFieldModel, rationality: float, n_policies: int, seed: int) -> Violations:
     return contractivity_violations(model, rationality, n_policies=n_policies, n_updates=20, seed=seed)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluators import Violations, monotonicity_violations
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment
 from training.reproduction.thesis.violations import violation_figure, violation_rows
@@ -29,7 +29,7 @@ def _run(scale: str, seed: int) -> list[Row]:
     for variant, reading in _VARIANTS.items():
 
         def condition(
-            model: MeanFieldModel,
+            model: FiniteMeanFieldModel,
             rationality: float,
             n_policies: int,
             seed: int,

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from agents import solve
 from agents.learners import LearnerConfig
 from karma_envs.baselines import baseline_policy
-from karma_envs.game import PopulationGame, SamplingPolicy
+from karma_envs.finite import SamplingPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.metrics import summarise
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluators import Violations
-from karma_envs.game import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
@@ -20,7 +20,7 @@ _RATIONALITIES = (1.0, 2.0, 3.0, 5.0, 7.0, 10.0, 20.0)
 _DISCOUNTS = (0.0, 0.3, 0.6, 0.9, 0.98)
 _STYLES = ("o-", "x:", "s--")
 
-Condition = Callable[[MeanFieldModel, float, int, int], Violations]
+Condition = Callable[[FiniteMeanFieldModel, float, int, int], Violations]
 """Takes a model, the rationality, the number of policies and a seed."""
 
 

@@ -1,4 +1,4 @@
-"""Values and best responses of a single agent in a fixed environment, by linear solves.
+"""Values and best responses of a single agent in a population that behaves in a fixed way, by linear solves.
 
 Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[types, X]``,
 ``q[types, X, A]``. Illegal actions have Q = -inf.
@@ -6,39 +6,57 @@ Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[t
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.game import Environment, MeanFieldModel
+if TYPE_CHECKING:
+    from karma_envs.mean_field.model import FiniteMeanFieldModel
 
 _MOST_SWEEPS = 1000
 _ROUNDING = 1e-13  # of values, over the greatest of them
 
 
+@dataclass(frozen=True)
+class DecisionProblem:
+    """What a single agent faces in a population that behaves in a fixed way: a Markov decision process.
+
+    Attributes:
+        reward: ``float64[types, X, A]``, expected reward of a step.
+        kernel: ``float64[types, X, A, X]``, probability of the next state; rows of legal actions sum to
+            1, those of illegal ones are 0.
+    """
+
+    reward: NDArray[np.float64]
+    kernel: NDArray[np.float64]
+
+
 def q_values(
-    model: MeanFieldModel, environment: Environment, value: NDArray[np.float64]
+    model: FiniteMeanFieldModel, problem: DecisionProblem, value: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """Q(x, a) = r(x, a) + gamma * sum over x' of P(x' | x, a) V(x')."""
-    following = np.einsum("txay,ty->txa", environment.kernel, value, optimize=True)
-    q = environment.reward + model.discounts[:, None, None] * following
+    following = np.einsum("txay,ty->txa", problem.kernel, value, optimize=True)
+    q = problem.reward + model.discounts[:, None, None] * following
     return np.asarray(np.where(model.legal_actions, q, -np.inf))
 
 
-def transition_matrix(environment: Environment, policy: NDArray[np.float64]) -> NDArray[np.float64]:
+def transition_matrix(problem: DecisionProblem, policy: NDArray[np.float64]) -> NDArray[np.float64]:
     """P under a policy, ``float64[types, X, X]``."""
-    return np.asarray(np.einsum("txa,txay->txy", policy, environment.kernel, optimize=True))
+    return np.asarray(np.einsum("txa,txay->txy", policy, problem.kernel, optimize=True))
 
 
 def policy_value(
-    model: MeanFieldModel, environment: Environment, policy: NDArray[np.float64]
+    model: FiniteMeanFieldModel, problem: DecisionProblem, policy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """V of a policy: the solution of V = r + gamma P V, ``float64[types, X]``."""
-    reward = (policy * environment.reward).sum(axis=2)
-    matrix = np.eye(model.n_states) - model.discounts[:, None, None] * transition_matrix(environment, policy)
+    reward = (policy * problem.reward).sum(axis=2)
+    matrix = np.eye(model.n_states) - model.discounts[:, None, None] * transition_matrix(problem, policy)
     return np.asarray(np.linalg.solve(matrix, reward[..., None])[..., 0])
 
 
-def uniform_policy(model: MeanFieldModel) -> NDArray[np.float64]:
+def uniform_policy(model: FiniteMeanFieldModel) -> NDArray[np.float64]:
     """Every legal action equally likely, ``float64[types, X, A]``."""
     legal = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
     return np.repeat(legal[None], model.n_types, axis=0)
@@ -50,23 +68,23 @@ def greedy(q: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def best_response(
-    model: MeanFieldModel, environment: Environment, start: NDArray[np.float64] | None = None
+    model: FiniteMeanFieldModel, problem: DecisionProblem, start: NDArray[np.float64] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """An optimal policy and its value, by policy iteration (Howard 1960); exact but for rounding.
 
     Args:
         model: the model.
-        environment: what the agent faces.
+        problem: what the agent faces.
         start: a policy to begin with.
 
     Returns:
         ``policy[types, X, A]``, deterministic but where ``start`` is optimal, and ``value[types, X]``.
     """
-    q = np.where(model.legal_actions, environment.reward, -np.inf)
+    q = np.where(model.legal_actions, problem.reward, -np.inf)
     policy = greedy(q) if start is None else start
-    value = policy_value(model, environment, policy)
+    value = policy_value(model, problem, policy)
     for _ in range(_MOST_SWEEPS):
-        q = q_values(model, environment, value)
+        q = q_values(model, problem, value)
         # Only a gain beyond rounding changes an action, so that ties cannot make it cycle.
         current = (policy * np.where(model.legal_actions, q, 0.0)).sum(axis=2)
         rounding = _ROUNDING * np.abs(value).max(axis=1, keepdims=True)
@@ -74,5 +92,5 @@ def best_response(
         if not improves.any():
             break
         policy = np.where(improves[..., None], greedy(q), policy)
-        value = policy_value(model, environment, policy)
+        value = policy_value(model, problem, policy)
     return policy, value

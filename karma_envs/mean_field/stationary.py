@@ -1,4 +1,4 @@
-"""Stationary mean fields: of a chain by a direct solve, and of a policy that makes its own environment.
+"""Stationary mean fields: of a chain by a direct solve, and of a policy that makes what it faces itself.
 
 Sources: Thesis, Definitions 2.3 (population update operator) and 2.4 (stable population operator).
 """
@@ -6,13 +6,16 @@ Sources: Thesis, Definitions 2.3 (population update operator) and 2.4 (stable po
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.chains import as_distribution, class_masses, closed_classes, stationary_measures
-from agents.mean_field.dynamic_programming import transition_matrix
-from karma_envs.game import Environment, MeanFieldModel
+from karma_envs.mean_field.chains import as_distribution, class_masses, closed_classes, stationary_measures
+from karma_envs.mean_field.dynamic_programming import DecisionProblem, transition_matrix
+
+if TYPE_CHECKING:
+    from karma_envs.mean_field.model import FiniteMeanFieldModel
 
 AT_REST = 1e-9
 """A population whose mean field changes by at most this in a step, in any state, counts as at rest."""
@@ -48,11 +51,11 @@ def stationary_distribution(
 
 
 def advance(
-    model: MeanFieldModel, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+    model: FiniteMeanFieldModel, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
     """One step of the population (Definition 2.3)."""
-    environment = model.environment(model.statistic(mean_field, policy))
-    following = np.einsum("tx,txy->ty", mean_field, transition_matrix(environment, policy))
+    problem = model.decision_problem(model.statistic(mean_field, policy))
+    following = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
     return np.asarray(following / following.sum(axis=1, keepdims=True))
 
 
@@ -63,19 +66,19 @@ class StationaryMeanField:
     Attributes:
         mean_field: mu, ``float64[types, X]``.
         statistic: z of that population.
-        environment: what an agent faces in it.
+        problem: what an agent faces in it.
         residual: largest change of mu in one more step; above :data:`AT_REST` none was found that is at
             rest, and this is the last one.
     """
 
     mean_field: NDArray[np.float64]
     statistic: NDArray[np.float64]
-    environment: Environment
+    problem: DecisionProblem
     residual: float
 
 
 def stationary_mean_field(
-    model: MeanFieldModel,
+    model: FiniteMeanFieldModel,
     policy: NDArray[np.float64],
     start: NDArray[np.float64] | None = None,
     tolerance: float = 1e-13,
@@ -108,16 +111,16 @@ def stationary_mean_field(
     else:
         residual = float(np.abs(advance(model, mu, policy) - mu).max())
     statistic = model.statistic(mu, policy)
-    return StationaryMeanField(mu, statistic, model.environment(statistic), residual)
+    return StationaryMeanField(mu, statistic, model.decision_problem(statistic), residual)
 
 
 def _newton(
-    model: MeanFieldModel, mu: NDArray[np.float64], policy: NDArray[np.float64]
+    model: FiniteMeanFieldModel, mu: NDArray[np.float64], policy: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     """Newton's method on the statistic with a numerical Jacobian; None where it does not converge."""
 
     def field_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        return stationary_distribution(transition_matrix(model.environment(statistic), policy), mu)
+        return stationary_distribution(transition_matrix(model.decision_problem(statistic), policy), mu)
 
     def residual_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         return model.inconsistency(statistic, field_of(statistic), policy)

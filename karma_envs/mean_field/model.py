@@ -1,0 +1,133 @@
+"""What a game is for N to infinity: what an agent faces given a statistic, and which one agents make."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, SupportsFloat
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.config import refuse
+from karma_envs.mean_field.dynamic_programming import DecisionProblem, best_response, policy_value
+from karma_envs.mean_field.exploitability import Exploitability, exploitability, type_policies
+from karma_envs.mean_field.stationary import stationary_mean_field
+
+
+class MeanFieldModel(ABC):
+    """The limit of a population game for N to infinity.
+
+    An agent meets the population only through a *statistic* z: a vector such as the distribution of bids, or
+    a number such as the time at which a meeting starts. An equilibrium is a policy that is a best response to
+    the statistic that a population makes which plays it.
+    """
+
+    @abstractmethod
+    def best_response(self, statistic: NDArray[np.float64]) -> Any:
+        """A policy that a single agent cannot improve on, where the population makes ``statistic``."""
+
+    @abstractmethod
+    def policy_value(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What a single agent may expect of a policy where the population makes ``statistic``.
+
+        Returns:
+            discounted payoff by type and, where the model has states, by state: ``float64[types, ...]``.
+        """
+
+    @abstractmethod
+    def statistic_of(self, policy: Any) -> NDArray[np.float64]:
+        """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
+
+    @abstractmethod
+    def exploitability(self, policy: Any) -> SupportsFloat:
+        """What a single agent gains on average by a best response, where all others play ``policy``; >= 0."""
+
+
+class FiniteMeanFieldModel(MeanFieldModel):
+    """The limit of a population game with finite states and actions, at rest.
+
+    An agent of type omega in state x (its tabular observation) that takes action a meets the
+    population only through a statistic z, a vector such as the distribution of bids. The mean field
+    mu(omega, x) is the distribution of states within each type. Policies are ``float64[types, X, A]``.
+
+    Attributes:
+        masses: ``float64[types]``, shares of the population, sum 1.
+        discounts: ``float64[types]``, gamma.
+        legal_actions: ``bool[X, A]``; action 0 is always legal.
+        initial_mean_field: ``float64[types, X]``, where the population starts.
+    """
+
+    masses: NDArray[np.float64]
+    discounts: NDArray[np.float64]
+    legal_actions: NDArray[np.bool_]
+    initial_mean_field: NDArray[np.float64]
+
+    @property
+    def n_types(self) -> int:
+        """Number of types."""
+        return len(self.masses)
+
+    @property
+    def n_states(self) -> int:
+        """X, the number of states."""
+        return int(self.legal_actions.shape[0])
+
+    @property
+    def n_actions(self) -> int:
+        """A, the number of actions."""
+        return int(self.legal_actions.shape[1])
+
+    @abstractmethod
+    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """z of a population in ``mean_field[types, X]`` that plays ``policy[types, X, A]``."""
+
+    @abstractmethod
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
+        """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
+
+    def inconsistency(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+    ) -> NDArray[np.float64]:
+        """As many numbers as z has, all 0 if and only if z is that of the population.
+
+        ``mean_field`` is stationary in ``decision_problem(statistic)`` under ``policy``. Where a quantity is
+        conserved, one number of the difference is 0 for every such mean field; a model then puts the
+        conservation law in its place.
+        """
+        return self.statistic(mean_field, policy) - statistic
+
+    def best_response(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """An optimal policy, ``float64[types, X, A]``, deterministic."""
+        return best_response(self, self.decision_problem(statistic))[0]
+
+    def policy_value(
+        self, policy: NDArray[np.float64], statistic: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Discounted payoff of a policy, ``float64[types, X]``."""
+        return policy_value(self, self.decision_problem(statistic), type_policies(self, policy))
+
+    def statistic_of(self, policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        """z of a population at rest that plays a policy."""
+        return stationary_mean_field(self, type_policies(self, policy)).statistic
+
+    def exploitability(self, policy: NDArray[np.float64]) -> Exploitability:
+        """Exact exploitability of a population at rest that plays a policy."""
+        return exploitability(self, policy)
+
+
+def as_finite_model(model: MeanFieldModel) -> FiniteMeanFieldModel:
+    """The model, if it has tables.
+
+    Raises:
+        ConfigError: for a model without.
+    """
+    if not isinstance(model, FiniteMeanFieldModel):
+        raise refuse(
+            "model",
+            type(model).__name__,
+            "a mean-field model with finite states and actions, which this needs",
+        )
+    return model
