@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -97,6 +97,10 @@ class PopulationGame(ABC):
     @abstractmethod
     def __init__(self, config: Any = None, **fields: Any) -> None:
         """Make a game of a configuration (None: the defaults), some of its fields changed."""
+
+    def fresh(self) -> Self:
+        """Another game of the same configuration, not yet begun."""
+        return type(self)(self.config)
 
     @abstractmethod
     def reset(self, rng: np.random.Generator) -> None:

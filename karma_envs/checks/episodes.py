@@ -39,7 +39,7 @@ class Moment(NamedTuple):
 
 def begun(game: FiniteGame, seed: int = 0) -> FiniteGame:
     """A fresh copy of a game, after reset."""
-    copy = type(game)(game.config)
+    copy = game.fresh()
     copy.reset(np.random.default_rng(seed))
     return copy
 

@@ -196,7 +196,7 @@ def check_state(game: FiniteGame) -> None:
     record(original, 10)
     state = original.state_dict()
     expected = record(original)
-    for continued in (original, begun(game, 5), type(game)(game.config)):
+    for continued in (original, begun(game, 5), game.fresh()):
         _reload(continued, state)
         expect(same_state(state, continued.state_dict()), "load_state_dict did not take the state over")
         expect_same(expected, record(continued), "a game that continues from a state")

@@ -113,7 +113,7 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
             there is no table of what the network does.
     """
     n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
-    seen = _Seen(type(game)(game.config))
+    seen = _Seen(game.fresh())
     for name in BASELINES:
         with contextlib.suppress(ConfigError):  # this game has no such baseline
             seen.play(baseline_policy(name, game), n_steps, rng)

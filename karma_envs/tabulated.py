@@ -1,0 +1,212 @@
+"""Any game as one with tables: observations and actions of boxes fall into cells."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete
+from numpy.typing import NDArray
+
+from karma_envs.actions import IllegalActionError
+from karma_envs.config import refuse, whole
+from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
+from karma_envs.game import PopulationGame
+from karma_envs.metrics import Outcome
+from karma_envs.numerics.sampling import sample_actions
+
+_OF_THE_CLASS = ("name", "config_class", "presets", "trained_with", "exchangeable", "cooperative", "picture")
+
+
+class Grid:
+    """Evenly spaced points of a space, to the nearest of which everything in it belongs.
+
+    A box has ``cells`` points in each dimension, its ends among them, numbered with the last dimension
+    fastest; numbered things are points themselves.
+
+    Attributes:
+        size: how many points there are.
+        values: ``float32[size, d]`` of a box, ``int64[size]`` of numbered things.
+        axes: the points of each dimension, by name.
+
+    Args:
+        space: a Box of one dimension, or Discrete.
+        cells: points in each dimension of a box.
+        name: what its dimensions are called.
+
+    Raises:
+        ConfigError: for a box without bounds, or too many points.
+    """
+
+    def __init__(self, space: Discrete[Any] | Box, cells: int, name: str) -> None:
+        if not isinstance(space, Box):
+            self.size = int(space.n)
+            self.values: NDArray[Any] = np.arange(self.size)
+            self.axes: tuple[Axis, ...] = (Axis(name, tuple(range(self.size))),)
+            return
+        if not space.is_bounded():
+            raise refuse("cells", cells, f"in a game whose boxes have bounds; {name}s are in {space}")
+        low, high = space.low.ravel(), space.high.ravel()
+        self.size = cells ** len(low)
+        if self.size > MOST_INDICES:
+            raise refuse(
+                "cells",
+                cells,
+                f"such that {name}s of {len(low)} dimensions are at most {MOST_INDICES}, not {self.size}",
+            )
+        points = np.linspace(low, high, cells, axis=1, dtype=np.float32)
+        names = [name] if len(low) == 1 else [f"{name} {dimension}" for dimension in range(len(low))]
+        self.axes = tuple(Axis(each, tuple(values.tolist())) for each, values in zip(names, points))
+        self.values = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(self.size, *space.shape)
+        span = np.where(high > low, high.astype(np.float64) - low, 1.0)
+        self._low, self._per_unit = low.astype(np.float64), (cells - 1) / span
+        self._cells, self._weights = cells, cells ** np.arange(len(low))[::-1]
+
+    def index_of(self, values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
+        """The numbers of the points that are nearest to ``values[n, d]`` in a box, ``int64[n]``."""
+        cell = np.rint((values.reshape(len(values), -1) - self._low) * self._per_unit)
+        return np.asarray(np.clip(cell, 0, self._cells - 1).astype(np.int64) @ self._weights)
+
+
+class TabulatedGame(FiniteGame):
+    """A game with boxes, seen and played on a grid: an observation is the nearest of evenly spaced points.
+
+    The game below goes on as it is, and its state is this one's; only what agents observe and do is rounded.
+    Agents observe the point in place of what the game shows. An action is one of the points of the action
+    space, or of the game's own actions where these are numbered; one that is not legal now is played as the
+    game plays it, :meth:`~karma_envs.game.PopulationGame.admissible`.
+
+    Attributes:
+        game: the game below.
+        cells: points in each dimension, the ends of the box among them.
+
+    Args:
+        game: any game; its state is shared.
+        cells: at least 2.
+
+    Raises:
+        ConfigError: for boxes without bounds, or too many cells.
+    """
+
+    def __init__(self, game: PopulationGame, cells: int = 21) -> None:
+        self.game, self.cells = game, whole("cells", cells, 2)
+        vars(self).update({name: getattr(game, name) for name in _OF_THE_CLASS})
+        self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
+        self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
+        self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
+        self._seen = Grid(game.observation_space, self.cells, "observation")
+        self._done = Grid(game.action_space, self.cells, "action")
+        self.n_observations, self.n_actions = self._seen.size, self._done.size
+        self.legal_actions = np.ones((self.n_observations, self.n_actions), np.bool_)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """The points of each dimension of an observation."""
+        return self._seen.axes
+
+    @property
+    def action_features(self) -> Mapping[str, NDArray[Any]]:
+        """The action that is played, a number for each of its dimensions."""
+        columns = self._done.values.reshape(self.n_actions, -1).T
+        return {axis.name: column for axis, column in zip(self._done.axes, columns)}
+
+    def fresh(self) -> Self:
+        return type(self)(self.game.fresh(), self.cells)
+
+    def acting(self, policy: SamplingPolicy) -> CellPolicy:
+        """A tabular policy for this game as one that the game below plays."""
+        self.check_policy(policy)
+        return CellPolicy(policy, self._seen, self._done)
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self.game.reset(rng)
+
+    def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
+        chosen = self.actions_of(actions)
+        if (bad := (chosen < 0) | (chosen >= self.n_actions)).any():
+            agent = int(bad.argmax())
+            raise IllegalActionError(
+                f"agent {agent} takes action {chosen[agent]}; allowed: 0 … {self.n_actions - 1}"
+            )
+        return self.game.step(self.game.admissible(self._done.values[chosen])[0])
+
+    def observation_index(self) -> NDArray[np.int64]:
+        return self._seen.index_of(self.game.observations())
+
+    def observations(self) -> NDArray[np.float32]:
+        """The points, ``float32[N, d]``."""
+        return np.asarray(self._seen.values[self.observation_index()], np.float32)
+
+    @property
+    def policy_streams(self) -> NDArray[np.uint64]:
+        return self.game.policy_streams
+
+    @property
+    def elapsed(self) -> int:
+        return self.game.elapsed
+
+    def begin_anew(self) -> None:
+        self.game.begin_anew()
+
+    def outcome(self) -> Outcome:
+        return self.game.outcome()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        return self.game.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.game.load_state_dict(state)
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        return self.game.references()
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return self.game.type_names
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        return self.game.tables()
+
+    def record(self) -> dict[str, float]:
+        return self.game.record()
+
+    def conserved(self) -> Mapping[str, float]:
+        return self.game.conserved()
+
+    def scene(self) -> dict[str, Any]:
+        self.game.followed = self.followed
+        return self.game.scene()
+
+
+class CellPolicy:
+    """A tabular policy as one for the game that was tabulated: it sees the nearest point, and does a point.
+
+    Args:
+        policy: tables, of all agents.
+        seen: the observations.
+        done: the actions.
+    """
+
+    def __init__(self, policy: SamplingPolicy, seen: Grid, done: Grid) -> None:
+        self._policy, self._seen, self._done = policy, seen, done
+
+    def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[Any]:
+        """See :class:`karma_envs.game.Policy`."""
+        actions = np.empty(len(observations), np.int64)
+        index = self._seen.index_of(observations)
+        sample_actions(self._policy.thresholds, self._policy.row_of_agent, index, streams, 0, actions)
+        return self._done.values[actions]
+
+
+def tabulated(game: PopulationGame, cells: int = 21) -> FiniteGame:
+    """A game with tables: the game itself if it has them, else :class:`TabulatedGame`.
+
+    Args:
+        game: any game.
+        cells: points in each dimension of a box.
+
+    Raises:
+        ConfigError: for boxes without bounds, or too many cells.
+    """
+    return game if isinstance(game, FiniteGame) else TabulatedGame(game, cells)
