@@ -9,6 +9,7 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from tests.integrations.common import SMALL, require
+from tests.own_games import DriftGame, SprintGame
 
 require("torch")
 
@@ -51,31 +52,37 @@ def test_the_game_is_not_touched():
 
 
 def test_advantages_are_their_definition():
-    """Temporal differences, times lambda gamma to the power of their distance, up to the episode's end."""
+    """Temporal differences, times lambda gamma to the power of their distance, up to the episode's end.
+
+    After the end of a game no value counts, after a truncation that of the last observation does.
+    """
     rng = np.random.default_rng(0)
     rewards, values = rng.normal(size=(12, 3)), rng.normal(size=(13, 3))
-    truncated = rng.random((12, 3)) < 0.25
+    terminated = rng.random((12, 3)) < 0.15
+    truncated = (rng.random((12, 3)) < 0.25) & ~terminated
     discounts = np.array([0.0, 0.5, 0.98])
     expected = np.zeros_like(rewards)
     for step, agent in np.ndindex(rewards.shape):
         for later in range(step, 12):
-            difference = rewards[later, agent] + discounts[agent] * values[later + 1, agent]
-            difference -= values[later, agent]
+            future = 0 if terminated[later, agent] else discounts[agent] * values[later + 1, agent]
+            difference = rewards[later, agent] + future - values[later, agent]
             expected[step, agent] += (LAMBDA * discounts[agent]) ** (later - step) * difference
-            if truncated[later, agent]:
+            if truncated[later, agent] or terminated[later, agent]:
                 break
     assert truncated.any(axis=0).all()
-    found = advantages(*(torch.from_numpy(each) for each in (rewards, values, truncated, discounts)))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-12)
+    assert terminated.any(axis=0).all()
+    columns = (rewards, values, terminated, truncated, discounts)
+    estimates = advantages(*(torch.from_numpy(each) for each in columns))
+    np.testing.assert_allclose(estimates.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_horizons_are_not_seen(monkeypatch):
     """Values are those of a game without end; steps that only begin an episode are not learned from."""
     given, counts = [], []
 
-    def seen(rewards, values, truncated, discounts):
+    def seen(rewards, values, terminated, truncated, discounts):
         given.append((rewards.clone(), values.clone(), truncated.clone()))
-        return advantages(rewards, values, truncated, discounts)
+        return advantages(rewards, values, terminated, truncated, discounts)
 
     def counted(n):
         counts.append(n)
@@ -94,6 +101,27 @@ def test_horizons_are_not_seen(monkeypatch):
     begins = (rewards == 0).all(dim=1)
     per_step = rewards[~begins].sum().item() / (~begins).sum().item() / 10 / (1 - 0.9)
     assert values.mean().item() == pytest.approx(per_step, rel=0.2)  # were it an end: half of it at most
+
+
+def test_the_end_of_a_game_is_one(monkeypatch):
+    """It is told from a horizon; and values fall to what the steps that are left can give."""
+    given = []
+
+    def seen(rewards, values, terminated, truncated, discounts):
+        given.append((values[:-1].clone(), terminated.clone()))
+        assert not truncated.any()
+        return advantages(rewards, values, terminated, truncated, discounts)
+
+    monkeypatch.setattr(single_file_ppo, "advantages", seen)
+    game = SprintGame()
+    trained = train(game, 6000, seed=0)
+    game.check_policy(trained.policy)
+    values, terminated = (torch.cat(each) for each in zip(*given))
+    step = np.arange(len(terminated)) % 5  # in the fifth the next game begins
+    assert (terminated.numpy() == (step == 3)[:, None]).all()
+    before = [values[-300:][step[-300:] == number].mean().item() for number in range(4)]
+    assert before[0] > before[2] > before[3] > 0
+    assert before[3] < 0.2  # a reward of 1 at most, times 1 - gamma; for ever it were near 0.5
 
 
 def test_illegal_actions_have_no_probability():
@@ -138,5 +166,7 @@ def test_budgets(monkeypatch):
     assert train(small(), 10, seed=0).agent_steps == 10
     with pytest.raises(ConfigError, match="budget = 9 is not allowed; allowed: at least a step of 10 agents"):
         train(small(), 9, seed=0)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, seed=0)
     monkeypatch.setattr(single_file_ppo, "MOST_AGENT_STEPS", 2000)
     assert train(small(), 10**12, seed=0).agent_steps == 2000

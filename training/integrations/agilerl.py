@@ -23,7 +23,7 @@ What to know of IPPO in AgileRL 2.58, which is why it is fed in this way:
 - It cannot take masks from vector environments (``None in masks`` of arrays), and does not use them when it
   learns. So it is not given any, and illegal actions are played as in all views, as the highest legal ones
   below them.
-- It takes the horizon for the end of the game. So the horizon is to be long, or there is to be none.
+- It takes the horizon for the end of the game. So of a game without an end the horizon is to be long.
 """
 
 from __future__ import annotations
@@ -40,6 +40,7 @@ from numpy.typing import NDArray
 
 from karma_envs.actions import as_actions
 from karma_envs.config import refuse, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
@@ -79,8 +80,9 @@ _NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_con
 class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     """A game's population, or several side by side, as sub-environments of one player, in this process.
 
-    All agents of a game are truncated at once, and the next episode begins in the same step: as in all
-    vector environments of AgileRL, the observations are then those after the reset.
+    At the end of a game, and at the horizon of one without, all its agents are terminated, or truncated, at
+    once, and the next episode begins in the same step: as in all vector environments of AgileRL, the
+    observations are then those after the reset.
 
     Args:
         game: a game's name in the registry, or a game's class.
@@ -128,33 +130,30 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     def step(
         self, actions: Mapping[str, Any], *args: Any, **kwargs: Any
     ) -> tuple[Arrays, Arrays, Arrays, Arrays, dict[str, dict[str, Any]]]:
-        """One step of all populations, with the player's ``int[num_envs]``.
+        """One step of all populations, with the player's ``[num_envs, ...]``.
 
         Returns:
             observations ``float32[num_envs, d]``, rewards ``float64[num_envs]``, terminations and
             truncations ``bool[num_envs]`` and empty infos, by player; new arrays.
 
         Raises:
-            IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
+            IllegalActionError: when they are not that many actions; if strict, for an illegal one.
         """
         chosen = np.split(
             as_actions(actions[PLAYER], self.num_envs, self.game.action_space), len(self._copies)
         )
         for copy, here in zip(self._copies, chosen):  # all, before the first one steps
             copy.check_actions(here, slice(None))
-        observations, rewards, truncations = [], [], []
+        columns = []
         for copy, here in zip(self._copies, chosen):
-            rows, earned, _, truncated, _ = copy.step(here)
-            observations.append(np.asarray(copy.reset()[0] if truncated[0] else rows))
-            rewards.append(earned)
-            truncations.append(truncated)
-        return (
-            {PLAYER: np.concatenate(observations)},
-            {PLAYER: np.concatenate(rewards)},
-            {PLAYER: np.zeros(self.num_envs, np.bool_)},
-            {PLAYER: np.concatenate(truncations)},
-            {PLAYER: {}},
+            rows, earned, terminated, truncated, _ = copy.step(here)
+            if terminated[0] or truncated[0]:  # all agents' episodes end at once
+                rows, _ = copy.reset()
+            columns.append((np.asarray(rows), earned, terminated, truncated))
+        observations, rewards, terminations, truncations = (
+            {PLAYER: np.concatenate(column)} for column in zip(*columns)
         )
+        return observations, rewards, terminations, truncations, {PLAYER: {}}
 
     def render(self) -> tuple[Any, ...]:
         """A picture of each copy; None if there are none."""
@@ -230,8 +229,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
 
     Raises:
         ConfigError: for a game with several types, which have discount factors of their own, and for a
-            budget of less than a step.
+            budget of less than a step; for a game without tables.
     """
+    game = as_finite(game)
     if (n_types := len(game.discounts)) > 1:
         raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
     steps, updates = spend(game, budget)
@@ -250,23 +250,43 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         update_epochs=_EPOCHS,
     )
     observations, _ = env.reset(seed=seed)
+    begins = np.zeros(env.num_envs)
     for update in range(updates):
         for optimiser in (agent.actor_optimizers[PLAYER], agent.critic_optimizers[PLAYER]):
             for group in optimiser.param_groups:
                 group["lr"] = _RATE * (1 - update / updates)
-        observations = _learn(agent, env, observations, steps, 1 - discount)
+        observations, begins = _learn(agent, env, observations, begins, steps, 1 - discount)
     return Trained(distil(agent, game, seed=seed).policy, updates * steps * env.num_envs)
 
 
-def _learn(agent: IPPO, env: PopulationVecEnv, observations: Arrays, steps: int, scale: float) -> Arrays:
-    """An update after ``steps`` steps; the observations after them."""
-    going_on = {PLAYER: np.zeros(env.num_envs)}
+def _learn(
+    agent: IPPO,
+    env: PopulationVecEnv,
+    observations: Arrays,
+    begins: NDArray[Any],
+    steps: int,
+    scale: float,
+) -> tuple[Arrays, NDArray[Any]]:
+    """An update after ``steps`` steps.
+
+    Args:
+        agent: who learns.
+        env: where it plays.
+        observations: before the first step.
+        begins: ``[num_envs]``, in which of them a game began after the end of another.
+        steps: of all agents.
+        scale: of rewards.
+
+    Returns:
+        the observations after the steps, and which of them begin a game.
+    """
     rows: list[tuple[Arrays, ...]] = []
     for _ in range(steps):
         actions, logs, _, values = agent.get_action(observations)
-        following, rewards, _, _, _ = env.step(actions)
-        rows.append((observations, actions, logs, {PLAYER: scale * rewards[PLAYER]}, going_on, values))
-        observations = following
+        following, rewards, terminations, _, _ = env.step(actions)
+        scaled = {PLAYER: scale * rewards[PLAYER]}
+        rows.append((observations, actions, logs, scaled, {PLAYER: begins}, values))
+        observations, begins = following, terminations[PLAYER].astype(np.float64)
     columns = [{PLAYER: [each[PLAYER] for each in column]} for column in zip(*rows)]
-    agent.learn((*columns, observations, going_on))
-    return observations
+    agent.learn((*columns, observations, {PLAYER: begins}))
+    return observations, begins

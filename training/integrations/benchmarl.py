@@ -1,6 +1,6 @@
 """BenchMARL: every game as a task of its kind, its experiments' policies as tables, and its IPPO.
 
-A task's configuration is the arguments of all views; actions are masked, and there is a state::
+A task's configuration is the arguments of all views; numbered actions are masked, and there is a state::
 
     task = KarmaTask.MATCHING.get_task({"n_agents": 100, "max_cycles": 100})
     experiment = Experiment(task, MappoConfig.get_from_yaml(), MlpConfig.get_from_yaml(), seed=0, config=...)
@@ -20,15 +20,19 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
+from gymnasium.spaces import Box
 from tensordict import TensorDictBase, unravel_key
 from torchrl.envs import Compose, EnvBase, RewardScaling, Transform, TransformedEnv
 
 import karma_envs
 from karma_envs.config import refuse
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
@@ -85,13 +89,17 @@ class KarmaClass(PettingZooClass):  # type: ignore[misc]
             self.game, return_state=True, seed=next(seeds), device=device, **self.config
         )
 
+    @cached_property
+    def _is_continuous(self) -> bool:
+        return isinstance(PopulationParallelEnv(self.game, **self.config).game.action_space, Box)
+
     def supports_continuous_actions(self) -> bool:
-        """No."""
-        return False
+        """Whether the game's actions are a box."""
+        return self._is_continuous
 
     def supports_discrete_actions(self) -> bool:
-        """Yes, with masks."""
-        return True
+        """Whether the game's actions are numbered; they are masked."""
+        return not self._is_continuous
 
     def has_state(self) -> bool:
         """Yes: all agents' observations in a row."""
@@ -174,9 +182,10 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
-        ConfigError: when the budget is less than a step, or types differ in their discount factors, as
-            an experiment has only one.
+        ConfigError: for a game without tables; when the budget is less than a step, or types differ in their
+            discount factors, as an experiment has only one.
     """
+    game = as_finite(game)
     if len(discounts := set(game.discounts.tolist())) > 1:
         raise refuse("game", f"types with discounts {sorted(discounts)}", "one discount factor for all types")
     steps, updates = spend(game, budget)
@@ -204,8 +213,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         config.save_folder = folder
         experiment = Experiment(task, algorithm, model, seed, config, callbacks=[_Tuned()])
         experiment.run()
-    found = distil_experiment(experiment, game, seed=seed)
-    return Trained(found.policy, experiment.total_frames * game.n_agents)
+    distilled = distil_experiment(experiment, game, seed=seed)
+    return Trained(distilled.policy, experiment.total_frames * game.n_agents)
 
 
 class _Scaled(KarmaClass):

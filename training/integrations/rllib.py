@@ -46,6 +46,7 @@ from ray.rllib.core.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
 from karma_envs.config import choice, refuse, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
@@ -53,6 +54,7 @@ from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, network_of, tabulate
+from training.integrations.masks import observation_with_mask
 
 TRAINER = Trainer(
     title="RLlib",
@@ -73,15 +75,17 @@ _MINIBATCHES = 4
 class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
     """A game's population as RLlib's environment, made from one dict, as RLlib makes environments.
 
-    Trajectories, illegal actions and the truncation at the horizon are those of
+    Trajectories, illegal actions and how episodes end are those of
     :class:`karma_envs.views.parallel.PopulationParallelEnv`. Agents are numbers, 0 … N-1, as in the game's
     arrays: RLlib goes through sets of them, whose order would differ from process to process for names, and
     with it what a seed gives. An observation is a dict with the keys that RLlib's modules for masks ask
-    for: ``observations`` (``float32[d]``) and ``action_mask`` (``int8[n_actions]``).
+    for: ``observations`` (``float32[d]``) and ``action_mask`` (``int8[n_actions]``); in a game without
+    tables, where all actions are legal, it is the former alone, for RLlib's own modules.
 
     Args:
         config: ``game``, a game's name in the registry or a game's class, and the arguments of all views,
-            see :class:`karma_envs.views.population.PopulationView`; observations always have the mask.
+            see :class:`karma_envs.views.population.PopulationView`; observations always have the mask, where
+            there is one.
 
     Attributes:
         game: the game.
@@ -95,15 +99,19 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
     def __init__(self, config: Mapping[str, Any]) -> None:
         if "game" not in config:
             raise refuse("env_config", dict(config), "a dict with game, a name or a class")
-        choice("observation", config.get("observation", "dict"), ("dict",))
-        self._env = PopulationParallelEnv(**{**config, "observation": "dict"})
+        kind = observation_with_mask(config["game"])
+        choice("observation", config.get("observation", kind), (kind,))
+        self._env = PopulationParallelEnv(**{**config, "observation": kind})
         self.game = self._env.game
         self._names = dict(enumerate(self._env.possible_agents))
         self.possible_agents, self.agents = list(self._names), list(self._names)
         super().__init__()
         self.metadata, self.render_mode = dict(self._env.metadata), self._env.render_mode
         spaces = {agent: self._env.observation_space(name) for agent, name in self._names.items()}
-        self.observation_spaces = {agent: Dict(_renamed(space)) for agent, space in spaces.items()}
+        self.observation_spaces = {
+            agent: Dict(_renamed(space)) if isinstance(space, Dict) else space
+            for agent, space in spaces.items()
+        }
         self.action_spaces = {agent: self._env.action_space(name) for agent, name in self._names.items()}
 
     def reset(
@@ -127,15 +135,14 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
         """One step.
 
         Args:
-            action_dict: a whole number for every agent, in any order.
+            action_dict: an action for every agent, in any order.
 
         Returns:
             observations, rewards, terminations, truncations and infos by agent; terminations and
             truncations have ``__all__`` as well.
 
         Raises:
-            IllegalActionError: when actions are missing or not whole numbers; if strict, for an
-                illegal one.
+            IllegalActionError: when actions are missing or of another kind; if strict, for an illegal one.
             RuntimeError: for actions before reset or after the end of an episode.
         """
         actions: dict[Any, Any] = {
@@ -145,7 +152,7 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
         return (
             dict(enumerate(map(_renamed, observations.values()))),
             _numbered(rewards),
-            {**_numbered(terminations), "__all__": False},
+            {**_numbered(terminations), "__all__": all(terminations.values())},
             {**_numbered(truncations), "__all__": all(truncations.values())},
             _numbered(infos),
         )
@@ -163,8 +170,10 @@ def _numbered(by_name: dict[str, Any]) -> dict[Any, Any]:
     return dict(enumerate(by_name.values()))
 
 
-def _renamed(observation: Any) -> dict[str, Any]:
-    """An observation, or its space, with RLlib's keys."""
+def _renamed(observation: Any) -> Any:
+    """An observation, or its space, with RLlib's keys, if it holds a mask."""
+    if not isinstance(observation, (dict, Dict)):
+        return observation
     return {"observations": observation["observation"], "action_mask": observation["action_mask"]}
 
 
@@ -341,8 +350,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         seed: of all random draws, 0 or more.
 
     Raises:
-        ConfigError: for a budget below one step of all agents.
+        ConfigError: for a game without tables; for a budget below one step of all agents.
     """
+    game = as_finite(game)
     steps, updates = spend(game, budget, most=_MOST_AGENT_STEPS)
     prepare_torch(seed)
     deterministic = torch.are_deterministic_algorithms_enabled()

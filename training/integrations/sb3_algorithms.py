@@ -16,7 +16,7 @@ from stable_baselines3.common.vec_env import VecNormalize
 from karma_envs.game import PopulationGame
 from training.benchmark.algorithms import Trained
 from training.integrations.budget import prepare_torch, spend
-from training.integrations.sb3 import PopulationVecEnv, distil
+from training.integrations.sb3 import PopulationVecEnv, policy_of
 
 _STAGES = 20
 _BATCH = 800  # at most, so that batches are equal
@@ -107,10 +107,10 @@ def _train(make: Make, game: PopulationGame, seed: int, steps: int, updates: int
     ]
     for stage in range(stages):
         if n_types > 1 and stage:
-            played = distil(models, game, n_steps=100, seed=seed).policy
+            played = policy_of(models, game, n_steps=100, seed=seed)
             for env in envs:
                 env.set_others(played)
         for env, model in zip(envs, models):
             now = updates * (stage + 1) // stages - updates * stage // stages
             model.learn(now * steps * env.num_envs, reset_num_timesteps=False)
-    return Trained(distil(models, game, seed=seed).policy, sum(model.num_timesteps for model in models))
+    return Trained(policy_of(models, game, seed=seed), sum(model.num_timesteps for model in models))

@@ -2,8 +2,8 @@
 
 Needs nothing but torch. One network is the policy of all agents: they are the batch. Where a game has
 several types, agents observe their own, so that the network can tell them apart; each counts its future by
-the discount of its type. The game is :class:`karma_envs.views.vector.PopulationVectorEnv`, which is also what
-Gymnasium gives::
+the discount of its type. Actions are numbered, and a game may have an end. The game is
+:class:`karma_envs.views.vector.PopulationVectorEnv`, which is also what Gymnasium gives::
 
     envs = gym.make_vec("karma_envs/Matching-v0", num_envs=1000, vectorization_mode="vector_entry_point")
     observations, infos = envs.reset(seed=0)  # float32[N, d]; infos["action_mask"] is int8[N, actions]
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
@@ -91,28 +92,31 @@ def layers(n_inputs: int, n_outputs: int, gain: float) -> nn.Sequential:
     return nn.Sequential(linear[0], nn.Tanh(), linear[1], nn.Tanh(), linear[2])
 
 
-def advantages(rewards: Tensor, values: Tensor, truncated: Tensor, discounts: Tensor) -> Tensor:
+def advantages(
+    rewards: Tensor, values: Tensor, terminated: Tensor, truncated: Tensor, discounts: Tensor
+) -> Tensor:
     """Generalised advantage estimates: by how much what an agent did was better than what it expected.
 
-    A truncation is no end: the future that is cut off counts by the value of the observation before which it
-    was cut off. Only what comes after it does not: that is another episode.
+    After the end of a game there is no future. A truncation is no end: the future that is cut off counts by
+    the value of the observation before which it was cut off. What comes after either is another episode.
 
     Args:
         rewards: ``float32[T, n]``.
         values: ``float32[T + 1, n]``, of the observations before each step, and after the last.
-        truncated: ``bool[T, n]``, whether the step was the last of its episode.
+        terminated: ``bool[T, n]``, whether the game was over after the step.
+        truncated: ``bool[T, n]``, whether the episode was cut off after it.
         discounts: ``float32[n]``.
 
     Returns:
         ``float32[T, n]``.
     """
-    found = torch.zeros_like(rewards)
+    estimates = torch.zeros_like(rewards)
     later = torch.zeros_like(rewards[0])
     for step in reversed(range(len(rewards))):
-        error = rewards[step] + discounts * values[step + 1] - values[step]
-        later = error + discounts * LAMBDA * ~truncated[step] * later
-        found[step] = later
-    return found
+        error = rewards[step] + discounts * ~terminated[step] * values[step + 1] - values[step]
+        later = error + discounts * LAMBDA * ~(terminated[step] | truncated[step]) * later
+        estimates[step] = later
+    return estimates
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
@@ -124,8 +128,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     value coefficient 0.5; gradients of norm 0.5 at most.
 
     Raises:
-        ConfigError: when the budget is less than a step of all agents.
+        ConfigError: for a game without tables; when the budget is less than a step of all agents.
     """
+    game = as_finite(game)
     n_agents = game.n_agents
     length, updates = spend(game, budget, most=MOST_AGENT_STEPS, updates=UPDATES)
     prepare_torch(seed)
@@ -142,7 +147,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     values = torch.zeros(length + 1, n_agents)
     actions = torch.zeros(length, n_agents, dtype=torch.int64)
     log_probabilities, rewards = torch.zeros(length, n_agents), torch.zeros(length, n_agents)
-    truncated, played = (torch.zeros(length, n_agents, dtype=torch.bool) for _ in range(2))
+    terminated, truncated, played = (torch.zeros(length, n_agents, dtype=torch.bool) for _ in range(3))
 
     observed, infos = envs.reset(seed=seed)
     ended = np.zeros(n_agents, np.bool_)
@@ -157,13 +162,14 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
                     break
                 actions[step] = chosen.sample()
                 log_probabilities[step] = chosen.log_prob(actions[step])
-                played[step] = torch.from_numpy(~ended)  # the step after a truncation only begins an episode
-                observed, earned, _, ended, infos = envs.step(actions[step].numpy())
+                played[step] = torch.from_numpy(~ended)  # the step after an episode only begins the next one
+                observed, earned, over, cut_off, infos = envs.step(actions[step].numpy())
+                ended = over | cut_off
                 rewards[step] = torch.from_numpy(earned)
-                truncated[step] = torch.from_numpy(ended)
+                terminated[step], truncated[step] = torch.from_numpy(over), torch.from_numpy(cut_off)
 
         # Learn, from all agents' steps alike.
-        gains = advantages(rewards * (1 - discounts), values, truncated, discounts)[played]
+        gains = advantages(rewards * (1 - discounts), values, terminated, truncated, discounts)[played]
         returns = gains + values[:-1][played]
         samples = (
             observations[:-1][played], legal[:-1][played], actions[played],
@@ -188,7 +194,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     ) -> NDArray[np.float64]:
         with torch.no_grad():
             chosen, _ = network(torch.from_numpy(observations), torch.from_numpy(legal))
-        found = chosen.probs.numpy().astype(np.float64)
-        return np.asarray(found / found.sum(axis=1, keepdims=True))  # float32 sums to 1 only nearly
+        odds = chosen.probs.numpy().astype(np.float64)
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))  # float32 sums to 1 only nearly
 
     return Trained(tabulate(probabilities, game, seed=seed).policy, updates * length * n_agents)

@@ -32,6 +32,7 @@ from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
 from karma_envs.config import refuse
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
@@ -82,10 +83,11 @@ def torchrl_env(
     """A game's population as an environment of TorchRL, by way of PettingZoo.
 
     By group there are ``observation`` ``float32[n, d]``, ``action_mask`` ``bool[n, actions]``, ``action``
-    ``int64[n]`` (not one-hot), ``reward`` ``float32[n, 1]``; random actions are legal. At the horizon all
-    are truncated at once, and never terminated. With a seed, given here or to ``env.set_seed``, it plays
-    what :class:`karma_envs.views.parallel.PopulationParallelEnv` plays after a reset with that seed and
-    another without.
+    ``int64[n]`` (not one-hot), ``reward`` ``float32[n, 1]``; random actions are legal. Where actions are not
+    numbered they are ``float32[n, k]``, and there is no mask. At the horizon all are truncated at once; in a
+    game with an end all are terminated. With a seed, given here or to ``env.set_seed``, it plays what
+    :class:`karma_envs.views.parallel.PopulationParallelEnv` plays after a reset with that seed and another
+    without.
 
     Args:
         game: a game's name in the registry, or a game's class.
@@ -125,7 +127,7 @@ def group_of_type(game: PopulationGame) -> list[str]:
     return ["player"] if n_types == 1 else [f"type_{number}" for number in range(n_types)]
 
 
-def masked_actor(game: PopulationGame, group: str) -> ProbabilisticActor:
+def masked_actor(game: FiniteGame, group: str) -> ProbabilisticActor:
     """A new policy for all agents of a group, two layers of 64 that know which actions are legal."""
     network = TensorDictModule(_network(game, game.n_actions), [(group, "observation")], [(group, "logits")])
     return ProbabilisticActor(
@@ -180,8 +182,8 @@ def action_probabilities(
             chosen = actor.get_dist(seen).probs
         else:
             chosen = torch.nn.functional.one_hot(actor(seen)[group, "action"], legal.shape[1])
-    found = chosen.double().cpu().numpy().reshape(-1, legal.shape[1])[:n]
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    odds = chosen.double().cpu().numpy().reshape(-1, legal.shape[1])[:n]
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def distil(
@@ -208,13 +210,13 @@ def distil(
     def network(
         observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
+        chosen = np.zeros(legal.shape)
         for number, group in enumerate(groups):
-            if (here := types == number).any():
-                found[here] = action_probabilities(
-                    actors[group], group, observations[here], legal[here], n_agents[number]
+            if (members := types == number).any():
+                chosen[members] = action_probabilities(
+                    actors[group], group, observations[members], legal[members], n_agents[number]
                 )
-        return found
+        return chosen
 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 
@@ -228,8 +230,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
-        ConfigError: when the budget is less than a step.
+        ConfigError: for a game without tables; when the budget is less than a step.
     """
+    game = as_finite(game)
     steps, updates = spend(game, budget)
     prepare_torch(seed)
     learners = [
@@ -249,14 +252,14 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
             for learner in learners:
                 learner.update(batch)
         collector.shutdown()
-    found = distil({learner.group: learner.actor for learner in learners}, game, seed=seed)
-    return Trained(found.policy, updates * steps * game.n_agents)
+    distilled = distil({learner.group: learner.actor for learner in learners}, game, seed=seed)
+    return Trained(distilled.policy, updates * steps * game.n_agents)
 
 
 class _PPO:
     """The learner of one group."""
 
-    def __init__(self, game: PopulationGame, group: str, discount: float, updates: int) -> None:
+    def __init__(self, game: FiniteGame, group: str, discount: float, updates: int) -> None:
         value, reward = (group, "state_value"), (group, "reward")
         estimates = {
             "advantage": (group, "advantage"),
