@@ -9,7 +9,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from karma_envs.finite import FiniteGame
+from karma_envs.registry import game_class, names
 from training.common.trainers import trainers
+
+TABULAR = [name for name in names() if issubclass(game_class(name), FiniteGame)]
+"""The registered games with tables, whose legal actions are masked."""
 
 SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 

@@ -10,6 +10,7 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
 from tests.integrations.common import SMALL, require, two_types
+from tests.own_games import DriftGame, SprintGame
 
 require("benchmarl")
 
@@ -19,6 +20,7 @@ from training.integrations.benchmarl import (  # noqa: E402  # isort: skip
     KarmaClass,
     KarmaTask,
     distil_experiment,
+    policy_of_experiment,
     train,
 )
 from benchmarl.algorithms import IppoConfig, IqlConfig, MappoConfig, QmixConfig  # noqa: E402
@@ -134,6 +136,20 @@ def test_a_game_of_ones_own(tmp_path):
     assert run.task_name == "doubled"
 
 
+@pytest.mark.parametrize("game", [DriftGame, SprintGame])
+def test_games_with_boxes_and_an_end(tmp_path, game):
+    """Actions are of the kind that the game has; what was learned is played."""
+    task = KarmaClass(game.name.upper(), {}, game=game)
+    assert task.supports_continuous_actions() == (game is DriftGame)
+    assert task.supports_discrete_actions() == (game is SprintGame)
+    run = experiment(tmp_path, IppoConfig, task, max_n_iters=1)
+    assert run.continuous_actions == (game is DriftGame)
+    run.run()
+    own = game()
+    own.reset(np.random.default_rng(0))
+    assert own.rollout(policy_of_experiment(run, own), 10).ended
+
+
 def test_it_learns_and_leaves_nothing_behind(score_of, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -159,6 +175,8 @@ def test_wrong_use_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="chess"):
         made(KarmaClass("CHESS"))()
     game = karma_envs.make("matching", **SMALL)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(game, 9, 0)
     with pytest.raises(ConfigError, match=r"game = .*one discount factor"):

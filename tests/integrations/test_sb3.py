@@ -12,7 +12,7 @@ from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
-from tests.integrations.common import SMALL, assert_played_as_in_the_table, require, two_types
+from tests.integrations.common import SMALL, TABULAR, assert_played_as_in_the_table, require, two_types
 from training.evaluation.play import play
 
 require("sb3")
@@ -41,7 +41,7 @@ def any_actions(env, n_steps, seed=9):
     return np.random.default_rng(seed).integers(0, env.action_space.n, (n_steps, env.num_envs))
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 @pytest.mark.parametrize("copies", [1, 3])
 def test_arrays(name, copies):
     env, observations = started(name, n_agents=6, copies=copies, max_cycles=3)

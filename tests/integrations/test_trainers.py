@@ -69,7 +69,7 @@ def test_every_module_that_trains_is_one(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "mine.py").write_text(
         "import no_such_package\n"
         "TRAINER = Trainer(title='Mine', extra='mine', packages=('mine-rl',), example='18_mine', "
-        "algorithms={'mine-ppo': 'mine:train'}, learns='PPO', legal_actions='yes', types='one')\n"
+        "algorithms={'mine-ppo': 'mine:train'}, learns='PPO', legal_actions='yes', continuous='no', types='one')\n"
         "def train(game, budget, seed):\n    '''PPO of mine.'''\n"
     )
     (tmp_path / "other.py").write_text("TRAINERS = TRAINER = None\nOTHER = Trainer(title='no')\n")
@@ -78,7 +78,7 @@ def test_every_module_that_trains_is_one(tmp_path: Path, monkeypatch: pytest.Mon
     assert (mine.module, mine.tests) == ("mine", "tests/integrations/test_mine.py")
     assert mine.imports == ("mine_rl",)
     assert docstring_of("mine:train") == "PPO of mine."
-    assert table().splitlines()[2:] == ["| Mine | `mine` | PPO | yes | one | 18 |"]
+    assert table().splitlines()[2:] == ["| Mine | `mine` | PPO | yes | no | one | 18 |"]
     with pytest.raises(LookupError, match=r"integrations\.mine has no function learn"):
         docstring_of("mine:learn")
 

@@ -32,6 +32,7 @@ class Trainer:
             ``train(game, budget, seed)``, and the first line of its docstring says what the algorithm is.
         learns: the algorithms that the tests run.
         legal_actions: whether it knows which actions are legal.
+        continuous: whether actions may be numbers in a box.
         types: what agents of several types are to it.
         module: the name of its module, which :func:`trainers` fills in.
     """
@@ -43,6 +44,7 @@ class Trainer:
     algorithms: Mapping[str, str]
     learns: str
     legal_actions: str
+    continuous: str
     types: str
     constraints: str = "constraints.txt"
     module: str = ""
@@ -76,14 +78,15 @@ def docstring_of(path: str) -> str:
 def table() -> str:
     """The README's table of trainers, in Markdown."""
     rows = [
-        ("trainer", "extra", "run here", "legal actions", "types of agents", "example"),
-        ("---",) * 6,
+        ("trainer", "extra", "run here", "legal actions", "continuous actions", "types of agents", "example"),
+        ("---",) * 7,
         *(
             (
                 trainer.title,
                 f"`{trainer.extra}`",
                 trainer.learns,
                 trainer.legal_actions,
+                trainer.continuous,
                 trainer.types,
                 trainer.example[:2],
             )

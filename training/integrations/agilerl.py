@@ -6,7 +6,7 @@ IPPO trains one network for all agents (parameters are shared), each a sub-envir
     space = env.single_observation_space, env.single_action_space
     agent = IPPO({PLAYER: space[0](PLAYER)}, {PLAYER: space[1](PLAYER)}, gamma=0.98)
     ...  # agent.get_action(observations), env.step, agent.learn(experiences), as in train
-    distil(agent, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+    policy_of(agent, env.game)  # for games, evaluators and figures: a TabularPolicy where a game has tables
 
 MADDPG and MATD3 train an actor for each agent, with masks, from environments in processes of their own::
 
@@ -23,6 +23,9 @@ What to know of IPPO in AgileRL 2.58, which is why it is fed in this way:
 - It cannot take masks from vector environments (``None in masks`` of arrays), and does not use them when it
   learns. So it is not given any, and illegal actions are played as in all views, as the highest legal ones
   below them.
+- Where observations or actions are a box of one dimension it does not learn: it drops the dimension, fails
+  for observations, and takes each action together with the distributions of all others. Two will do, of
+  which one says or does nothing.
 - It takes the horizon for the end of the game. So of a game without an end the horizon is to be long.
 """
 
@@ -40,13 +43,14 @@ from numpy.typing import NDArray
 
 from karma_envs.actions import as_actions
 from karma_envs.config import refuse, whole
-from karma_envs.finite import as_finite
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
+from training.integrations.acting import ActingPolicy
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, as_played, tabulate
 
@@ -64,6 +68,7 @@ TRAINER = Trainer(
     algorithms={"agilerl-ippo": "agilerl:train"},
     learns="IPPO, MADDPG, MATD3",
     legal_actions="not IPPO",
+    continuous="IPPO, of two or more numbers",
     types="one (IPPO)",
 )
 
@@ -201,10 +206,7 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
         ConfigError: for an agent with several networks, and for one in a wrapper.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    if not isinstance(agent, IPPO):  # wrappers only look like one
-        raise refuse("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
-    if list(agent.actors) != [PLAYER]:
-        raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+    _check(agent)
     actor = agent.actors[PLAYER]
 
     def network(
@@ -218,6 +220,42 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
         return as_played(np.exp(chosen), legal)
 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
+
+
+def policy_of(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Any:
+    """An agent as the policy of a game: a table where it has tables, see :func:`distil`, else as it acts.
+
+    Args:
+        agent: as in :func:`distil`.
+        game: the game; it is not touched.
+        n_steps: for :func:`distil`.
+        seed: for :func:`distil`.
+
+    Returns:
+        what ``game.rollout`` takes.
+
+    Raises:
+        ConfigError: as in :func:`distil`.
+        ValueError: as in :func:`distil`.
+    """
+    if isinstance(game, FiniteGame):
+        return distil(agent, game, n_steps=n_steps, seed=seed).policy
+    _check(agent)
+    return ActingPolicy([agent] * len(game.discounts), game, _actions)
+
+
+def _check(agent: Any) -> None:
+    """Refuse what does not have one network for all, and wrappers, which only look as if they had."""
+    if not isinstance(agent, IPPO):
+        raise refuse("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
+    if list(agent.actors) != [PLAYER]:
+        raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+
+
+def _actions(agent: IPPO, observations: NDArray[np.float32]) -> NDArray[Any]:
+    """What an agent does in n observations ``float32[n, d]``, drawn as in training."""
+    actions, *_ = agent.get_action({PLAYER: observations})
+    return np.asarray(actions[PLAYER])
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
@@ -255,11 +293,11 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         for optimiser in (agent.actor_optimizers[PLAYER], agent.critic_optimizers[PLAYER]):
             for group in optimiser.param_groups:
                 group["lr"] = _RATE * (1 - update / updates)
-        observations, begins = _learn(agent, env, observations, begins, steps, 1 - discount)
+        observations, begins = learn_on(agent, env, observations, begins, steps, 1 - discount)
     return Trained(distil(agent, game, seed=seed).policy, updates * steps * env.num_envs)
 
 
-def _learn(
+def learn_on(
     agent: IPPO,
     env: PopulationVecEnv,
     observations: Arrays,

@@ -5,7 +5,7 @@ A task's configuration is the arguments of all views; numbered actions are maske
     task = KarmaTask.MATCHING.get_task({"n_agents": 100, "max_cycles": 100})
     experiment = Experiment(task, MappoConfig.get_from_yaml(), MlpConfig.get_from_yaml(), seed=0, config=...)
     experiment.run()
-    distil_experiment(experiment, karma_envs.make("matching", n_agents=100)).policy  # a TabularPolicy
+    policy_of_experiment(experiment, karma_envs.make("matching", n_agents=100))  # a TabularPolicy
 
 A game that is not in the registry is ``KarmaClass("MINE", {...}, game=MyGame)``.
 """
@@ -26,6 +26,7 @@ from typing import Any
 import torch
 from gymnasium.spaces import Box
 from tensordict import TensorDictBase, unravel_key
+from tensordict.nn import TensorDictModuleBase
 from torchrl.envs import Compose, EnvBase, RewardScaling, Transform, TransformedEnv
 
 import karma_envs
@@ -37,7 +38,7 @@ from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled
-from training.integrations.torchrl import distil, torchrl_env
+from training.integrations.torchrl import distil, policy_of, torchrl_env
 
 with warnings.catch_warnings():  # TorchRL deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
@@ -55,6 +56,7 @@ TRAINER = Trainer(
     algorithms={"benchmarl-ippo": "benchmarl:train"},
     learns="IPPO, MAPPO, IQL, QMIX",
     legal_actions="yes",
+    continuous="yes",
     types="a group each, of one discount",
 )
 
@@ -150,13 +152,38 @@ def distil_experiment(
             observations, as with a task of your own that has ObservationNorm among its transforms.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
+    return distil(_actors_of(experiment), game, n_steps=n_steps, seed=seed)
+
+
+def policy_of_experiment(
+    experiment: Experiment, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0
+) -> Any:
+    """An experiment's policies as that of a game: a table where it has tables, else what they draw.
+
+    Args:
+        experiment: as in :func:`distil_experiment`.
+        game: the task's game; it is not touched.
+        n_steps: for :func:`distil_experiment`.
+        seed: for :func:`distil_experiment`.
+
+    Returns:
+        what ``game.rollout`` takes.
+
+    Raises:
+        ConfigError: as in :func:`distil_experiment`.
+        ValueError: as in :func:`distil_experiment`.
+    """
+    return policy_of(_actors_of(experiment), game, n_steps=n_steps, seed=seed)
+
+
+def _actors_of(experiment: Experiment) -> dict[str, TensorDictModuleBase]:
+    """The actor of each group, if agents of one type are alike and see the game's observations."""
     if not experiment.config.share_policy_params:
-        raise refuse("share_policy_params", False, "True: there is one table for all agents of a type")
+        raise refuse("share_policy_params", False, "True: all agents of a type are to be alike")
     if experiment.algorithm.has_rnn:
         raise refuse("model", experiment.model_name, "a model without memory")
     _check_transforms(experiment)
-    actors = {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
-    return distil(actors, game, n_steps=n_steps, seed=seed)
+    return {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
 
 
 def _check_transforms(experiment: Experiment) -> None:

@@ -13,7 +13,7 @@ A module is the policy of all agents, or of those of one type::
     with local_ray():
         algorithm = config.build_algo()
         algorithm.train()
-        distil(algorithm.get_module("all"), game).policy  # a TabularPolicy, for games, evaluators and figures
+        policy_of(algorithm.get_module("all"), game)  # a TabularPolicy, for games, evaluators and figures
 
 Of RLlib 2.60: ``minibatch_size`` is in agent-steps, but batches are in steps of all agents unless
 ``count_steps_by="agent_steps"``; its own learner of PPO ignores a ``gamma`` that only one module has.
@@ -27,16 +27,14 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 from gymnasium.spaces import Dict
-from numpy.typing import NDArray
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
@@ -53,8 +51,10 @@ from karma_envs.views.population import CopiedWhole
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
-from training.integrations.distillation import Distilled, network_of, tabulate
 from training.integrations.masks import observation_with_mask
+from training.integrations.rllib_policies import action_probabilities as action_probabilities
+from training.integrations.rllib_policies import distil as distil
+from training.integrations.rllib_policies import policy_of as policy_of
 
 TRAINER = Trainer(
     title="RLlib",
@@ -65,6 +65,7 @@ TRAINER = Trainer(
     algorithms={"rllib-ppo": "rllib:train"},
     learns="PPO",
     legal_actions="yes",
+    continuous="yes",
     types="a module each",
 )
 
@@ -281,59 +282,6 @@ def local_ray(n_cpus: int = 1) -> Iterator[None]:
         for logger, level in zip(loggers, levels):
             logger.setLevel(level)
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def action_probabilities(
-    module: Any, observations: NDArray[np.float32], legal: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """What a module does when it explores, as it did in training.
-
-    Args:
-        module: an RLModule for masks whose outputs are the logits of actions, as those of PPO are.
-        observations: ``float32[n, d]``.
-        legal: ``bool[n, actions]``.
-
-    Returns:
-        ``float64[n, actions]``: exactly 0 where illegal, rows sum to 1.
-
-    Raises:
-        ConfigError: for a module without masks or without logits.
-    """
-    if not isinstance(module.observation_space, Dict):
-        raise refuse("module", type(module).__name__, "a module for observations with masks")
-    mask = torch.as_tensor(legal.astype(np.int8))
-    batch = {Columns.OBS: {"observations": torch.as_tensor(observations), "action_mask": mask}}
-    with torch.no_grad():
-        output = module.forward_exploration(batch)
-    if Columns.ACTION_DIST_INPUTS not in output:
-        raise refuse("module", type(module).__name__, "a module that gives logits of actions")
-    return np.asarray(torch.softmax(output[Columns.ACTION_DIST_INPUTS].double(), dim=1).cpu().numpy())
-
-
-def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
-    """A module's policy as a table, which games play and evaluators take: ``distil(module, game).policy``.
-
-    Args:
-        module: what :func:`action_probabilities` takes; or a sequence of such, one for each type. It must
-            have seen the game's own observations: what connectors made of them is no part of it, and only
-            told by its observation space, if they change that (RLlib's MeanStdFilter does not take masks).
-        game: the game; it is not touched. It need not have as many agents as the one trained in.
-        n_steps: how long to play, several times over, to see what agents observe.
-        seed: of all random draws.
-
-    Raises:
-        ConfigError: when there is neither one module nor one for each type; for one that sees something else
-            than the game's observations.
-        ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
-    """
-    own = game.observation_space
-    for each in module if isinstance(module, Sequence) else [module]:
-        space = each.observation_space
-        if isinstance(space, Dict) and space["observations"] != own:
-            seen = f"{type(each).__name__} that sees {space['observations']}"
-            raise refuse("module", seen, f"one that sees the game's {own}, which no connector has changed")
-    network = network_of("module", module, game, action_probabilities)
-    return tabulate(network, game, n_steps=n_steps, seed=seed)
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:

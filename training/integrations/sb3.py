@@ -59,6 +59,7 @@ TRAINER = Trainer(
     },
     learns="PPO, MaskablePPO, DQN, A2C",
     legal_actions="MaskablePPO",
+    continuous="yes",
     types="a model each, in turn",
 )
 

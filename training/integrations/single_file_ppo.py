@@ -41,6 +41,7 @@ TRAINER = Trainer(
     algorithms={"single-file-ppo": "single_file_ppo:train"},
     learns="PPO",
     legal_actions="yes",
+    continuous="no",
     types="one network, a discount each",
 )
 

@@ -60,6 +60,7 @@ TRAINER = Trainer(
     algorithms={"tianshou-dqn": "tianshou:train"},
     learns="DQN, one learner among others",
     legal_actions="yes",
+    continuous="the environment only",
     types="a learner each",
 )
 

@@ -6,7 +6,7 @@ Agents of one type are a group, whose tensors are stacked; one actor is the poli
     actor = masked_actor(env.game, "player")
     for batch in Collector(env, actor, frames_per_batch=32, total_frames=3200):
         ...  # batch["player", "observation"] is [32, 100, 2]
-    distil({"player": actor}, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+    policy_of({"player": actor}, env.game)  # a TabularPolicy, for games, evaluators and figures
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
+from training.integrations.acting import ActingPolicy
 from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, tabulate
 
@@ -53,6 +54,7 @@ TRAINER = Trainer(
     algorithms={"torchrl-ippo": "torchrl:train"},
     learns="PPO",
     legal_actions="yes",
+    continuous="yes",
     types="an actor each",
 )
 
@@ -203,9 +205,7 @@ def distil(
             tell from what.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    groups, n_agents = group_of_type(game), np.bincount(game.type_of_agent)
-    if sorted(actors) != sorted(groups):
-        raise refuse("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+    groups, n_agents = _groups_of(actors, game), np.bincount(game.type_of_agent)
 
     def network(
         observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
@@ -219,6 +219,46 @@ def distil(
         return chosen
 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
+
+
+def policy_of(
+    actors: Mapping[str, TensorDictModuleBase], game: PopulationGame, *, n_steps: int = 1000, seed: int = 0
+) -> Any:
+    """Actors as the policy of a game: a table where it has tables, see :func:`distil`, else as they act.
+
+    Args:
+        actors: as in :func:`distil`; where actions are not numbered what reads a group's ``observation`` and
+            writes its ``action``, which is drawn if it can be.
+        game: the game; it is not touched.
+        n_steps: for :func:`distil`.
+        seed: for :func:`distil`.
+
+    Returns:
+        what ``game.rollout`` takes.
+
+    Raises:
+        ConfigError: as in :func:`distil`.
+        ValueError: as in :func:`distil`.
+    """
+    if isinstance(game, FiniteGame):
+        return distil(actors, game, n_steps=n_steps, seed=seed).policy
+    return ActingPolicy([(group, actors[group]) for group in _groups_of(actors, game)], game, _actions)
+
+
+def _groups_of(actors: Mapping[str, Any], game: PopulationGame) -> list[str]:
+    """The game's groups, if there is an actor for each."""
+    groups = group_of_type(game)
+    if sorted(actors) != sorted(groups):
+        raise refuse("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+    return groups
+
+
+def _actions(model: tuple[str, TensorDictModuleBase], observations: NDArray[np.float32]) -> NDArray[Any]:
+    """What a group's actor does in the n observations ``float32[n, d]`` of the group."""
+    group, actor = model
+    seen = TensorDict({(group, "observation"): torch.as_tensor(observations)[None]}, batch_size=1)
+    with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
+        return np.asarray(actor(seen)[group, "action"][0].cpu().numpy())
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
