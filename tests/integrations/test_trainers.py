@@ -69,7 +69,8 @@ def test_every_module_that_trains_is_one(tmp_path: Path, monkeypatch: pytest.Mon
     (tmp_path / "mine.py").write_text(
         "import no_such_package\n"
         "TRAINER = Trainer(title='Mine', extra='mine', packages=('mine-rl',), example='18_mine', "
-        "algorithms={'mine-ppo': 'mine:train'}, learns='PPO', legal_actions='yes', continuous='no', types='one')\n"
+        "algorithms={'mine-ppo': 'mine:train'}, learns='PPO', legal_actions='yes', continuous='no', "
+        "types='one')\n"
         "def train(game, budget, seed):\n    '''PPO of mine.'''\n"
     )
     (tmp_path / "other.py").write_text("TRAINERS = TRAINER = None\nOTHER = Trainer(title='no')\n")

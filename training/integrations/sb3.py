@@ -57,7 +57,7 @@ TRAINER = Trainer(
         "maskable-ppo": "sb3_algorithms:maskable_ppo",
         "dqn": "sb3_algorithms:dqn",
     },
-    learns="PPO, MaskablePPO, DQN, A2C",
+    learns="PPO, MaskablePPO, DQN, A2C, SAC",
     legal_actions="MaskablePPO",
     continuous="yes",
     types="a model each, in turn",
