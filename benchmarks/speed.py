@@ -23,7 +23,7 @@ from pathlib import Path
 import numpy as np
 
 import karma_envs
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import matching_v0
 from karma_envs.game import PopulationGame
 from karma_envs.transitions import Transitions
@@ -52,7 +52,7 @@ def warmed_up(
     """A replica past its first epochs, in which policies are still uniform and change everywhere."""
     config = TrainConfig(
         game_config={"n_agents": n_agents, "payment": payment},
-        learner=LearnerConfig.from_dict({"initial_q": -50.0, **learner}),
+        learner=TabularConfig.from_dict({"initial_q": -50.0, **learner}),
         epoch_length=epoch_length,
         n_steps=epoch_length * 10**6,
         records=1,
@@ -125,7 +125,7 @@ def city(repeats: int, n_agents: int = 1000) -> Rows:
         config = TrainConfig(
             game="grid_city",
             game_config={"n_agents": n_agents},
-            learner=LearnerConfig(rationality=10.0),
+            learner=TabularConfig(rationality=10.0),
             epoch_length=epoch_length,
             n_steps=epoch_length * 10**6,
             records=1,
@@ -147,7 +147,7 @@ def city(repeats: int, n_agents: int = 1000) -> Rows:
                 parts[0] += played - start
                 parts[1] += learned - played
             start = time.perf_counter()
-            learner._recompute(learner._draw_updates())
+            learner.update_policy()
             parts[2] = time.perf_counter() - start
             for found, part in zip(times, parts):
                 found.append(part)

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
+from karma_envs.axes import by_axes
 from training import TrainConfig, train
 from training.runs.evaluate import evaluate
 from training.runs.figures import plot
@@ -22,13 +23,13 @@ options = parser.parse_args()
 folder = options.folder or Path(tempfile.mkdtemp(prefix="karma-envs-")) / "run"
 
 config = TrainConfig(
-    learner=LearnerConfig(algorithm="q_learning", initial_q=-50), n_steps=options.n_steps, records=10
+    learner=TabularConfig(algorithm="q_learning", initial_q=-50), n_steps=options.n_steps, records=10
 )
 run = train(config, folder)
 for row in run.metrics:
     print(f"step {row['step']:8d}   efficiency while learning {row['efficiency']:.4f}")
 
-bids = run.policy.mean_actions().mean(axis=0).reshape(2, -1)  # [urgency, karma]
+bids = by_axes(run.policy.mean_actions().mean(axis=0), run.game().axes)  # [urgency, karma]
 print("\nmean bids of the learned policies")
 print("karma     ", *(f"{karma:4d}" for karma in range(0, 21, 4)))
 for urgency, row in zip((1, 5), bids):

@@ -9,7 +9,7 @@ would create, destroy or overdraw karma, one that fails, and what is no function
 import numpy as np
 
 import karma_envs
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import metrics
 from karma_envs.config import ConfigError
 from karma_envs.numerics.compile import kernel
@@ -31,7 +31,7 @@ def print_karma(winner_bid, loser_bid, loser_karma, karma_max, parameters):
 def learned_efficiency(game: karma_envs.game.PopulationGame, epochs: int = 300) -> float:
     """Efficiency over the last third of ``epochs`` of 1000 steps, exploration included."""
     game.reset(np.random.default_rng(0))
-    config = LearnerConfig(algorithm="q_learning", grouping="pooled", initial_q=-50)
+    config = TabularConfig(algorithm="q_learning", grouping="pooled", initial_q=-50)
     learner = TabularLearner(game, config)
     for epoch in range(epochs):
         if epoch == epochs * 2 // 3:

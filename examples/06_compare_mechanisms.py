@@ -8,7 +8,7 @@ brackets the standard error, in units of the last digit.
 import numpy as np
 
 import karma_envs
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
@@ -19,11 +19,11 @@ from training.evaluation.play import play
 def learned(game: PopulationGame, epochs: int = 400) -> SamplingPolicy:
     """The policy that one Q table for all agents learns in ``epochs`` of 1000 steps."""
     game.reset(np.random.default_rng(0))
-    config = LearnerConfig(algorithm="q_learning", grouping="pooled", rationality=50, initial_q=-50)
+    config = TabularConfig(algorithm="q_learning", grouping="pooled", rationality=50, initial_q=-50)
     learner = TabularLearner(game, config)
     for _ in range(epochs):
         learner.update(game.rollout(learner.policy, 1000))
-    return learner.greedy_policy()
+    return learner.learned_policy()
 
 
 print(f"{'':30s} {'efficiency':>12s} {'access fairness':>16s} {'reward fairness':>16s}")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from gymnasium.spaces import Box
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs.checks import check_game, check_parallel_env
 from karma_envs.config import Config, whole
 from karma_envs.finite import FiniteGame
@@ -95,7 +95,7 @@ print("the game keeps all contracts")
 game = RoadsGame()
 game.reset(np.random.default_rng(0))
 learner = TabularLearner(
-    game, LearnerConfig(algorithm="q_learning", rationality=60.0), np.random.default_rng(0)
+    game, TabularConfig(algorithm="q_learning", rationality=60.0), np.random.default_rng(0)
 )
 for _ in range(200):
     played = game.rollout(learner.policy, 100)

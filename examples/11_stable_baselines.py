@@ -24,10 +24,11 @@ except ImportError:
 
 import agents
 import karma_envs
+from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
 from training.common.figures import save_figures
-from training.common.policy_figures import bids_beside
+from training.common.policy_figures import policies_beside
 from training.evaluation.play import play
 from training.evaluation.references import reference_games
 from training.integrations.sb3 import PopulationVecEnv, distil
@@ -56,7 +57,7 @@ model.learn(options.steps)
 
 found = distil(model, game)
 print(f"{Algorithm.__name__}: {found.share_visited:.0%} of the table is the network's own")
-bids = found.policy.mean_actions()[0].reshape(2, -1)  # [urgency, karma]
+bids = by_axes(found.policy.mean_actions()[0], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0, 4 … 20:", *(f"{bid:4.1f}" for bid in row[::4]))
 
@@ -76,5 +77,5 @@ for name, policy in tables.items():
 
 folder = options.folder or Path(tempfile.mkdtemp(prefix="karma-envs-"))
 folder.mkdir(parents=True, exist_ok=True)
-for path in save_figures(folder, {"bids": lambda: bids_beside(game, tables)}, ("png",)):
+for path in save_figures(folder, {"bids": lambda: policies_beside(game, tables)}, ("png",)):
     print(path)

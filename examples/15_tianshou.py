@@ -24,6 +24,7 @@ import torch
 import agents
 import karma_envs
 from agents.evaluators import deviation_gain
+from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
 from training.evaluation.play import play
@@ -71,7 +72,7 @@ algorithm.run_training(
 response = distil(policy, game).policy.probabilities[0]
 others = agents.TabularPolicy(karma_envs.baselines.proportional(game)).for_agents(game.type_of_agent)
 print(f"among proportional bidders DQN gains {deviation_gain(game, others, 0, response).gain}")
-bids = (response @ np.arange(game.n_actions)).reshape(2, -1)  # [urgency, karma]
+bids = by_axes(response @ game.action_features["bid"], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"its bids at urgency {urgency} with karma 0 … 6:", *(f"{bid:.0f}" for bid in row))
 

@@ -12,9 +12,8 @@ try:
 except ImportError as error:
     sys.exit(f"this example needs AgileRL: pip install 'karma-envs[agilerl]' ({error})")
 
-import numpy as np
-
 import karma_envs
+from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
 from karma_envs.metrics import summarise
 from training.evaluation.play import play
@@ -26,7 +25,7 @@ options = parser.parse_args()
 game = karma_envs.make("matching", n_agents=10, karma_max=6, karma_mean=3, discount=0.9)
 trained = train(game, options.steps, seed=0)
 
-bids = (trained.policy.probabilities[0] @ np.arange(game.n_actions)).reshape(2, -1)  # [urgency, karma]
+bids = by_axes(trained.policy.mean_actions()[0], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0 … 6:", *(f"{bid:.1f}" for bid in row))
 for name, policy in {"IPPO": trained.policy, "random": baseline_policy("random", game)}.items():

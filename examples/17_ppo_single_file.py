@@ -16,6 +16,7 @@ except ImportError as error:
 
 import agents
 import karma_envs
+from karma_envs.axes import by_axes
 from karma_envs.metrics import summarise
 from training.evaluation.play import play
 
@@ -29,7 +30,7 @@ trained = train(game, options.steps, seed=0)
 rate = trained.agent_steps / (time.perf_counter() - start)
 print(f"{trained.agent_steps} agent-steps, {rate:.0f} per second")
 
-bids = trained.policy.mean_actions()[0].reshape(2, -1)  # [urgency, karma]
+bids = by_axes(trained.policy.mean_actions()[0], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0, 4 … 20:", *(f"{bid:4.1f}" for bid in row[::4]))
 

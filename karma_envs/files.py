@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import io
+import json
 import math
 import os
 import re
@@ -138,3 +139,17 @@ def _array(content: bytes) -> NDArray[Any]:
     if dtype.hasobject or min(shape, default=0) < 0 or len(values) != math.prod(shape) * dtype.itemsize:
         raise ValueError(f"{len(values)} bytes are no {dtype}{list(shape)}")
     return np.ndarray(shape, dtype, bytearray(values), order="F" if fortran_order else "C")
+
+
+def json_array(plain: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """Plain data as an array: the bytes of its JSON, for a place among the arrays of an npz file."""
+    return np.frombuffer(json.dumps(plain).encode(), np.uint8)
+
+
+def json_of(array: NDArray[Any]) -> Any:
+    """The plain data of :func:`json_array`.
+
+    Raises:
+        ValueError: when the array is none of JSON.
+    """
+    return json.loads(array.tobytes())

@@ -11,6 +11,8 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
+from karma_envs.axes import Axis as Axis  # where games look for it
+from karma_envs.axes import axis_values
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
@@ -37,18 +39,6 @@ class PlayedPolicy(NamedTuple):
 
     thresholds: NDArray[np.uint16]
     row_of_agent: NDArray[np.int32]
-
-
-class Axis(NamedTuple):
-    """One of the quantities that a tabular observation is made of.
-
-    Attributes:
-        name: what it is.
-        values: all that it may be, in order; numbers, or whatever tells them apart.
-    """
-
-    name: str
-    values: tuple[Any, ...]
 
 
 class FiniteGame(PopulationGame):
@@ -92,17 +82,13 @@ class FiniteGame(PopulationGame):
         """``int64[N]``: each agent's tabular observation; a new array."""
 
     def observation_values(self) -> dict[str, NDArray[Any]]:
-        """What observations mean to each type, for tables: numbers ``[types, X]`` by name.
+        """What observations mean to each type, for tables and figures: values ``[types, X]`` by name.
 
-        As it stands here, for every type the values of the axes; nothing for an axis that is all there is.
+        As it stands here, for every type the values of the axes. A game in which a type has values of its
+        own says so; NaN stands where an observation has no such value, or none that this type could have.
         """
-        if len(self.axes) == 1:
-            return {}
-        grid = np.meshgrid(*(np.array(axis.values) for axis in self.axes), indexing="ij")
-        return {
-            axis.name: np.tile(values.ravel(), (len(self.discounts), 1))
-            for axis, values in zip(self.axes, grid)
-        }
+        n_types = len(self.discounts)
+        return {name: np.tile(values, (n_types, 1)) for name, values in axis_values(self.axes).items()}
 
     def truthful_actions(self) -> NDArray[np.int64] | None:
         """``int64[types, X]``: the legal action that reports an agent's need truthfully.
@@ -114,6 +100,13 @@ class FiniteGame(PopulationGame):
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""
         return np.ones((self.n_agents, self.n_observations), bool)
+
+    def reachable_by_type(self) -> NDArray[np.bool_]:
+        """``bool[types, X]``: the tabular observations that some agent of a type may be in."""
+        reachable = self.reachable()
+        return np.array(
+            [reachable[self.type_of_agent == kind].any(axis=0) for kind in range(len(self.discounts))]
+        )
 
     def action_mask(self) -> NDArray[np.int8]:
         """``int8[N, A]``: 1 where an action is legal now; a new array."""

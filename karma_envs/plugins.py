@@ -65,7 +65,7 @@ def call_named(field: str, function: Any, allowed: str, *arguments: Any) -> Any:
         raise refuse(field, function, f"{allowed}; {_reason(error)}") from error
 
 
-def defined_in(package: str, name: str, *, modules: str = "*") -> dict[str, Any]:
+def defined_in(package: str, name: str, *, modules: str = "*", nested: bool = True) -> dict[str, Any]:
     """What the modules of a package, and of the packages in it, define under one name.
 
     This is how a game's rule, a solver or an experiment is added by adding a file.
@@ -74,13 +74,15 @@ def defined_in(package: str, name: str, *, modules: str = "*") -> dict[str, Any]
         package: the package, by its dotted name.
         name: of what each may define; modules without it are left out.
         modules: pattern of the names of modules that are looked into, which imports them.
+        nested: whether modules of the packages in it are looked into, too, and not the packages alone.
 
     Returns:
         what they define by the modules' dotted names, in alphabetical order.
     """
     root = importlib.import_module(package)
     defined: dict[str, Any] = {}
-    for entry in pkgutil.walk_packages(root.__path__, f"{package}."):
+    entries = pkgutil.walk_packages if nested else pkgutil.iter_modules
+    for entry in entries(root.__path__, f"{package}."):
         if fnmatch.fnmatchcase(entry.name.rpartition(".")[2], modules):
             module = importlib.import_module(entry.name)
             if name in vars(module):

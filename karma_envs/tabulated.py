@@ -46,14 +46,14 @@ class Grid:
             self.axes: tuple[Axis, ...] = (Axis(name, tuple(range(self.size))),)
             return
         if not space.is_bounded():
-            raise refuse("cells", cells, f"in a game whose boxes have bounds; {name}s are in {space}")
+            raise refuse("cells", cells, f"in a game whose boxes have bounds; what is {name} is in {space}")
         low, high = space.low.ravel(), space.high.ravel()
         self.size = cells ** len(low)
         if self.size > MOST_INDICES:
             raise refuse(
                 "cells",
                 cells,
-                f"such that {name}s of {len(low)} dimensions are at most {MOST_INDICES}, not {self.size}",
+                f"such that there are at most {MOST_INDICES} in the {len(low)} dimensions of what is {name}",
             )
         points = np.linspace(low, high, cells, axis=1, dtype=np.float32)
         names = [name] if len(low) == 1 else [f"{name} {dimension}" for dimension in range(len(low))]
@@ -95,8 +95,8 @@ class TabulatedGame(FiniteGame):
         self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
         self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
         self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
-        self._seen = Grid(game.observation_space, self.cells, "observation")
-        self._done = Grid(game.action_space, self.cells, "action")
+        self._seen = Grid(game.observation_space, self.cells, "observed")
+        self._done = Grid(game.action_space, self.cells, "taken")
         self.n_observations, self.n_actions = self._seen.size, self._done.size
         self.legal_actions = np.ones((self.n_observations, self.n_actions), np.bool_)
 

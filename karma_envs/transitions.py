@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
 
 MOST_BYTES = 16_000_000
 """Memory that the transitions of one chunk may take, unless it is told otherwise."""
+
+
+class Columns(NamedTuple):
+    """The arrays of :class:`Transitions`, as kernels take them."""
+
+    observations: NDArray[Any]
+    actions: NDArray[Any]
+    rewards: NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -56,10 +64,14 @@ class Transitions:
         )
 
     @property
+    def columns(self) -> Columns:
+        """The arrays, for a kernel."""
+        return Columns(self.observations, self.actions, self.rewards)
+
+    @property
     def bytes_per_step(self) -> int:
         """Memory that a step takes."""
-        columns = self.observations, self.actions, self.rewards
-        return sum(column.itemsize * int(np.prod(column.shape[1:])) for column in columns)
+        return sum(column.itemsize * int(np.prod(column.shape[1:])) for column in self.columns)
 
     def first(self, n_steps: int) -> Transitions:
         """The first ``n_steps`` steps, as views on the same arrays, not marked as ended.
@@ -126,7 +138,12 @@ def chunk_length(game: PopulationGame, n_steps: int, most_bytes: int = MOST_BYTE
 
 
 def chunks(
-    game: PopulationGame, policy: Any, n_steps: int, *, most_bytes: int = MOST_BYTES
+    game: PopulationGame,
+    policy: Any,
+    n_steps: int,
+    *,
+    most_bytes: int = MOST_BYTES,
+    out: Transitions | None = None,
 ) -> Iterator[tuple[int, Transitions]]:
     """Play on for ``n_steps`` steps, in pieces of bounded memory.
 
@@ -138,6 +155,7 @@ def chunks(
         policy: what its agents play.
         n_steps: how many steps in all; for 0 there is no piece.
         most_bytes: memory that a piece's transitions may take, though one step is always played.
+        out: where to write, for who plays often; a piece is then as long as it, whatever ``most_bytes`` is.
 
     Yields:
         how many steps were played before the piece, and its transitions. The next piece is written over
@@ -145,9 +163,15 @@ def chunks(
     """
     if n_steps < 1:
         return
-    room = game.transitions(chunk_length(game, n_steps, most_bytes))
+    room = game.transitions(chunk_length(game, n_steps, most_bytes)) if out is None else out
     done = 0
     while done < n_steps:
         chunk = game.rollout(policy, min(n_steps - done, len(room)), out=room)
         yield done, chunk
         done += len(chunk)
+
+
+def play_on(game: PopulationGame, policy: Any, n_steps: int) -> None:
+    """Play on for ``n_steps`` steps and forget what happened, so that states settle; see :func:`chunks`."""
+    for _ in chunks(game, policy, n_steps):
+        continue

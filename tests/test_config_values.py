@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import Config, ConfigError
 from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.grid_city_routes import GridCityRoutesConfig
@@ -46,7 +46,7 @@ ODD_VALUES: list[Any] = [
 
 @pytest.mark.parametrize(
     "config_class",
-    [MatchingConfig, GridCityConfig, GridCityRoutesConfig, AgentType, LearnerConfig],
+    [MatchingConfig, GridCityConfig, GridCityRoutesConfig, AgentType, TabularConfig],
     ids=lambda config_class: config_class.__name__,
 )
 def test_any_value_in_any_field_is_taken_or_refused(config_class: type[Config]) -> None:
@@ -96,7 +96,7 @@ def test_arrays_are_lists_and_no_names() -> None:
         2,
     )
     with pytest.raises(ConfigError, match=r"^algorithm = array"):
-        LearnerConfig(algorithm=np.array(["sarsa", "q_learning"]))  # type: ignore[arg-type]
+        TabularConfig(algorithm=np.array(["sarsa", "q_learning"]))  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"^route_choice = array.* none, trip, node"):
         GridCityConfig(route_choice=np.array(["none", "trip"]))  # type: ignore[arg-type]
 

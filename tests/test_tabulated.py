@@ -27,9 +27,9 @@ def test_cells_by_hand() -> None:
     """Places -3, 0, 3 and times 0, 0.5, 1; the time varies fastest."""
     game = TabulatedGame(DriftGame(), cells=3)
     assert (game.n_observations, game.n_actions) == (9, 3)
-    assert [axis.name for axis in game.axes] == ["observation 0", "observation 1"]
+    assert [axis.name for axis in game.axes] == ["observed 0", "observed 1"]
     assert [axis.values for axis in game.axes] == [(-3.0, 0.0, 3.0), (0.0, 0.5, 1.0)]
-    np.testing.assert_array_equal(game.action_features["action"], [-1, 0, 1])
+    np.testing.assert_array_equal(game.action_features["taken"], [-1, 0, 1])
     game.reset(np.random.default_rng(0))
     state = game.state_dict()
     state["place"] = np.array([-3, -1.6, -1.4, 0.4, 1.6, 3], np.float32)
@@ -45,7 +45,7 @@ def test_cells_by_hand() -> None:
 
 @given(
     st.integers(2, 40),
-    st.lists(st.tuples(st.floats(-5, 5), st.floats(0, 3)), min_size=1, max_size=2),
+    st.lists(st.tuples(st.floats(-5, 5), st.floats(0.01, 3)), min_size=1, max_size=2),
     st.lists(st.floats(0, 1), min_size=2, max_size=2),
 )
 def test_a_point_is_the_nearest(cells: int, sides: list[tuple[float, float]], where: list[float]) -> None:
@@ -60,20 +60,18 @@ def test_a_point_is_the_nearest(cells: int, sides: list[tuple[float, float]], wh
     numbers = np.unravel_index(index, [len(axis.values) for axis in grid.axes])
     point = [axis.values[number] for axis, number in zip(grid.axes, numbers)]
     np.testing.assert_array_equal(np.array(point, np.float32), grid.values[index])
-    np.testing.assert_array_equal(grid.index_of(grid.values), index_of_first(grid.values))
-
-
-def index_of_first(values: np.ndarray) -> np.ndarray:
-    """The number of each row, of equal rows (where a box has no width) the last one's."""
-    _, inverse = np.unique(values, axis=0, return_inverse=True)
-    first = {number: row for row, number in reversed(list(enumerate(inverse.ravel())))}
-    return np.array([first[number] for number in inverse.ravel()])
+    np.testing.assert_array_equal(grid.index_of(grid.values), np.arange(grid.size))
 
 
 def test_numbered_actions_are_the_games_own() -> None:
     grid = Grid(Discrete(4), 21, "action")
     assert grid.values.tolist() == [0, 1, 2, 3]
     assert grid.axes[0].values == (0, 1, 2, 3)
+
+
+def test_a_box_without_width_is_one_place() -> None:
+    grid = Grid(Box(1, 1, (1,), np.float32), 5, "place")
+    assert grid.index_of(np.ones((2, 1), np.float32)).tolist() == [0, 0]
 
 
 @pytest.mark.parametrize("below", [DriftGame, OneShotGame])
@@ -111,7 +109,7 @@ def test_a_tabulated_game_is_seen_as_the_game_it_is_of() -> None:
 def test_what_cannot_be_tabulated_is_refused_by_name() -> None:
     with pytest.raises(ConfigError, match="cells = 1 is not allowed"):
         TabulatedGame(DriftGame(), cells=1)
-    with pytest.raises(ConfigError, match=r"cells = 300 .*at most 65535, not 90000"):
+    with pytest.raises(ConfigError, match=r"cells = 300 .*at most 65535 in the 2 dimensions"):
         TabulatedGame(DriftGame(), cells=300)
 
     class Unbounded(DriftGame):

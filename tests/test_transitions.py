@@ -12,7 +12,8 @@ import karma_envs
 from agents.learners import TabularLearner
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.game import PolicyError
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import Transitions, chunks, play_on
+from tests.own_games import OWN_GAMES, OwnGame
 
 N = 6
 
@@ -56,3 +57,52 @@ def test_rows_of_agents_are_whole_numbers() -> None:
     thresholds, rows = baseline_policy("random", game)
     with pytest.raises(PolicyError, match="row_of_agent must be whole numbers; it is float64"):
         game.rollout(PlayedPolicy(thresholds, rows.astype(float)), 1)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("game", OWN_GAMES)
+def test_chunks_are_one_rollout_in_pieces(game: type[OwnGame]) -> None:
+    """Of at most so many bytes, and of one game where it ends; then it begins anew from its own streams."""
+    own, other = game(), game()
+    for each in (own, other):
+        each.reset(np.random.default_rng(0))
+    policy, most = own.uniform_policy(), 3 * own.transitions(0).bytes_per_step
+    steps, rewards = [], np.zeros(own.n_agents)
+    for done, chunk in chunks(own, policy, 10, most_bytes=most):
+        assert done == sum(steps)
+        steps.append(len(chunk))
+        assert chunk.ended is own.is_over
+        rewards += chunk.rewards.sum(axis=0)
+    longest = min(3, game.length or 3)
+    expected = {None: [3, 3, 3, 1], 1: [1] * 10, 3: [3, 3, 3, 1], 4: [3, 1, 3, 1, 2]}[game.length]
+    assert steps == expected
+    assert max(steps) == longest
+    np.testing.assert_allclose(own.outcome().rewards, rewards, rtol=1e-6)
+    play_on(other, policy, 10)
+    assert other.outcome().steps == 10
+    for name, array in other.state_dict().items():
+        np.testing.assert_array_equal(array, own.state_dict()[name])
+    assert list(chunks(own, policy, 0)) == []
+
+
+def test_chunks_write_into_what_they_are_given() -> None:
+    game = OWN_GAMES[0]()
+    game.reset(np.random.default_rng(0))
+    room = game.transitions(2)
+    pieces = [(done, len(chunk)) for done, chunk in chunks(game, game.uniform_policy(), 5, out=room)]
+    assert pieces == [(0, 2), (2, 1), (3, 2)]
+    (chunk,) = (chunk for _, chunk in chunks(game, game.uniform_policy(), 1, out=room))
+    assert np.shares_memory(chunk.rewards, room.rewards)
+
+
+def test_a_piece_of_transitions_has_ended_if_it_is_all_of_them() -> None:
+    whole = replace(Transitions.empty(3, 2), ended=True)
+    assert whole[:3].ended
+    assert not whole[:2].ended
+    assert not whole.first(3).ended
+    assert whole.of_agents(np.array([1])).ended
+    assert whole.of_agents(np.array([1])).rewards.shape == (3, 1)
+    boxes = Transitions.empty(3, 2, (np.float32, (4,)), (np.float32, (1,)))
+    assert (boxes.observations.shape, boxes.actions.shape) == ((4, 2, 4), (3, 2, 1))
+    assert (whole.bytes_per_step, boxes.bytes_per_step) == (2 * 8, 2 * 24)
+    with pytest.raises(ValueError, match=r"actions uint16\[3, 2\]; these are float32\[3, 2, 1\]"):
+        boxes.check(2, (np.float32, (4,)))

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 
 SMALL: dict[str, dict[str, Any]] = {
     "matching": {"n_agents": 5, "karma_max": 4, "karma_mean": 2},
@@ -25,7 +25,7 @@ def played_and_learned(name: str) -> str:
     """Digest of what is played and learned in 20 steps."""
     game = karma_envs.make(name, **SMALL[name])
     game.reset(np.random.default_rng(1))
-    learner = TabularLearner(game, LearnerConfig())
+    learner = TabularLearner(game, TabularConfig())
     digest = hashlib.sha256()
     for _ in range(2):
         played = game.rollout(learner.policy, 10)

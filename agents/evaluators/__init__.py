@@ -1,5 +1,6 @@
 """Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
 
+from agents.evaluators.exploitability.config import EstimatorConfig
 from agents.evaluators.exploitability.convergence import PayoffEstimates, payoff_estimates, policy_distance
 from agents.evaluators.exploitability.deviation import DeviationGain, deviation_gain
 from agents.evaluators.exploitability.exact import ExploitabilityByAgent, exploitability_by_agent
@@ -7,14 +8,15 @@ from agents.evaluators.exploitability.one_at_a_time import one_at_a_time_exploit
 from agents.evaluators.exploitability.parallel import parallel_exploitability
 from agents.evaluators.exploitability.population import PopulationPlay, average_policy, play_in_population
 from agents.evaluators.exploitability.relearning import relearning_gain
-from agents.evaluators.exploitability.result import EstimatedExploitability, MonitorConfig
+from agents.evaluators.exploitability.result import EstimatedExploitability
 from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
     counterexample,
+    counterexample_of,
     lasry_lions_sum,
 )
-from agents.evaluators.theory.lipschitz import Lipschitz, lipschitz_constants
+from agents.evaluators.theory.lipschitz import Lipschitz, lipschitz_constants, lipschitz_of
 from agents.evaluators.theory.mirror_ascent import (
     MirrorAscent,
     RegularisedEquilibrium,
@@ -22,12 +24,16 @@ from agents.evaluators.theory.mirror_ascent import (
     contractivity_violations,
     monotonicity_violations,
 )
-from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_of
+from agents.evaluators.theory.sublinearity import Sublinearity, sublinearity_in, sublinearity_of
+
+MonitorConfig = EstimatorConfig
+"""What the configuration of estimates was called before."""
 
 __all__ = [
     "Counterexample",
     "DeviationGain",
     "EstimatedExploitability",
+    "EstimatorConfig",
     "ExploitabilityByAgent",
     "Lipschitz",
     "MirrorAscent",
@@ -41,10 +47,12 @@ __all__ = [
     "bid_monotonicity_sum",
     "contractivity_violations",
     "counterexample",
+    "counterexample_of",
     "deviation_gain",
     "exploitability_by_agent",
     "lasry_lions_sum",
     "lipschitz_constants",
+    "lipschitz_of",
     "monotonicity_violations",
     "one_at_a_time_exploitability",
     "parallel_exploitability",
@@ -52,5 +60,6 @@ __all__ = [
     "play_in_population",
     "policy_distance",
     "relearning_gain",
+    "sublinearity_in",
     "sublinearity_of",
 ]

@@ -3,23 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-
-if TYPE_CHECKING:
-    from agents.policies.tabular import TabularPolicy
-
 
 _ROWS_AT_ONCE = 1000
 """Of a policy with a row for each of many agents."""
 
 
+class Rows(Protocol):
+    """What a table is made of: rows of probabilities, and which of them each agent plays."""
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+
+    @property
+    def n_observations(self) -> int:
+        """Number of observations."""
+
+    @property
+    def n_actions(self) -> int:
+        """Number of actions."""
+
+    @property
+    def probabilities(self) -> NDArray[np.floating[Any]]:
+        """``float[rows, observations, actions]``."""
+
+    @property
+    def row_of_agent(self) -> NDArray[np.int32]:
+        """``int32[N]``."""
+
+    def probabilities_of_rows(self, rows: slice) -> NDArray[np.floating[Any]]:
+        """``float[rows, observations, actions]`` of some rows."""
+
+    def fitted_to(self, game: PopulationGame) -> Self:
+        """The same for a game's agents."""
+
+
 def policy_table(
-    policy: TabularPolicy, game: PopulationGame | None = None, *, by_agent: bool = False
+    policy: Rows, game: PopulationGame | None = None, *, by_agent: bool = False
 ) -> dict[str, NDArray[Any]]:
     """Probabilities above 0, with what observations and actions mean where the game is known.
 
@@ -30,29 +57,31 @@ def policy_table(
 
     Returns:
         columns of equal lengths by name: ``row`` without a game, else ``type`` (from 0), with ``agent``
-        before it if asked for; ``observation``; in games with karma ``urgency`` (NaN for an agent that has
-        none) and ``karma``; ``action``; in games with karma ``bid``; ``probability``. Observations that no
-        agent of the type, or not the agent, can be in are left out.
+        before it if asked for; ``observation`` and the game's ``observation_values()``, in games with karma
+        ``urgency`` (NaN for an agent that has none) and ``karma``; ``action`` and the game's
+        ``action_features``, in games with karma ``bid``; ``probability``. Observations that no agent of the
+        type, or not the agent, can be in are left out.
 
     Raises:
+        ConfigError: for a game without tables.
         PolicyError: for a policy that does not fit the game.
     """
     if game is None:
         return _columns(policy.probabilities, {"row": np.arange(policy.n_rows)})
-    policy, reachable = policy.fitted_to(game), game.reachable()
+    game = as_finite(game)
+    policy = policy.fitted_to(game)
     if by_agent:
         agents = np.arange(game.n_agents)
         heads = {"agent": agents, "type": game.type_of_agent[agents].astype(np.int64)}
-        tables = np.where(reachable[:, :, None], policy.probabilities[policy.row_of_agent], 0)
+        tables = np.where(game.reachable()[:, :, None], policy.probabilities[policy.row_of_agent], 0)
         return _explained(_columns(tables, heads), game)
     kinds = range(len(game.discounts))
     means = _means(policy, [policy.row_of_agent[game.type_of_agent == kind] for kind in kinds])
-    for kind in kinds:
-        means[kind, ~reachable[game.type_of_agent == kind].any(axis=0)] = 0
+    means[~game.reachable_by_type()] = 0
     return _explained(_columns(means, {"type": np.array(kinds)}), game)
 
 
-def _means(policy: TabularPolicy, rows_of_groups: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
+def _means(policy: Rows, rows_of_groups: Sequence[NDArray[np.int32]]) -> NDArray[np.float64]:
     """Mean probabilities over groups of agents, ``float64[groups, observations, actions]``.
 
     Args:
@@ -78,15 +107,17 @@ def _columns(tables: NDArray[Any], heads: dict[str, NDArray[Any]]) -> dict[str, 
     }
 
 
-def _explained(columns: dict[str, NDArray[Any]], game: PopulationGame) -> dict[str, NDArray[Any]]:
+def _explained(columns: dict[str, NDArray[Any]], game: FiniteGame) -> dict[str, NDArray[Any]]:
     """With what observations and actions mean, beside their numbers."""
     explained: dict[str, NDArray[Any]] = {}
-    for name, values in columns.items():
-        explained[name] = values
+    for name, numbers in columns.items():
+        explained[name] = numbers
+        meanings: dict[str, NDArray[Any]] = {}
         if name == "observation":
-            explained |= {
-                title: means[columns["type"], values] for title, means in game.observation_values().items()
-            }
-        if name == "action" and game.bid_of_action is not None:
-            explained["bid"] = game.bid_of_action[values]
+            values = game.observation_values()
+            meanings = {title: of_type[columns["type"], numbers] for title, of_type in values.items()}
+        if name == "action":
+            meanings = {title: feature[numbers] for title, feature in game.action_features.items()}
+        # A quantity that is called like a column of numbers takes the place of none.
+        explained |= {title: meaning for title, meaning in meanings.items() if title not in columns}
     return explained

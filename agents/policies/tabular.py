@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import json
-import os
 from collections.abc import Mapping
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,19 +11,18 @@ from numpy.typing import ArrayLike, NDArray
 from agents.policies.table import policy_table
 from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.files import read_npz, write_npz
 from karma_envs.finite import MOST_INDICES, check_thresholds
 from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import padded_width, probabilities_of, thresholds_of
+from karma_envs.saved_policy import SavedPolicy
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-_FORMAT = "karma-envs tabular policy"
 _ROUNDING = 1e-5  # of the sum of a row in float32
 
 
-class TabularPolicy:
+class TabularPolicy(SavedPolicy):
     """Probabilities of actions for each tabular observation, for one, each type, or each agent.
 
     Args:
@@ -40,6 +36,8 @@ class TabularPolicy:
     Raises:
         ValueError: naming what is wrong with the arrays.
     """
+
+    FORMAT = "karma-envs tabular policy"
 
     def __init__(self, probabilities: ArrayLike, row_of_agent: ArrayLike | None = None) -> None:
         array = np.asarray(probabilities)
@@ -220,59 +218,25 @@ class TabularPolicy:
             )
         return np.asarray(self.probabilities @ worth, np.float64)
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the policy to ``path`` (npz: arrays and JSON metadata, no pickle), all or nothing.
-
-        Returns:
-            the path.
-        """
-        write_npz(path, self.to_arrays())
-        return Path(path)
-
-    def to_arrays(self) -> dict[str, NDArray[Any]]:
-        """The policy as arrays, from which :meth:`from_arrays` restores it: what :meth:`save` writes."""
-        metadata = json.dumps({"format": _FORMAT, "version": 1, "n_actions": self._n_actions})
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """The number of actions, and arrays: the tables that the policy lives on, and the rows of agents."""
         kind = "thresholds" if self._probabilities is None else "probabilities"
-        return {
-            "row_of_agent": self._row_of_agent,
-            kind: self._table,
-            "metadata": np.frombuffer(metadata.encode(), np.uint8),
-        }
+        return {"n_actions": self._n_actions}, {"row_of_agent": self._row_of_agent, kind: self._table}
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> TabularPolicy:
-        """The policy that :meth:`save` wrote.
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> TabularPolicy:
+        """The policy of :meth:`to_parts`.
 
         Raises:
-            ValueError: when the file is damaged or not a policy.
-            FileNotFoundError: when there is none.
+            ValueError, KeyError, TypeError: for parts that are of no policy, as of a damaged file.
         """
-        arrays = read_npz(path)
-        try:
-            return cls.from_arrays(arrays)
-        except ValueError as error:
-            raise ValueError(f"{os.fspath(path)} is not a policy of karma-envs: {error}") from error
-
-    @classmethod
-    def from_arrays(cls, arrays: Mapping[str, NDArray[Any]]) -> TabularPolicy:
-        """The policy of :meth:`to_arrays`.
-
-        Raises:
-            ValueError: when the arrays are none of a policy.
-        """
-        try:
-            metadata = json.loads(arrays["metadata"].tobytes())
-            if metadata["format"] != _FORMAT or metadata["version"] != 1:
-                raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
-            if "probabilities" in arrays:
-                return cls(arrays["probabilities"], arrays["row_of_agent"])
-            thresholds = np.ascontiguousarray(arrays["thresholds"])
-            n_actions = whole("n_actions", metadata["n_actions"], 1, MOST_INDICES)
-            policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
-            check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
-            return policy
-        except (KeyError, TypeError) as error:
-            raise ValueError(f"it holds no policy ({error})") from error
+        if "probabilities" in arrays:
+            return cls(arrays["probabilities"], arrays["row_of_agent"])
+        thresholds = np.ascontiguousarray(arrays["thresholds"])
+        n_actions = whole("n_actions", values["n_actions"], 1, MOST_INDICES)
+        policy = cls.from_thresholds(thresholds, n_actions, arrays["row_of_agent"])
+        check_thresholds(thresholds, np.ones((policy.n_observations, n_actions), bool))
+        return policy
 
 
 def _rows(row_of_agent: ArrayLike | None, n_rows: int) -> NDArray[np.int32]:
@@ -282,3 +246,6 @@ def _rows(row_of_agent: ArrayLike | None, n_rows: int) -> NDArray[np.int32]:
     if rows.min() < 0 or rows.max() >= n_rows:
         raise ValueError(f"row_of_agent must be in 0 … {n_rows - 1}; it is in {rows.min()} … {rows.max()}")
     return rows.astype(np.int32)
+
+
+POLICY = TabularPolicy

@@ -9,10 +9,22 @@ here it raises the share of all who can take more, so that no two offers differ 
 is the rule whose limit for many agents has a single level.
 """
 
+from typing import Any, NamedTuple
+
 import numpy as np
+from numpy.typing import NDArray
 
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import next_below, next_uniform
+
+
+class Purses(NamedTuple):
+    """The karma of N agents and of society."""
+
+    karma: NDArray[Any]  # [N] 0 … karma_max, of whole numbers
+    karma_max: int  # the cap
+    surplus: NDArray[np.int64]  # [1] what was paid to society, and what nobody could take
+    order: NDArray[np.int32]  # [N] any permutation of the agents, in which extra units are dealt out
 
 
 @kernel
@@ -27,7 +39,7 @@ def _with_room_above(level, karma, resource, crowding, karma_max, rule, paramete
 
 
 @kernel
-def redistribute(karma, resource, crowding, karma_max, surplus, order, rule, parameters, streams, stream):
+def redistribute(purses, resource, crowding, rule, parameters, streams, stream):
     """Tax every agent by a redistribution rule, then share out the surplus.
 
     Everyone who shares is offered the same whole number of units, a level, and takes what it can hold:
@@ -36,17 +48,16 @@ def redistribute(karma, resource, crowding, karma_max, surplus, order, rule, par
     floor(S/N) for everyone and one more for S mod N of them.
 
     Args:
-        karma: ``int[N]``, 0 … karma_max; changed in place.
+        purses: :class:`Purses`; karma, surplus and order are changed in place, and what nobody could take
+            remains in the surplus.
         resource: ``int[N]``, what each agent competed for in this step.
         crowding: ``float64[resources]``, agents per place there; 0 for what is none.
-        karma_max: the cap.
-        surplus: ``int64[1]``, what was paid to society; what nobody could take remains.
-        order: ``int32[N]``, any permutation of the agents; left as another.
         rule: a redistribution rule's function.
         parameters: the rule's parameters.
         streams: random streams.
         stream: index of the stream to draw from.
     """
+    karma, karma_max, surplus, order = purses
     n_agents = karma.shape[0]
     total = surplus[0]
     for agent in range(n_agents):
@@ -93,23 +104,22 @@ def redistribute(karma, resource, crowding, karma_max, surplus, order, rule, par
 
 
 @kernel
-def share_by_resource(karma, resource, karma_max, paid, surplus, rooms, levels, streams, stream):
+def share_by_resource(purses, resource, paid, rooms, levels, streams, stream):
     """Share out what was paid for each resource among those who competed for it.
 
     The level of :func:`redistribute`, one for each resource; what its competitors cannot hold joins the
     surplus.
 
     Args:
-        karma: ``int[N]``, 0 … karma_max; changed in place.
+        purses: :class:`Purses`; karma is changed in place, and the surplus grows by what is left.
         resource: ``int[N]``, what each agent competed for in this step.
-        karma_max: the cap.
         paid: ``int64[resources]``, what was paid for each; 0 for what is none.
-        surplus: ``int64[1]``, grows by what is left.
         rooms: ``int32[resources, karma_max + 1]``, scratch.
         levels: ``int64[resources, 3]``, scratch.
         streams: random streams.
         stream: index of the stream to draw from.
     """
+    karma, karma_max, surplus, _ = purses
     rooms[:] = 0
     for agent in range(karma.shape[0]):
         rooms[resource[agent], karma_max - np.int64(karma[agent])] += 1

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from typing import Any, SupportsFloat
 
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.axes import Axis
 from karma_envs.config import refuse
 from karma_envs.mean_field.dynamic_programming import DecisionProblem, best_response, policy_value
 from karma_envs.mean_field.exploitability import Exploitability, exploitability, type_policies
@@ -76,6 +78,28 @@ class FiniteMeanFieldModel(MeanFieldModel):
     def n_actions(self) -> int:
         """A, the number of actions."""
         return int(self.legal_actions.shape[1])
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """What a state is made of, as in :attr:`karma_envs.finite.FiniteGame.axes`; by default its number."""
+        return (Axis("state", tuple(range(self.n_states))),)
+
+    @property
+    def action_features(self) -> Mapping[str, NDArray[Any]]:
+        """What actions mean, by name: a number for each, ``[A]``; nothing by default."""
+        return {}
+
+    @property
+    def type_features(self) -> Mapping[str, NDArray[np.float64]]:
+        """What types differ in besides shares and discounts, by name: ``float64[types]``."""
+        return {}
+
+    def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """What an agent has of a step besides its reward, on average: ``float64[types, X, A]`` by name.
+
+        In the matching game the chance to win; nothing by default.
+        """
+        return {}
 
     @abstractmethod
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -16,9 +16,7 @@ from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.rendering.canvas import Canvas, rendered_games
 from karma_envs.rendering.drawing import drawing
-
-_LONGEST_CHUNK = 1000
-"""Steps played at a time, so that skipping many takes little memory."""
+from karma_envs.transitions import play_on
 
 
 def animate(
@@ -71,12 +69,9 @@ def animate(
     n_frames = -(-n_steps // steps_per_frame)
 
     def scenes() -> Iterator[dict[str, Any]]:
-        buffer = game.transitions(min(steps_per_frame, n_steps, _LONGEST_CHUNK))
-        done = 0
         for frame in range(1, n_frames + 1):
-            until = min(frame * steps_per_frame, n_steps)
-            while done < until:
-                done += len(game.rollout(policy, min(until - done, len(buffer)), out=buffer))
+            done = (frame - 1) * steps_per_frame
+            play_on(game, policy, min(steps_per_frame, n_steps - done))
             yield game.scene()
             if progress is not None:
                 progress(frame, n_frames)

@@ -2,35 +2,39 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
+from karma_envs.finite import FiniteGame
 from karma_envs.transitions import Transitions
 
 ALGORITHMS = ("sarsa", "q_learning", "expected_sarsa")
 
 
-@dataclass(frozen=True)
-class World:
-    """As much of a game as a learner looks at."""
+class World(FiniteGame):
+    """As much of a game as a learner looks at; it is not played."""
 
-    legal_actions: NDArray[np.bool_]
-    type_of_agent: NDArray[np.uint8]
-    discounts: NDArray[np.float64] = field(default_factory=lambda: np.array([0.9, 0.7]))
-    reward_bounds: tuple[float, float] = (-10.0, 10.0)
-    name: str = "world"
+    name = "world"
 
-    @property
-    def n_observations(self) -> int:
-        return self.legal_actions.shape[0]
+    def __init__(
+        self,
+        legal_actions: NDArray[np.bool_],
+        type_of_agent: NDArray[np.uint8],
+        discounts: NDArray[np.float64] | None = None,
+        reward_bounds: tuple[float, float] = (-10.0, 10.0),
+    ) -> None:
+        self.legal_actions, self.type_of_agent = legal_actions, type_of_agent
+        self.n_observations, self.n_actions = legal_actions.shape
+        self.discounts = np.array([0.9, 0.7]) if discounts is None else discounts
+        self.reward_bounds = reward_bounds
 
-    @property
-    def n_actions(self) -> int:
-        return self.legal_actions.shape[1]
+    def not_played(self, *_: Any) -> Any:
+        raise NotImplementedError
+
+    reset = step = observations = observation_index = outcome = state_dict = load_state_dict = not_played
 
 
 def bids(highest: list[int]) -> NDArray[np.bool_]:
@@ -42,7 +46,7 @@ TWO_TYPES = World(bids([0, 1, 3, 5, 2]), np.array([0, 0, 0, 1, 1, 1], np.uint8))
 
 
 def learner_of(world: Any, seed: int = 0, **config: Any) -> TabularLearner:
-    return TabularLearner(world, LearnerConfig(**config), np.random.default_rng(seed))
+    return TabularLearner(world, TabularConfig(**config), np.random.default_rng(seed))
 
 
 def random_transitions(world: World, n_steps: int, rng: np.random.Generator) -> Transitions:

@@ -19,7 +19,7 @@ import pytest
 from numpy.typing import NDArray
 
 import karma_envs
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import metrics
 from karma_envs.game import PopulationGame
 from karma_envs.transitions import Transitions
@@ -31,7 +31,7 @@ def learn(epochs: int, seed: int, **config: object) -> tuple[PopulationGame, Tab
     """Learn the default game; the efficiency is that of the last fifth, exploration included."""
     game = karma_envs.make("matching")
     game.reset(np.random.default_rng(seed))
-    learner = TabularLearner(game, LearnerConfig(initial_q=-50, **config), np.random.default_rng(0))
+    learner = TabularLearner(game, TabularConfig(initial_q=-50, **config), np.random.default_rng(0))
     buffer = Transitions.empty(EPOCH, game.n_agents)
     before = game.outcome()
     for epoch in range(epochs):
@@ -46,7 +46,7 @@ def learn(epochs: int, seed: int, **config: object) -> tuple[PopulationGame, Tab
 
 def mean_bids(learner: TabularLearner) -> NDArray[np.float64]:
     """``[urgency, karma]``, over agents, without exploration."""
-    return learner.greedy_policy().mean_actions().mean(axis=0).reshape(2, 21)
+    return learner.learned_policy().mean_actions().mean(axis=0).reshape(2, 21)
 
 
 @pytest.mark.parametrize(

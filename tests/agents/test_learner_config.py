@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.learners import LearnerConfig, targets
+from agents.learners import TabularConfig, targets
 from agents.learners.tabular.schedules import SCHEDULES
 from karma_envs.config import ConfigError
 from karma_envs.transitions import Transitions
@@ -27,7 +27,7 @@ def test_schedules_by_hand(name: str, values: tuple[float, float, float]) -> Non
     found = [SCHEDULES[name](0.1, 0.01, progress) for progress in (0.0, 0.5, 1.0)]
     assert found == pytest.approx(values, rel=1e-12)
     final = None if name == "constant" else 0.01
-    config = LearnerConfig(learning_rate=0.1, learning_rate_final=final, learning_rate_schedule=name)
+    config = TabularConfig(learning_rate=0.1, learning_rate_final=final, learning_rate_schedule=name)
     assert [config.rate(progress) for progress in (0.0, 0.5, 1.0)] == pytest.approx(values, rel=1e-12)
 
 
@@ -75,14 +75,14 @@ def test_a_bad_field_is_named_with_its_value_and_what_is_allowed(
     field_name: str, value: Any, allowed: str
 ) -> None:
     with pytest.raises(ConfigError, match=rf"{field_name} = {value!r} is not allowed; allowed: .*{allowed}"):
-        LearnerConfig(**{field_name: value})
+        TabularConfig(**{field_name: value})
 
 
 def test_a_schedule_needs_its_final_rate() -> None:
     with pytest.raises(ConfigError, match="learning_rate_final = None is not allowed"):
-        LearnerConfig(learning_rate_schedule="linear")
+        TabularConfig(learning_rate_schedule="linear")
     with pytest.raises(ConfigError, match=r"learning_rate_final = 0 is not allowed; allowed: .*\(0, 1\]"):
-        LearnerConfig(learning_rate_schedule="linear", learning_rate_final=0)
+        TabularConfig(learning_rate_schedule="linear", learning_rate_final=0)
 
 
 def test_algorithms_are_the_files_of_the_folder() -> None:

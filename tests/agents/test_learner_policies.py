@@ -164,11 +164,11 @@ def test_the_change_from_one_end_to_the_other_is_one() -> None:
     assert tables.change.tolist() == [1.0]
 
 
-def test_greedy_policy_is_softmax_without_exploration() -> None:
+def test_the_learned_policy_is_softmax_without_exploration() -> None:
     learner = learner_of(TWO_TYPES, rationality=4, exploration=0.3, algorithm="q_learning", learning_rate=0.5)
     learner.update(random_transitions(TWO_TYPES, 40, np.random.default_rng(11)))
     before = learner.state_dict()
-    greedy = learner.greedy_policy()
+    greedy = learner.learned_policy()
     off = np.abs(np.cumsum(greedy.probabilities - formula(TWO_TYPES, learner.q, 4, 0), axis=2))
     assert off.max() <= 1 / NEVER + 1e-12
     assert np.abs(learner.policy.probabilities - greedy.probabilities).max() > 0.05
@@ -205,7 +205,7 @@ def test_policies_are_updated_with_the_probability_asked_for() -> None:
         ever |= updated
         assert abs(updated.sum() - 300) < 4 * 14.5
         np.testing.assert_array_equal(learner.policy_change > 0, updated)
-        np.testing.assert_array_equal(tables[updated], learner.greedy_policy().thresholds[updated])
+        np.testing.assert_array_equal(tables[updated], learner.learned_policy().thresholds[updated])
         np.testing.assert_array_equal(~learner.state_dict()["stale"].any(axis=1), updated)
     # Rows never updated in four turns: .7^4 = .2401, sd sqrt(1000 * .24 * .76) = 13.5.
     assert abs((~ever).sum() - 240.1) < 4 * 13.5
@@ -242,8 +242,8 @@ def test_targets_mean_the_same_uncompiled() -> None:
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
-@pytest.mark.parametrize("by_agent", [True, False])
-def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool) -> None:
+@pytest.mark.parametrize(("by_agent", "ended"), [(True, False), (False, False), (True, True)])
+def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool, ended: bool) -> None:
     target, rng = targets()[algorithm], np.random.default_rng(19)
     transitions = random_transitions(TWO_TYPES, 12, rng)
     start = random_q(TWO_TYPES, 6, rng, spread=1)
@@ -257,7 +257,7 @@ def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool) -> None
         function(
             q, tables.thresholds, stale, everyone, everyone, np.full(6, 0.9, np.float32), *pending,
             transitions.observations, transitions.actions, transitions.rewards,
-            np.float32(0.3), target.value, target.needs_next_action, by_agent,
+            np.float32(0.3), target.value, target.needs_next_action, by_agent, ended,
         )  # fmt: skip
         found.append((q, stale, *pending))
     for compiled, plain in zip(*found):

@@ -105,7 +105,7 @@ def test_the_epoch_may_be_one_step(algorithm: str) -> None:
         q = reference_learn(q, learner.policy.probabilities, *GROUPS["independent"], piece, 0.3, algorithm)
         learner.update(stretch(transitions, step, step + 1))
         np.testing.assert_allclose(learner.q, q, rtol=0, atol=1e-5)
-        np.testing.assert_array_equal(learner.policy.thresholds, learner.greedy_policy().thresholds)
+        np.testing.assert_array_equal(learner.policy.thresholds, learner.learned_policy().thresholds)
 
 
 # --- problems with a known answer -------------------------------------------------------------------
@@ -211,7 +211,7 @@ def test_every_learner_solves_a_trivial_problem(algorithm: str, grouping: str) -
     )
     for _ in range(40):
         learner.update(decision.play(learner.policy.probabilities, 100, rng))
-    greedy = learner.greedy_policy().probabilities
+    greedy = learner.learned_policy().probabilities
     assert len(greedy) == (6 if grouping == "independent" else 1)
     assert (greedy[:, [0, 1], best] > 0.99).all()
     # Exploring a fifth of the time over 2 and 3 actions, plus softmax.

@@ -9,7 +9,7 @@ import agents
 import karma_envs
 from agents import TabularPolicy
 from agents.evaluators import (
-    MonitorConfig,
+    EstimatorConfig,
     deviation_gain,
     exploitability_by_agent,
     one_at_a_time_exploitability,
@@ -25,7 +25,7 @@ def results() -> list[Said]:
     model = game.mean_field()
     assert model is not None
     policy = TabularPolicy(game.legal_actions / game.legal_actions.sum(axis=1, keepdims=True))
-    config = MonitorConfig(n_samples=20, gap=2, burn_in=10)
+    config = EstimatorConfig(n_samples=20, gap=2, burn_in=10)
     report = search(model, starts=0)
     return [
         agents.solve(model),

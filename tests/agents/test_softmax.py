@@ -10,9 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from agents.learners.tabular import softmax as learners_softmax
 from agents.learners.tabular.softmax import BATCH, Scratch, exponential, update_policy
 from agents.learners.tabular.targets import ILLEGAL
-from agents.solvers.first_order.iteration import softmax
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.sampling import NEVER, padded_width
 
@@ -174,7 +174,7 @@ def test_policies_are_the_same_uncompiled(monkeypatch: pytest.MonkeyPatch) -> No
     q = q_table(rng.normal(size=(2, 40, 9)), legal)
     compiled, change = update(q, 9, 10, 0.05)
     plain, plain_change = np.full_like(compiled, NEVER), np.empty(2)
-    monkeypatch.setattr(softmax, "_update_batch", softmax._update_batch.py_func)
+    monkeypatch.setattr(learners_softmax, "_update_batch", learners_softmax._update_batch.py_func)
     update_policy.py_func(
         q, plain, np.ones((2, 40), np.uint8), np.ones(2, np.uint8),
         np.float32(10), np.float32(0.05), Scratch.of(9), plain_change,

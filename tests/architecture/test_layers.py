@@ -18,10 +18,9 @@ PACKAGES = ("karma_envs", "agents", "training")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
-CORE = {
-    "actions", "config", "display", "exchangeable", "files", "finite", "game", "karma", "mean_field",
-    "mechanisms", "metrics", "numerics", "outcome", "plugins", "states", "tabulated", "transitions",
-}  # fmt: skip
+ABOVE_CORE = {"__init__", "__main__", "checks", "games", "moved", "registry", "rendering", "views"}
+CORE = {path.stem for path in (ROOT / "karma_envs").iterdir() if path.suffix == ".py" or path.is_dir()}
+CORE -= ABOVE_CORE | {"__pycache__"}
 
 
 class Import(NamedTuple):

@@ -18,7 +18,7 @@ from karma_envs.games.grid_city.kernels import (
     real_key,
     whole_key,
 )
-from karma_envs.karma.surplus import redistribute
+from karma_envs.karma.surplus import Purses, redistribute
 
 
 @given(
@@ -81,16 +81,8 @@ def test_kernels_do_compiled_what_they_say_in_python(allocation: str, choice: st
         find_thresholds.py_func(scratch, tables.capacity, varying)
         move.py_func(state, tables, scratch, rewards)
         sharing = tables.redistribution, state.streams, REDISTRIBUTION
-        redistribute(
-            state.karma,
-            scratch.lane,
-            scratch.crowding,
-            tables.karma_max,
-            state.surplus,
-            state.sharing,
-            rules[2],
-            *sharing,
-        )
+        purses = Purses(state.karma, tables.karma_max, state.surplus, state.sharing)
+        redistribute(purses, scratch.lane, scratch.crowding, rules[2], *sharing)
         state.steps[0] += 1
         np.testing.assert_array_equal(compiled.step(actions), rewards)
         expected = interpreted.state_dict()

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from scipy.stats import chi2
 
-from karma_envs.karma.surplus import redistribute, share_by_resource
+from karma_envs.karma.surplus import Purses, redistribute, share_by_resource
 from karma_envs.mechanisms import Rule, resolve
 from karma_envs.numerics.compile import kernel
 
@@ -36,12 +36,9 @@ class Society:
         resource = np.ones(len(after), np.uint8) if active is None else np.array(active, np.uint8)
         left = np.array([surplus], np.int64)
         redistribute(
-            after,
+            Purses(after, self.karma_max, left, self.order),
             resource,
             np.array([0.0, 2.0]),
-            self.karma_max,
-            left,
-            self.order,
             self.rule.function,
             self.rule.parameter_array(),
             self.streams,
@@ -246,9 +243,8 @@ def share(
     paid = np.array(paid, np.int64)
     rooms, levels = np.empty((len(paid), karma_max + 1), np.int32), np.empty((len(paid), 3), np.int64)
     streams = np.array([7, seed], np.uint64)
-    share_by_resource(
-        after, np.array(resource, np.int32), karma_max, paid, surplus, rooms, levels, streams, 1
-    )
+    purses = Purses(after, karma_max, surplus, np.arange(len(after), dtype=np.int32))
+    share_by_resource(purses, np.array(resource, np.int32), paid, rooms, levels, streams, 1)
     assert streams[0] == 7
     return after, int(surplus[0]) - 5
 

@@ -10,6 +10,7 @@ import pytest
 
 from agents.solvers.continuation.search import Found
 from karma_envs import make
+from karma_envs.finite import as_finite
 from karma_envs.karma.config import type_names
 from karma_envs.karma.urgency import AgentType
 from karma_envs.metrics import summarise
@@ -18,8 +19,8 @@ from training.common.tables import read_table
 from training.evaluation.play import over_seeds, play
 from training.runs.evaluate import evaluate
 from training.runs.evaluate_command import keep_evaluation, report
-from training.solving.figures import karma_distribution, mean_bid, policy_heat_maps
-from training.solving.search import mean_bids
+from training.solving.figures import distribution, mean_feature, policy_heat_maps
+from training.solving.search import means_on_lines
 from training.solving.solution import SolveConfig, solve_to_folder
 
 NAMES = ("type 0 (discount 0.7)", "type 1 (discount 0.9)", "type 2 (discount 0.5)")
@@ -127,11 +128,11 @@ def test_figures_and_tables_of_a_solution_count_as_these_do(tmp_path: Path) -> N
     solution, found = solve_to_folder(config, tmp_path / "solution")
     titles = [panel.get_title() for panel in policy_heat_maps(solution).axes if panel.get_title()]
     assert titles == [f"{name}\nurgency {urgency}" for name in NAMES[:2] for urgency in (1, 5)]
-    assert [panel.get_title() for panel in mean_bid(solution).axes] == [*NAMES[:2]]
-    (panel,) = karma_distribution(solution).axes
+    assert [panel.get_title() for panel in mean_feature(solution, "bid").axes] == [*NAMES[:2]]
+    (panel,) = distribution(solution, "karma").axes
     labels = panel.get_legend_handles_labels()[1]
     assert labels == ["mean", *NAMES[:2]]
-    columns = mean_bids(config.game_config, cast(Found, found))
+    columns = means_on_lines(as_finite(solution.game()), cast(Found, found))
     assert list(columns) == [
         f"mean_bid_type_{kind}_urgency_{urgency}" for kind in (0, 1) for urgency in (1, 5)
     ]

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs import __version__
 from karma_envs.games.matching import PRESETS, MatchingConfig
 from training import Run, TrainConfig
@@ -134,7 +134,7 @@ def flags_in_help(capsys: pytest.CaptureFixture[str], *command: str) -> dict[str
 def test_help_lists_every_field_with_its_default(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     flags = flags_in_help(capsys, command, "matching")
     shown_as = {None: "none", (): "[]", (1.0, 5.0): "1.0,5.0"}
-    for config_class in (MatchingConfig, LearnerConfig, TrainConfig):
+    for config_class in (MatchingConfig, TabularConfig, TrainConfig):
         for field in dataclasses.fields(config_class):
             if field.name in ("game", "game_config", "learner"):
                 continue

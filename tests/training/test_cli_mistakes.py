@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.registry import game_class, names
 from training.benchmark.algorithms import algorithms
 from training.cli import main
@@ -342,7 +342,7 @@ def test_every_command_without_docstrings(
     configs = [game_class(name).config_class for name in names()]
     games = [sys.modules[game_class(name).__module__] for name in names()]
     trained = [algorithm.train for algorithm in algorithms().values()]
-    for documented in (*configs, *games, *trained, LearnerConfig, TrainConfig, SolveConfig, TheoryConfig):
+    for documented in (*configs, *games, *trained, TabularConfig, TrainConfig, SolveConfig, TheoryConfig):
         monkeypatch.setattr(documented, "__doc__", None)
     all_helps()
     assert "--karma-max VALUE (default 14)" in " ".join(capsys.readouterr().out.split())

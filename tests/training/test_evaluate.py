@@ -15,6 +15,7 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise, total_outcome
+from karma_envs.transitions import chunks
 from training import ResultsError, Run, TrainConfig, train
 from training.evaluation.play import over_seeds, play
 from training.evaluation.references import reference_games, reference_lines
@@ -63,7 +64,12 @@ def test_what_is_measured_does_not_depend_on_the_buffer(monkeypatch: pytest.Monk
     settings: dict[str, Any] = {"n_steps": 300, "burn_in": 70, "batches": 3}
     whole = play(game, policy, seed=[2, 0], **settings)
     other = play(game, policy, seed=[2, 1], **settings)
-    monkeypatch.setattr(sys.modules[play.__module__], "_CHUNK_BYTES", 8 * 20 * 7)
+
+    def in_pieces_of_seven(*played: Any) -> None:
+        for _, chunk in chunks(*played, most_bytes=8 * 20 * 7):
+            assert len(chunk) <= 7
+
+    monkeypatch.setattr(sys.modules[play.__module__], "play_on", in_pieces_of_seven)
     pieces = play(game, policy, seed=[2, 0], **settings)
     assert [totals(stretch) for stretch in pieces] == [totals(stretch) for stretch in whole]
     assert totals(other[0]) != totals(whole[0])

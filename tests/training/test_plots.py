@@ -17,7 +17,7 @@ from karma_envs.config import ConfigError
 from karma_envs.game import PolicyError
 from karma_envs.karma.urgency import AgentType
 from training import ResultsError, Run, TrainConfig, train
-from training.common.policy_figures import bids_beside
+from training.common.policy_figures import policies_beside
 from training.evaluation.references import reference_lines
 from training.runs import figures as training_plots
 
@@ -164,7 +164,7 @@ def test_what_cannot_be_drawn_is_refused(one_type: Run, unfinished_folder: Path)
         training_plots.plot(one_type, ("xyz",))
 
 
-def test_bids_beside_one_another() -> None:
+def test_policies_beside_one_another() -> None:
     """Each line is the mean over a type's agents, by urgency and karma."""
     types = (AgentType(1, 0.7), AgentType(3, 0.9, (1, 2, 9)))
     game = karma_envs.make("matching", n_agents=8, karma_max=4, karma_mean=2, types=types)
@@ -174,7 +174,7 @@ def test_bids_beside_one_another() -> None:
     everything[1, :, 0] = 1  # the second type bids nothing
     policies = {"by type": TabularPolicy(everything), "random": TabularPolicy(random_bids(game))}
     types_said = ("type 0 (discount 0.7; urgencies 1, 5)", "type 1 (discount 0.9; urgencies 1, 2, 9)")
-    figure = bids_beside(game, policies)
+    figure = policies_beside(game, policies)
     assert [panel.get_title().replace("\n", " ") for panel in figure.axes] == [
         f"{types_said[kind]} urgency {urgency}" for kind, urgency in ((0, 1), (0, 5), (1, 1), (1, 2), (1, 9))
     ]  # fmt: skip
@@ -186,4 +186,4 @@ def test_bids_beside_one_another() -> None:
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["by type", "random", "all karma"]
     other = karma_envs.make("matching", n_agents=8, karma_max=5, karma_mean=2)
     with pytest.raises(PolicyError):
-        bids_beside(other, policies)
+        policies_beside(other, policies)

@@ -107,7 +107,10 @@ def test_the_command_solves_and_draws(tmp_path: Path, capsys: pytest.CaptureFixt
     drawn = {path.name for path in (tmp_path / "eq" / "figures").iterdir()}
     assert drawn == {
         f"{name}.{ending}"
-        for name in ("policy_heat_maps", "mean_bid", "karma_distribution", "exploitability_history")
+        for name in (
+            *("policy_heat_maps", "mean_bid", "urgency_distribution", "karma_distribution"),
+            "exploitability_history",
+        )
         for ending in ("png", "pdf")
     }
     assert main(["plot", folder, "--formats", "svg"]) == 0

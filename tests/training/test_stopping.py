@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import make
 from karma_envs.config import ConfigError
 from karma_envs.registry import game_class
@@ -204,7 +204,7 @@ def test_learner_and_game_and_replicas_draw_apart(tiny: Tiny) -> None:
         other.reset(np.random.default_rng([3, number, 0]))
         np.testing.assert_array_equal(game, other.state_dict()["streams"])
         alone = TabularLearner(
-            other, LearnerConfig(update_probability=0.5), np.random.default_rng([3, number, 1])
+            other, TabularConfig(update_probability=0.5), np.random.default_rng([3, number, 1])
         )
         np.testing.assert_array_equal(learner, alone.state_dict()["streams"])
     assert len(set(streams)) == len(streams)

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from agents import TabularPolicy
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from karma_envs import make, metrics
 from karma_envs.config import ConfigError
 from tests.training.run_results import Tiny, assert_same_policy, assert_same_results, contents, status
@@ -42,7 +42,7 @@ def test_a_run_is_what_its_parts_do_by_hand(tiny: Tiny, tmp_path: Path) -> None:
 
     game = make("matching", n_agents=20)
     game.reset(np.random.default_rng([3, 0, 0]))
-    learner = TabularLearner(game, LearnerConfig(initial_q=-50), np.random.default_rng([3, 0, 1]))
+    learner = TabularLearner(game, TabularConfig(initial_q=-50), np.random.default_rng([3, 0, 1]))
     before, rows, means = game.outcome(), [], []
     for epoch in range(1, 9):
         learner.update(game.rollout(learner.policy, 50))
@@ -66,7 +66,7 @@ def test_a_run_is_what_its_parts_do_by_hand(tiny: Tiny, tmp_path: Path) -> None:
     changes = [row.pop("policy_change_max") for row in found]
     assert found == rows
     assert min(changes) > 0
-    np.testing.assert_array_equal(run.policy.thresholds, learner.greedy_policy().thresholds)
+    np.testing.assert_array_equal(run.policy.thresholds, learner.learned_policy().thresholds)
     assert run.policy.row_of_agent.tolist() == list(range(20))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import yaml
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.karma.urgency import AgentType
@@ -28,7 +28,7 @@ def file(tmp_path: Path) -> Path:
 def test_the_defaults_are_the_theses() -> None:
     config = TrainConfig()
     assert config.game_config == MatchingConfig()
-    assert config.learner == LearnerConfig()
+    assert config.learner == TabularConfig()
     assert (config.n_steps, config.epoch_length) == (32_000_000, 1000)
     assert config.n_epochs == 32_000
     assert config.epochs_per_record == 160
@@ -53,7 +53,7 @@ def test_flags_beat_the_file_and_the_file_beats_the_preset(file: Path) -> None:
     assert config.learner.algorithm == "q_learning"
     assert config.learner.exploration == 0.2  # flags
     assert config.n_steps == 3_000_000
-    assert config.learner.learning_rate == LearnerConfig().learning_rate
+    assert config.learner.learning_rate == TabularConfig().learning_rate
     assert config.game_config.karma_max == 20
 
 
@@ -131,7 +131,7 @@ def test_steps_in_powers_of_ten_are_whole() -> None:
         ({"records": 0}, "records = 0 is not allowed"),
         ({"checkpoint_seconds": -1}, "checkpoint_seconds = -1 is not allowed"),
         ({"game": "chess"}, "game = 'chess' is not allowed; allowed: .*matching"),
-        ({"learner": {"beta": 3}}, "LearnerConfig has no field 'beta'; its fields: algorithm, "),
+        ({"learner": {"beta": 3}}, "TabularConfig has no field 'beta'; its fields: algorithm, "),
         ({"game_config": {"n_agent": 3}}, r"has no field 'n_agent' \(did you mean n_agents\?\)"),
         ({"epochs": 3}, "TrainConfig has no field 'epochs'"),
     ],
@@ -188,7 +188,7 @@ def test_a_file_that_cannot_be_read_is_named(file: Path) -> None:
     assert load_layer(file) == {}
 
 
-@pytest.mark.parametrize("config_class", [LearnerConfig, TrainConfig, AgentType, *map(game_class, names())])
+@pytest.mark.parametrize("config_class", [TabularConfig, TrainConfig, AgentType, *map(game_class, names())])
 def test_every_field_is_described(config_class: Any) -> None:
     """The command's help is made of these."""
     config_class = getattr(config_class, "config_class", config_class)
@@ -268,8 +268,8 @@ def test_lambdas_cannot_be_written() -> None:
 
 
 def test_plain_configurations_have_yaml_too() -> None:
-    config = LearnerConfig(rationality=5)
-    assert LearnerConfig.from_dict(parse_yaml(to_yaml(config))) == config
+    config = TabularConfig(rationality=5)
+    assert TabularConfig.from_dict(parse_yaml(to_yaml(config))) == config
 
 
 # --- YAML 1.2, plain data ------------------------------------------------------------------------------
@@ -365,7 +365,7 @@ def test_none_is_a_word_in_files_and_for_what_is_done() -> None:
         TrainConfig.from_flat("matching", None, {"epoch_length": "none"})
 
 
-@pytest.mark.parametrize("given", [None, 3, "sarsa", [1], LearnerConfig])
+@pytest.mark.parametrize("given", [None, 3, "sarsa", [1], TabularConfig])
 def test_a_part_that_is_none_is_named(given: Any) -> None:
     with pytest.raises(ConfigError, match=r"^learner = .* is not allowed; allowed: a mapping of field names"):
         TrainConfig(learner=given)

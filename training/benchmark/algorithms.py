@@ -17,14 +17,14 @@ from typing import Any
 
 import numpy as np
 
-from agents.learners import LearnerConfig, TabularLearner
+from agents.learners import TabularConfig, TabularLearner
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import chunk_length, chunks
 from training.common.trainers import Trainer, docstring_of, trainers
 from training.runs.config import TrainConfig
 
@@ -186,20 +186,17 @@ def pooled(game: PopulationGame, budget: int, seed: int) -> Trained:
 def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Trained:
     """A learner of :mod:`agents.learners` as the game's source trains it, but for ``learner``."""
     source = game.trained_with.get("", {})
-    known = {name: value for name, value in source.items() if name in LearnerConfig.field_names()}
-    config = LearnerConfig.from_dict({**known, **learner})
+    known = {name: value for name, value in source.items() if name in TabularConfig.field_names()}
+    config = TabularConfig.from_dict({**known, **learner})
     epoch_length = min(source.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
     if epoch_length < 1:
         raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
-    most = max(1, _CHUNK_BYTES // (8 * game.n_agents))
     game.reset(np.random.default_rng([seed, 0]))
     tables = TabularLearner(game, config, np.random.default_rng([seed, 1]))
-    buffer = Transitions.empty(min(epoch_length, most), game.n_agents)
+    buffer = game.transitions(chunk_length(game, epoch_length, _CHUNK_BYTES))
     for epoch in range(n_epochs):
-        left = epoch_length
-        while left:
-            chunk = game.rollout(tables.policy, min(left, len(buffer)), out=buffer)
-            left -= len(chunk)
-            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=left == 0)
-    return Trained(tables.greedy_policy(), n_epochs * epoch_length * game.n_agents)
+        for done, chunk in chunks(game, tables.policy, epoch_length, out=buffer):
+            last = done + len(chunk) == epoch_length
+            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
+    return Trained(tables.learned_policy(), n_epochs * epoch_length * game.n_agents)

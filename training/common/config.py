@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from karma_envs.config import Config, ConfigError, choice, refuse, suggestion
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import MeanFieldModel
 from karma_envs.registry import game_class
 from training.common.machine import check_model_memory
 from training.common.plain_yaml import dump_yaml, parse_yaml
@@ -41,7 +41,7 @@ class GameRunConfig(Config):
                 raise refuse(name, given, f"a mapping of field names to values, or a {part.__name__}")
             self._set(**{name: part.from_dict(given)})
 
-    def model(self) -> FiniteMeanFieldModel:
+    def model(self) -> MeanFieldModel:
         """The game's mean-field model.
 
         Raises:

@@ -6,11 +6,15 @@ import contextlib
 import textwrap
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from karma_envs.config import choice
 from karma_envs.rendering.drawing import drawing, load_matplotlib
 from training.common.errors import ResultsError
+from training.common.lines import text
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,6 +31,7 @@ STYLE: Any = {
     "lines.linewidth": 1.4,
 }
 _TITLE = 32  # letters in a line
+_PANELS_IN_ROW = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
 
 
@@ -57,6 +62,59 @@ def new_figure(width: float, height: float, columns: int = 1) -> tuple[Figure, l
     figure = PaperFigure(figsize=(width, height), layout="constrained")
     axes = figure.subplots(1, columns, squeeze=False)[0]
     return figure, list(axes)
+
+
+def new_panels(
+    number: int, width: float, height: float, margin: float = 0.0, most: int = 24
+) -> tuple[Figure, list[Axes]]:
+    """A figure with panels of equal size in rows of up to six; notebooks show it.
+
+    Args:
+        number: how many panels.
+        width: of a panel, in inches.
+        height: of a panel.
+        margin: what the figure is wider than its panels.
+        most: how many panels are drawn; where there are more, the figure says so.
+    """
+    from training.common.notebook import PaperFigure
+
+    shown = min(number, most)
+    columns, rows = min(shown, _PANELS_IN_ROW), -(-shown // _PANELS_IN_ROW)
+    figure = PaperFigure(figsize=(width * columns + margin, height * rows), layout="constrained")
+    axes = figure.subplots(rows, columns, squeeze=False).ravel()
+    for spare in axes[shown:]:
+        spare.set_axis_off()
+    if shown < number:
+        figure.supxlabel(f"the first {shown} of {number}", fontsize="medium")
+    return figure, list(axes[:shown])
+
+
+def colours(number: int) -> list[Any]:
+    """As many colours that tell lines apart, from dark to light where they are more than those at hand."""
+    if number <= len(COLOURS):
+        return list(COLOURS[:number])
+    from matplotlib import colormaps
+
+    return [colormaps["viridis"](0.9 * place / (number - 1)) for place in range(number)]
+
+
+def positions_on_line(panel: Axes, values: NDArray[Any]) -> NDArray[Any]:
+    """Where values are along the x axis of lines: where they say, or side by side if they are no numbers."""
+    if values.dtype.kind not in "iuf":
+        return positions_of_cells(panel, "x", values)
+    panel.locator_params(axis="x", integer=values.dtype.kind != "f" or bool((values % 1 == 0).all()))
+    return values
+
+
+def positions_of_cells(panel: Axes, axis: Literal["x", "y"], values: NDArray[Any]) -> NDArray[Any]:
+    """Where values are that stand side by side, as bars and the cells of a map do: 0, 1, 2 …, so labelled."""
+    positions = np.arange(len(values))
+    panel.locator_params(axis=axis, integer=True)
+    if not np.array_equal(values, positions):
+        names = dict(enumerate(map(text, values)))
+        ticks = panel.xaxis if axis == "x" else panel.yaxis
+        ticks.set_major_formatter(lambda place, _: names.get(int(place), "") if place % 1 == 0 else "")
+    return positions
 
 
 def legend_above(panel: Axes, columns: int = 4) -> None:

@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from karma_envs.config import ConfigError
+from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 
 GIB = 2**30
@@ -17,12 +18,12 @@ _CGROUP = Path("/sys/fs/cgroup")
 def check_model_memory(game: PopulationGame) -> None:
     """Refuse a game whose mean-field model needs more memory than there is, whatever is done with it.
 
-    Some solvers need more still. A game without a model needs nothing.
+    Some solvers need more still. A game without a model, or whose model has no tables, needs nothing.
 
     Raises:
         ConfigError: with the numbers.
     """
-    if type(game).mean_field is PopulationGame.mean_field:
+    if type(game).mean_field is PopulationGame.mean_field or not isinstance(game, FiniteGame):
         return
     n_types, n_observations, n_actions = len(game.discounts), game.n_observations, game.n_actions
     needed, there = _KERNELS * 8 * n_types * n_observations**2 * n_actions, available_bytes()

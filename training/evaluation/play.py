@@ -13,7 +13,7 @@ from karma_envs.display import data_frame, html_table
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.metrics import Estimate, Outcome, Summary, summarise
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import play_on
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -21,9 +21,6 @@ if TYPE_CHECKING:
 
 HEADLINES = ("efficiency", "access_fairness", "reward_fairness")
 """The metrics that reports show."""
-
-
-_CHUNK_BYTES = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -121,12 +118,9 @@ def play(
         the outcome of each stretch.
     """
     game.reset(np.random.default_rng(seed))
-    longest = max(burn_in, -(-n_steps // batches))
-    buffer = Transitions.empty(min(longest, max(1, _CHUNK_BYTES // (8 * game.n_agents))), game.n_agents)
 
     def advance(steps: int) -> Outcome:
-        while steps:
-            steps -= len(game.rollout(policy, min(steps, len(buffer)), out=buffer))
+        play_on(game, policy, steps)
         return game.outcome()
 
     marks = [advance(burn_in)]

@@ -101,9 +101,9 @@ class Distilled:
     Attributes:
         policy: a row for each type.
         visited: ``bool[types, observations]``, where the network was asked. Elsewhere stands what it does in
-            the nearest visited observation that differs only in the last of the game's axes (in karma games:
-            with the nearest karma), as far as that is legal; if there is none, every legal action with the
-            same probability.
+            the nearest visited observation that differs, if at all, in the last of its values (in karma
+            games: in karma), as far as that is legal; if there is none, every legal action with the same
+            probability.
         share_visited: share of the observations that agents may be in at all that were visited.
         share_of_play: share of agent-steps in visited observations, when all play the policy.
     """
@@ -131,16 +131,15 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
         ValueError: when agents of one type see different numbers in one tabular observation, so that
             there is no table of what the network does.
     """
-    n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
     game = as_finite(game)
+    n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
     seen = _Seen(game.fresh())
     for name in BASELINES:
         with contextlib.suppress(ConfigError):  # this game has no such baseline
             seen.play(baseline_policy(name, game), n_steps, rng)
     seen.play(_table(network, game, seen), n_steps, rng)
     policy, visited = _table(network, game, seen), seen.visited.copy()
-    reachable = np.zeros_like(visited)
-    np.logical_or.at(reachable, game.type_of_agent, game.reachable())
+    reachable = game.reachable_by_type()
     share = float((visited & reachable).sum() / reachable.sum())
     return Distilled(policy, visited, share, share_of_play=seen.play(policy, n_steps, rng))
 
@@ -188,12 +187,21 @@ def _table(network: Network, game: FiniteGame, seen: _Seen) -> TabularPolicy:
     probabilities[types, observations] = network(
         seen.features[types, observations], legal[observations], types
     )
-    others = np.arange(game.n_observations) // len(game.axes[-1].values)  # all axes but the last, as a number
+    alike = _alike(game)
     for agent_type, missing in zip(*np.nonzero(~seen.visited)):
-        similar = np.flatnonzero(seen.visited[agent_type] & (others == others[missing]))
+        similar = np.flatnonzero(seen.visited[agent_type] & (alike[agent_type] == alike[agent_type, missing]))
         row = legal[missing].astype(np.float64)
         if len(similar):
             nearest = probabilities[agent_type, similar[np.abs(similar - missing).argmin()]] * row
             row = nearest if nearest.any() else row
         probabilities[agent_type, missing] = row / row.sum()
     return TabularPolicy(probabilities, game.type_of_agent)
+
+
+def _alike(game: FiniteGame) -> NDArray[np.int64]:
+    """Equal numbers for observations that differ, if at all, in the last of their values, ``[types, X]``."""
+    alike = np.zeros((len(game.discounts), game.n_observations), np.int64)
+    for values in list(game.observation_values().values())[:-1]:
+        _, numbers = np.unique(values, return_inverse=True)  # NaN, for none, is as good as a number
+        alike = alike * (numbers.max() + 1) + numbers.reshape(values.shape)
+    return alike

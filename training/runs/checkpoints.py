@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import ConfigError
-from karma_envs.files import read_npz, write_npz
+from karma_envs.files import json_array, json_of, read_npz, write_npz
 from training.common.errors import ResultsError
 from training.common.provenance import versions
 from training.common.trust import functions_named
@@ -84,7 +82,7 @@ def write_checkpoint(
         arrays: by name.
     """
     head = {"format": _CHECKPOINT_FORMAT, "version": _CHECKPOINT_VERSION, "progress": dict(progress)}
-    write_npz(path, {"metadata": _as_array({**head, **stamp.to_plain()}), **arrays})
+    write_npz(path, {"metadata": json_array({**head, **stamp.to_plain()}), **arrays})
 
 
 def read_checkpoint(
@@ -97,7 +95,7 @@ def read_checkpoint(
     """
     try:
         arrays = read_npz(path)
-        metadata = json.loads(arrays.pop("metadata").tobytes())
+        metadata = json_of(arrays.pop("metadata"))
         if metadata["format"] != _CHECKPOINT_FORMAT or metadata["version"] != _CHECKPOINT_VERSION:
             raise ValueError(f"format {metadata['format']!r}, version {metadata['version']!r}")
         same = is_of(config, metadata["config"], or_shorter=True) and metadata["replica"] == replica
@@ -111,7 +109,7 @@ def read_checkpoint(
 
 def write_learned(path: Path, stamp: Stamp, policy: TabularPolicy) -> None:
     """Write what a replica has learned; :meth:`agents.TabularPolicy.load` reads it, too."""
-    write_npz(path, {**policy.to_arrays(), _STAMP: _as_array(stamp.to_plain())})
+    write_npz(path, {**policy.to_arrays(), _STAMP: json_array(stamp.to_plain())})
 
 
 def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy:
@@ -125,7 +123,7 @@ def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy
     except ValueError as error:
         raise ResultsError(str(error)) from error
     try:
-        stamp = json.loads(arrays.pop(_STAMP).tobytes()) if _STAMP in arrays else None
+        stamp = json_of(arrays.pop(_STAMP)) if _STAMP in arrays else None
         same = stamp is None or (is_of(config, stamp["config"]) and stamp["replica"] == replica)
         policy = TabularPolicy.from_arrays(arrays)
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
@@ -133,10 +131,6 @@ def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy
     if not same:
         raise ResultsError(f"{path} is the policy of another run: its configuration differs")
     return policy
-
-
-def _as_array(plain: Mapping[str, Any]) -> NDArray[np.uint8]:
-    return np.frombuffer(json.dumps(plain).encode(), np.uint8)
 
 
 def _line(error: BaseException) -> str:

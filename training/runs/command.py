@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import ConfigError, refuse
 from training.common.console import console
 from training.common.flags import add_games, flag_of, layers
@@ -27,7 +27,7 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "train a population; results go to a folder, a table and figures"
     command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
-    for parser in add_games(command, _run, {"the learner": LearnerConfig, "the run": TrainConfig}):
+    for parser in add_games(command, _run, {"the learner": TabularConfig, "the run": TrainConfig}):
         parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
         parser.add_argument(
             "--resume",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.config import choice, real, refuse, whole
 from training.common.config import GameRunConfig
 
@@ -37,9 +37,9 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    PARTS = {"learner": LearnerConfig}
+    PARTS = {"learner": TabularConfig}
 
-    learner: Any = field(default_factory=LearnerConfig)
+    learner: Any = field(default_factory=TabularConfig)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
     seed: int = 0

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Sequence
 
 from karma_envs.config import ConfigError
+from karma_envs.finite import as_finite
 from karma_envs.numerics.sampling import padded_width
 from karma_envs.registry import game_class
 from training.common.machine import GIB, available_bytes
@@ -28,7 +29,7 @@ def training_bytes(config: TrainConfig) -> tuple[int, str]:
     words = f"{config.replicas:,} replica(s) of {n_agents:,} agents"
     if population > (available_bytes() or sys.maxsize):
         return population, words
-    game = game_class(config.game)(config.game_config)
+    game = as_finite(game_class(config.game)(config.game_config))
     rows = n_agents if config.learner.grouping == "independent" else len(game.discounts)
     q, thresholds = 4 * (-(-game.n_actions // _Q_LANES) * _Q_LANES), 2 * padded_width(game.n_actions)
     saving = min(config.threads or os.cpu_count() or 1, config.replicas)  # a checkpoint is made of copies

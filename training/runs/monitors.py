@@ -5,15 +5,15 @@ from __future__ import annotations
 import numpy as np
 
 from agents.evaluators import (
-    MonitorConfig,
+    EstimatorConfig,
     PayoffEstimates,
     exploitability_by_agent,
     parallel_exploitability,
     payoff_estimates,
 )
+from agents.evaluators.exploitability.play import stationary
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
-from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from training.common.tables import Row
 from training.runs.config import TrainConfig
@@ -33,7 +33,7 @@ class Monitor:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self._config, self._number = config, number
-        self._game: PopulationGame = game_class(config.game)(config.game_config)
+        self._game = stationary(game_class(config.game)(config.game_config))
         self._payoffs_before: PayoffEstimates | None = None
 
     def before_epoch(self, learner: TabularLearner) -> None:
@@ -79,7 +79,7 @@ class Monitor:
                 self._game,
                 policy,
                 targets=targets,
-                config=MonitorConfig(),
+                config=EstimatorConfig(),
                 seed=[self._config.seed, self._number, 2, step],
             )
             payoff, gain = estimate.payoff.value, estimate.mean_greedy.value

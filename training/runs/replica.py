@@ -16,7 +16,7 @@ from karma_envs.config import real, whole
 from karma_envs.metrics import Outcome
 from karma_envs.registry import game_class
 from karma_envs.states import check_arrays, check_values
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import chunk_length, chunks
 from training.common.errors import ResultsError
 from training.common.provenance import check_provenance, version_changes
 from training.common.tables import Row
@@ -27,7 +27,6 @@ from training.runs.monitors import Monitor
 _CHUNK_BYTES = 1_000_000  # a buffer that stays in the second-level cache …
 _CHUNK_STEPS = 100  # … but long enough to pay for fetching an agent's Q table …
 _CHUNK_BYTES_MOST = 64_000_000  # … within bounded memory
-_BYTES_PER_AGENT_STEP = 8
 
 _FINITE = -np.finfo(np.float64).max, np.finfo(np.float64).max
 
@@ -54,13 +53,10 @@ class Replica:
         self._monitor = None if config.monitor == "none" else Monitor(config, number)
         self._window_start = self.game.outcome()
         self._changes = (0.0, 0.0, 0)  # of policies since the last record: largest, sum of means, epochs
-        n_agents = self.game.n_agents
-        steps = max(
-            _CHUNK_BYTES // (_BYTES_PER_AGENT_STEP * n_agents),
-            min(_CHUNK_STEPS, _CHUNK_BYTES_MOST // (_BYTES_PER_AGENT_STEP * n_agents)),
-            1,
+        steps, most = (
+            chunk_length(self.game, config.epoch_length, size) for size in (_CHUNK_BYTES, _CHUNK_BYTES_MOST)
         )
-        self._buffer = Transitions.empty(min(steps, config.epoch_length), n_agents)
+        self._buffer = self.game.transitions(max(steps, min(_CHUNK_STEPS, most)))
 
     @property
     def finished(self) -> bool:
@@ -74,11 +70,9 @@ class Replica:
         monitor = self._monitor if self._is_due(self.config.epochs_per_monitor) else None
         if monitor is not None:
             monitor.before_epoch(self.learner)
-        left = self.config.epoch_length
-        while left:
-            chunk = self.game.rollout(self.learner.policy, min(left, len(self._buffer)), out=self._buffer)
-            left -= len(chunk)
-            self.learner.update(chunk, progress=progress, end_of_epoch=left == 0)
+        length = self.config.epoch_length
+        for done, chunk in chunks(self.game, self.learner.policy, length, out=self._buffer):
+            self.learner.update(chunk, progress=progress, end_of_epoch=done + len(chunk) == length)
         self.epoch += 1
         largest, means, epochs = self._changes
         change = self.learner.policy_change

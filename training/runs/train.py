@@ -229,7 +229,7 @@ def _work_on(session: _Session, replica: Replica) -> None:
         replica.save(path, session.provenance)
         if replica.finished:
             stamp = Stamp(replica.config, replica.number, session.provenance)
-            write_learned(run.policy_path(replica.number), stamp, replica.learner.greedy_policy())
+            write_learned(run.policy_path(replica.number), stamp, replica.learner.learned_policy())
 
 
 def _write_tables(run: Run, replicas: list[Replica]) -> None:

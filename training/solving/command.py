@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable
 from typing import Any
 
 from rich import box
@@ -10,10 +11,12 @@ from rich.table import Table
 
 from agents.solvers import Equilibrium, Step
 from agents.solvers.continuation.search import Found
+from karma_envs.finite import as_finite
 from training.common.console import console, print_table
 from training.common.flags import add_games, layers
 from training.common.plot_command import draw
-from training.solving.search import TABLE, rows_of, search_to_folder
+from training.common.tables import read_table
+from training.solving.search import TABLE, search_to_folder
 from training.solving.solution import Solution, SolveConfig, solve_to_folder
 
 NOT_FOUND = 3
@@ -59,7 +62,7 @@ def _run(options: argparse.Namespace) -> int:
     if config.search:
         _search(solution, quiet="quiet" in options)
     if "no_figures" not in options:
-        draw(solution.folder, ("png", "pdf"))
+        draw(solution.folder, ("png", "pdf"), trust=True)  # of what the user named just now
     return 0 if found.converged else NOT_FOUND
 
 
@@ -80,20 +83,19 @@ def _report(solution: Solution, found: Equilibrium) -> None:
         )
     else:
         said = f"no {kind} within the tolerance {found.tolerance:g} was found {by}; {best}"
-    fairness = ""
-    if (of_access := solution.numbers["access_fairness"]) is not None:
-        of_reward = solution.numbers["reward_fairness"]
-        fairness = (
-            f"\nfairness in the long run, in which luck evens out: of access {of_access:z.4f}, "
-            f"of reward {of_reward:z.4f}"
-        )
+    fairness = ", ".join(
+        f"of {name.removesuffix('_fairness')} {value:z.4f}"
+        for name, value in reversed(solution.numbers.items())
+        if name.endswith("_fairness") and value is not None
+    )
+    in_the_long_run = f"\nfairness in the long run, in which luck evens out: {fairness}" if fairness else ""
     console.print(
         f"{said}\n"
         f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
         f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
-        f"normalised {found.exploitability_normalised:.3e}{fairness}",
+        f"normalised {found.exploitability_normalised:.3e}{in_the_long_run}",
     )
-    if len(solution.config.game_config.agent_types) > 1:
+    if len(solution.types) > 1:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for key in solution.types[0]:
             table.add_column(key.replace("_", " "), justify="right", no_wrap=True)
@@ -122,9 +124,10 @@ def _search(solution: Solution, *, quiet: bool) -> None:
     ended = "interrupted after" if report.interrupted else "search of"
     title = f"{ended} {report.attempts} attempts, {report.seconds:.0f} s; there may be others"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    rows = rows_of(solution.config.game_config, report)
+    rows = read_table(solution.folder / TABLE)
+    quantities = as_finite(solution.game()).observation_values()
     for key in rows[0] if rows else ():
-        table.add_column(_heading(key), justify="right", no_wrap=True)
+        table.add_column(_heading(key, quantities), justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*(_cell(key, value) for key, value in row.items()))
     if not rows:
@@ -137,18 +140,27 @@ def _search(solution: Solution, *, quiet: bool) -> None:
         )
 
 
-def _heading(key: str) -> str:
-    """A column of the table of equilibria, in few letters."""
+def _heading(key: str, quantities: Iterable[str]) -> str:
+    """A column of the table of equilibria, in few letters.
+
+    Args:
+        key: the column in the file, such as mean_bid_urgency_5.
+        quantities: what observations are made of; their first letters stand for them, as in "bid u=5".
+    """
     short = {
         "number": "no",
-        "karma_std": "karma sd",
         "exploitability_normalised": "exploit.",
         "times_found": "n",
+        "first_found_by": "first by",
+        "distance_to_first": "dist",
     }
-    named = key.replace("mean_bid", "bid").replace("type_", "type ").replace("urgency_", "u=")
-    return short.get(
-        key, named.replace("_found_by", " by").replace("distance_to_first", "dist").replace("_", " ")
-    )
+    if key in short:
+        return short[key]
+    if key.endswith("_std"):
+        return key.replace("_std", " sd")
+    for name in quantities:
+        key = key.replace(f"_{name}_", f"_{name[0]}=")
+    return key.removeprefix("mean_").replace("_", " ")
 
 
 def _cell(key: str, value: object) -> str:

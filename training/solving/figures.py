@@ -1,24 +1,30 @@
-"""Figures of an equilibrium of the matching game: policy, mean bids, karma, the solver's history."""
+"""Figures of an equilibrium: its policy, mean actions, where its population is, the solver's history."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from karma_envs.karma.config import type_names
+from karma_envs.finite import FiniteGame, as_finite
 from training.common.figures import (
     COLOURS,
     FolderFigures,
+    colours,
     legend_above,
     new_figure,
+    new_panels,
     paper_style,
+    positions_of_cells,
+    positions_on_line,
     require_matplotlib,
     save_figures,
-    title_of_type,
 )
+from training.common.lines import action_features, distinct, is_there, lines_of
+from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.solving.search import has_equilibria
 from training.solving.search_figure import several_equilibria
 from training.solving.solution import Solution
@@ -26,75 +32,85 @@ from training.solving.solution import Solution
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_NEARLY_SQUARE = 3.0  # a map with sides of such a ratio has square cells
+
 
 @paper_style()
 def policy_heat_maps(solution: Solution) -> Figure:
-    """Probability of each bid by karma, a panel per type and urgency."""
-    config = solution.config.game_config
-    shape = (len(config.agent_types), config.n_urgencies, config.karma_max + 1, config.karma_max + 1)
-    bids = np.broadcast_to(
-        solution.policy.probabilities, (shape[0], *solution.policy.probabilities.shape[1:])
-    )
-    panels = [
-        (kind, number) for kind, one in enumerate(config.agent_types) for number in range(len(one.urgencies))
-    ]
-    height = 2.9 if len(config.agent_types) == 1 else 3.3  # a title of more lines
-    figure, axes = new_figure(2.9 * len(panels) + 0.6, height, len(panels))
-    image = None
-    for panel, (kind, number) in zip(axes, panels):
-        image = panel.imshow(
-            bids.reshape(shape)[kind, number].T, origin="lower", aspect="equal", cmap="Blues", vmin=0, vmax=1
-        )
-        label = f"urgency {config.agent_types[kind].urgencies[number]:g}"
-        if len(config.agent_types) > 1:
-            title_of_type(panel, type_names(config.agent_types)[kind], label)
-        else:
-            panel.set_title(label)
-        panel.set(xlabel="karma", ylabel="bid")
+    """Probability of each action along a quantity, a panel per type and all others.
+
+    In the matching game: of each bid by karma, a panel per type and urgency.
+    """
+    game = as_finite(solution.game())
+    probabilities = solution.policy.probabilities
+    name, worth = next(iter(action_features(game).items()))
+    if len(np.unique(worth)) < len(worth) or (np.diff(worth) < 0).any():  # it says not which action it is
+        name, worth = "action", np.arange(game.n_actions)
+    types = lines_of(game)
+    panels = [(kind, line) for kind, lines in enumerate(types) for line in range(len(lines.others))]
+    height = 2.9 if len(types) == 1 else 3.3  # a title of more lines
+    figure, axes = new_panels(len(panels), 2.9, height, margin=0.6)
+    for panel, (kind, line) in zip(axes, panels):
+        lines = types[kind]
+        cells = lines.means(probabilities[min(kind, len(probabilities) - 1)])[line].T
+        image = panel.imshow(cells, origin="lower", cmap="Blues", vmin=0, vmax=1)
+        if max(cells.shape) > _NEARLY_SQUARE * min(cells.shape):
+            panel.set_aspect("auto")
+        title_panel(panel, game, kind, lines.labels[line])
+        panel.set(xlabel=lines.along, ylabel=name)
         panel.grid(visible=False)
-        panel.locator_params(integer=True)
-    assert image is not None
+        positions_of_cells(panel, "x", lines.values)
+        positions_of_cells(panel, "y", worth)
     figure.colorbar(image, ax=axes, label="probability", shrink=0.8)
     return figure
 
 
 @paper_style()
-def mean_bid(solution: Solution) -> Figure:
-    """Mean bid by karma and urgency, a panel per type."""
-    config = solution.config.game_config
-    karma = np.arange(config.karma_max + 1)
-    means = solution.policy.mean_actions()
-    figure, axes = new_figure(3.4 * len(config.agent_types) + 0.4, 3.0, len(config.agent_types))
-    for kind, (panel, one) in enumerate(zip(axes, config.agent_types)):
-        bids = means[min(kind, len(means) - 1)].reshape(-1, len(karma))
-        for number, urgency in enumerate(one.urgencies):
-            panel.plot(
-                karma, bids[number], color=COLOURS[number % len(COLOURS)], label=f"urgency {urgency:g}"
-            )
-        panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
-        panel.set(xlabel="karma", ylabel="mean bid", xlim=(0, karma[-1]), ylim=(0, None))
-        panel.locator_params(integer=True)
-        panel.legend(loc="upper left")
-        if len(config.agent_types) > 1:
-            title_of_type(panel, type_names(config.agent_types)[kind])
+def mean_feature(solution: Solution, feature: str) -> Figure:
+    """Mean of an action feature along a quantity, a line per all others, a panel per type.
+
+    In the matching game: the mean bid by karma, a line per urgency.
+    """
+    game = as_finite(solution.game())
+    worth = action_features(game)[feature]
+    means = solution.policy.mean_actions(worth)
+    types = lines_of(game)
+    figure, axes = new_panels(len(types), 3.4, 3.0, margin=0.4)
+    for kind, (panel, lines) in enumerate(zip(axes, types)):
+        positions = positions_on_line(panel, lines.values)
+        of_lines = lines.means(means[min(kind, len(means) - 1)])
+        for values, label, colour in zip(of_lines, lines.labels, colours(len(of_lines))):
+            panel.plot(positions, values, color=colour, label=label)
+        draw_limit(panel, game, worth, lines)
+        frame_means(panel, lines, feature, worth)
+        if any(panel.get_legend_handles_labels()[1]):
+            panel.legend(loc="upper left")
+        title_panel(panel, game, kind)
     return figure
 
 
 @paper_style()
-def karma_distribution(solution: Solution) -> Figure:
-    """Stationary distribution of karma, by type where there are several."""
-    config = solution.config.game_config
-    karma = np.arange(config.karma_max + 1)
-    by_type = solution.mean_field.reshape(len(config.agent_types), -1, len(karma)).sum(axis=1)
+def distribution(solution: Solution, quantity: str) -> Figure:
+    """Stationary distribution of one of the quantities observed, by type where there are several."""
+    game = as_finite(solution.game())
+    values, masses = game.observation_values()[quantity], solution.masses
     figure, (panel,) = new_figure(4.4, 3.0)
-    width = 0.8 / len(by_type)
-    for kind, share in enumerate(by_type):
-        label = type_names(config.agent_types)[kind] if len(by_type) > 1 else None
-        offset = (kind - (len(by_type) - 1) / 2) * width
-        panel.bar(karma + offset, share, width=width, color=COLOURS[kind % len(COLOURS)], label=label)
-    panel.axvline(config.karma_mean, color="0.2", linewidth=0.8, linestyle="--", label="mean")
-    panel.set(xlabel="karma", ylabel="share of agents")
-    legend_above(panel, columns=1 if len(by_type) > 1 else 4)
+    is_number, has_value, all_values = values.dtype.kind in "iuf", is_there(values), distinct(values)
+    all_values = np.sort(all_values) if is_number else all_values
+    positions = positions_of_cells(panel, "x", all_values)
+    width = 0.8 / len(masses)
+    for kind, mass in enumerate(solution.mean_field):
+        shares = [mass[values[kind] == value].sum() for value in all_values]
+        label = game.type_names[kind] if len(masses) > 1 else None
+        offset = (kind - (len(masses) - 1) / 2) * width
+        panel.bar(positions + offset, shares, width=width, color=COLOURS[kind % len(COLOURS)], label=label)
+    if is_number:
+        population = masses[:, None] * solution.mean_field * has_value
+        mean = (population * np.where(has_value, values, 0)).sum() / population.sum()
+        at = np.interp(mean, all_values, positions)
+        panel.axvline(at, color="0.2", linewidth=0.8, linestyle="--", label="mean")
+        legend_above(panel, columns=1 if len(masses) > 1 else 4)
+    panel.set(xlabel=quantity, ylabel="share of agents")
     return figure
 
 
@@ -116,6 +132,36 @@ def exploitability_history(solution: Solution) -> Figure:
     return figure
 
 
+Figures = Mapping[str, Callable[[], "Figure"]]
+"""Figures by file name; each is made when it is called."""
+
+
+def _of_tables(solution: Solution) -> Figures:
+    game = solution.game()
+    if not isinstance(game, FiniteGame):
+        return {}
+    return {
+        "policy_heat_maps": partial(policy_heat_maps, solution),
+        **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
+        **{
+            f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
+            for quantity in game.observation_values()
+        },
+    }
+
+
+def _of_solver(solution: Solution) -> Figures:
+    return {"exploitability_history": partial(exploitability_history, solution)}
+
+
+def _of_search(solution: Solution) -> Figures:
+    return {"several_equilibria": partial(several_equilibria, solution)} if has_equilibria(solution) else {}
+
+
+FIGURES: tuple[Callable[[Solution], Figures], ...] = (_of_tables, _of_solver, _of_search)
+"""Each gives the figures that it has of a solution, none where there is nothing of the kind to draw."""
+
+
 def plot_solution(solution: Solution, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
     """Draw all figures of a solution into its ``figures`` folder.
 
@@ -124,12 +170,7 @@ def plot_solution(solution: Solution, formats: tuple[str, ...] = ("png", "pdf"))
         ConfigError: for a file ending that matplotlib does not know.
     """
     require_matplotlib()
-    drawn = [policy_heat_maps, mean_bid, karma_distribution, exploitability_history]
-    drawn += [several_equilibria] if has_equilibria(solution) else []
-    figures: dict[str, Callable[[], Figure]] = {
-        draw.__name__: lambda draw=draw: draw(solution)  # type: ignore[misc]
-        for draw in drawn
-    }
+    figures = {name: draw for kind in FIGURES for name, draw in kind(solution).items()}
     return save_figures(solution.folder, figures, formats)
 
 

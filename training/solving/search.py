@@ -14,9 +14,10 @@ from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.search import Found, Observer, SearchReport, search
 from karma_envs.config import refuse
 from karma_envs.files import read_npz, write_npz
-from karma_envs.games.matching.config import MatchingConfig
-from karma_envs.registry import game_class
+from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.mean_field import as_finite_model
 from training.common.errors import ResultsError
+from training.common.lines import Lines, action_features, lines_of, text
 from training.common.policy_files import read_policy
 from training.common.tables import Row, read_table, write_table
 from training.solving.solution import Solution, policy_rows
@@ -41,7 +42,7 @@ def search_to_folder(solution: Solution, observer: Observer | None = None) -> Se
     if config.search < 1:
         raise refuse("search", config.search, "a whole number from 1 up, to search")
     report = search(
-        config.model(),
+        as_finite_model(config.model()),
         starts=config.search,
         seed=config.search_seed,
         tolerance=_TOLERANCE if config.tolerance is None else config.tolerance,
@@ -51,25 +52,33 @@ def search_to_folder(solution: Solution, observer: Observer | None = None) -> Se
         found.policy.save(solution.folder / f"policy-{number}.npz")
     mean_fields = [found.mean_field for found in report.found]
     write_npz(solution.folder / _MEAN_FIELDS, {"mean_fields": np.array(mean_fields)})
+    game = as_finite(solution.game())
     write_table(
         solution.folder / _POLICIES,
         [
             {"number": number, **row}
             for number, found in enumerate(report.found, 1)
-            for row in policy_rows(config.game_config, found.policy)
+            for row in policy_rows(game, found.policy)
         ],
     )
-    write_table(solution.folder / TABLE, rows_of(config.game_config, report))
+    write_table(solution.folder / TABLE, rows_of(game, solution.masses, report))
     return report
 
 
-def rows_of(config: MatchingConfig, report: SearchReport) -> list[Row]:
-    """A row per equilibrium of a matching game: what distinguishes it."""
+def rows_of(game: FiniteGame, masses: NDArray[np.float64], report: SearchReport) -> list[Row]:
+    """A row per equilibrium: what distinguishes it.
+
+    Args:
+        game: the game.
+        masses: ``float64[types]``, shares of the population.
+        report: of the search.
+    """
+    types = lines_of(game)
     rows = []
     for index, found in enumerate(report.found):
         row: Row = {"number": index + 1, "efficiency": found.efficiency}
-        row |= mean_bids(config, found)
-        row["karma_std"] = _karma_std(config, found.mean_field)
+        row |= means_on_lines(game, found)
+        row |= _spread(types, masses, found.mean_field)
         row["exploitability_normalised"] = found.exploitability_normalised
         row["times_found"] = found.times_found
         row["first_found_by"] = found.origins[0]
@@ -78,30 +87,35 @@ def rows_of(config: MatchingConfig, report: SearchReport) -> list[Row]:
     return rows
 
 
-def mean_bids(config: MatchingConfig, found: Found) -> dict[str, float]:
-    """Mean bid of the agents of each type and urgency, by the name of the table's column."""
-    shape = (len(config.agent_types), config.n_urgencies, -1)
-    mass = found.mean_field.reshape(shape)
-    bids = (mass * found.policy.mean_actions().reshape(shape)).sum(axis=2) / np.maximum(
-        mass.sum(axis=2), 1e-300
+def means_on_lines(game: FiniteGame, found: Found) -> dict[str, float]:
+    """Mean of each action feature on each type's lines, by the name of the table's column.
+
+    In the matching game these are mean bids by type and urgency: ``mean_bid_type_0_urgency_5``.
+    """
+    types, means = lines_of(game), {}
+    for feature, worth in action_features(game).items():
+        actions = found.policy.mean_actions(worth)
+        for kind, lines in enumerate(types):
+            mass = found.mean_field[kind]
+            of_lines = lines.sums(mass * actions[kind]).sum(axis=1) / np.maximum(
+                lines.sums(mass).sum(axis=1), 1e-300
+            )
+            for others, mean in zip(lines.others, of_lines):
+                where = [f"type_{kind}"] if len(types) > 1 else []
+                where += [f"{name}_{text(value)}" for name, value in others.items()]
+                means["_".join([f"mean_{feature}", *where])] = float(mean)
+    return means
+
+
+def _spread(types: list[Lines], masses: NDArray[np.float64], mean_field: NDArray[np.float64]) -> Row:
+    """Standard deviation over the population of the quantity along lines, if it is a number."""
+    if types[0].values.dtype.kind not in "iuf":
+        return {}
+    values = np.concatenate([lines.values for lines in types])
+    shares = np.concatenate(
+        [mass * lines.sums(one).sum(axis=0) for mass, lines, one in zip(masses, types, mean_field)]
     )
-    several = len(config.agent_types) > 1
-    return {
-        f"mean_bid_type_{kind}_urgency_{urgency:g}" if several else f"mean_bid_urgency_{urgency:g}": float(
-            bid
-        )
-        for kind, one in enumerate(config.agent_types)
-        for urgency, bid in zip(one.urgencies, bids[kind])
-    }
-
-
-def _karma_std(config: MatchingConfig, mean_field: NDArray[np.float64]) -> float:
-    shares = np.array([one.share for one in config.agent_types])
-    by_type = mean_field.reshape(len(shares), -1, config.karma_max + 1).sum(axis=1)
-    distribution = shares / shares.sum() @ by_type
-    karma = np.arange(config.karma_max + 1)
-    mean = distribution @ karma
-    return float(np.sqrt(distribution @ (karma - mean) ** 2))
+    return {f"{types[0].along}_std": float(np.sqrt(shares @ (values - shares @ values) ** 2))}
 
 
 def has_equilibria(solution: Solution) -> bool:
@@ -117,7 +131,7 @@ def read_equilibria(solution: Solution) -> tuple[list[Row], list[TabularPolicy],
     """
     rows = read_table(solution.folder / TABLE)
     try:
-        game = game_class(solution.config.game)(solution.config.game_config)
+        game = solution.game()
         paths = [solution.folder / f"policy-{row['number']}.npz" for row in rows]
         policies = [read_policy(path, game, by_type=True) for path in paths]
         mean_fields = read_npz(solution.folder / _MEAN_FIELDS)["mean_fields"]

@@ -1,13 +1,15 @@
-"""Several equilibria side by side: what is bid, and where the karma is."""
+"""Several equilibria side by side: what agents do, and where they are."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from karma_envs.karma.config import type_names
-from training.common.figures import COLOURS, paper_style
+from karma_envs.finite import as_finite
+from training.common.figures import colours, paper_style, positions_on_line
+from training.common.lines import action_features, lines_of
 from training.solving.search import read_equilibria
 from training.solving.solution import Solution
 
@@ -16,20 +18,22 @@ if TYPE_CHECKING:
 
 _MOST = 8  # equilibria shown
 _PER_ROW = 4
-_VISITED = 1e-9  # what is bid where nobody is says nothing
+_VISITED = 1e-9  # what is done where nobody is says nothing
 _STYLES = ("-", "--", ":", "-.")  # of types
 
 
 @paper_style()
 def several_equilibria(solution: Solution) -> Figure:
-    """Mean bid by karma and urgency, and below it the distribution of karma, for each equilibrium.
+    """Mean actions along a quantity, and below it where agents are along it, for each equilibrium.
 
-    Lines are drawn where agents are; types differ by line style.
+    In the matching game: mean bids by karma, a line per urgency, and the distribution of karma. Lines are
+    drawn where agents are; types differ by line style.
     """
     from training.common.notebook import PaperFigure
 
-    config = solution.config.game_config
-    types, karma = config.agent_types, np.arange(config.karma_max + 1)
+    game = as_finite(solution.game())
+    types = lines_of(game)
+    feature, worth = next(iter(action_features(game).items()))
     rows, policies, mean_fields = read_equilibria(solution)
     shown = min(len(rows), _MOST)
     columns = min(shown, _PER_ROW)
@@ -43,7 +47,6 @@ def several_equilibria(solution: Solution) -> Figure:
         sharey="row",
         gridspec_kw={"height_ratios": [1.5, 1] * bands},
     )
-    shape = (len(types), config.n_urgencies, len(karma))
     for place in range(bands * columns):
         band, column = divmod(place, columns)
         upper, lower = axes[2 * band, column], axes[2 * band + 1, column]
@@ -51,28 +54,40 @@ def several_equilibria(solution: Solution) -> Figure:
             upper.set_axis_off()
             lower.set_axis_off()
             continue
-        row, mass = rows[place], mean_fields[place].reshape(shape)
-        bids = np.where(mass > _VISITED, policies[place].mean_actions().reshape(shape), np.nan)
-        for kind, one in enumerate(types):
+        row, actions = rows[place], policies[place].mean_actions(worth)
+        for kind, (lines, mass) in enumerate(zip(types, mean_fields[place])):
             style = _STYLES[kind % len(_STYLES)]
-            for number, urgency in enumerate(one.urgencies):
-                label = f"urgency {urgency:g}" + (f", {type_names(types)[kind]}" if len(types) > 1 else "")
-                colour = COLOURS[number % len(COLOURS)]
-                upper.plot(karma, bids[kind, number], style, color=colour, label=label)
-            lower.plot(karma, mass[kind].sum(axis=0), style, color="0.25")
-            lower.fill_between(karma, mass[kind].sum(axis=0), color="0.25", alpha=0.15, linewidth=0)
+            name = game.type_names[kind] if len(types) > 1 else ""
+            positions = positions_on_line(lower, lines.values)
+            means = lines.means(actions[kind], np.where(mass > _VISITED, mass, 0))
+            for mean, label, colour in zip(means, lines.labels, colours(len(means))):
+                label = ", ".join(filter(None, [label, name]))
+                upper.plot(positions, mean, style, color=colour, label=label)
+                alone = _alone(mean)  # which no line shows
+                upper.plot(positions[alone], mean[alone], ".", color=colour)
+            shares = lines.sums(mass).sum(axis=0)
+            lower.plot(positions, shares, style, color="0.25")
+            lower.fill_between(positions, shares, color="0.25", alpha=0.15, linewidth=0)
         upper.set_title(f"{row['number']}: efficiency {row['efficiency']:.5f}", fontsize=8)
-        lower.set(xlabel="karma", xlim=(0, karma[-1]))
-        lower.locator_params(axis="x", integer=True)
+        lower.set(xlabel=types[0].along)
+        upper.margins(x=0)
+        lower.margins(x=0)
         lower.tick_params(labelbottom=True)
         if column == 0:
-            upper.set_ylabel("mean bid")
+            upper.set_ylabel(f"mean {feature}")
             lower.set_ylabel("share of agents")
-    for panel in axes[:, 0]:  # once all that share its axis are drawn
-        panel.set_ylim(bottom=0)
+    for number, panel in enumerate(axes[:, 0]):  # once all that share its axis are drawn
+        panel.set_ylim(bottom=0 if number % 2 or (worth >= 0).all() else None)
     handles, labels = axes[0, 0].get_legend_handles_labels()
-    columns = 1 if len(types) > 1 else min(4, columns + 1)
-    figure.legend(handles, labels, loc="outside upper center", ncols=columns)
+    if any(labels):
+        columns = 1 if len(types) > 1 else min(4, columns + 1)
+        figure.legend(handles, labels, loc="outside upper center", ncols=columns)
     if len(rows) > shown:
         figure.supxlabel(f"the {shown} most efficient of {len(rows)} equilibria found", fontsize=8)
     return figure
+
+
+def _alone(values: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Where numbers are that have none (but NaN) on either side."""
+    is_number = np.isfinite(np.pad(values, 1, constant_values=np.nan))
+    return is_number[1:-1] & ~is_number[:-2] & ~is_number[2:]

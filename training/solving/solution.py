@@ -23,15 +23,16 @@ from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, Step, methods, solve
 from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
-from karma_envs.games.matching.config import MatchingConfig
-from karma_envs.games.matching.mean_field import MatchingMeanField
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.finite import FiniteGame, as_finite
+from karma_envs.game import PopulationGame
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
+from training.common.lines import action_features
 from training.common.policy_files import read_policy
 from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
 from training.common.trust import made, read_config
@@ -138,16 +139,24 @@ class Solution:
         config = made(SolveConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
         return cls(folder, config, read_json(path))
 
+    def game(self) -> PopulationGame:
+        """A game of the solution's configuration."""
+        return game_class(self.config.game)(self.config.game_config)
+
     @property
     def policy(self) -> TabularPolicy:
         """The policy, a row per type."""
-        game = game_class(self.config.game)(self.config.game_config)
-        return read_policy(self.folder / "policy.npz", game, by_type=True)
+        return read_policy(self.folder / "policy.npz", self.game(), by_type=True)
 
     @property
     def types(self) -> list[Row]:
         """What each type gets, a row per type."""
         return read_table(self.folder / "types.csv")
+
+    @property
+    def masses(self) -> NDArray[np.float64]:
+        """Shares of the types in the population, ``float64[types]``."""
+        return np.array([row["share"] for row in self.types])
 
     @property
     def mean_field(self) -> NDArray[np.float64]:
@@ -204,15 +213,15 @@ def solve_to_folder(
         ConfigError: when the game has no mean-field model.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    model = config.model()
+    model = as_finite_model(config.model())
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         found = solve(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
         )
-        types = by_type(config.game_config, model, found)
+        game = as_finite(game_class(config.game)(config.game_config))
         found.policy.save(path / "policy.npz")
-        write_table(path / "policy.csv", policy_rows(config.game_config, found.policy))
-        write_table(path / "types.csv", types)
+        write_table(path / "policy.csv", policy_rows(game, found.policy))
+        write_table(path / "types.csv", by_type(model, found))
         write_npz(
             path / "mean_field.npz",
             {"mean_field": found.mean_field, "statistic": found.statistic, "value": found.value},
@@ -236,74 +245,79 @@ def solve_to_folder(
     return Solution(path, config, numbers), found
 
 
-def policy_rows(config: MatchingConfig, policy: TabularPolicy) -> list[Row]:
-    """A policy of the matching game with a row per type, as a tidy table: a row for each legal bid."""
-    bids = policy.probabilities.reshape(policy.n_rows, -1, config.karma_max + 1, policy.n_actions)
+def policy_rows(game: FiniteGame, policy: TabularPolicy) -> list[Row]:
+    """A policy as a tidy table: a row for each type, each observation it may be in and each legal action.
+
+    Args:
+        game: the game, whose ``observation_values()`` and ``action_features`` are the columns that say
+            where and what.
+        policy: with a row for each type, or for all.
+    """
+    quantities, features, reachable = (
+        game.observation_values(),
+        action_features(game),
+        game.reachable_by_type(),
+    )
+    probabilities = np.broadcast_to(policy.probabilities, (len(reachable), *policy.probabilities.shape[1:]))
     return [
         {
             "type": kind,
-            "urgency": urgency,
-            "karma": karma,
-            "bid": bid,
-            "probability": float(bids[min(kind, policy.n_rows - 1), number, karma, bid]),
+            **{name: values[kind, observation].item() for name, values in quantities.items()},
+            **{name: values[action].item() for name, values in features.items()},
+            "probability": float(probabilities[kind, observation, action]),
         }
-        for kind, one in enumerate(config.agent_types)
-        for number, urgency in enumerate(one.urgencies)
-        for karma in range(config.karma_max + 1)
-        for bid in range(karma + 1 if policy.n_actions > 1 else 1)
+        for kind in range(len(reachable))
+        for observation in np.flatnonzero(reachable[kind])
+        for action in np.flatnonzero(game.legal_actions[observation])
     ]
 
 
-def by_type(config: MatchingConfig, model: FiniteMeanFieldModel, found: Equilibrium) -> list[Row]:
+def by_type(model: FiniteMeanFieldModel, found: Equilibrium) -> list[Row]:
     """What each type of agents gets: a row per type, counted from 0.
 
-    ``reward`` is per step, ``payoff`` discounted (J), ``access`` the share of contests won.
+    ``reward`` and what the model's ``rates`` are (in the matching game ``access``, the share of contests
+    won) are per step, ``payoff`` is discounted (J).
     """
-    access = _access(model, found).sum(axis=(1, 2))
+    flow = found.mean_field[..., None] * found.policy.probabilities
+    per_step = {name: (flow * rate).sum(axis=(1, 2)) for name, rate in model.rates(found.statistic).items()}
+    columns = {
+        "share": model.masses,
+        "discount": model.discounts,
+        **model.type_features,
+        "reward": found.efficiency_by_type,
+        "payoff": found.payoff_by_type,
+        **per_step,
+        "exploitability": found.exploitability_by_type,
+    }
     return [
-        {
-            "type": kind,
-            "share": float(model.masses[kind]),
-            "discount": one.discount,
-            "mean_urgency": one.mean_urgency,
-            "reward": float(found.efficiency_by_type[kind]),
-            "payoff": float(found.payoff_by_type[kind]),
-            "access": float(access[kind]),
-            "exploitability": float(found.exploitability_by_type[kind]),
-        }
-        for kind, one in enumerate(config.agent_types)
+        {"type": kind, **{name: float(values[kind]) for name, values in columns.items()}}
+        for kind in range(model.n_types)
     ]
 
 
 def long_run_fairness(model: FiniteMeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
     """Fairness in the limit of infinitely many agents and steps.
 
-    As for N agents: minus the standard deviation over agents of their mean reward, and of the share of
-    contests that they win. In the limit luck evens out, and what is left is what agents differ in for
-    good: their type, and urgencies that they never leave. For one type of agents that may come to
-    be in any state both are 0. Over a finite time luck makes agents unequal, which simulation tells. None
-    where the population is not at rest.
+    As for N agents: minus the standard deviation over agents of their mean reward, and of what the model's
+    ``rates`` are, in the matching game the share of contests that they win. In the limit luck evens out,
+    and what is left is what agents differ in for good: their type, and states that they never leave. For
+    one type of agents that may come to be in any state it is 0. Over a finite time luck makes agents
+    unequal, which simulation tells. None where the population is not at rest.
     """
-    names = ("reward_fairness", "access_fairness")
-    if not found.at_rest:
-        return dict.fromkeys(names)
-    policy = np.asarray(found.policy.probabilities, np.float64)
     problem = model.decision_problem(found.statistic)
+    of_a_step = {"reward": problem.reward, **model.rates(found.statistic)}
+    if not found.at_rest:
+        return {f"{name}_fairness": None for name in of_a_step}
+    policy = np.asarray(found.policy.probabilities, np.float64)
     chain = transition_matrix(problem, policy)
     flow = found.mean_field[..., None] * policy
     visits = np.maximum(found.mean_field, 1e-300)
     fairness: dict[str, float | None] = {}
-    for name, per_step in zip(names, (flow * problem.reward, _access(model, found))):
-        values = per_step.sum(axis=2) / visits
+    for name, values_of_actions in of_a_step.items():
+        values = (flow * values_of_actions).sum(axis=2) / visits
+        # What an agent has in the long run is the mean over the states that it comes back to for ever.
         groups = [class_means(*each) for each in zip(chain, found.mean_field, values)]
         shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
         means = np.concatenate([part[1] for part in groups])
-        fairness[name] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))
+        fairness[f"{name}_fairness"] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))
     return fairness
-
-
-def _access(model: FiniteMeanFieldModel, found: Equilibrium) -> NDArray[np.float64]:
-    """Contests won per agent and step in each state and with each bid, ``float64[types, X, A]``."""
-    assert isinstance(model, MatchingMeanField)
-    flow = found.mean_field[..., None] * found.policy.probabilities
-    return np.asarray(flow * model.win_probability(found.statistic))

@@ -12,7 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.metrics import Estimate
@@ -159,7 +159,7 @@ def _run(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     """A sub-command per game. It is not part of the command's own parser, as a file may stand for a game."""
     parser = Parser(prog="karma-envs sweep")
-    parts = {"the learner": LearnerConfig, "the run": TrainConfig}
+    parts = {"the learner": TabularConfig, "the run": TrainConfig}
     for game in add_games(parser, _run, parts):
         game.add_argument(
             "--over",

@@ -46,7 +46,7 @@ def _run(options: argparse.Namespace) -> int:
         console.print(f"interrupted; figures: karma-envs plot {theory.folder}")
         return 130
     if "no_figures" not in options:
-        draw(theory.folder, ("png", "pdf"))
+        draw(theory.folder, ("png", "pdf"), trust=True)  # of what the user named just now
     return NOT_FOUND if theory.failed else 0
 
 

@@ -1,5 +1,7 @@
 """Chapter 5 and Appendix B of the Thesis for a game: which conditions for convergence hold, in a folder.
 
+Some tools are about any mean-field game, others about the matching game alone.
+
 ``config.yaml`` (the configuration), ``theory.json`` (what each tool found, see :data:`TOOLS`) and
 ``figures/``. A tool that says nothing about the game has ``because`` in place of its findings, and one that
 failed ``failed``; what the others found is kept.
@@ -24,18 +26,22 @@ from agents.evaluators import (
     Sublinearity,
     Violations,
     contractivity_violations,
-    counterexample,
+    counterexample_of,
     lasry_lions_sum,
-    lipschitz_constants,
+    lipschitz_of,
     monotonicity_violations,
-    sublinearity_of,
+    sublinearity_in,
 )
 from agents.evaluators.exploitability.q_tables import entropy
+from agents.evaluators.theory.matching import as_matching, only_type
 from agents.evaluators.theory.mirror_ascent import policy_gap
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
-from karma_envs.config import choice, real, refuse, whole
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.axes import by_axes
+from karma_envs.config import ConfigError, choice, real, refuse, whole
+from karma_envs.games.matching.mean_field import MatchingMeanField
+from karma_envs.karma.urgency import AgentType
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 from training.common.config import GameRunConfig
 from training.common.errors import ResultsError
@@ -97,7 +103,7 @@ class _Bench:
     """A game on which tools work, and the equilibria that several of them need."""
 
     def __init__(self, config: TheoryConfig, model: FiniteMeanFieldModel) -> None:
-        self.config, self.model, self.game = config, model, config.game_config
+        self.config, self.model = config, model
 
     @cached_property
     def nash(self) -> Equilibrium:
@@ -122,17 +128,6 @@ class _Bench:
             )
         return found
 
-    def karma_game(self) -> None:
-        """Raise unless states are urgency and karma."""
-        if self.config.game != "matching":
-            raise NotApplicableError("it is about the matching game")
-
-    def one_type(self) -> None:
-        """Raise unless there is one type of agents in a karma game."""
-        self.karma_game()
-        if self.model.n_types > 1:
-            raise NotApplicableError(f"it is about one type of agents, and here are {self.model.n_types}")
-
 
 def _at_rest(residual: float) -> None:
     """Raise unless a population is at rest."""
@@ -145,32 +140,24 @@ def _at_rest(residual: float) -> None:
 
 def _lipschitz(bench: _Bench) -> Numbers:
     """The constants, and whether 1/beta exceeds L_Gamma."""
-    bench.one_type()
-    game = bench.game
-    rules = (game.allocation, game.payment, game.redistribution)
-    payments = ("pay_bid_to_peer", "pay_bid_to_society")
-    if rules not in [("highest_bid", payment, "uniform") for payment in payments]:
-        raise NotApplicableError(
-            "the constants are those of highest_bid with pay_bid_to_peer or pay_bid_to_society and uniform "
-            f"redistribution; here are {', '.join(map(str, rules))}"
-        )
-    one = game.agent_types[0]
-    found = lipschitz_constants(one.discount, max(one.urgencies), game.payment, game.karma_max)
+    constants = lipschitz_of(bench.model)
     strength = 1 / bench.config.rationality
     return {
-        "payment": game.payment,
-        "constants": asdict(found),
+        "payment": bench.config.game_config.payment,
+        "constants": asdict(constants),
         "strength": strength,
-        "exceeds": strength > found.update,
+        "exceeds": strength > constants.update,
     }
 
 
 def _lasry_lions(bench: _Bench) -> Numbers:
-    """S of pairs of stationary populations of random policies; the counterexample where urgencies differ."""
-    bench.one_type()
-    game, model = bench.game, bench.model
-    one = game.agent_types[0]
-    chances = one.stationary_urgency
+    """S of pairs of stationary populations of random policies; in the matching game the counterexample."""
+    model = bench.model
+    # Of the matching game more is known, if its agents are of one type: when S is 0, and when there are two
+    # populations that violate monotonicity.
+    known: Numbers = {"one_urgency": False, "counterexample": None}
+    if isinstance(model, MatchingMeanField):
+        known = _counterexample(model, only_type(model))
     ascent, rng = MirrorAscent(model, bench.config.rationality), np.random.default_rng(bench.config.seed)
 
     def population() -> NDArray[np.float64]:
@@ -182,18 +169,26 @@ def _lasry_lions(bench: _Bench) -> Numbers:
     sums = np.array(
         [lasry_lions_sum(model, population(), population()) for _ in range(bench.config.policies)]
     )
+    return {
+        **known,
+        "pairs": len(sums),
+        "positive_pairs": int((sums > _NO_ROUNDING * greatest_reward(model)).sum()),
+        "greatest_size": float(np.abs(sums).max()),
+    }
+
+
+def _counterexample(model: MatchingMeanField, one: AgentType) -> Numbers:
+    """Urgencies of the one type, and two populations with S > 0 where they differ."""
+    chances = one.stationary_urgency
     occurring = {urgency for urgency, chance in zip(one.urgencies, chances) if chance > 0}
     numbers: Numbers = {
         "urgencies": list(one.urgencies),
         "probabilities": chances.tolist(),
         "one_urgency": len(occurring) == 1,
-        "pairs": len(sums),
-        "positive_pairs": int((sums > _NO_ROUNDING * greatest_reward(model)).sum()),
-        "greatest_size": float(np.abs(sums).max()),
         "counterexample": None,
     }
-    if not numbers["one_urgency"] and game.karma_max >= 2 and game.karma_mean > 0:
-        pair = counterexample(one.urgencies, chances.tolist(), game.karma_mean, game.karma_max)
+    if len(occurring) > 1 and model.config.karma_max >= 2 and model.config.karma_mean > 0:
+        pair = counterexample_of(model)
         numbers["counterexample"] = {
             "total": lasry_lions_sum(model, pair.first[None], pair.second[None]),
             "closed_form": pair.total,
@@ -205,36 +200,34 @@ def _lasry_lions(bench: _Bench) -> Numbers:
 
 def _sublinearity(bench: _Bench) -> Numbers:
     """Mean bids of the equilibrium, and the worst pair of karma values."""
-    bench.karma_game()
-    if bench.game.karma_max < 2:
-        raise NotApplicableError("it compares two positive values of karma, and karma_max is 1")
-    found, karma_max = bench.nash, bench.game.karma_max
-    _at_rest(found.stationary_residual)
-    if not found.converged:
+    model = as_matching(bench.model)
+    nash = bench.nash
+    _at_rest(nash.stationary_residual)
+    if not nash.converged:
         raise NotApplicableError("no equilibrium was found within the tolerance")
-    bids = found.policy.mean_actions()
     least = 1e-6
     try:
         exact, rounded = (
-            sublinearity_of(bids, karma_max, found.mean_field, least_mass=least, rounding=rounding)
+            sublinearity_in(
+                model, nash.policy.probabilities, nash.mean_field, least_mass=least, rounding=rounding
+            )
             for rounding in (0.0, 0.5)
         )
     except ValueError as error:
         raise NotApplicableError(str(error)) from error
-    shape = (len(bids), -1, karma_max + 1)
 
     def of(pair: Sublinearity) -> Numbers:
-        urgency = bench.game.agent_types[pair.type].urgencies[pair.urgency]
+        urgency = model.types[pair.type].urgencies[pair.urgency]
         return {**asdict(pair), "urgency_value": urgency}
 
-    visited = found.mean_field.reshape(shape) >= least
+    bids = nash.policy.mean_actions(model.action_features["bid"])
     return {
-        "efficiency": found.efficiency,
-        "exploitability_normalised": found.exploitability_normalised,
+        "efficiency": nash.efficiency,
+        "exploitability_normalised": nash.exploitability_normalised,
         "exact": of(exact),
         "but_for_rounding": of(rounded),
-        "mean_bids": bids.reshape(shape).tolist(),
-        "visited": visited.tolist(),
+        "mean_bids": by_axes(bids, model.axes).tolist(),
+        "visited": by_axes(nash.mean_field >= least, model.axes).tolist(),
     }
 
 
@@ -367,7 +360,7 @@ def theory_to_folder(
         ConfigError: when the game has no mean-field model.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    bench = _Bench(config, config.model())
+    bench = _Bench(config, as_finite_model(config.model()))
     with answer_folder(config, folder, f"{config.game}-theory", _ANSWER) as path:
         theory = Theory(path, config, {})
         for tool in config.tools:
@@ -375,7 +368,7 @@ def theory_to_folder(
                 if observer is not None:
                     observer(tool)
                 theory.numbers[tool] = TOOLS[tool](bench)
-            except NotApplicableError as error:
+            except (NotApplicableError, ConfigError) as error:
                 theory.numbers[tool] = {"because": str(error)}
             except (ValueError, ArithmeticError) as error:  # of numbers that a tool cannot do with
                 theory.numbers[tool] = {"failed": f"{type(error).__name__}: {error}"}

@@ -1,11 +1,11 @@
-"""Lasry-Lions monotonicity of the karma game, and why it fails.
+"""Lasry-Lions monotonicity of a mean-field game, and why the matching game has it not.
 
 Source: Thesis, section 5.1.2, equations 5.5-5.9 and Lemma 5.1. A game is monotone if for all joint
 distributions rho, rho' of state and action
 
     S = sum over x, a of (rho(x, a) - rho'(x, a)) (r(x, a, rho) - r(x, a, rho')) <= 0.
 
-In the karma game S = (u P)^T D^T Theta D P with D(b, u) = nu(b | u) - nu'(b | u) (eq. 5.9). As Theta +
+In the matching game S = (u P)^T D^T Theta D P with D(b, u) = nu(b | u) - nu'(b | u) (eq. 5.9). As Theta +
 Theta^T is a matrix of ones and the columns of D sum to 0, A = D^T Theta D is skew-symmetric: for one
 urgency S = 0, and for two S = P_1 P_2 A_12 (u_1 - u_2), whose sign is at our disposal.
 
@@ -24,8 +24,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from agents.evaluators.theory.matching import as_matching, only_type
 from karma_envs.config import real, refuse, whole
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 
 
 def lasry_lions_sum(
@@ -63,7 +64,7 @@ def lasry_lions_sum(
 def bid_monotonicity_sum(
     first: ArrayLike, second: ArrayLike, urgencies: ArrayLike, probabilities: ArrayLike, *, tie: float = 0.5
 ) -> float:
-    """S of two bid distributions in the karma game (equation 5.9).
+    """S of two bid distributions in the matching game (equation 5.9).
 
     Args:
         first: nu(b | u), ``float[bids, urgencies]``, columns sum to 1.
@@ -107,13 +108,24 @@ class Counterexample:
     total: float
 
 
+def counterexample_of(model: MeanFieldModel) -> Counterexample:
+    """The counterexample in a matching game, by its mean-field model, see :func:`counterexample`.
+
+    Raises:
+        ConfigError: for another game's model, one of several types of agents, or where there is none.
+    """
+    matching = as_matching(model)
+    config, one = matching.config, only_type(matching)
+    return counterexample(one.urgencies, one.stationary_urgency.tolist(), config.karma_mean, config.karma_max)
+
+
 def counterexample(
     urgencies: Sequence[float] = (1.0, 5.0),
     probabilities: Sequence[float] = (0.5, 0.5),
     karma_mean: float = 10.0,
     karma_max: int = 20,
 ) -> Counterexample:
-    """Two populations with S = s^2 P_low P_high (u_high - u_low) / 2 > 0.
+    """Two populations of a matching game with S = s^2 P_low P_high (u_high - u_low) / 2 > 0.
 
     Everyone has the mean karma, or the whole numbers next to it. In the first population the least urgent
     bid 1 and the most urgent 2, in the second 0 and 1; all others bid 0. What the most urgent bid in the

@@ -1,4 +1,4 @@
-"""Lipschitz constants of the karma mean-field game, and of policy mirror ascent on it.
+"""Lipschitz constants of the mean-field matching game, and of policy mirror ascent on it.
 
 Source: Thesis, section 5.1.1, equations 5.1, 5.2, 5.4 and "Convergence conditions", after Yardim et al.
 2023 (its [18]). Distances of urgencies, karma and bids are discrete (0 or 1), of distributions L1.
@@ -19,7 +19,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from karma_envs.config import choice, real, whole
+from agents.evaluators.theory.matching import as_matching, only_type
+from karma_envs.config import choice, real, refuse, whole
+from karma_envs.mean_field import MeanFieldModel
 
 
 @dataclass(frozen=True)
@@ -57,6 +59,30 @@ class Lipschitz:
     update: float
 
 
+_RULES = ("highest_bid", ("pay_bid_to_peer", "pay_bid_to_society"), "uniform")
+
+
+def lipschitz_of(model: MeanFieldModel) -> Lipschitz:
+    """The constants of a matching game, with L_pop = 0 and dh = 0, by its mean-field model.
+
+    Raises:
+        ConfigError: for another game's model, one of several types of agents, or of rules that the Thesis
+            has no constants for.
+    """
+    matching = as_matching(model)
+    config, one = matching.config, only_type(matching)
+    allocation, payments, redistribution = _RULES
+    rules = config.allocation, config.payment, config.redistribution
+    if rules not in [(allocation, payment, redistribution) for payment in payments]:
+        raise refuse(
+            "rules",
+            ", ".join(map(str, rules)),
+            f"{allocation} with {' or '.join(payments)} and {redistribution} redistribution, whose constants "
+            "are known",
+        )
+    return lipschitz_constants(one.discount, max(one.urgencies), str(config.payment), config.karma_max)
+
+
 def lipschitz_constants(
     discount: float = 0.98,
     urgency_max: float = 5.0,
@@ -66,7 +92,7 @@ def lipschitz_constants(
     population: float = 0.0,
     entropy_range: float = 0.0,
 ) -> Lipschitz:
-    """The constants of a karma game.
+    """The constants of a matching game, by its numbers.
 
     Args:
         discount: gamma in [0, 1).
@@ -79,7 +105,7 @@ def lipschitz_constants(
     Raises:
         ConfigError: for a value outside these ranges.
     """
-    choice("payment", payment, ("pay_bid_to_peer", "pay_bid_to_society"))
+    choice("payment", payment, _RULES[1])
     gamma = real("discount", discount, 0, 1, open_high=True)
     karma_max = whole("karma_max", karma_max, 1)
     population = real("population", population, 0)

@@ -1,4 +1,4 @@
-"""Whether equilibrium bids are sublinear in karma.
+"""Whether equilibrium bids of the matching game are sublinear in karma.
 
 Source: Thesis, Appendix B, Lemma A.1: pi(u, alpha k) <= alpha pi(u, k) for alpha > 1, for continuous
 karma and deterministic bids. Here checked on mean bids at whole k and alpha k. Bids are whole, so that an
@@ -8,11 +8,14 @@ equilibrium may violate it by what rounding the ideal bids amounts to; ``roundin
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.evaluators.theory.matching import as_matching
 from karma_envs.config import real, refuse, whole
+from karma_envs.mean_field import MeanFieldModel
 
 _ROUNDING_ERROR = 1e-9  # of the arithmetic, in karma
 
@@ -41,6 +44,33 @@ class Sublinearity:
 
     def __float__(self) -> float:
         return self.violation
+
+
+def sublinearity_in(
+    model: MeanFieldModel,
+    policy: NDArray[np.floating[Any]],
+    mean_field: NDArray[np.float64] | None = None,
+    *,
+    least_mass: float = 1e-6,
+    rounding: float = 0.0,
+) -> Sublinearity:
+    """Check that mean bids in a matching game grow no faster than karma.
+
+    Args:
+        model: the game's.
+        policy: ``float[types, observations, bids]``, for instance ``equilibrium.policy.probabilities``.
+        mean_field: see :func:`sublinearity_of`; so are the others.
+        least_mass: see there.
+        rounding: see there.
+
+    Raises:
+        ConfigError: for another game's model, or a value or array that is not allowed.
+        ValueError: when no two states can be compared.
+    """
+    matching = as_matching(model)
+    bids = np.asarray(policy @ matching.action_features["bid"], np.float64)
+    karma_max = matching.config.karma_max
+    return sublinearity_of(bids, karma_max, mean_field, least_mass=least_mass, rounding=rounding)
 
 
 def sublinearity_of(

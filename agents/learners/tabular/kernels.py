@@ -34,11 +34,13 @@ def learn(
     target,
     waits,
     by_agent,
+    ended,
 ):
     """Learn from transitions in the order of time.
 
     A target that needs the next action leaves each agent's last transition pending until the next
-    call, whose first action completes it.
+    call, whose first action completes it. Where the game is over after the last step nothing follows on it:
+    its target is its reward alone, and nothing is left pending.
 
     Args:
         q: ``float32[rows, observations, width]``, changed in place.
@@ -58,9 +60,10 @@ def learn(
         waits: whether the target needs the next action.
         by_agent: agents have rows of their own, so that one agent's whole stretch can be worked off
             while its row is in the cache; else all agents step by step, in the order of time.
+        ended: whether the game was over after the last step.
     """
     n_steps = actions.shape[0]
-    last = n_steps - waits
+    last = n_steps - (waits | ended)  # the first step that has no target from what follows, in this call
     for learner in range(learning_agents.shape[0]):
         if pending_observation[learner] >= 0:
             agent = learning_agents[learner]
@@ -92,7 +95,15 @@ def learn(
                     rewards[step, agent], observations[step + 1, agent],
                     actions[min(step + 1, n_steps - 1), agent], rate, discount_of_row[row], target,
                 )  # fmt: skip
-    if waits:
+    if ended:
+        for learner in range(learning_agents.shape[0]):
+            agent = learning_agents[learner]
+            row = row_of_agent[agent]
+            observation, action = observations[n_steps - 1, agent], actions[n_steps - 1, agent]
+            q[row, observation, action] += rate * (rewards[n_steps - 1, agent] - q[row, observation, action])
+            stale[row, observation] = 1
+            pending_observation[learner], pending_action[learner], pending_reward[learner] = -1, 0, 0
+    elif waits:
         for learner in range(learning_agents.shape[0]):
             agent = learning_agents[learner]
             pending_observation[learner] = observations[n_steps - 1, agent]

@@ -2,111 +2,35 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.learners.tabular.config import TabularConfig
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.learners.tabular.kernels import learn
-from agents.learners.tabular.schedules import SCHEDULES
 from agents.learners.tabular.softmax import Scratch, update_policy
+from agents.learners.tabular.tables import check_returns, q_width
 from agents.learners.tabular.targets import ILLEGAL, targets
 from agents.policies.tabular import TabularPolicy
-from karma_envs.config import Config, ConfigError, choice, real, refuse
-from karma_envs.finite import check_thresholds
+from karma_envs.finite import as_finite, check_thresholds
 from karma_envs.game import LARGEST_RETURN, PopulationGame
 from karma_envs.numerics.random import new_streams, next_uniform
 from karma_envs.numerics.sampling import NEVER, aligned_empty, padded_width
 from karma_envs.states import Allowed, check_arrays, check_values
 from karma_envs.transitions import Transitions
 
-_Q_LANES = 8  # rows of Q are padded to whole vector registers of float32
 _Q_MOST = 10 * LARGEST_RETURN  # with room for rounding; far from ILLEGAL, and from what float32 holds
-
-
-@dataclass(frozen=True)
-class LearnerConfig(Config):
-    """Configuration of the tabular learner; the defaults are the Thesis' (section 6.1.1).
-
-    Attributes:
-        algorithm: sarsa, q_learning or expected_sarsa.
-        grouping: independent (a table per agent), per_type (a table per type, learned from one
-            representative agent) or pooled (a table per type, learned from all its agents).
-        learning_rate: alpha, the step size, in (0, 1]; Q is in single precision, where steps of less than
-            6e-8 of Q are lost.
-        learning_rate_final: alpha at the end of the run, for a schedule other than constant.
-        learning_rate_schedule: constant, linear, exponential or inverse (as 1/t).
-        rationality: beta of the policy softmax(beta Q), bounded rationality; > 0.
-        exploration: epsilon, the share of uniformly random legal actions, in [0, 1]; probabilities are
-            multiples of 1/65535, so that with less than that for each action some are never explored.
-        update_probability: p_update, with which a policy is updated at the end of an epoch.
-        initial_q: Q_0, the value all Q start from.
-
-    Raises:
-        ConfigError: naming the field, the value and what is allowed.
-    """
-
-    algorithm: str = "sarsa"
-    grouping: str = "independent"
-    learning_rate: float = 0.01
-    learning_rate_final: float | None = None
-    learning_rate_schedule: str = "constant"
-    rationality: float = 1000.0
-    exploration: float = 0.05
-    update_probability: float = 1.0
-    initial_q: float = 0.0
-
-    def __post_init__(self) -> None:
-        choice("algorithm", self.algorithm, targets())
-        choice("grouping", self.grouping, GROUPINGS)
-        choice("learning_rate_schedule", self.learning_rate_schedule, SCHEDULES)
-        self._set(
-            learning_rate=real("learning_rate", self.learning_rate, 0, 1, open_low=True),
-            rationality=real("rationality", self.rationality, 0, 1e9, open_low=True),
-            exploration=real("exploration", self.exploration, 0, 1),
-            update_probability=real("update_probability", self.update_probability, 0, 1, open_low=True),
-            initial_q=real("initial_q", self.initial_q, -1e6, 1e6),
-        )
-        if (self.learning_rate_final is None) != (self.learning_rate_schedule == "constant"):
-            raise refuse(
-                "learning_rate_final",
-                self.learning_rate_final,
-                "a number where learning_rate_schedule is not constant, and only there",
-            )
-        if self.learning_rate_final is not None:
-            final = real("learning_rate_final", self.learning_rate_final, 0, 1, open_low=True)
-            self._set(learning_rate_final=final)
-
-    def rate(self, progress: float) -> float:
-        """alpha when a share ``progress`` of the run is done."""
-        final = self.learning_rate if self.learning_rate_final is None else self.learning_rate_final
-        return SCHEDULES[self.learning_rate_schedule](self.learning_rate, final, progress)
-
-
-def check_returns(game: PopulationGame) -> None:
-    """Refuse a game whose returns do not fit in single precision, in which Q is learned.
-
-    Raises:
-        ConfigError: saying how large returns are, and how large they may be.
-    """
-    reward = max(abs(bound) for bound in game.reward_bounds)
-    for discount in game.discounts:
-        away_from_one = float(np.float32(1) - np.float32(discount))
-        if reward > LARGEST_RETURN * away_from_one:
-            raise ConfigError(
-                f"{game.name} cannot be learned: rewards up to {reward:g} and discount {discount!s} make "
-                f"returns max|r| / (1 - discount) = {reward / away_from_one if away_from_one else np.inf:g} "
-                f"in single precision; allowed: {LARGEST_RETURN:g}"
-            )
 
 
 class TabularLearner:
     """Learns Q tables and the policies that follow from them (Thesis, Algorithms 1 and 2).
 
-    The policy is fixed while transitions of one epoch arrive and is recomputed at its end.
+    The policy is fixed while transitions of one epoch arrive and is recomputed at its end. The last
+    transition of a game that is over is learned from its reward alone.
 
     Differences from the source: with SARSA the last transition of an epoch is completed by the first
     action of the next, so that no transition is lost. Q is float32.
@@ -117,7 +41,7 @@ class TabularLearner:
         rng: seeds the draws of ``update_probability``.
 
     Raises:
-        ConfigError: for a game whose returns do not fit in single precision.
+        ConfigError: for a game without tables, or whose returns do not fit in single precision.
 
     Attributes:
         q: ``float32[rows, observations, width]``, the Q table; illegal entries are below -1e29.
@@ -128,11 +52,12 @@ class TabularLearner:
     def __init__(
         self,
         game: PopulationGame,
-        config: LearnerConfig | None = None,
+        config: TabularConfig | None = None,
         rng: np.random.Generator | None = None,
     ) -> None:
+        game = as_finite(game)
         check_returns(game)
-        self.config = config or LearnerConfig()
+        self.config = config or TabularConfig()
         self._target = targets()[self.config.algorithm]
         group = GROUPINGS[self.config.grouping](game.type_of_agent)
         self._row_of_agent, self._learning_agents = group.row_of_agent, group.learning_agents
@@ -146,7 +71,7 @@ class TabularLearner:
         worst, best = game.reward_bounds
         self._rewards = np.float32(min(worst, 0)), np.float32(max(best, 0))
 
-        width = -(-game.n_actions // _Q_LANES) * _Q_LANES
+        width = q_width(game.n_actions)
         self.q: NDArray[np.float32] = aligned_empty((n_rows, game.n_observations, width), np.float32)
         start = np.full((game.n_observations, width), ILLEGAL, np.float32)
         start[:, : game.n_actions][game.legal_actions] = self.config.initial_q
@@ -164,12 +89,12 @@ class TabularLearner:
         self._recompute(np.ones(n_rows, np.uint8))
 
     def update(
-        self, transitions: Transitions, *, progress: float = 0.0, end_of_epoch: bool = True
+        self, played: Transitions, *, progress: float = 0.0, end_of_epoch: bool = True
     ) -> TabularPolicy:
         """Learn from transitions that were played with the current policy.
 
         Args:
-            transitions: the next stretch of play of the game.
+            played: the next stretch of play of the game.
             progress: share of the run that is done, in [0, 1], for the learning rate's schedule.
             end_of_epoch: whether to recompute the policy now.
 
@@ -179,7 +104,7 @@ class TabularLearner:
         Raises:
             ValueError: when the arrays' shapes or dtypes are not those of the game's transitions.
         """
-        transitions.check(len(self._row_of_agent))
+        played.check(len(self._row_of_agent))
         learn(
             self.q,
             self.policy.thresholds,
@@ -190,17 +115,22 @@ class TabularLearner:
             self._pending_observation,
             self._pending_action,
             self._pending_reward,
-            transitions.observations,
-            transitions.actions,
-            transitions.rewards,
+            played.observations,
+            played.actions,
+            played.rewards,
             np.float32(self.config.rate(progress)),
             self._target.value,
             self._target.needs_next_action,
             self.config.grouping == "independent",
+            played.ended,
         )
         if end_of_epoch:
-            self._recompute(self._draw_updates())
+            self.update_policy()
         return self.policy
+
+    def update_policy(self) -> None:
+        """Recompute the policy from Q, each row with probability ``update_probability``: an epoch's end."""
+        self._recompute(self._draw_updates())
 
     def _draw_updates(self) -> NDArray[np.uint8]:
         n_rows, probability = len(self.q), self.config.update_probability
@@ -221,7 +151,7 @@ class TabularLearner:
             self.policy_change,
         )
 
-    def greedy_policy(self) -> TabularPolicy:
+    def learned_policy(self) -> TabularPolicy:
         """The policy softmax(beta Q) of the present Q, without exploration; a new object."""
         thresholds = aligned_empty(self.policy.thresholds.shape, np.uint16)
         thresholds[:] = NEVER
@@ -237,6 +167,11 @@ class TabularLearner:
             np.empty(n_rows),
         )
         return TabularPolicy.from_thresholds(thresholds, self._n_actions, self._row_of_agent)
+
+    def greedy_policy(self) -> TabularPolicy:
+        """What :meth:`learned_policy` was called, though it is softmax(beta Q) and not greedy."""
+        warnings.warn("greedy_policy is now learned_policy", DeprecationWarning, stacklevel=2)
+        return self.learned_policy()
 
     def _arrays(self) -> dict[str, NDArray[Any]]:
         return {

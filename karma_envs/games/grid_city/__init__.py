@@ -148,23 +148,23 @@ class GridCityGame(KarmaGame[CityState]):
         self.plans = plans = make_plans(network, self.paths_of_agent, config)
         allocation, redistribution = config.rule("allocation"), config.rule("redistribution")
         self._tables = CityTables(
-            config.karma_max,
-            config.n_urgencies,
-            config.paths_per_agent,
-            plans.per_slot,
-            int(plans.options.max()),
-            self.type_of_agent,
-            self._urgency_values,
-            trip_thresholds(types),
-            round(config.dormant_probability * DRAW_RANGE),
-            plans.steps,
-            plans.first_option,
-            plans.lane_bits,
-            plans.starts,
-            np.append(network.capacity, config.n_agents).astype(np.int64),
-            allocation.parameter_array(),
-            redistribution.parameter_array(),
-            redistribution.by_resource,
+            karma_max=config.karma_max,
+            n_urgencies=config.n_urgencies,
+            n_slots=config.paths_per_agent,
+            per_slot=plans.per_slot,
+            n_options=int(plans.options.max()),
+            type_of_agent=self.type_of_agent,
+            urgency_values=self._urgency_values,
+            urgency_thresholds=trip_thresholds(types),
+            dormant_threshold=round(config.dormant_probability * DRAW_RANGE),
+            steps=plans.steps,
+            first_option=plans.first_option,
+            lane_bits=plans.lane_bits,
+            starts=plans.starts,
+            capacity=np.append(network.capacity, config.n_agents).astype(np.int64),
+            allocation=allocation.parameter_array(),
+            redistribution=redistribution.parameter_array(),
+            by_resource=redistribution.by_resource,
         )
         bidders = np.unique(np.geomspace(1, config.n_agents, 50).round())
         check_rules(config, [0.0, *np.unique(bidders[:, None] / np.unique(network.capacity))])
@@ -237,9 +237,7 @@ class GridCityGame(KarmaGame[CityState]):
             self._scratch,
             policy.thresholds,
             policy.row_of_agent,
-            out.observations,
-            out.actions,
-            out.rewards,
+            out.columns,
             *self._rules,
         )
 

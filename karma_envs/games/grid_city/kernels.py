@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.karma.surplus import redistribute, share_by_resource
+from karma_envs.karma.surplus import Purses, redistribute, share_by_resource
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import next_below, next_uint64
 from karma_envs.numerics.sampling import sample_actions
@@ -86,19 +86,19 @@ class CityScratch(NamedTuple):
 def new_scratch(n_agents: int, n_lanes: int, n_rooms: int = 0) -> CityScratch:
     """Scratch for N agents and L + 1 lanes; ``n_rooms`` is karma_max + 1 for redistribution by lane."""
     return CityScratch(
-        np.zeros(n_agents, np.int32),
-        np.zeros(n_agents, np.int32),
-        np.zeros(n_agents, np.uint16),
-        np.zeros(n_agents, np.uint64),
-        np.zeros((n_lanes, DIGITS), np.int32),
-        np.zeros(n_lanes, np.uint64),
-        np.zeros(n_lanes, np.int64),
-        np.zeros(n_lanes, np.int64),
-        np.zeros(n_lanes, np.int64),
-        np.zeros(n_lanes, np.float64),
-        np.zeros(n_lanes, np.int64),
-        np.zeros((n_lanes, n_rooms), np.int32),
-        np.zeros((n_lanes, 3), np.int64),
+        bid=np.zeros(n_agents, np.int32),
+        lane=np.zeros(n_agents, np.int32),
+        following=np.zeros(n_agents, np.uint16),
+        key=np.zeros(n_agents, np.uint64),
+        counts=np.zeros((n_lanes, DIGITS), np.int32),
+        threshold=np.zeros(n_lanes, np.uint64),
+        places=np.zeros(n_lanes, np.int64),
+        tied=np.zeros(n_lanes, np.int64),
+        attempts=np.zeros(n_lanes, np.int64),
+        crowding=np.zeros(n_lanes, np.float64),
+        paid=np.zeros(n_lanes, np.int64),
+        rooms=np.zeros((n_lanes, n_rooms), np.int32),
+        levels=np.zeros((n_lanes, 3), np.int64),
     )
 
 
@@ -265,30 +265,11 @@ def settle(state, tables, scratch, actions, rewards, priority, key_of, share):
     varying = line_up(state, tables, scratch, actions, priority, key_of)
     find_thresholds(scratch, tables.capacity, varying)
     move(state, tables, scratch, rewards)
+    purses = Purses(state.karma, tables.karma_max, state.surplus, state.sharing)
+    lane, streams = scratch.lane, state.streams
     if tables.by_resource:
-        share_by_resource(
-            state.karma,
-            scratch.lane,
-            tables.karma_max,
-            scratch.paid,
-            state.surplus,
-            scratch.rooms,
-            scratch.levels,
-            state.streams,
-            REDISTRIBUTION,
-        )
-    redistribute(
-        state.karma,
-        scratch.lane,
-        scratch.crowding,
-        tables.karma_max,
-        state.surplus,
-        state.sharing,
-        share,
-        tables.redistribution,
-        state.streams,
-        REDISTRIBUTION,
-    )
+        share_by_resource(purses, lane, scratch.paid, scratch.rooms, scratch.levels, streams, REDISTRIBUTION)
+    redistribute(purses, lane, scratch.crowding, share, tables.redistribution, streams, REDISTRIBUTION)
     state.steps[0] += 1
 
 
@@ -301,10 +282,9 @@ def observe(state, tables, observations):
 
 
 @kernel
-def play(
-    state, tables, scratch, thresholds, row_of_agent, observations, actions, rewards, priority, key_of, share
-):
-    """Play a policy for ``len(actions)`` steps, recording observations, actions and rewards."""
+def play(state, tables, scratch, thresholds, row_of_agent, columns, priority, key_of, share):
+    """Play a policy for as many steps as ``columns``, of transitions, have room for."""
+    observations, actions, rewards = columns
     n_steps = actions.shape[0]
     for step in range(n_steps):
         observe(state, tables, observations[step])

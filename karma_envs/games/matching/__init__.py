@@ -112,23 +112,20 @@ class MatchingGame(KarmaGame[MatchingState]):
         self.legal_actions = np.arange(self.n_actions) <= karma[:, None] * self._uses_bids
         self._rules = allocation.function, payment.function, redistribution.function
         self._tables = MatchingTables(
-            config.karma_max,
-            self.type_of_agent,
-            self._urgency_values,
-            transition_thresholds(types),
-            allocation.parameter_array(),
-            payment.parameter_array(),
-            redistribution.parameter_array(),
+            karma_max=config.karma_max,
+            type_of_agent=self.type_of_agent,
+            urgency_values=self._urgency_values,
+            urgency_thresholds=transition_thresholds(types),
+            allocation=allocation.parameter_array(),
+            payment=payment.parameter_array(),
+            redistribution=redistribution.parameter_array(),
         )
         check_rules(config, tuple(PAIR_CROWDING))
         self._start_urgency = [agent_type.stationary_urgency for agent_type in types]
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """Urgency, as a number where all types have the same urgencies, else which of its own; and karma."""
-        urgencies = {kind.urgencies for kind in self.config.agent_types}
-        own = urgencies.pop() if len(urgencies) == 1 else range(self.config.n_urgencies)
-        return Axis("urgency", tuple(own)), Axis("karma", tuple(range(self.config.karma_max + 1)))
+        return self.config.axes
 
     def _fresh_state(self, rng: np.random.Generator) -> MatchingState:
         config, n_agents = self.config, self.n_agents
@@ -167,9 +164,7 @@ class MatchingGame(KarmaGame[MatchingState]):
             self._tables,
             policy.thresholds,
             policy.row_of_agent,
-            out.observations,
-            out.actions,
-            out.rewards,
+            out.columns,
             *self._rules,
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from karma_envs.axes import Axis
 from karma_envs.config import refuse
 from karma_envs.finite import MOST_INDICES
 from karma_envs.karma.config import Given, KarmaConfig
@@ -67,6 +68,13 @@ class MatchingConfig(KarmaConfig):
     def n_observations(self) -> int:
         """Number of tabular observations, urgency_index * (karma_max + 1) + karma."""
         return self.n_urgencies * (self.karma_max + 1)
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        """Urgency and karma; urgency as an index where types differ in what their urgencies are."""
+        urgencies = {kind.urgencies for kind in self.agent_types}
+        shared = urgencies.pop() if len(urgencies) == 1 else range(self.n_urgencies)
+        return Axis("urgency", tuple(shared)), Axis("karma", tuple(range(self.karma_max + 1)))
 
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.karma.surplus import redistribute
+from karma_envs.karma.surplus import Purses, redistribute
 from karma_envs.karma.urgency import step_urgency
 from karma_envs.mechanisms.contest import first_wins
 from karma_envs.numerics.compile import kernel
@@ -129,17 +129,9 @@ def settle(state, tables, bids, rewards, priority, pay, share):
     """One step of the game after the bids: steps 1 and 3 to 7 of the order in the game's docstring."""
     match(state)
     contest(state, tables, bids, rewards, priority, pay)
+    purses = Purses(state.karma, tables.karma_max, state.surplus, state.sharing)
     redistribute(
-        state.karma,
-        state.active,
-        PAIR_CROWDING,
-        tables.karma_max,
-        state.surplus,
-        state.sharing,
-        share,
-        tables.redistribution,
-        state.streams,
-        REDISTRIBUTION,
+        purses, state.active, PAIR_CROWDING, share, tables.redistribution, state.streams, REDISTRIBUTION
     )
     step_urgency(state.urgency, tables.type_of_agent, tables.urgency_thresholds, state.streams, URGENCY)
     state.steps[0] += 1
@@ -153,8 +145,9 @@ def observe(state, karma_max, observations):
 
 
 @kernel
-def play(state, tables, thresholds, row_of_agent, observations, actions, rewards, priority, pay, share):
-    """Play a policy for ``len(actions)`` steps, recording observations, actions and rewards."""
+def play(state, tables, thresholds, row_of_agent, columns, priority, pay, share):
+    """Play a policy for as many steps as ``columns``, of transitions, have room for."""
+    observations, actions, rewards = columns
     n_steps = actions.shape[0]
     for step in range(n_steps):
         observe(state, tables.karma_max, observations[step])

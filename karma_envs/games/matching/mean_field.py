@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.axes import Axis, by_axes
 from karma_envs.config import refuse
 from karma_envs.games.matching.kernels import PAIR_CROWDING
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
@@ -93,6 +94,10 @@ class MatchingMeanField(FiniteMeanFieldModel):
     The statistic is the distribution of bids nu (where what a winner pays depends on the loser's
     karma, the joint distribution of bid and karma) followed by the level l of redistribution.
 
+    Attributes:
+        config: configuration of the game.
+        types: the types of agents.
+
     Args:
         config: configuration of the game; n_agents is not used.
         types: types in place of the configuration's.
@@ -108,7 +113,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
         )
         if not self._allocation.uses_bids:
             raise refuse("allocation", config.allocation, "one that looks at bids, for a mean-field model")
-        types = types or config.agent_types
+        self.types = types = tuple(types or config.agent_types)
         self._n = n = config.karma_max + 1
         self._karma = np.arange(n)
         self.masses = np.array([agent_type.share for agent_type in types])
@@ -139,6 +144,23 @@ class MatchingMeanField(FiniteMeanFieldModel):
         lowest = np.where(cost < 0, n, cost).min(axis=2)
         self._looks_at_karma = bool((cost.max(axis=2) > np.where(lowest == n, n, lowest)).any())
         self._karma_is_conserved = bool(self._receives.any() or not (tax.any() or to_society.any()))
+
+    @property
+    def axes(self) -> tuple[Axis, ...]:
+        return self.config.axes
+
+    @property
+    def action_features(self) -> dict[str, NDArray[np.int64]]:
+        return {"bid": self._karma}
+
+    @property
+    def type_features(self) -> dict[str, NDArray[np.float64]]:
+        return {"mean_urgency": np.array([agent_type.mean_urgency for agent_type in self.types])}
+
+    def rates(self, statistic: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The chance to win, which is what an agent has of the resource."""
+        shape = self.n_types, self.n_states, self.n_actions
+        return {"access": np.broadcast_to(self.win_probability(statistic), shape)}
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         joint = self._joint(mean_field, policy)
@@ -175,7 +197,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     def karma_distribution(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distribution of karma within each type, ``float64[types, karma_max + 1]``."""
-        return np.asarray(mean_field.reshape(self.n_types, -1, self._n).sum(axis=1), np.float64)
+        return np.asarray(by_axes(mean_field, self.axes).sum(axis=1), np.float64)
 
     def _joint(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """m(bid, karma) of the population; its mass is 1 by construction."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 import agents
 import karma_envs
 from agents import TabularPolicy
-from agents.evaluators import MonitorConfig, exploitability_by_agent, parallel_exploitability
+from agents.evaluators import EstimatorConfig, exploitability_by_agent, parallel_exploitability
 from karma_envs.config import ConfigError
 from karma_envs.game import PolicyError, PopulationGame
 
@@ -104,7 +104,7 @@ def test_algorithm_3_in_the_default_game() -> None:
     exact = agents.exploitability(model, policy)
     target = equilibrium.for_agents(game.type_of_agent)
     found = parallel_exploitability(
-        game, policy.for_agents(game.type_of_agent), targets=[target], config=MonitorConfig(n_samples=200)
+        game, policy.for_agents(game.type_of_agent), targets=[target], config=EstimatorConfig(n_samples=200)
     )
     assert exact.absolute - 0.1 < found.mean_greedy.value < exact.absolute + 0.5
     assert found.payoff.value == pytest.approx(exact.payoff, abs=0.3)

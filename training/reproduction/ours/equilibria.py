@@ -14,12 +14,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.solvers.continuation.search import SearchReport, search
-from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.games.matching import MatchingConfig, MatchingGame
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
-from training.solving.search import mean_bids
+from training.solving.search import means_on_lines
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -48,7 +48,7 @@ def _rows(mechanism: str, known: Sequence[float], config: MatchingConfig, report
                 "case": _case(mechanism, efficiency),
                 "efficiency": nearest.efficiency,
                 "exploitability_normalised": nearest.exploitability_normalised,
-                **mean_bids(config, nearest),
+                **means_on_lines(MatchingGame(config), nearest),
                 "times_found": nearest.times_found,
                 "is_the_homotopys": int(nearest is homotopy),
                 "equilibria_found": len(report.found),

@@ -14,6 +14,8 @@ import numpy as np
 
 from agents import Equilibrium, solve
 from agents.evaluators import PopulationPlay, play_in_population
+from karma_envs.axes import by_axes
+from karma_envs.finite import as_finite
 from karma_envs.mechanisms.rule import rules
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
@@ -46,11 +48,11 @@ def _case(payment: str, redistribution: str) -> str:
 
 
 def _played(found: Equilibrium, payment: str, redistribution: str, n: int, steps: int, seed: int) -> Row:
-    game = make("matching", n_agents=n, payment=payment, redistribution=redistribution)
+    game = as_finite(make("matching", n_agents=n, payment=payment, redistribution=redistribution))
     play: PopulationPlay = play_in_population(
         game, found.policy, n_steps=steps, burn_in=200, batches=max(2, steps // _STRETCH), seed=seed
     )
-    gap = (play.state_distribution - found.mean_field).reshape(2, -1).sum(axis=0)
+    gap = by_axes((play.state_distribution - found.mean_field)[0], game.axes).sum(axis=0)  # of karma
     efficiency = play.summary.efficiency
     difference = efficiency.value - found.efficiency
     return {

@@ -16,10 +16,11 @@ from agents.evaluators import (
     bid_monotonicity_sum,
     counterexample,
     lipschitz_constants,
-    sublinearity_of,
+    sublinearity_in,
 )
 from agents.solvers.control.social_optimum import social_optimum
-from karma_envs.registry import make
+from karma_envs.axes import by_axes
+from karma_envs.games.matching import MatchingGame
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
@@ -57,12 +58,14 @@ def _run(scale: str, seed: int) -> list[Row]:
         *_monotonicity(_PAIRS[scale], np.random.default_rng(seed)),
     ]
     for mechanism, payment in _PAYMENTS.items():
-        model = make("matching", payment=payment).mean_field()
+        model = MatchingGame(payment=payment).mean_field()
         assert model is not None
         found = solve(model)
         bids = found.policy.mean_actions()
         for rounding, name in ((0.0, "exactly"), (0.5, "but for rounding")):
-            worst = sublinearity_of(bids, 20, found.mean_field, rounding=rounding).violation
+            worst = sublinearity_in(
+                model, found.policy.probabilities, found.mean_field, rounding=rounding
+            ).violation
             rows.append(_row(f"{mechanism}: violation of sublinear bids, {name}", worst))
         optimum = social_optimum(model)
         rows += [
@@ -70,10 +73,11 @@ def _run(scale: str, seed: int) -> list[Row]:
             _row(f"{mechanism}: efficiency of the planner's policy", optimum.efficiency),
             _row(f"{mechanism}: price of anarchy", optimum.price_of_anarchy(found.efficiency)),
         ]
-        visited = found.mean_field.reshape(2, 21) > 1e-6
+        visited = by_axes(found.mean_field[0], model.axes) > 1e-6
+        bid_at = by_axes(bids[0], model.axes)
         for urgency, name in enumerate(_URGENCIES):
             for karma in np.flatnonzero(visited[urgency]):
-                bid = float(bids.reshape(2, 21)[urgency, karma])
+                bid = float(bid_at[urgency, karma])
                 rows.append(_row(f"{mechanism}, {name}", np.nan, int(karma), float(karma), bid))
     return rows
 

@@ -19,12 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
-from karma_envs.finite import SamplingPolicy
-from karma_envs.game import PopulationGame
+from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
 from karma_envs.metrics import Outcome, access_fairness, reward_fairness
-from karma_envs.transitions import Transitions
+from karma_envs.transitions import chunks, play_on
 from training.reproduction.shared_runs import kept_run
 from training.runs.config import TrainConfig
 from training.runs.folder import Run
@@ -35,7 +34,6 @@ LARGE_STEPS = 0.1
 LEARNERS = {"": False, ", alpha = .1": True}
 """What is added to the name of a case, and whether its agents learned with large steps."""
 PLAYED, BURN_IN = 10_000, 1000
-_CHUNK = 500
 
 
 def city_config(scale: str, seed: int, **fields: Any) -> TrainConfig:
@@ -105,15 +103,12 @@ class Play:
 def play_city(game: GridCityGame, policy: SamplingPolicy, seed: int) -> Play:
     """Play a policy from a reset, 10,000 steps after a burn-in of 1000, and count."""
     game.reset(np.random.default_rng([62, seed]))
-    buffer = Transitions.empty(_CHUNK, game.n_agents)
-    for _ in range(BURN_IN // _CHUNK):
-        game.rollout(policy, _CHUNK, out=buffer)
+    play_on(game, policy, BURN_IN)
     outcome, lanes = game.outcome(), game.lane_outcome()
     size = game.n_agents * game.n_observations
     visits, bids = np.zeros(size, np.int64), np.zeros(size, np.int64)
     first = np.arange(game.n_agents) * game.n_observations
-    for _ in range(PLAYED // _CHUNK):
-        piece = game.rollout(policy, _CHUNK, out=buffer)
+    for _, piece in chunks(game, policy, PLAYED, most_bytes=4_000_000):
         where = (first + piece.observations[:-1]).ravel()
         visits += np.bincount(where, minlength=size)
         made = game.bid_of_action[piece.actions].ravel()
@@ -136,6 +131,6 @@ def learned_play(scale: str, seed: int, large_steps: bool = False) -> Play:
     return play_city(game, exploring_policy(run, game), seed)
 
 
-def exploring_policy(run: Run, game: PopulationGame) -> TabularPolicy:
+def exploring_policy(run: Run, game: FiniteGame) -> TabularPolicy:
     """What the agents of a run played at the end of training."""
     return run.policy.mixed_with_uniform(run.config.learner.exploration, game.legal_actions)

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from agents.evaluators import deviation_gain, exploitability_by_agent
+from karma_envs.axes import by_axes
+from karma_envs.finite import as_finite
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
@@ -40,7 +42,7 @@ def _curve(case: str, x: Sequence[float], y: Sequence[float]) -> list[Row]:
 
 def _rows(moment: str, found: Moment, seed: int) -> list[Row]:
     estimate, greedy = found.estimate, found.greedy_policy
-    game = make("matching")
+    game = as_finite(make("matching"))
     achieved = deviation_gain(
         game,
         found.policy,
@@ -63,7 +65,7 @@ def _rows(moment: str, found: Moment, seed: int) -> list[Row]:
     ]
     rows += _curve(f"{moment}: estimate", *coarse(estimate.history[:, 0], estimate.stretch))
     for name, policy in (("learned", found.policy), ("greedy", greedy)):
-        bids = policy.mean_actions()[policy.row_of_agent].mean(axis=0).reshape(len(_URGENCIES), -1)
+        bids = by_axes(policy.mean_actions()[policy.row_of_agent].mean(axis=0), game.axes)
         for urgency, mean in zip(_URGENCIES, bids):
             rows += _curve(f"{moment}: {name}, {urgency}", range(len(mean)), mean.tolist())
     rows += _curve(f"{moment}: agents", range(len(estimate.greedy)), np.sort(estimate.greedy).tolist())

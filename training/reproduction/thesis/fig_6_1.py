@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents import solve
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
@@ -56,7 +56,7 @@ def _run(scale: str, seed: int) -> list[Row]:
             settings: dict[str, Any] = {"n_agents": 200, "payment": payment, "discount": discount}
             game = make("matching", **settings)
             start = -1.0 / (1 - discount) if scale == "quick" else 0.0
-            learner = LearnerConfig(rationality=5.0, exploration=0.0, initial_q=start)
+            learner = TabularConfig(rationality=5.0, exploration=0.0, initial_q=start)
             steps = _STEPS[scale] // (4 if scale == "full" and discount < _SETTLES_SOON else 1)
             config = TrainConfig(game_config=settings, learner=learner, n_steps=steps, seed=seed)
             replica = Replica(config, 0)

@@ -34,7 +34,7 @@ def _run(scale: str, seed: int) -> list[Row]:
 def _rows_of(play: Play, case: str, members: NDArray[np.int64]) -> list[Row]:
     """Some agents: a row, one for each urgency, and their mean bids by karma as points."""
     game = play.game
-    karma = np.arange(game.n_observations) % (game.config.karma_max + 1)
+    karma = game.observation_values()["karma"][0]
     rows, bids, visits = [], {}, {}
     for name, level in _URGENCIES.items():
         urgent = game.urgency_of_observation == level

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from agents import solve
 from agents.evaluators import (
     EstimatedExploitability,
+    EstimatorConfig,
     ExploitabilityByAgent,
-    MonitorConfig,
     exploitability_by_agent,
     parallel_exploitability,
     payoff_estimates,
@@ -27,7 +27,7 @@ STEPS = {"quick": 8_000_000, "full": 32_000_000}
 SHARES = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Shares of the run at which exploitability is taken."""
 
-MONITOR = MonitorConfig(burn_in=3_000_000, learning_rate=0.03)
+MONITOR = EstimatorConfig(burn_in=3_000_000, learning_rate=0.03)
 """Long, because values settle slowly at a discount of .98; with large steps first, as they come from afar."""
 
 
@@ -107,7 +107,7 @@ def _moment(replica: Replica, share: float, target: TabularPolicy, monitor: Popu
             monitor, policy, targets=[target], config=MONITOR, seed=[43, config.seed]
         ),
         exact=exploitability_by_agent(monitor, policy, targets=[target]),
-        unexploring=exploitability_by_agent(monitor, learner.greedy_policy(), targets=[target]),
+        unexploring=exploitability_by_agent(monitor, learner.learned_policy(), targets=[target]),
         policy_change=learner.policy_change.copy() if share > 0 else np.full(monitor.n_agents, np.nan),
         payoff_change=payoff_change,
     )

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import Any
 
 from agents import solve
-from agents.learners import LearnerConfig
+from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
@@ -43,7 +43,7 @@ def _measured(case: str, game: PopulationGame, policy: SamplingPolicy, seed: int
 def _run(scale: str, seed: int) -> list[Row]:
     settings: dict[str, Any] = {"n_agents": 200, "payment": "pay_bid_to_society"}
     game = make("matching", **settings)
-    learner = LearnerConfig(rationality=5.0, exploration=0.0, initial_q=-50.0 if scale == "quick" else 0.0)
+    learner = TabularConfig(rationality=5.0, exploration=0.0, initial_q=-50.0 if scale == "quick" else 0.0)
     replica = Replica(TrainConfig(game_config=settings, learner=learner, n_steps=_STEPS[scale], seed=seed), 0)
     while not replica.finished:
         replica.run_epoch()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents.evaluators import Violations
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
@@ -39,7 +39,7 @@ def violation_rows(condition: Condition, n_policies: int, seed: int) -> list[Row
             fields: dict[str, Any] = {"payment": payment, "discount": discount}
             model = make("matching", **fields).mean_field()
             assert model is not None
-            found = condition(model, rationality, n_policies, seed)
+            found = condition(as_finite_model(model), rationality, n_policies, seed)
             rows.append(
                 {
                     "case": case_name(mechanism, rationality, discount),
