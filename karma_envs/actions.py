@@ -67,8 +67,21 @@ def as_actions(values: Any, n_agents: int, space: Discrete[Any] | Box) -> NDArra
     Raises:
         IllegalActionError: when they are not so many actions of that shape and kind.
     """
+    own = _shape_of(space)
+    if type(values) is np.ndarray and values.dtype == space.dtype and values.shape == (n_agents, *own):
+        array = values.copy()  # as trainers have them: nothing is to be asked of whole numbers
+    else:
+        array = _taken_over(values, n_agents, space, own)
+    if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
+        agent = int(np.argmin(finite.reshape(n_agents, -1).all(axis=1)))
+        raise IllegalActionError(f"agent {agent} takes action {array[agent]}, which is not finite")
+    return array
+
+
+def _taken_over(values: Any, n_agents: int, space: Discrete[Any] | Box, own: tuple[int, ...]) -> NDArray[Any]:
+    """Actions of any form as an array of the space's dtype, of ``own`` shape each."""
     whole = space.dtype.kind in "iu"
-    kinds, own = "iu" if whole else "iuf", _shape_of(space)
+    kinds = "iu" if whole else "iuf"
     try:
         array = np.asarray(values)
     except ValueError:  # numbers, arrays and tensors mixed
@@ -83,12 +96,7 @@ def as_actions(values: Any, n_agents: int, space: Discrete[Any] | Box) -> NDArra
         )
     if array.dtype == np.uint64 and whole:
         array = np.minimum(array, np.uint64(_HIGHEST))
-    array = array.reshape((n_agents, *own)).astype(space.dtype)
-    finite = np.isfinite(array)
-    if not finite.all():
-        agent = int(np.argmin(finite.reshape(n_agents, -1).all(axis=1)))
-        raise IllegalActionError(f"agent {agent} takes action {array[agent]}, which is not finite")
-    return array
+    return array.reshape((n_agents, *own)).astype(space.dtype)
 
 
 class UniformPolicy:

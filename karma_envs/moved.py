@@ -14,6 +14,10 @@ from typing import Any
 
 MOVED = {
     "agents.evaluators.mirror_ascent": "agents.evaluators.theory.mirror_ascent",
+    "agents.mean_field.chains": "karma_envs.mean_field.chains",
+    "agents.mean_field.dynamic_programming": "karma_envs.mean_field.dynamic_programming",
+    "agents.mean_field.exploitability": "karma_envs.mean_field.exploitability",
+    "agents.mean_field.stationary": "karma_envs.mean_field.stationary",
     "agents.policy": "agents.policies.tabular",
     "agents.policy_table": "agents.policies.table",
     "karma_envs.compile": "karma_envs.numerics.compile",

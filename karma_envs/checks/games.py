@@ -67,6 +67,9 @@ def check_declarations(game: FiniteGame) -> None:
     expect(copy.to_dict() == game.config.to_dict(), "the configuration must survive to_dict and from_dict")
     sizes = [len(axis.values) for axis in game.axes]
     expect(math.prod(sizes) == n_observations, f"axes of lengths {sizes} must make up all observations")
+    for name, values in game.observation_values().items():
+        shape = len(game.discounts), n_observations
+        expect(np.shape(values) == shape, f"observation_values()[{name!r}] must be of shape {shape}")
     for name, values in game.action_features.items():
         expect(np.shape(values) == (n_actions,), f"action_features[{name!r}] must have a number an action")
     truthful = game.truthful_actions()

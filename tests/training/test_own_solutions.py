@@ -12,6 +12,7 @@ import karma_envs
 from agents import TabularPolicy
 from agents.evaluators import counterexample_of, lipschitz_of, sublinearity_in
 from agents.solvers import Equilibrium
+from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
 from karma_envs.finite import as_finite
 from karma_envs.karma.urgency import AgentType
@@ -23,7 +24,7 @@ from training.common.policy_figures import policies_beside
 from training.common.tables import read_table
 from training.solving.figures import distribution, mean_feature, policy_heat_maps
 from training.solving.search_figure import several_equilibria
-from training.solving.solution import Solution, SolveConfig, solve_to_folder
+from training.solving.solution import Solution, SolveConfig, policy_rows, solve_to_folder
 from training.theory.tools import Theory
 
 HARVEST, ROADS = "tests.own_fields:HarvestGame", "tests.own_fields:FullRoadsGame"
@@ -51,6 +52,16 @@ def test_tables_have_the_columns_of_the_game(harvest: tuple[Solution, Equilibriu
         "reward_fairness",
         "harvest_fairness",
     }
+
+
+def test_a_policy_of_the_city_tells_places_and_options_by_number() -> None:
+    """By urgency and karma, and by bid, they are not told apart."""
+    game = as_finite(karma_envs.make("grid_city_routes", n_agents=20, karma_max=2, karma_mean=1))
+    rows = policy_rows(game, TabularPolicy(random_bids(game)))
+    assert list(rows[0]) == ["type", "observation", "urgency", "karma", "action", "bid", "probability"]
+    assert len(rows) == game.legal_actions[game.reachable_by_type()[0]].sum()
+    assert rows[-1]["action"] // 3 == 1
+    assert rows[-1]["bid"] == rows[-1]["action"] % 3
 
 
 def test_figures_are_of_what_the_game_is_made_of(harvest: tuple[Solution, Equilibrium]) -> None:

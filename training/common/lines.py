@@ -6,7 +6,7 @@ a point of a line stands for many places. A game whose observations are one quan
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -85,6 +85,12 @@ def lines_of(game: FiniteGame) -> list[Lines]:
 def action_features(game: FiniteGame) -> dict[str, NDArray[Any]]:
     """What actions mean, by name; their numbers, as "action", in a game that gives them no meaning."""
     return dict(game.action_features) or {"action": np.arange(game.n_actions)}
+
+
+def tell_apart(columns: Iterable[NDArray[Any]]) -> bool:
+    """Whether no two entries are the same in all columns."""
+    entries = [*zip(*(column.tolist() for column in columns))]
+    return len(set(entries)) == len(entries)
 
 
 def text(value: Any) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from agents.policies.tabular import TabularPolicy
+from karma_envs.finite import as_finite
 from karma_envs.game import PolicyError, PopulationGame
 from training.common.errors import ResultsError
 
@@ -36,8 +37,9 @@ def playable(
 ) -> TabularPolicy:
     """A policy of a file, if it can be played in a game."""
     try:
-        if policy.n_actions != game.n_actions:  # rows may be as wide all the same
-            raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
+        n_actions = as_finite(game).n_actions
+        if policy.n_actions != n_actions:  # rows may be as wide all the same
+            raise PolicyError(f"it has {policy.n_actions} actions; the game has {n_actions}")
         game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
     except ValueError as error:
         raise ResultsError(f"{path} is the policy of another run: {error}") from error

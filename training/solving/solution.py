@@ -32,7 +32,7 @@ from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
-from training.common.lines import action_features
+from training.common.lines import action_features, tell_apart
 from training.common.policy_files import read_policy
 from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
 from training.common.trust import made, read_config
@@ -250,14 +250,16 @@ def policy_rows(game: FiniteGame, policy: TabularPolicy) -> list[Row]:
 
     Args:
         game: the game, whose ``observation_values()`` and ``action_features`` are the columns that say
-            where and what.
+            where and what; with the number of the observation or action where they do not tell it.
         policy: with a row for each type, or for all.
     """
-    quantities, features, reachable = (
-        game.observation_values(),
-        action_features(game),
-        game.reachable_by_type(),
-    )
+    reachable = game.reachable_by_type()
+    quantities, features = game.observation_values(), action_features(game)
+    if not tell_apart(values[0] for values in quantities.values()):
+        numbers = np.broadcast_to(np.arange(game.n_observations), reachable.shape)
+        quantities = {"observation": numbers, **quantities}
+    if not tell_apart(features.values()):
+        features = {"action": np.arange(game.n_actions), **features}
     probabilities = np.broadcast_to(policy.probabilities, (len(reachable), *policy.probabilities.shape[1:]))
     return [
         {
