@@ -166,17 +166,13 @@ class Config:
                 raise
             raise ConfigError(f"{name}.{error}") from error
 
-    def fields(self) -> dict[str, Any]:
-        """The fields and their values, from which the class makes an equal configuration."""
-        return {name: getattr(self, name) for name in self.field_names()}
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data (numbers, strings, lists, dicts, None) from which :meth:`from_dict` restores it.
 
         Raises:
             ConfigError: when a function of the user's cannot be imported by name.
         """
-        return {name: _plain(value) for name, value in self.fields().items()}
+        return {name: _plain(getattr(self, name)) for name in self.field_names()}
 
     def provenance(self) -> dict[str, str]:
         """What the configuration names outside itself, such as files and functions, and a digest of each.

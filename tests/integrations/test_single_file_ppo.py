@@ -8,6 +8,7 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
+from karma_envs.tabulated import tabulated
 from tests.integrations.common import SMALL, TABULAR, require
 from tests.own_games import DriftGame, SprintGame
 
@@ -125,6 +126,13 @@ def test_the_end_of_a_game_is_one(monkeypatch):
     game.check_policy(trained.policy)
     assert (torch.cat(ends).numpy() == (np.arange(100) % 5 == 3)[:, None]).all()
     assert sum(counts) == single_file_ppo.EPOCHS * 600 * 4 // 5
+
+
+def test_a_game_in_cells():
+    game = tabulated(DriftGame(), cells=5)
+    trained = train(game, 300, seed=0)
+    game.reset(np.random.default_rng(0))
+    assert game.rollout(trained.policy, 10).ended
 
 
 def test_illegal_actions_have_no_probability():

@@ -46,7 +46,7 @@ from karma_envs.config import refuse, whole
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole
+from karma_envs.views.population import CopiedWhole, SomeGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
@@ -90,7 +90,7 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     observations are then those after the reset.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations, one after the other in the arrays; a copy is seeded with
             the seed and its number.
         **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
@@ -103,7 +103,7 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
         ConfigError: for an argument that is not allowed.
     """
 
-    def __init__(self, game: str | type[PopulationGame], *, copies: int = 1, **kwargs: Any) -> None:
+    def __init__(self, game: SomeGame, *, copies: int = 1, **kwargs: Any) -> None:
         if kwargs.get("observation", "flat") != "flat":
             raise refuse("observation", kwargs["observation"], "flat; IPPO takes no masks")
         self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
@@ -171,15 +171,13 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
             copy.close()
 
 
-def async_vec_env(
-    game: str | type[PopulationGame], *, copies: int = 2, **kwargs: Any
-) -> AsyncPettingZooVecEnv:
+def async_vec_env(game: SomeGame, *, copies: int = 2, **kwargs: Any) -> AsyncPettingZooVecEnv:
     """AgileRL's own vector environment, of our parallel one: agents by name, masks in their infos.
 
     Each copy is a process, which ends with the environment's ``close``.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations.
         **kwargs: the arguments of all views; observations are always flat.
 
@@ -274,7 +272,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
     steps, updates = spend(game, budget)
     prepare_torch(seed)
-    env = PopulationVecEnv(type(game), max_cycles=sys.maxsize, **game.config.fields())
+    env = PopulationVecEnv(game, max_cycles=sys.maxsize)
     discount = float(game.discounts[0])
     agent = IPPO(
         {PLAYER: env.single_observation_space(PLAYER)},

@@ -34,6 +34,7 @@ from karma_envs.config import refuse
 from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import SomeGame
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.budget import prepare_torch, spend
@@ -73,12 +74,10 @@ class KarmaClass(PettingZooClass):  # type: ignore[misc]
         name: a game's name in the registry, in capitals; any name if there is a ``game``.
         config: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`. They
             are checked when an environment is made.
-        game: a game's class.
+        game: a game's class, or a game.
     """
 
-    def __init__(
-        self, name: str, config: dict[str, Any] | None = None, game: type[PopulationGame] | None = None
-    ) -> None:
+    def __init__(self, name: str, config: dict[str, Any] | None = None, game: SomeGame | None = None) -> None:
         super().__init__(name, config)
         self.game = name.lower() if game is None else game
 
@@ -228,7 +227,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     config.on_policy_n_minibatch_iters = _EPOCHS
     config.on_policy_minibatch_size = min(steps, max(1, _BATCH // game.n_agents))
     config.evaluation, config.create_json, config.loggers = False, False, []
-    task = _Scaled(game.name.upper(), game.config.fields(), type(game))
+    task = _Scaled(game.name.upper(), {}, game)
     with (
         tempfile.TemporaryDirectory() as folder,  # it always keeps its configuration
         contextlib.redirect_stderr(io.StringIO()),  # its progress bar cannot be turned off

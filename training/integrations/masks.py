@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from karma_envs.finite import FiniteGame
-from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
+from karma_envs.views.population import SomeGame
 
 
-def observation_with_mask(game: str | type[PopulationGame]) -> str:
+def observation_with_mask(game: SomeGame) -> str:
     """What the views' argument ``observation`` is: ``dict`` for a game with tables, else ``flat``.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
 
     Raises:
         ConfigError: when there is no game of that name.
     """
-    game = game_class(game, "game") if isinstance(game, str) else game
-    return "dict" if issubclass(game, FiniteGame) else "flat"
+    if isinstance(game, str):
+        game = game_class(game, "game")
+    kind = game if isinstance(game, type) else type(game)
+    return "dict" if issubclass(kind, FiniteGame) else "flat"

@@ -84,8 +84,8 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
     tables, where all actions are legal, it is the former alone, for RLlib's own modules.
 
     Args:
-        config: ``game``, a game's name in the registry or a game's class, and the arguments of all views,
-            see :class:`karma_envs.views.population.PopulationView`; observations always have the mask, where
+        config: ``game`` and the arguments of all views, see
+            :class:`karma_envs.views.population.PopulationView`; observations always have the mask, where
             there is one.
 
     Attributes:
@@ -323,13 +323,12 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 def _ppo(game: PopulationGame, steps: int, updates: int, seed: int) -> PPOConfig:
     """The configuration of :func:`train`."""
-    settings = {"game": type(game), **game.config.fields()}
     types = game.type_of_agent.tolist()
     discounts = {f"type_{number}": float(discount) for number, discount in enumerate(game.discounts)}
     samples = steps * game.n_agents
     return (
         PPOConfig()
-        .environment(PopulationMultiAgentEnv, env_config=settings)
+        .environment(PopulationMultiAgentEnv, env_config={"game": game})
         .env_runners(num_env_runners=0)
         .multi_agent(
             policies=list(discounts),

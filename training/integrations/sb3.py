@@ -37,10 +37,9 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 from karma_envs.actions import as_actions
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame
 from karma_envs.numerics.random import new_streams
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole
+from karma_envs.views.population import CopiedWhole, SomeGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.common.trainers import Trainer
 from training.integrations.sb3_policies import action_probabilities as action_probabilities
@@ -78,7 +77,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
     :class:`karma_envs.views.vector.PopulationVectorEnv` with that seed.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations, one after the other in the arrays.
         agent_type: only the agents of this type are sub-environments; None for all agents.
         others: what the agents of other types play, see :meth:`set_others`.
@@ -96,7 +95,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         *,
         copies: int = 1,
         agent_type: int | None = None,
@@ -301,7 +300,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kwargs: Any) -> VecEnv:
+def supersuit_vec_env(game: SomeGame, *, copies: int = 1, **kwargs: Any) -> VecEnv:
     """The same by way of PettingZoo and SuperSuit, for comparison and for SuperSuit's wrappers.
 
     Much slower than :class:`PopulationVecEnv`, as every step goes through dicts by agent, and without
@@ -309,7 +308,7 @@ def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kw
     it is added here, and takes effect with the next reset.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations.
         **kwargs: the arguments of all views; with several copies not ``strict``, as SuperSuit steps one after
             the other, so that a refusal would come when some have stepped.

@@ -91,10 +91,7 @@ def _train(make: Make, game: PopulationGame, seed: int, steps: int, updates: int
     stage = 0
     prepare_torch(seed)
     n_types = len(game.discounts)
-    envs = [
-        PopulationVecEnv(type(game), agent_type=each if n_types > 1 else None, **game.config.fields())
-        for each in range(n_types)
-    ]
+    envs = [PopulationVecEnv(game, agent_type=each if n_types > 1 else None) for each in range(n_types)]
     models = [
         make(
             VecNormalize(env, norm_obs=False, gamma=float(discount)),  # brings returns to scale

@@ -135,8 +135,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     n_agents = game.n_agents
     length, updates = spend(game, budget, most=MOST_AGENT_STEPS, updates=UPDATES)
     prepare_torch(seed)
-    fields = game.config.fields()
-    envs = PopulationVectorEnv(type(game), strict=True, **fields)  # an illegal action would be an error
+    envs = PopulationVectorEnv(game, strict=True)  # an illegal action would be an error
     discounts = torch.tensor(game.discounts[game.type_of_agent], dtype=torch.float32)
     n_features = game.observation_space.shape[0]
     network = ActorCritic(n_features, game.n_actions)
@@ -170,6 +169,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
                 terminated[step], truncated[step] = torch.from_numpy(over), torch.from_numpy(cut_off)
 
         # Learn, from all agents' steps alike.
+        if not played.any():  # one step, which only began an episode
+            continue
         gains = advantages(rewards * (1 - discounts), values, terminated, truncated, discounts)[played]
         returns = gains + values[:-1][played]
         samples = (

@@ -44,6 +44,7 @@ from karma_envs import baselines
 from karma_envs.config import choice, refuse
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.views.population import SomeGame
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
@@ -95,7 +96,7 @@ class MaskedObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 
 def learner_env(
-    game: str | type[PopulationGame],
+    game: SomeGame,
     *,
     population: Any = "random",
     learner: int = 0,
@@ -108,7 +109,7 @@ def learner_env(
     at the horizon, never terminated, so that Tianshou bootstraps there; a game with an end is terminated.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         population: what the others play, see :class:`karma_envs.views.single_agent.SingleAgentEnv`.
         learner: the agent that acts.
         **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
@@ -211,7 +212,7 @@ class _Learner:
     def __init__(self, game: FiniteGame, number: int, seed: int, n_steps: int) -> None:
         discount = float(game.discounts[number])
         agent = int(np.flatnonzero(game.type_of_agent == number)[0])
-        self._env = partial(learner_env, type(game), learner=agent, **game.config.fields())
+        self._env = partial(learner_env, game, learner=agent)
         self._scale = 1 - discount  # returns are near -1 then
         self._seeds = np.random.SeedSequence([seed, number])
         space = self._env().action_space

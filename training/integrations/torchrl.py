@@ -35,6 +35,7 @@ from karma_envs.config import refuse
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import SomeGame
 from training.benchmark.algorithms import Trained
 from training.common.trainers import Trainer
 from training.integrations.acting import ActingPolicy
@@ -74,7 +75,7 @@ class _Population(PettingZooWrapper):  # type: ignore[misc]
 
 
 def torchrl_env(
-    game: str | type[PopulationGame],
+    game: SomeGame,
     *,
     return_state: bool = False,
     group_map: Any = None,
@@ -92,7 +93,7 @@ def torchrl_env(
     without.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         return_state: whether there is ``state`` ``float32[N * d]``, all agents' observations in a row.
         group_map: as PettingZooWrapper takes it; None for a group per type, see :func:`group_of_type`.
         seed: makes the random generator; None for any.
@@ -280,7 +281,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         for group, discount in zip(group_of_type(game), game.discounts)
     ]
     scaled = Compose(*(learner.reward_scaling for learner in learners))
-    env = TransformedEnv(torchrl_env(type(game), seed=seed, **game.config.fields()), scaled)
+    env = TransformedEnv(torchrl_env(game, seed=seed), scaled)
     actors = TensorDictSequential(*(learner.actor for learner in learners))
     with warnings.catch_warnings():
         # 0.14 would have environments track beginnings, which only actors with memory need; 0.11, which
