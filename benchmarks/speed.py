@@ -74,7 +74,7 @@ def simulation_and_learning(repeats: int, sizes: tuple[int, ...]) -> Rows:
     for payment in PAYMENTS:
         for n_agents in sizes:
             replica = warmed_up(n_agents, payment)
-            game, learner, buffer = replica.game, replica.learner, replica._buffer
+            game, learner, buffer = replica.game, replica.learner, replica.room
             chunks = max(1, 5_000_000 // (len(buffer) * n_agents))
 
             def play(game: PopulationGame = game, buffer: Transitions = buffer, n: int = chunks,
@@ -131,7 +131,7 @@ def city(repeats: int, n_agents: int = 1000) -> Rows:
             records=1,
         )
         replica = Replica(config, 0)
-        learner, buffer, agent_steps = replica.learner, replica._buffer, epoch_length * n_agents
+        learner, buffer, agent_steps = replica.learner, replica.room, epoch_length * n_agents
         for _ in range(2_000_000 // agent_steps):
             replica.run_epoch()
         chunks = epoch_length // len(buffer)
@@ -252,7 +252,7 @@ def memory_and_import(repeats: int) -> Rows:
 
 
 def _buffer_megabytes(n_agents: int) -> float:
-    buffer = Replica(TrainConfig(game_config={"n_agents": n_agents}), 0)._buffer
+    buffer = Replica(TrainConfig(game_config={"n_agents": n_agents}), 0).room
     return (buffer.observations.nbytes + buffer.actions.nbytes + buffer.rewards.nbytes) / 1e6
 
 

@@ -38,7 +38,7 @@ assert np.all(bids <= np.arange(21))
 
 print()
 for item in evaluate(run):
-    print(f"{item.name:24s} efficiency {item.summary.efficiency}")
+    print(f"{item.name:24s} efficiency {item.summary['efficiency']}")
 print()
 for path in plot(run, ("png",)):
     print(path)

@@ -12,8 +12,7 @@ from agents.learners import TabularConfig, TabularLearner
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 
 def learned(game: PopulationGame, epochs: int = 400) -> SamplingPolicy:
@@ -36,8 +35,8 @@ for name, config in {
 }.items():
     game = karma_envs.make("matching", **config)
     policy = learned(game) if "payment" in config else baseline_policy("bid_nothing", game)
-    found = summarise(play(game, policy, n_steps=20_000, seed=1))
+    summary = measure(game, policy, n_steps=20_000, seed=1)
     print(
-        f"{name:30s} {found.efficiency.concise():>12s} {found.access_fairness.concise():>16s} "
-        f"{found.reward_fairness.concise():>16s}"
+        f"{name:30s} {summary['efficiency'].concise():>12s} {summary['access_fairness'].concise():>16s} "
+        f"{summary['reward_fairness'].concise():>16s}"
     )

@@ -12,8 +12,8 @@ from karma_envs.checks import check_game, check_parallel_env
 from karma_envs.config import Config, whole
 from karma_envs.finite import FiniteGame
 from karma_envs.game import IllegalActionError
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
+from karma_envs.outcome import Outcome
 from karma_envs.states import check_arrays, check_values
 from karma_envs.views.parallel import PopulationParallelEnv
 
@@ -73,8 +73,7 @@ class RoadsGame(FiniteGame):
 
     def outcome(self):
         steps = int(self.state["steps"][0])
-        count, zero = np.full(self.n_agents, steps), np.zeros(self.n_agents, np.int64)
-        return Outcome(steps, self.state["rewards"].copy(), zero, count, zero, -1.05 * count, count)
+        return Outcome(steps, self.state["rewards"].copy(), counted=np.full(self.n_agents, steps))
 
     def state_dict(self):
         return {name: array.copy() for name, array in self.state.items()}

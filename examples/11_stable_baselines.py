@@ -26,11 +26,9 @@ import agents
 import karma_envs
 from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
 from training.common.figures import save_figures
 from training.common.policy_figures import policies_beside
-from training.evaluation.play import play
-from training.evaluation.references import reference_games
+from training.evaluation.play import measure
 from training.integrations.sb3 import PopulationVecEnv, distil
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -62,11 +60,9 @@ for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0, 4 … 20:", *(f"{bid:4.1f}" for bid in row[::4]))
 
 played = {Algorithm.__name__: (game, found.policy), "random": (game, baseline_policy("random", game))}
-for name, reference in reference_games("matching", game.config).items():
-    if name in ("DICT", "COIN"):
-        played[name] = (reference, baseline_policy("bid_nothing", reference))
+played |= game.references()  # allocations that need no karma
 for name, (where, policy) in played.items():
-    print(f"{name:12s} efficiency {summarise(play(where, policy, n_steps=10_000, seed=1)).efficiency}")
+    print(f"{name:12s} efficiency {measure(where, policy, n_steps=10_000, seed=1)['efficiency']}")
 
 model_of_many, tables = game.mean_field(), {Algorithm.__name__: found.policy}
 tables["random"] = agents.TabularPolicy(karma_envs.baselines.random(game))

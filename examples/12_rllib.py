@@ -20,8 +20,7 @@ except ImportError as error:
 import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.integrations.rllib import (
     DiscountedPPOLearner,
     MaskedPPOModule,
@@ -85,6 +84,6 @@ for name, played, policy in (
     ("PPO", learned, learned),
     ("random", baseline_policy("random", game), random),
 ):
-    efficiency = summarise(play(game, played, n_steps=10_000, seed=1)).efficiency
+    efficiency = measure(game, played, n_steps=10_000, seed=1)["efficiency"]
     exploitable = agents.exploitability(game.mean_field(), policy).normalised
     print(f"{name:8s} efficiency {efficiency}   normalised exploitability {exploitable:.3f}")

@@ -16,8 +16,7 @@ except ImportError as error:
 import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.integrations.torchrl import torchrl_env, train
 
 parser = argparse.ArgumentParser(description=__doc__)
@@ -39,7 +38,7 @@ print(f"trained for {trained.agent_steps} agent-steps")
 
 random = agents.TabularPolicy(karma_envs.baselines.random(game))
 for name, policy in {"TorchRL": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(f"{name:8s} efficiency {summarise(play(game, policy, n_steps=10_000, seed=1)).efficiency}")
+    print(f"{name:8s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")
 for name, policy in {"TorchRL": trained.policy, "random": random}.items():
     result = agents.exploitability(game.mean_field(), policy)
     print(f"{name:8s} normalised exploitability {result.normalised:.3f}")

@@ -19,8 +19,7 @@ from torchrl.envs import check_env_specs
 import agents
 import karma_envs
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
@@ -40,7 +39,7 @@ print(f"trained for {trained.agent_steps} agent-steps")
 
 random = agents.TabularPolicy(karma_envs.baselines.random(game))
 for name, policy in {"BenchMARL": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(f"{name:10s} efficiency {summarise(play(game, policy, n_steps=10_000, seed=1)).efficiency}")
+    print(f"{name:10s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")
 for name, policy in {"BenchMARL": trained.policy, "random": random}.items():
     result = agents.exploitability(game.mean_field(), policy)
     print(f"{name:10s} normalised exploitability {result.normalised:.3f}")

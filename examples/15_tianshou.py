@@ -26,8 +26,7 @@ import karma_envs
 from agents.evaluators import deviation_gain
 from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.integrations.tianshou import distil, learner_env, train
 
 SIZES = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
@@ -78,4 +77,4 @@ for urgency, row in zip((1, 5), bids):
 
 trained = train(game, options.steps, seed=0)
 for name, played in {"all DQN": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(f"{name:8s} efficiency {summarise(play(game, played, n_steps=10_000, seed=1)).efficiency}")
+    print(f"{name:8s} efficiency {measure(game, played, n_steps=10_000, seed=1)['efficiency']}")

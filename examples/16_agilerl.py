@@ -15,8 +15,7 @@ except ImportError as error:
 import karma_envs
 from karma_envs.axes import by_axes
 from karma_envs.baselines import baseline_policy
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=20_000)
@@ -29,4 +28,4 @@ bids = by_axes(trained.policy.mean_actions()[0], game.axes)  # [urgency, karma]
 for urgency, row in zip((1, 5), bids):
     print(f"mean bids at urgency {urgency} with karma 0 … 6:", *(f"{bid:.1f}" for bid in row))
 for name, policy in {"IPPO": trained.policy, "random": baseline_policy("random", game)}.items():
-    print(f"{name:8s} efficiency {summarise(play(game, policy, n_steps=10_000, seed=1)).efficiency}")
+    print(f"{name:8s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")

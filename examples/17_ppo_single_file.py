@@ -17,8 +17,7 @@ except ImportError as error:
 import agents
 import karma_envs
 from karma_envs.axes import by_axes
-from karma_envs.metrics import summarise
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--steps", type=int, default=400_000)
@@ -38,6 +37,6 @@ random = agents.TabularPolicy(karma_envs.baselines.random(game))
 equilibrium = agents.solve(game.mean_field()).policy
 for name, policy in {"PPO": trained.policy, "random": random, "equilibrium": equilibrium}.items():
     played = policy.for_agents(game.type_of_agent)
-    efficiency = summarise(play(game, played, n_steps=10_000, seed=1)).efficiency
+    efficiency = measure(game, played, n_steps=10_000, seed=1)["efficiency"]
     gain = agents.exploitability(game.mean_field(), policy).normalised
     print(f"{name:12s} efficiency {efficiency}   normalised exploitability {gain:.3f}")

@@ -14,12 +14,12 @@ import pkgutil
 from typing import Any
 
 from karma_envs.moved import find_old_names
-from karma_envs.registry import make, names
-from karma_envs.views import VERSION, module_of
+from karma_envs.registry import make, names, register
+from karma_envs.views import module_name, module_of
 from karma_envs.views.registration import register_environments
 
 __version__ = "0.1.0"
-__all__ = ["__version__", "make", "names"]
+__all__ = ["__version__", "make", "names", "register"]
 
 find_old_names()
 register_environments()
@@ -27,7 +27,7 @@ register_environments()
 
 def _versions() -> dict[str, str]:
     """The modules of games' environments, such as ``matching_v0``, by name."""
-    return {f"{name}_v{VERSION}": name for name in names()}
+    return {module_name(name): name for name in names()}
 
 
 def __getattr__(name: str) -> Any:

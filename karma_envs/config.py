@@ -222,8 +222,9 @@ def importable_name(function: Any) -> str:
     return f"{function.__module__}:{function.__qualname__}"
 
 
-def _is_importable(function: Any, name: str) -> bool:
-    """Whether ``name`` stands for this function, not for another one that has come to bear it."""
+def is_importable(function: Any) -> bool:
+    """Whether another process can import a function or class by its :func:`importable_name`."""
+    name = importable_name(function)
     module, _, path = name.partition(":")
     if "<" in name or module == "__main__":
         return False
@@ -236,7 +237,7 @@ def _is_importable(function: Any, name: str) -> bool:
 def _plain(value: Any) -> Any:
     if callable(value):
         name = importable_name(value)
-        if not _is_importable(value, name):
+        if not is_importable(value):
             raise ConfigError(
                 f"{name} cannot be written to a file: define the rule in a module that can be imported, "
                 "under a name of its own"

@@ -5,11 +5,11 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from functools import cached_property
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.axes import Axis as Axis  # where games look for it
 from karma_envs.axes import axis_values
@@ -17,6 +17,9 @@ from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of
+
+if TYPE_CHECKING:
+    from karma_envs.against import AgainstPopulation
 
 MOST_INDICES = 65535
 """Observations, and actions, that a finite game may have, so that ``uint16`` numbers them in transitions."""
@@ -81,6 +84,25 @@ class FiniteGame(PopulationGame):
     def observation_index(self) -> NDArray[np.int64]:
         """``int64[N]``: each agent's tabular observation; a new array."""
 
+    def against(self, statistic: ArrayLike, *, n_agents: int | None = None) -> AgainstPopulation:
+        """What one agent faces among infinitely many that make a given statistic, as a game.
+
+        Args:
+            statistic: z of the game's mean-field model, ``float[k]``.
+            n_agents: of the new game; None for as many as this one has. They are independent of each other.
+
+        Raises:
+            ConfigError: for a game without such a model, or a statistic that is none of it.
+        """
+        from karma_envs.against import AgainstPopulation
+
+        return AgainstPopulation(
+            game=type(self),
+            game_config=self.config,
+            statistic=tuple(np.asarray(statistic, np.float64).tolist()),
+            n_agents=self.n_agents if n_agents is None else n_agents,
+        )
+
     def observation_values(self) -> dict[str, NDArray[Any]]:
         """What observations mean to each type, for tables and figures: values ``[types, X]`` by name.
 
@@ -89,13 +111,6 @@ class FiniteGame(PopulationGame):
         """
         n_types = len(self.discounts)
         return {name: np.tile(values, (n_types, 1)) for name, values in axis_values(self.axes).items()}
-
-    def truthful_actions(self) -> NDArray[np.int64] | None:
-        """``int64[types, X]``: the legal action that reports an agent's need truthfully.
-
-        None where the game has none, as by default.
-        """
-        return None
 
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""
@@ -148,6 +163,16 @@ class FiniteGame(PopulationGame):
         """Every legal action with the same probability."""
         legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
         return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
+
+    def policy_of(self, probabilities: NDArray[np.float64]) -> PlayedPolicy:
+        """A table as a policy of all agents.
+
+        Args:
+            probabilities: ``float64[rows, X, A]``, a row that everyone plays, or one for each type.
+        """
+        everyone = np.zeros(self.n_agents, np.int32)
+        rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
+        return PlayedPolicy(thresholds_of(probabilities), rows)
 
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.

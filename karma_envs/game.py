@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
@@ -14,10 +14,13 @@ from numpy.typing import NDArray
 from karma_envs.actions import IllegalActionError as IllegalActionError
 from karma_envs.actions import UniformPolicy, action_limits, as_actions
 from karma_envs.config import Config
-from karma_envs.mean_field import MeanFieldModel
-from karma_envs.metrics import Outcome
+from karma_envs.moved import old_names
+from karma_envs.outcome import EFFICIENCY, REWARD_FAIRNESS, Metric, Outcome
 from karma_envs.states import check_arrays as check_arrays  # where games of users look for it
 from karma_envs.transitions import Transitions
+
+if TYPE_CHECKING:
+    from karma_envs.mean_field import MeanFieldModel
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
@@ -43,6 +46,10 @@ class Policy(Protocol):
         """
 
 
+Baseline = Callable[[Any], Any]
+"""A function of a game that gives a policy for all of its agents."""
+
+
 class PopulationGame(ABC):
     """N agents that act at once, in arrays, whatever they observe and do.
 
@@ -61,6 +68,8 @@ class PopulationGame(ABC):
             from them; not where agents of one type have paths of their own.
         cooperative: whether all agents want the mean reward of all.
         VERSION: of the ids of the game's environments; raised when a change alters trajectories.
+        metrics: what is measured, in the order of reports; the first is the one that is looked at first.
+        baselines: simple policies to compare with and to fill a population with, by name.
         picture: the module that holds the ``Painter`` of the game's pictures, beside the game, see
             :mod:`karma_envs.rendering`; None for a game without pictures.
         config: the configuration.
@@ -82,6 +91,8 @@ class PopulationGame(ABC):
     exchangeable: ClassVar[bool] = True
     cooperative: ClassVar[bool] = False
     VERSION: ClassVar[int] = 0
+    metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY, REWARD_FAIRNESS)
+    baselines: ClassVar[Mapping[str, Baseline]] = {"random": lambda game: game.uniform_policy()}
     picture: ClassVar[str | None] = None
 
     config: Config
@@ -358,6 +369,14 @@ class PopulationGame(ABC):
         """What is written down while training besides the metrics: numbers of now, by column."""
         return {}
 
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """How agents are spread now, which is written down while training: the columns of tables by name.
+
+        A table has a row for each place or value where there is somebody, and a column ``share``: of the
+        agents.
+        """
+        return {}
+
     def conserved(self) -> Mapping[str, float]:
         """Totals that no step changes, by name: of a karma economy its karma, wherever it is.
 
@@ -368,3 +387,6 @@ class PopulationGame(ABC):
     def scene(self) -> dict[str, Any]:
         """What a renderer draws of the last step; read only."""
         return {}
+
+
+__getattr__ = old_names(__name__)

@@ -1,4 +1,4 @@
-"""Modules that moved: their old names go on working, with a warning that names the new one."""
+"""What moved: old names go on working, with a warning that names the new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import importlib.machinery
 import importlib.util
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -39,6 +39,42 @@ MOVED = {
     "training.trials": "training.sweeps.config",
 }
 """New names of modules that scripts import, by their old ones."""
+
+MOVED_NAMES = {
+    "karma_envs.baselines": {
+        name: f"karma_envs.karma.baselines:{name}" for name in ("bid_all", "bid_nothing", "proportional")
+    },
+    "karma_envs.game": {
+        "Environment": "karma_envs.mean_field:DecisionProblem",
+        "MOST_INDICES": "karma_envs.finite:MOST_INDICES",
+        "MeanFieldModel": "karma_envs.mean_field:FiniteMeanFieldModel",
+        "SamplingPolicy": "karma_envs.finite:SamplingPolicy",
+        "check_thresholds": "karma_envs.finite:check_thresholds",
+    },
+    "karma_envs.metrics": {
+        "Estimate": "karma_envs.outcome:Estimate",
+        "Outcome": "karma_envs.karma.outcome:KarmaOutcome",
+        "total_outcome": "karma_envs.outcome:total_outcome",
+    },
+}
+"""Where to find what modules once defined, by module and name."""
+
+
+def old_names(module: str) -> Callable[[str], Any]:
+    """The ``__getattr__`` of a module that once defined more: it finds that in its new place.
+
+    Args:
+        module: the module's dotted name.
+    """
+
+    def find(name: str) -> Any:
+        if name not in MOVED_NAMES[module]:
+            raise AttributeError(f"module {module!r} has no attribute {name!r}")
+        new_module, _, new_name = MOVED_NAMES[module][name].partition(":")
+        warnings.warn(f"{module}.{name} is now {new_module}.{new_name}", DeprecationWarning, stacklevel=2)
+        return getattr(importlib.import_module(new_module), new_name)
+
+    return find
 
 
 class _OldName(importlib.abc.Loader):

@@ -13,10 +13,20 @@ from karma_envs.actions import IllegalActionError
 from karma_envs.config import refuse, whole
 from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.sampling import sample_actions
+from karma_envs.outcome import Outcome
 
-_OF_THE_CLASS = ("name", "config_class", "presets", "trained_with", "exchangeable", "cooperative", "picture")
+_OF_THE_CLASS = (
+    "name",
+    "config_class",
+    "presets",
+    "trained_with",
+    "exchangeable",
+    "cooperative",
+    "VERSION",
+    "metrics",
+    "picture",
+)
 
 
 class Grid:
@@ -170,6 +180,9 @@ class TabulatedGame(FiniteGame):
 
     def record(self) -> dict[str, float]:
         return self.game.record()
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        return self.game.distributions()
 
     def conserved(self) -> Mapping[str, float]:
         return self.game.conserved()

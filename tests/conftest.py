@@ -1,7 +1,9 @@
-"""Failed assertions show their values in the modules that tests share, too."""
+"""What tests share: their modules, in which failed assertions show values, too, and a working folder."""
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -15,3 +17,15 @@ SHARED = [
 pytest.register_assert_rewrite(
     *(".".join(("tests", *file.relative_to(HERE).with_suffix("").parts)) for file in SHARED)
 )
+
+
+@pytest.fixture
+def working_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A working folder that is not on the path, as for an installed command."""
+    monkeypatch.setattr(sys, "path", [entry for entry in sys.path if entry])
+    monkeypatch.chdir(tmp_path)
+    before = set(sys.modules)
+    yield tmp_path
+    for name in set(sys.modules) - before:
+        if str(getattr(sys.modules[name], "__file__", "")).startswith(str(tmp_path)):
+            del sys.modules[name]

@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from karma_envs.config import Config, whole
 from karma_envs.finite import Axis, FiniteGame
 from karma_envs.game import IllegalActionError, PopulationGame
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import fill_uniform, new_streams
+from karma_envs.outcome import Outcome
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 
 STARTS, ACTIONS = range(2)
@@ -92,10 +92,7 @@ class OwnGame(PopulationGame):
 
     def outcome(self) -> Outcome:
         steps = int(self.state["steps"][0])
-        count, nothing = np.full(self.n_agents, steps), np.zeros(self.n_agents, np.int64)
-        return Outcome(
-            steps, self.state["rewards"].copy(), nothing, nothing.copy(), nothing.copy(), nothing * 1.0, count
-        )
+        return Outcome(steps, self.state["rewards"].copy(), counted=np.full(self.n_agents, steps))
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         return {name: array.copy() for name, array in self.state.items()}

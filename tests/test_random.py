@@ -8,10 +8,20 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.special import ndtr
 from scipy.stats import chi2
 
 from karma_envs.numerics.compile import kernel
-from karma_envs.numerics.random import GOLDEN, mix, new_streams, next_below, next_uint64, next_uniform
+from karma_envs.numerics.random import (
+    GOLDEN,
+    fill_normal,
+    fill_uniform,
+    mix,
+    new_streams,
+    next_below,
+    next_uint64,
+    next_uniform,
+)
 
 MASK = 2**64 - 1
 NEVER_BY_CHANCE = 1e-5
@@ -38,12 +48,6 @@ def reference_below(state: int, bound: int) -> tuple[int, int]:
 def fill_below(streams, stream, bound, out):  # type: ignore[no-untyped-def]
     for index in range(out.shape[0]):
         out[index] = next_below(streams, stream, bound)
-
-
-@kernel
-def fill_uniform(streams, stream, out):  # type: ignore[no-untyped-def]
-    for index in range(out.shape[0]):
-        out[index] = next_uniform(streams, stream)
 
 
 def below(seed: int, bound: int, n: int) -> tuple[np.ndarray, int]:
@@ -185,3 +189,32 @@ def test_new_streams_follow_the_generator() -> None:
     rng = np.random.default_rng(7)
     new_streams(rng, 4)
     assert (new_streams(rng, 4) != first).all()
+
+
+def test_filling_is_drawing_one_by_one() -> None:
+    one, other = np.array([3, 7], np.uint64), np.array([3, 7], np.uint64)
+    filled = np.empty(5)
+    fill_uniform(one, 1, filled)
+    assert np.array_equal(filled, [next_uniform(other, 1) for _ in range(5)])
+    assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("count", [1, 2, 7])
+def test_normal_numbers_are_box_and_mullers_of_the_uniform_ones(count: int) -> None:
+    one, other = np.array([11], np.uint64), np.array([11], np.uint64)
+    normal, pairs = np.empty(count), np.empty((-(-count // 2), 2))
+    fill_normal(one, 0, normal)
+    fill_uniform(other, 0, pairs.ravel())
+    radius, angle = np.sqrt(-2 * np.log(1 - pairs[:, 0])), 2 * np.pi * pairs[:, 1]
+    expected = np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1).ravel()[:count]
+    assert normal == pytest.approx(expected, abs=1e-13)
+    assert np.array_equal(one, other)
+
+
+def test_normal_numbers_are_normal() -> None:
+    """Kolmogorov and Smirnov's distance of 10^5 (seed 2); 1.95 / sqrt(n) is passed once in a thousand."""
+    n = 100_000
+    normal = np.empty(n)
+    fill_normal(np.array([2], np.uint64), 0, normal)
+    assert np.abs(ndtr(np.sort(normal)) - (np.arange(n) + 0.5) / n).max() < 1.95 / np.sqrt(n)
+    assert abs(np.corrcoef(normal[:-1], normal[1:])[0, 1]) < 4 / np.sqrt(n)

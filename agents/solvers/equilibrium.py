@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from agents.mean_field.units import InUnits, in_own_units
 from agents.policies.tabular import TabularPolicy
 from karma_envs.display import Said, data_frame
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.dynamic_programming import policy_value
 from karma_envs.mean_field.exploitability import Exploitability, exploitability_in
 from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
@@ -42,14 +42,15 @@ Observer = Callable[[Step], None]
 
 @dataclass(frozen=True, repr=False)
 class Equilibrium(Said):
-    """A stationary policy with its mean field, and how near to an equilibrium it is.
+    """A policy with what a population makes that plays it, and how near to an equilibrium it is.
 
     Attributes:
         method: the solver's name.
-        policy: one row per type; ``policy.for_agents(game.type_of_agent)`` plays it in a game.
-        mean_field: mu, ``float64[types, X]``, each row sums to 1.
+        policy: of a finite model a :class:`agents.TabularPolicy`, one row per type, and
+            ``policy.for_agents(game.type_of_agent)`` plays it in a game; of others what the model says.
+        mean_field: mu, ``float64[types, X]``, each row sums to 1; X is 0 for a model without states.
         statistic: z, what an agent feels of the population, such as the distribution of bids.
-        value: V of the policy, ``float64[types, X]``.
+        value: V of the policy, ``float64[types, X]``; ``float64[types]`` for a model without states.
         efficiency: mean reward per agent and step.
         efficiency_by_type: ``float64[types]``.
         payoff: J, mean over the population of the discounted payoff.
@@ -61,14 +62,16 @@ class Equilibrium(Said):
         converged: whether ``exploitability_normalised`` reached the tolerance (for a logit equilibrium: the
             policy is one), and the population is at rest, with a ``stationary_residual`` of at most
             1e-9. Where it is not at rest, the policy is no stationary equilibrium, whatever it gains.
+            A method that seeks a fixed point has come to it, too.
         tolerance: what was asked for.
         history: the solver's steps.
         seconds: wall time.
         interrupted: whether the solver was ended by Ctrl-C; then this is the best policy until there.
+        reason: why it has not converged, where the solver can tell; empty if it has.
     """
 
     method: str
-    policy: TabularPolicy
+    policy: Any
     mean_field: NDArray[np.float64]
     statistic: NDArray[np.float64]
     value: NDArray[np.float64]
@@ -85,6 +88,7 @@ class Equilibrium(Said):
     history: tuple[Step, ...]
     seconds: float
     interrupted: bool = False
+    reason: str = ""
 
     @property
     def at_rest(self) -> bool:
@@ -92,12 +96,33 @@ class Equilibrium(Said):
         return self.stationary_residual <= AT_REST
 
     def _said(self) -> dict[str, str]:
-        types, states, actions = self.policy.probabilities.shape
         return {
             "method": self.method,
-            "converged": "yes" if self.converged else "no",
+            "converged": "yes" if self.converged else f"no{self.reason and f', {self.reason}'}",
             "efficiency": f"{self.efficiency:.6g}",
             "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "policy": repr(self.policy),
+        }
+
+    def to_frame(self) -> DataFrame:
+        """The policy as a pandas data frame, with the columns of its ``table()``.
+
+        Raises:
+            ImportError: when pandas is not installed.
+        """
+        return data_frame(self.policy.table())
+
+
+@dataclass(frozen=True, repr=False)
+class TabularEquilibrium(Equilibrium):
+    """An equilibrium of a finite model: its policy is a table."""
+
+    policy: TabularPolicy
+
+    def _said(self) -> dict[str, str]:
+        types, states, actions = self.policy.probabilities.shape
+        return {
+            **super()._said(),
             "stationary residual": f"{self.stationary_residual:.1e}",
             "policy": f"{types} type{'s' if types > 1 else ''}, {states} states, {actions} actions",
         }
@@ -167,7 +192,8 @@ def as_equilibrium(
     *,
     interrupted: bool = False,
     rests: bool | None = None,
-) -> Equilibrium:
+    reason: str = "",
+) -> TabularEquilibrium:
     """The result of a solver whose best policy was ``found``.
 
     Args:
@@ -178,10 +204,11 @@ def as_equilibrium(
         seconds: wall time.
         interrupted: whether it was ended by Ctrl-C.
         rests: of solvers that seek something else than a Nash equilibrium: whether they found it.
+        reason: why it has not converged, where the solver can tell.
     """
     distance = found.exploitability
     reached = distance.normalised <= tolerance if rests is None else rests
-    return Equilibrium(
+    return TabularEquilibrium(
         method=method,
         policy=TabularPolicy(found.policy),
         mean_field=found.mean_field,
@@ -200,6 +227,63 @@ def as_equilibrium(
         history=tuple(history),
         seconds=seconds,
         interrupted=interrupted,
+        reason=reason,
+    )
+
+
+def equilibrium_of(
+    model: MeanFieldModel,
+    policy: Any,
+    method: str,
+    tolerance: float,
+    history: list[Step],
+    seconds: float,
+    *,
+    interrupted: bool = False,
+    reason: str = "",
+) -> Equilibrium:
+    """The result of a solver that takes models of any kind, and ended at ``policy``.
+
+    Args:
+        model: what was solved.
+        policy: as the model has policies.
+        method: the solver's name.
+        tolerance: normalised exploitability that was asked for.
+        history: its steps.
+        seconds: wall time.
+        interrupted: whether it was ended by Ctrl-C.
+        reason: why it has not converged; if empty, it has where the policy is within the tolerance.
+    """
+    distance = model.exploitability(policy)
+    if not reason and not distance.normalised <= tolerance:
+        reason = f"its policy leaves {distance.normalised:.1e} of |J| to gain, the tolerance is {tolerance:g}"
+    if isinstance(model, FiniteMeanFieldModel):
+        found, rests = assess(model, policy), not reason
+        return as_equilibrium(
+            method, found, tolerance, history, seconds, interrupted=interrupted, rests=rests, reason=reason
+        )
+    by_type = (1 - model.discounts) * distance.payoff_by_type  # at rest every step gives the same on average
+    statistic = model.statistic_of(policy)
+    return Equilibrium(
+        method=method,
+        policy=policy,
+        mean_field=np.empty((len(model.masses), 0)),
+        statistic=statistic,
+        value=model.policy_value(policy, statistic),
+        efficiency=float(model.masses @ by_type),
+        efficiency_by_type=by_type,
+        payoff=distance.payoff,
+        payoff_by_type=distance.payoff_by_type,
+        exploitability=distance.absolute,
+        exploitability_normalised=distance.normalised,
+        exploitability_by_type=distance.by_type,
+        stationary_residual=distance.stationary_residual,
+        converged=not reason and distance.at_rest,
+        tolerance=tolerance,
+        history=tuple(history),
+        seconds=seconds,
+        interrupted=interrupted,
+        reason=reason,
     )
 
 
@@ -207,19 +291,17 @@ Solver = Callable[..., Equilibrium]
 
 
 def in_units(solver: Solver) -> Solver:
-    """A solver that is shown rewards in units of the model's greatest one, whatever the model counts in.
+    """A solver of finite models that is shown rewards in units of their greatest, whatever they count in.
 
     Its result, and what its observer is told, are in the rewards of the model. A rationality is beta of
     softmax(beta Q) in the rewards of the model, too; the solver multiplies it by the unit.
     """
 
     @functools.wraps(solver)
-    def solved(
-        model: FiniteMeanFieldModel, *, observer: Observer | None = None, **options: Any
-    ) -> Equilibrium:
+    def solved(model: MeanFieldModel, *, observer: Observer | None = None, **options: Any) -> Equilibrium:
         if isinstance(model, InUnits):  # of a solver that this one works for
             return solver(model, observer=observer, **options)
-        own = in_own_units(model)
+        own = in_own_units(as_finite_model(model))
 
         def told(step: Step) -> Step:
             return replace(step, efficiency=own.unit * step.efficiency)

@@ -11,10 +11,8 @@ from threadpoolctl import threadpool_limits
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step
 from karma_envs.config import choice, real
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import MeanFieldModel
 from karma_envs.plugins import defined_in
-
-_AUTO = "homotopy"
 
 
 @cache
@@ -25,7 +23,7 @@ def methods() -> dict[str, Callable[..., Equilibrium]]:
 
 
 def solve(
-    model: FiniteMeanFieldModel,
+    model: MeanFieldModel,
     method: str = "auto",
     *,
     tolerance: float | None = None,
@@ -33,7 +31,7 @@ def solve(
     progress: bool = False,
     **options: Any,
 ) -> Equilibrium:
-    """Find a stationary equilibrium of a mean-field model.
+    """Find an equilibrium of a mean-field model.
 
     A game may have several; a solver returns one. Which, and how exact, is told by the result:
     ``converged`` is whether the exploitability of the policy returned, evaluated exactly, is within
@@ -46,20 +44,22 @@ def solve(
 
     Args:
         model: the model, for instance ``game.mean_field()``.
-        method: a name in :func:`methods`; ``auto`` is the homotopy, which reaches 1e-10.
-        tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy, 1e-3 for
-            first-order methods.
+        method: a name in :func:`methods`; ``auto`` is the one that the model names: for finite models the
+            homotopy, which reaches 1e-10, for others the fixed point, the only one that takes them.
+        tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
+            1e-3 for first-order methods.
         observer: called with every step recorded.
         progress: whether to show the steps on the terminal, or below a notebook's cell, meanwhile.
         **options: of the method, see its module.
 
     Raises:
-        ConfigError: for an unknown method or a tolerance that is not positive.
+        ConfigError: for an unknown method or a tolerance that is not positive, and for a method that needs
+            a model with finite states and actions, where this one has none.
     """
     name = choice("method", method, ("auto", *methods()))
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
-    solver = methods()[_AUTO if name == "auto" else name]
+    solver = methods()[model.solver if name == "auto" else name]
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
         if not progress:
             return solver(model, observer=observer, **options)

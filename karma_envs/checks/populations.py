@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.baselines import PlayedPolicy, baseline_policy
+from karma_envs.actions import action_limits
 from karma_envs.checks.episodes import begun
 from karma_envs.checks.errors import expect
-from karma_envs.finite import FiniteGame, SamplingPolicy
+from karma_envs.finite import FiniteGame, PlayedPolicy
+from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import thresholds_of
+from karma_envs.transitions import play_on
 
 _EPISODES, _EPISODE_STEPS = 64, 30
 _STEPS = 400
@@ -17,39 +21,60 @@ _ERRORS = 6.0
 """Standard errors that chance does not bridge: two of 10**9 times."""
 
 
+class SameAction:
+    """Everybody does the same, whatever is observed.
+
+    Args:
+        action: of one agent, as the game's action space has them.
+    """
+
+    def __init__(self, action: Any) -> None:
+        self._action = np.asarray(action)
+
+    def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[Any]:
+        """See :class:`karma_envs.game.Policy`."""
+        return np.tile(self._action, (len(observations),) + (1,) * self._action.ndim)
+
+
 def highest_actions(game: FiniteGame) -> NDArray[np.int64]:
     """The highest legal action in each observation, ``int64[n_observations]``."""
     return np.asarray(game.n_actions - 1 - np.argmax(game.legal_actions[:, ::-1], axis=1), np.int64)
 
 
-def simple_policies(game: FiniteGame) -> dict[str, SamplingPolicy]:
-    """Policies that everyone plays alike, by what they do."""
-    everyone = np.zeros(game.n_agents, np.int32)
-    lowest, highest = np.eye(game.n_actions)[[np.zeros(game.n_observations, int), highest_actions(game)]]
+def simple_policies(game: PopulationGame) -> dict[str, Any]:
+    """Policies that everyone plays alike, by what they do: at random, and at the ends of what is legal."""
+    lowest, highest = action_limits(game.action_space)
+    if isinstance(game, FiniteGame):
+        everyone = np.zeros(game.n_agents, np.int32)
+        first_and_last = [np.zeros(game.n_observations, int), highest_actions(game)]
+        tables = np.eye(game.n_actions)[first_and_last]
+        ends: list[Any] = [PlayedPolicy(thresholds_of(table[None]), everyone) for table in tables]
+    else:
+        ends = [SameAction(lowest), SameAction(highest)]
     return {
-        "random actions": baseline_policy("random", game),
-        "action 0": PlayedPolicy(thresholds_of(lowest[None]), everyone),
-        "the highest legal action": PlayedPolicy(thresholds_of(highest[None]), everyone),
+        "random actions": game.uniform_policy(),
+        "the lowest legal action": ends[0],
+        "the highest legal action": ends[1],
     }
 
 
-def check_exchangeability(game: FiniteGame) -> None:
+def check_exchangeability(game: PopulationGame) -> None:
     """Agents of one type that play alike fare alike: no tie, no rounding and no order favours a number.
 
-    Over many episodes, for rewards, accesses, contests and karma. Where agents of one type are not meant to
+    Over many episodes, for all that the outcome tells of agents. Where agents of one type are not meant to
     be alike, because they have paths of their own (``exchangeable`` is False), nothing can be compared.
     """
     if not game.exchangeable:
         return
     played = begun(game)
     for what, policy in simple_policies(game).items():
-        totals = np.empty((4, _EPISODES, game.n_agents))
+        outcomes = []
         for episode in range(_EPISODES):
             played.reset(np.random.default_rng([7, episode]))
-            played.rollout(policy, _EPISODE_STEPS)
-            outcome = played.outcome()
-            totals[:, episode] = outcome.rewards, outcome.accesses, outcome.contests, outcome.karma
-        for name, values in zip(("rewards", "accesses", "contests", "karma"), totals):
+            play_on(played, policy, _EPISODE_STEPS)
+            outcomes.append(played.outcome())
+        for name in (name for name, value in vars(outcomes[0]).items() if np.ndim(value) == 1):
+            values = np.array([getattr(outcome, name) for outcome in outcomes], np.float64)
             for kind in np.unique(game.type_of_agent):
                 members = np.flatnonzero(game.type_of_agent == kind)
                 gaps = values[:, members] - values[:, members].mean(axis=1, keepdims=True)

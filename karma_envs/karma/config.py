@@ -91,9 +91,15 @@ class KarmaConfig(Config):
         return copy
 
     def provenance(self) -> dict[str, str]:
-        """The rules of the user's, by their code."""
-        rules = [(family, self.rule(family)) for family in FAMILIES if family in self.field_names()]
-        return code_of({f"{family} {rule.name}": rule.function for family, rule in rules if ":" in rule.name})
+        """The rules of the user's, by their code and, where they are more than a function, their settings."""
+        rules = {family: self.rule(family) for family in FAMILIES if family in self.field_names()}
+        own = {f"{family} {rule.name}": rule for family, rule in rules.items() if ":" in rule.name}
+        settings = {f"settings of {name}": rule.settings() for name, rule in own.items()}
+        return code_of({name: rule.function for name, rule in own.items()}) | {
+            name: ", ".join(f"{key}={value}" for key, value in values.items())
+            for name, values in settings.items()
+            if values
+        }
 
     def initial_distribution(self) -> NDArray[np.float64] | None:
         """Probabilities of 0 … karma_max at the start; None where everyone gets the mean."""

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.finite import FiniteGame, SamplingPolicy
-from karma_envs.game import IllegalActionError
+from karma_envs.game import Baseline, IllegalActionError, PopulationGame
+from karma_envs.karma.baselines import KARMA_BASELINES, bid_nothing
 from karma_envs.karma.config import KarmaConfig, type_names
+from karma_envs.karma.outcome import KARMA_METRICS, KarmaOutcome
 from karma_envs.karma.urgency import type_counts
+from karma_envs.outcome import Metric
 from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 from karma_envs.transitions import Transitions
 
@@ -22,6 +25,9 @@ _ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", 
 
 _ROUNDING = 1.01
 """Room for what sums of rewards gain by rounding."""
+
+_REFERENCES = {"DICT": "benevolent_dictator", "COIN": "coin_toss", "TURN": "turn_taking"}
+"""Allocations without karma (Thesis, section 2.3) by the names of its tables."""
 
 
 class LastStep(NamedTuple):
@@ -47,6 +53,9 @@ class KarmaGame(FiniteGame, Generic[State]):
         urgency_of_observation: ``int64[n_observations]``, which of its type's urgencies an agent has in an
             observation, -1 for none.
     """
+
+    metrics: ClassVar[tuple[Metric, ...]] = KARMA_METRICS
+    baselines: ClassVar[Mapping[str, Baseline]] = {**FiniteGame.baselines, **KARMA_BASELINES}
 
     config: KarmaConfig
     bid_of_action: NDArray[np.int64]
@@ -79,6 +88,14 @@ class KarmaGame(FiniteGame, Generic[State]):
         self._uses_bids = config.rule("allocation").uses_bids
         self._state: State | None = None
         self._last_step: LastStep | None = None
+
+    @abstractmethod
+    def outcome(self) -> KarmaOutcome:
+        """Totals since reset, for the metrics; new arrays."""
+
+    @abstractmethod
+    def truthful_actions(self) -> NDArray[np.int64]:
+        """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully."""
 
     @abstractmethod
     def _fresh_state(self, rng: np.random.Generator) -> State:
@@ -190,6 +207,19 @@ class KarmaGame(FiniteGame, Generic[State]):
             raise ValueError("game state: values that no game with this configuration has")
         self._state = loaded
         self._last_step = None
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """The same game with an allocation that needs no karma: DICT, COIN and TURN (Thesis, section 2.3)."""
+        games = {
+            name: type(self)(self.config.replace(allocation=allocation))
+            for name, allocation in _REFERENCES.items()
+        }
+        return {name: (game, game.policy_of(bid_nothing(game))) for name, game in games.items()}
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        """How much karma which share of the agents has."""
+        values, counts = np.unique(self.outcome().karma, return_counts=True)
+        return {"karma": {"karma": values, "share": counts / self.n_agents}}
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Agents, with their mean accesses and contests per step, and their karma now."""

@@ -7,12 +7,18 @@ and the exact exploitability of a policy.
 
 from karma_envs.mean_field.dynamic_programming import DecisionProblem
 from karma_envs.mean_field.exploitability import Exploitability
-from karma_envs.mean_field.model import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
+from karma_envs.mean_field.model import (
+    FiniteMeanFieldModel,
+    GivenStatistic,
+    MeanFieldModel,
+    as_finite_model,
+)
 
 __all__ = [
     "DecisionProblem",
     "Exploitability",
     "FiniteMeanFieldModel",
+    "GivenStatistic",
     "MeanFieldModel",
     "as_finite_model",
 ]

@@ -4,15 +4,24 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, SupportsFloat
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.axes import Axis
 from karma_envs.config import refuse
-from karma_envs.mean_field.dynamic_programming import DecisionProblem, best_response, policy_value
-from karma_envs.mean_field.exploitability import Exploitability, exploitability, type_policies
+from karma_envs.mean_field.dynamic_programming import (
+    DecisionProblem,
+    best_response,
+    policy_value,
+    uniform_policy,
+)
+from karma_envs.mean_field.exploitability import (
+    Exploitability,
+    exploitability_at_rest,
+    type_policies,
+)
 from karma_envs.mean_field.stationary import stationary_mean_field
 
 
@@ -22,7 +31,29 @@ class MeanFieldModel(ABC):
     An agent meets the population only through a *statistic* z: a vector such as the distribution of bids, or
     a number such as the time at which a meeting starts. An equilibrium is a policy that is a best response to
     the statistic that a population makes which plays it.
+
+    Attributes:
+        solver: the method of :func:`agents.solve` that finds its equilibria unless told otherwise.
+        statistic_names: what the numbers of a statistic are, where they are few and have names.
+        masses: ``float64[types]``, shares of the population, sum 1; as it stands here there is one type.
+        discounts: ``float64[types]``, gamma; as it stands here 0, of a game of one step.
     """
+
+    solver: ClassVar[str] = "fixed_point"
+    statistic_names: ClassVar[tuple[str, ...]] = ()
+
+    masses: NDArray[np.float64] = np.ones(1)
+    discounts: NDArray[np.float64] = np.zeros(1)
+
+    @property
+    def obstacle(self) -> str:
+        """Why the game has no equilibrium, where that is known; empty otherwise."""
+        return ""
+
+    @property
+    @abstractmethod
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """A statistic to begin with, ``float64[k]``, such as that of a population which acts at random."""
 
     @abstractmethod
     def best_response(self, statistic: NDArray[np.float64]) -> Any:
@@ -40,9 +71,73 @@ class MeanFieldModel(ABC):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
 
-    @abstractmethod
-    def exploitability(self, policy: Any) -> SupportsFloat:
-        """What a single agent gains on average by a best response, where all others play ``policy``; >= 0."""
+    @property
+    def type_features(self) -> Mapping[str, NDArray[np.float64]]:
+        """What types differ in besides shares and discounts, by name: ``float64[types]``."""
+        return {}
+
+    def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
+        """What an agent of a finite model has of a step besides its reward, on average, by name.
+
+        ``float64[types, X, A]`` each; in the matching game the chance to win; nothing by default.
+        """
+        return {}
+
+    def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
+        """What there is to see of a population that plays a policy, for files and figures.
+
+        Returns:
+            tables by name, each of columns of equal lengths by name. The first column is what the others
+            depend on: in a figure it runs along the x axis. Nothing by default: of a finite model its
+            policies and mean fields are shown.
+        """
+        return {}
+
+    def exploitability(self, policy: Any) -> Exploitability:
+        """What a single agent gains by a best response, where all others play ``policy``.
+
+        As it stands here for models whose values are by type only, ``float64[types]``.
+        """
+        statistic = self.statistic_of(policy)
+        payoff = self.policy_value(policy, statistic)
+        gain = self.policy_value(self.best_response(statistic), statistic) - payoff
+        absolute, mean_payoff = max(float(self.masses @ gain), 0.0), float(self.masses @ payoff)
+        normalised = absolute / abs(mean_payoff) if mean_payoff else float(absolute > 0)
+        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, stationary_residual=0.0)
+
+
+class GivenStatistic(MeanFieldModel):
+    """What agents face among others who make a given statistic, whatever the agents do themselves.
+
+    Args:
+        model: of the game in which the others are agents like them.
+        statistic: z, ``float64[k]``.
+    """
+
+    def __init__(self, model: MeanFieldModel, statistic: NDArray[np.float64]) -> None:
+        self._model, self._statistic = model, statistic
+        self.masses, self.discounts = model.masses, model.discounts
+
+    @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """z."""
+        return self._statistic.copy()
+
+    def best_response(self, statistic: NDArray[np.float64]) -> Any:
+        """As in the game."""
+        return self._model.best_response(statistic)
+
+    def policy_value(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As in the game."""
+        return self._model.policy_value(policy, statistic)
+
+    def statistic_of(self, policy: Any) -> NDArray[np.float64]:
+        """z, whatever agents play."""
+        return self._statistic.copy()
+
+    def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
+        """As in the game."""
+        return self._model.curves(policy)
 
 
 class FiniteMeanFieldModel(MeanFieldModel):
@@ -59,8 +154,8 @@ class FiniteMeanFieldModel(MeanFieldModel):
         initial_mean_field: ``float64[types, X]``, where the population starts.
     """
 
-    masses: NDArray[np.float64]
-    discounts: NDArray[np.float64]
+    solver: ClassVar[str] = "homotopy"
+
     legal_actions: NDArray[np.bool_]
     initial_mean_field: NDArray[np.float64]
 
@@ -80,6 +175,11 @@ class FiniteMeanFieldModel(MeanFieldModel):
         return int(self.legal_actions.shape[1])
 
     @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        """z of a population that starts, and plays every legal action with the same probability."""
+        return self.statistic(self.initial_mean_field, uniform_policy(self))
+
+    @property
     def axes(self) -> tuple[Axis, ...]:
         """What a state is made of, as in :attr:`karma_envs.finite.FiniteGame.axes`; by default its number."""
         return (Axis("state", tuple(range(self.n_states))),)
@@ -87,18 +187,6 @@ class FiniteMeanFieldModel(MeanFieldModel):
     @property
     def action_features(self) -> Mapping[str, NDArray[Any]]:
         """What actions mean, by name: a number for each, ``[A]``; nothing by default."""
-        return {}
-
-    @property
-    def type_features(self) -> Mapping[str, NDArray[np.float64]]:
-        """What types differ in besides shares and discounts, by name: ``float64[types]``."""
-        return {}
-
-    def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
-        """What an agent has of a step besides its reward, on average: ``float64[types, X, A]`` by name.
-
-        In the matching game the chance to win; nothing by default.
-        """
         return {}
 
     @abstractmethod
@@ -137,9 +225,14 @@ class FiniteMeanFieldModel(MeanFieldModel):
         """z of a population at rest that plays a policy."""
         return stationary_mean_field(self, type_policies(self, policy)).statistic
 
-    def exploitability(self, policy: NDArray[np.float64]) -> Exploitability:
-        """Exact exploitability of a population at rest that plays a policy."""
-        return exploitability(self, policy)
+    def exploitability(self, policy: Any, start: NDArray[np.float64] | None = None) -> Exploitability:
+        """Exact exploitability of a population at rest that plays a policy.
+
+        Args:
+            policy: a row per type, or for all.
+            start: mean field from which the stationary one is sought; the initial one if None.
+        """
+        return exploitability_at_rest(self, policy, start)
 
 
 def as_finite_model(model: MeanFieldModel) -> FiniteMeanFieldModel:

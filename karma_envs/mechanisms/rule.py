@@ -7,7 +7,7 @@ import inspect
 import re
 import reprlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import cache
 from types import BuiltinFunctionType, FunctionType, MethodType
 from typing import Any
@@ -76,9 +76,11 @@ class Rule:
 
     def _with_values(self, shown: str, values: Mapping[str, float]) -> Rule:
         for name, value in values.items():
+            if not self.parameters:
+                own = "; a Rule of karma_envs.mechanisms has them, a function alone has none"
+                raise refuse(f"{shown}({name})", value, f"no parameters{own if ':' in self.name else ''}")
             if name not in self.parameters:
-                allowed = ", ".join(self.parameters) or "none, it has no parameters"
-                raise refuse(f"{shown}({name})", value, f"parameters {allowed}")
+                raise refuse(f"{shown}({name})", value, f"parameters {', '.join(self.parameters)}")
             limits = self.parameters[name]
             real(f"{shown}({name})", value, limits.low, limits.high)
         return replace(self, values={**self.values, **{key: float(value) for key, value in values.items()}})
@@ -103,6 +105,15 @@ class Rule:
                 "imported and give it as 'module:name'"
             )
         return str(self)
+
+    def settings(self) -> dict[str, Any]:
+        """What the rule is besides its function: parameters, and the flags that are not the defaults."""
+        differing = {
+            item.name: getattr(self, item.name)
+            for item in fields(self)
+            if item.name in ("uses_bids", "by_resource") and getattr(self, item.name) != item.default
+        }
+        return {**dict(zip(self.parameters, self.parameter_array().tolist())), **differing}
 
     def __str__(self) -> str:
         """As it stands in a configuration: ``name`` or ``name(parameter=value)``."""
@@ -133,8 +144,9 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
     Args:
         family: ``allocation``, ``payment`` or ``redistribution``.
         given: a built-in name or alias, with parameters if wanted (``"tax(rate=0.05)"``); a
-            ``"module:function"`` of the user's; a :class:`Rule`; or a function of the family's
-            shape, jitted or not.
+            ``"module:function"`` of the user's, or the name of a :class:`Rule` of the user's, which may
+            have parameters (``"mine:HALF(rate=0.1)"``); a Rule; or a function of the family's shape,
+            jitted or not.
 
     Raises:
         ConfigError: when there is no such rule, when its parameters are not allowed, or when it is no
@@ -207,8 +219,11 @@ def _built_in(family: str, name: str) -> Rule:
 
 
 def _user_rule(family: str, name: str) -> Rule:
-    found = import_named(family, name, "module:function that can be imported")
-    return resolve(family, found) if isinstance(found, Rule) else Rule(name, _accepted(family, name, found))
+    """The rule that ``module:name`` stands for, by that name: a Rule, or a function of the family's shape."""
+    own = import_named(family, name, "module:function that can be imported, or module:RULE")
+    if isinstance(own, Rule):
+        return replace(resolve(family, own), name=name)
+    return Rule(name, _accepted(family, name, own))
 
 
 def _values(family: str, given: str, arguments: str) -> dict[str, float]:

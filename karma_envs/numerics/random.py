@@ -12,6 +12,8 @@ keeps what one rule draws from changing what another sees.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -65,6 +67,18 @@ def fill_uniform(streams, stream, values):
     """Fill ``values``, one-dimensional, with uniform numbers in [0, 1), drawn from ``streams[stream]``."""
     for index in range(values.shape[0]):
         values[index] = next_uniform(streams, stream)
+
+
+@kernel
+def fill_normal(streams, stream, values):
+    """Fill ``values``, one-dimensional, with standard normal numbers, by Box and Muller's transform."""
+    n = values.shape[0]
+    for index in range(0, n, 2):
+        radius = math.sqrt(-2.0 * math.log(1.0 - next_uniform(streams, stream)))  # of (0, 1]: never log 0
+        angle = 2.0 * math.pi * next_uniform(streams, stream)
+        values[index] = radius * math.cos(angle)
+        if index + 1 < n:
+            values[index + 1] = radius * math.sin(angle)
 
 
 def new_streams(rng: np.random.Generator, n_streams: int) -> NDArray[np.uint64]:

@@ -8,7 +8,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from karma_envs.metrics import Outcome
+from karma_envs.outcome import Outcome
 
 GREY, INK = "0.55", "0.15"
 Places = dict[str, tuple[float, float, float, float]]

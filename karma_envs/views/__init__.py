@@ -13,11 +13,10 @@ from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from karma_envs.registry import version_of
+
 if TYPE_CHECKING:
     from pettingzoo import AECEnv, ParallelEnv
-
-VERSION = 0
-"""Version of the environments' ids; raised when a change alters trajectories."""
 
 
 class GameViews(ModuleType):
@@ -31,7 +30,7 @@ class GameViews(ModuleType):
     """
 
     def __init__(self, game: str) -> None:
-        name = f"karma_envs.{game}_v{VERSION}"
+        name = f"karma_envs.{module_name(game)}"
         super().__init__(name, f"The PettingZoo environments of the game {game}.")
         self.__spec__ = ModuleSpec(name, None)
         self.game = game
@@ -58,8 +57,13 @@ class GameViews(ModuleType):
         return aec.raw_env(self.game, **kwargs)
 
 
+def module_name(game: str) -> str:
+    """The name of a game's environments, such as ``matching_v0``, in the version that the game has now."""
+    return f"{game}_v{version_of(game)}"
+
+
 def module_of(game: str) -> GameViews:
-    """The module ``karma_envs.<game>_v0`` of a game, which can be imported from then on."""
+    """The module ``karma_envs.<game>_v<version>`` of a game, which can be imported from then on."""
     module = GameViews(game)
     added = sys.modules.setdefault(module.__name__, module)
     assert isinstance(added, GameViews)

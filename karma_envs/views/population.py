@@ -16,7 +16,6 @@ from karma_envs.config import ConfigError, choice, refuse, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
-from karma_envs.views import VERSION
 
 SomeGame: TypeAlias = str | type[PopulationGame] | PopulationGame
 """A game's name in the registry, a game's class, or a game, of which environments make another one."""
@@ -117,7 +116,7 @@ class PopulationView(CopiedWhole):
             raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
             **self.metadata,
-            "name": f"{self.game.name}_v{VERSION}",
+            "name": f"{self.game.name}_v{self.game.VERSION}",
             "render_modes": list(modes),
         }
 

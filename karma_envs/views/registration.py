@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gymnasium
 
-from karma_envs.registry import names, title_of
-from karma_envs.views import VERSION, module_of
+from karma_envs.registry import names, title_of, version_of
+from karma_envs.views import module_of
 
 NAMESPACE = "karma_envs"
 
@@ -33,20 +33,21 @@ def register_environments() -> None:
     The modules ``karma_envs.matching_v0`` have no files: from here on they can be imported all the same.
     """
     for name in names():
-        module_of(name)
-        identifier = f"{NAMESPACE}/{title_of(name)}-v{VERSION}"
-        if identifier not in gymnasium.registry:
-            gymnasium.register(identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs={"game": name})
-    _register_with_pettingzoo()
+        register_game(name)
 
 
-def _register_with_pettingzoo() -> None:
+def register_game(name: str) -> None:
+    """Register the environments of one game, unless they are."""
+    module_of(name)
+    version, arguments = version_of(name), {"game": name}
+    identifier = f"{NAMESPACE}/{title_of(name)}-v{version}"
+    if identifier not in gymnasium.registry:
+        gymnasium.register(identifier, _SINGLE_AGENT, vector_entry_point=_VECTOR, kwargs=arguments)
     try:
         from pettingzoo import aec_registry, parallel_registry, register
     except ImportError:  # before 1.27
         return
     registered = {"parallel": parallel_registry, "aec": aec_registry}
-    for name in names():
-        for kind, entry_point in _PETTINGZOO.items():
-            if f"{NAMESPACE}/{name}-v{VERSION}" not in registered[kind]:
-                register(kind, f"{NAMESPACE}/{name}_v{VERSION}", entry_point, kwargs={"game": name})
+    for kind, entry_point in _PETTINGZOO.items():
+        if f"{NAMESPACE}/{name}-v{version}" not in registered[kind]:
+            register(kind, f"{NAMESPACE}/{name}_v{version}", entry_point, kwargs=arguments)

@@ -11,6 +11,7 @@ from scipy.stats import wasserstein_distance
 
 import karma_envs
 from agents.learners import TabularLearner, targets
+from agents.learners.tabular import kernels
 from agents.learners.tabular.kernels import learn, row_maximum
 from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.targets import ILLEGAL
@@ -253,10 +254,11 @@ def test_learning_is_the_same_uncompiled(algorithm: str, by_agent: bool, ended: 
     found = []
     for function in (learn, learn.py_func):
         q, stale = start.copy(), np.zeros((6, 5), np.uint8)
-        pending = np.full(6, 2, np.int32), np.zeros(6, np.int32), np.ones(6, np.float32)
+        discounts = np.full(6, 0.9, np.float32)
+        rows = kernels.Tables(q, tables.thresholds, stale, everyone, everyone, discounts)
+        pending = kernels.Pending(np.full(6, 2, np.int32), np.zeros(6, np.int32), np.ones(6, np.float32))
         function(
-            q, tables.thresholds, stale, everyone, everyone, np.full(6, 0.9, np.float32), *pending,
-            transitions.observations, transitions.actions, transitions.rewards,
+            rows, pending, transitions.columns,
             np.float32(0.3), target.value, target.needs_next_action, by_agent, ended,
         )  # fmt: skip
         found.append((q, stale, *pending))

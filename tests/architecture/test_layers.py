@@ -18,7 +18,7 @@ PACKAGES = ("karma_envs", "agents", "training")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
 LONGEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
-ABOVE_CORE = {"__init__", "__main__", "checks", "games", "moved", "registry", "rendering", "views"}
+ABOVE_CORE = {"__init__", "__main__", "checks", "games", "registry", "rendering", "views"}
 CORE = {path.stem for path in (ROOT / "karma_envs").iterdir() if path.suffix == ".py" or path.is_dir()}
 CORE -= ABOVE_CORE | {"__pycache__"}
 
@@ -163,6 +163,23 @@ ROOMS = {
 def test_rooms_of_training_import_no_room_above(room: str) -> None:
     below = {f"training.{name}" for name in (room, *ROOMS[room])}
     assert not breaches(files_in("training", room), {"karma_envs", "agents", *below})
+
+
+OF_SOME_GAMES = {
+    *("DICT", "COIN", "TURN", "allocation", "bid_all", "bid_nothing", "proportional"),
+    *("accesses", "contests", "losses_if_never", "access_fairness", "access_gini", "karma_gini"),
+    *("nash_welfare", "karma_max", "karma_mean", "urgencies", "bid_of_action", "urgency_of_observation"),
+}
+"""What games say themselves: their references, baselines, metrics, totals and fields."""
+
+
+@pytest.mark.parametrize("room", ["common", "evaluation", "solving", "runs", "sweeps"])
+def test_rooms_ask_games_and_name_nothing_of_theirs(room: str) -> None:
+    for file in files_in("training", room):
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            word = getattr(node, "attr", getattr(node, "value", None))
+            named = isinstance(word, str) and word in OF_SOME_GAMES
+            assert not named, f"{file.relative_to(ROOT)}:{getattr(node, 'lineno', 0)} names {word}"
 
 
 def test_all_rooms_of_training_are_known() -> None:

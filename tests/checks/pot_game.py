@@ -11,7 +11,7 @@ from gymnasium.spaces import Box
 from karma_envs.config import Config, whole
 from karma_envs.finite import FiniteGame
 from karma_envs.game import IllegalActionError
-from karma_envs.metrics import Outcome
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.numerics.random import new_streams, next_below
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays, check_values
@@ -111,12 +111,12 @@ class PotGame(FiniteGame):
     def observations(self) -> Any:
         return (self.s["karma"] / np.float32(CAP)).astype(np.float32)[:, None]
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         s = self.s
         accesses, contests = s["accesses"].astype(np.int64), s["contests"].astype(np.int64)
         karma, steps = s["karma"].astype(np.int64), int(s["steps"][0])
-        return Outcome(
-            steps, s["rewards"].copy(), accesses, contests, karma, -1.0 * contests, contests.copy()
+        return KarmaOutcome(
+            steps, s["rewards"].copy(), contests.copy(), accesses, contests, karma, -1.0 * contests
         )
 
     def conserved(self) -> Any:

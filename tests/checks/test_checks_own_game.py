@@ -2,31 +2,24 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 from karma_envs.baselines import PlayedPolicy
-from karma_envs.checks import GAME_CHECKS, CheckError, check_game
-from karma_envs.metrics import Outcome
+from karma_envs.checks import GAME_CHECKS, check_game
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.numerics.random import next_below
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.states import check_arrays
 from karma_envs.transitions import Transitions
+from tests.checks.broken import Faults, expect_caught
 from tests.checks.pot_game import CAP, PotConfig, PotGame
 
-FAULTS: list[Any] = []
-
-
-def must_be_caught(check: str, message: str) -> Any:
-    """Mark a faulty class with the check that must refuse it, and what the error must say."""
-
-    def mark(faulty: type[PotGame]) -> type[PotGame]:
-        FAULTS.append(pytest.param(check, faulty, message, id=faulty.__name__))
-        return faulty
-
-    return mark
+FAULTS = Faults()
+must_be_caught = FAULTS.caught_by
 
 
 # --- karma that is lost or made -----------------------------------------------------------------------
@@ -171,7 +164,7 @@ class CountsInEightBits(PotGame):
 
 @must_be_caught("check_outcome", r"outcome\(\).rewards are not the sums of rewards")
 class CountsHalfTheRewards(PotGame):
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         self_outcome = super().outcome()
         self_outcome.rewards[:] = np.ceil(self_outcome.rewards / 2)
         return self_outcome
@@ -179,16 +172,16 @@ class CountsHalfTheRewards(PotGame):
 
 @must_be_caught("check_outcome", r"outcome\(\).steps is")
 class CountsStepsTwice(PotGame):
-    def outcome(self) -> Outcome:
-        found = super().outcome()
-        return Outcome(found.steps * 2, *list(vars(found).values())[1:])
+    def outcome(self) -> KarmaOutcome:
+        outcome = super().outcome()
+        return replace(outcome, steps=outcome.steps * 2)
 
 
 @must_be_caught("check_outcome", r"outcome\(\).accesses must be int64\[5\]; found float64")
 class FloatsForCounts(PotGame):
-    def outcome(self) -> Outcome:
-        found = super().outcome()
-        return Outcome(found.steps, found.rewards, found.accesses * 1.0, *list(vars(found).values())[3:])
+    def outcome(self) -> KarmaOutcome:
+        outcome = super().outcome()
+        return replace(outcome, accesses=outcome.accesses * 1.0)
 
 
 # --- rollouts that are not what they should be ---------------------------------------------------------
@@ -249,7 +242,7 @@ class RolloutOfAnotherRule(PotGame):
         return played
 
 
-@must_be_caught("check_rollout", "the policy was changed")
+@must_be_caught("check_policies", "the policy was changed")
 class WritesIntoThePolicy(PotGame):
     def draw(self, policy: Any, observed: Any, actions: Any) -> None:
         super().draw(policy, observed, actions)
@@ -305,7 +298,7 @@ class LoadsNaN(PotGame):
         self.s["rewards"] = rewards.copy()
 
 
-@must_be_caught("check_declarations", "n_observations must be 1 to 65535; it is 70000")
+@must_be_caught("check_tables", "n_observations must be 1 to 65535; it is 70000")
 class TooManyObservations(PotGame):
     def __init__(self, config: PotConfig | None = None, **fields: Any) -> None:
         super().__init__(config, **fields)
@@ -317,8 +310,6 @@ def test_the_game_without_a_fault_passes() -> None:
     check_game(PotGame())
 
 
-@pytest.mark.parametrize(("check", "faulty", "message"), FAULTS)
-def test_a_fault_in_a_game_of_ones_own_is_caught(check: str, faulty: type[PotGame], message: str) -> None:
-    (run,) = (candidate for candidate in GAME_CHECKS if candidate.__name__ == check)
-    with pytest.raises(CheckError, match=message):
-        run(faulty())
+@pytest.mark.parametrize(("check", "broken", "message"), FAULTS)
+def test_a_fault_in_a_game_of_ones_own_is_caught(check: str, broken: type[PotGame], message: str) -> None:
+    expect_caught(GAME_CHECKS, check, broken(), message)

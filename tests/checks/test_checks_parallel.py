@@ -8,18 +8,11 @@ from karma_envs.checks import PARALLEL_ENV_CHECKS, CheckError, check_parallel_en
 from karma_envs.game import IllegalActionError
 from karma_envs.games.matching import MatchingGame
 from karma_envs.views.parallel import PopulationParallelEnv
+from tests.checks.broken import Faults, expect_caught
+from tests.own_games import DriftGame
 
-BROKEN = []
-
-
-def caught_by(check, message):
-    """Mark a broken class with the check that must refuse it, and what the error must say."""
-
-    def mark(broken):
-        BROKEN.append(pytest.param(check, broken, message, id=f"{check}-{broken.__name__}"))
-        return broken
-
-    return mark
+FAULTS = Faults()
+caught_by = FAULTS.caught_by
 
 
 class Env(PopulationParallelEnv):
@@ -131,13 +124,13 @@ class Talkative(Env):
         return observations, {agent: {**info, "step": 0} for agent, info in infos.items()}
 
 
-@caught_by("check_truncation", "nobody may be terminated")
+@caught_by("check_end", "terminated at once when the game is over, and nobody else")
 class Terminates(ChangedStep):
     def changed(self, observations, rewards, terminations, truncations, infos):
         return observations, rewards, truncations, terminations, infos
 
 
-@caught_by("check_truncation", "TimeLimit.truncated must be True")
+@caught_by("check_end", "TimeLimit.truncated must be True")
 class SilentHorizon(ChangedStep):
     def changed(self, observations, rewards, terminations, truncations, infos):
         for info in infos.values():
@@ -145,7 +138,7 @@ class SilentHorizon(ChangedStep):
         return observations, rewards, terminations, truncations, infos
 
 
-@caught_by("check_truncation", "max_cycles = 1 gave 2 steps")
+@caught_by("check_end", "an episode of 1 steps has 2")
 class OneMore(Env):
     @property
     def _at_horizon(self):
@@ -244,7 +237,7 @@ class StepsAndRefuses(Env):
             raise
 
 
-@caught_by("check_illegal_actions", "not replaced by the highest legal")
+@caught_by("check_illegal_actions", "not replaced by the nearest legal")
 class BidsNothing(Env):
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
@@ -285,18 +278,119 @@ class UnboundedState(Env):
         self.state_space = Box(-np.inf, np.inf, self.state_space.shape)
 
 
-@pytest.mark.parametrize(("check", "broken", "message"), BROKEN)
+class MovingEnv(PopulationParallelEnv):
+    """The real environment of a game with boxes that is over after three steps."""
+
+    def __init__(self, game=DriftGame, **kwargs):
+        super().__init__(game, **kwargs)
+
+
+class ChangedMovingStep(MovingEnv):
+    """Changes what ``step`` returns."""
+
+    def step(self, actions):
+        return self.changed(*super().step(actions))
+
+
+@caught_by("check_end", "terminated at once when the game is over")
+class TruncatesTheEnd(ChangedMovingStep):
+    def changed(self, observations, rewards, terminations, truncations, infos):
+        return observations, rewards, truncations, terminations, infos
+
+
+@caught_by("check_end", "truncated at once at the horizon, and nobody else")
+class EndsTwice(ChangedMovingStep):
+    def changed(self, observations, rewards, terminations, truncations, infos):
+        return observations, rewards, terminations, dict(terminations), infos
+
+
+@caught_by("check_end", r"TimeLimit.truncated must be True at the horizon, and else absent")
+class CallsTheEndALimit(ChangedMovingStep):
+    def changed(self, observations, rewards, terminations, truncations, infos):
+        for agent, info in infos.items():
+            info["TimeLimit.truncated"] = terminations[agent]
+        return observations, rewards, terminations, truncations, infos
+
+
+@caught_by("check_end", "an episode of 3 steps has 6")
+class PlaysOnAfterTheEnd(MovingEnv):
+    """Begins the game anew in place of ending the episode."""
+
+    def step(self, actions):
+        if self.game.is_over:
+            self.game.begin_anew()
+        result = super().step(actions)
+        if self._steps == 3:
+            self.agents = list(self.possible_agents)
+        return result
+
+
+@caught_by("check_end", "max_cycles = 2 must be refused")
+class AnyHorizon(MovingEnv):
+    max_cycles = 3
+
+
+@caught_by("check_end", "terminated at once when the game is over, and nobody else")
+class LeavesOneAlive(ChangedMovingStep):
+    def changed(self, observations, rewards, terminations, truncations, infos):
+        return observations, rewards, {**terminations, "player_003": False}, truncations, infos
+
+
+@caught_by("check_masks", "no action_mask where actions are not numbered")
+class MasksABox(MovingEnv):
+    def _observed(self):
+        observations, infos = super()._observed()
+        return observations, {agent: {"action_mask": np.ones(1, np.int8)} for agent in infos}
+
+
+@caught_by("check_illegal_actions", "not replaced by the nearest legal one")
+class BackToTheMiddle(MovingEnv):
+    def _advance(self, actions):
+        rewards, illegal = super()._advance(np.where(np.abs(actions) > 1, 0, actions).astype(np.float32))
+        outside = np.abs(actions[:, 0]) > 1
+        return rewards, outside if outside.any() else illegal
+
+
+@caught_by("check_illegal_actions", "a refused action must change nothing")
+class MovesAndRefuses(MovingEnv):
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs, strict=True)
+
+    def step(self, actions):
+        try:
+            return super().step(actions)
+        except IllegalActionError:
+            self.game.step(np.zeros((6, 1), np.float32))
+            raise
+
+
+@caught_by("check_action_types", "the type of an action, or their order")
+class ReadsFloat32Only(MovingEnv):
+    def _ordered(self, actions):
+        chosen = {
+            agent: action if getattr(action, "dtype", None) == np.float32 else np.ones(1, np.float32)
+            for agent, action in actions.items()
+        }
+        return super()._ordered(chosen)
+
+
+@caught_by("check_action_types", "infinite, misshapen .* must be refused")
+class NaNIsZero(MovingEnv):
+    def _ordered(self, actions):
+        return super()._ordered({agent: np.nan_to_num(action) for agent, action in actions.items()})
+
+
+@pytest.mark.parametrize(("check", "broken", "message"), FAULTS)
 def test_broken_environment_is_caught(check, broken, message):
-    (run,) = (candidate for candidate in PARALLEL_ENV_CHECKS if candidate.__name__ == check)
-    with pytest.raises(CheckError, match=message):
-        run(broken())
+    expect_caught(PARALLEL_ENV_CHECKS, check, broken(), message)
     with pytest.raises(CheckError):
         check_parallel_env(broken())
 
 
 def test_every_check_has_caught_something():
-    assert {case.values[0] for case in BROKEN} == {check.__name__ for check in PARALLEL_ENV_CHECKS}
+    assert FAULTS.checks == {check.__name__ for check in PARALLEL_ENV_CHECKS}
 
 
-def test_what_is_not_broken_passes():
-    check_parallel_env(Env())
+@pytest.mark.parametrize("env", [Env, MovingEnv])
+def test_what_is_not_broken_passes(env):
+    check_parallel_env(env())

@@ -59,7 +59,7 @@ def karma_gap(play: PopulationPlay, payment: str) -> float:
 @pytest.mark.parametrize("payment", ["pbp", "pbs"])
 def test_a_hundred_thousand_agents_do_what_the_model_says(payment: str) -> None:
     play = played(payment, 100_000, 40_000_000)
-    efficiency = play.summary.efficiency
+    efficiency = play.summary["efficiency"]
     assert efficiency.standard_error < 3e-4  # measured: .0002
     assert abs(efficiency.value - equilibrium(payment).efficiency) < 4 * efficiency.standard_error
     assert karma_gap(play, payment) < 2e-3  # measured: .0005
@@ -76,7 +76,7 @@ def test_the_payoff_tends_to_the_mean_fields_like_1_over_n() -> None:
     """Within .2/N, which every one of the N agents loses by being few; and the loss is there."""
     lost = {}
     for n_agents in (4, 40, 400):
-        efficiency = played("pbs", n_agents, 60_000_000).summary.efficiency
+        efficiency = played("pbs", n_agents, 60_000_000).summary["efficiency"]
         lost[n_agents] = equilibrium("pbs").efficiency - efficiency.value
         error = efficiency.standard_error
         assert error < 3e-4  # measured: .00015

@@ -20,7 +20,7 @@ HEADINGS = (
     "Action",
     "Reward",
     "Order of a step",
-    "Truncation",
+    "End",
     "Mean-field limit",
     "Known equilibrium",
     "Reference",

@@ -12,12 +12,13 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import karma_envs
-from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.baselines import baseline_policy
 from karma_envs.checks import check_game
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.network import grid, road_network
+from karma_envs.karma.baselines import bid_all, bid_nothing, proportional
 from tests.games.letter_roads import CHOICES, CROSSING, DIAMOND, new_game
 
 
@@ -223,16 +224,16 @@ def test_illegal_actions_name_what_is_allowed() -> None:
 def test_baselines_spread_over_the_ways() -> None:
     game = GridCityGame(n_agents=10, rows=2, columns=2, route_choice="node")
     options = game.legal_actions[:, ::15].sum(axis=1)
-    for name in ("bid_all", "bid_nothing", "proportional"):
-        (row,) = BASELINES[name](game)
+    for bids_of in (bid_all, bid_nothing, proportional):
+        (row,) = bids_of(game)
         np.testing.assert_array_equal((row > 0).sum(axis=1), options)
         bids = row @ game.bid_of_action
         assert set((row > 0).sum(axis=1)) == {1, 2}
         np.testing.assert_array_equal(row[row > 0], np.repeat(1 / options, options))
         place, karma = np.divmod(np.arange(game.n_observations), 15)
-        if name == "bid_all":
+        if bids_of is bid_all:
             np.testing.assert_array_equal(bids, karma * (place > 0))
-        if name == "bid_nothing":
+        if bids_of is bid_nothing:
             assert not bids.any()
 
 

@@ -10,10 +10,9 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
-from karma_envs.metrics import summarise
 from karma_envs.views.vector import PopulationVectorEnv
 from tests.integrations.common import SMALL, TABULAR, assert_played_as_in_the_table, require, two_types
-from training.evaluation.play import play
+from training.evaluation.play import measure
 
 require("sb3")
 
@@ -302,7 +301,7 @@ def learned(request):
 
 
 def efficiency(game, policy):
-    return summarise(play(game, policy, n_steps=8000, seed=1)).efficiency
+    return measure(game, policy, n_steps=8000, seed=1)["efficiency"]
 
 
 def test_models_learn_the_game(learned):

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from karma_envs.config import ConfigError
+from karma_envs.games.matching import MatchingConfig
 from karma_envs.mechanisms import FAMILIES, Parameter, Rule, resolve, rules
 from karma_envs.numerics.compile import is_compiled, kernel
 
@@ -201,7 +202,7 @@ def test_parameters_keep_their_order() -> None:
         ("redistribution", "tax(0.1)", r"'0.1' is not parameter=number"),
         ("redistribution", "tax(rate=high)", "'rate=high' is not parameter=number"),
         ("redistribution", "tax(rate=0.1", "redistribution = "),
-        ("redistribution", "uniform(rate=0.1)", "none, it has no parameters"),
+        ("redistribution", "uniform(rate=0.1)", "allowed: no parameters$"),
         ("redistribution", "taxes", "did you mean tax"),
         ("payment", "tax", "payment = 'tax'"),
         ("payment", "", "'module:function'"),
@@ -240,10 +241,27 @@ def test_rules_of_the_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     assert is_compiled(half.function)
     assert half.function(5, 0, 0, 9, NOTHING) == (0, 2)
     fee = resolve("payment", "rules_of_the_user:FEE(amount=3)")
-    assert fee.name == "flat_fee"
+    assert str(fee) == "rules_of_the_user:FEE(amount=3.0)"
     assert fee.function(5, 0, 0, 9, fee.parameter_array()) == (0, 3)
-    with pytest.raises(ConfigError, match=r"flat_fee\(amount\) = 6"):
-        resolve("payment", "rules_of_the_user:FEE(amount=6)")
+    for given, says in (
+        ("FEE(amount=6)", r"rules_of_the_user:FEE\(amount\) = 6"),
+        ("FEE(rate=1)", r"rules_of_the_user:FEE\(rate\) = 1.0 .* allowed: parameters amount$"),
+        ("half(rate=.1)", r"rules_of_the_user:half\(rate\) = 0.1 .* allowed: no parameters; a Rule of"),
+    ):
+        with pytest.raises(ConfigError, match=f"^payment {says}"):
+            resolve("payment", f"rules_of_the_user:{given}")
+
+
+def test_a_configuration_keeps_a_rule_of_the_user_with_its_parameters(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "rules_with_parameters.py").write_text(USER)
+    monkeypatch.syspath_prepend(tmp_path)
+    config = MatchingConfig(n_agents=4, payment="rules_with_parameters:FEE(amount=2)")
+    assert config.to_dict()["payment"] == "rules_with_parameters:FEE(amount=2.0)"
+    assert MatchingConfig.from_dict(config.to_dict()) == config
+    assert config.rule("payment").parameter_array().tolist() == [2.0]
+    assert config.provenance()["settings of payment rules_with_parameters:FEE"] == "amount=2.0"
 
 
 def nothing(winner_bid, loser_bid, loser_karma, karma_max, parameters):  # type: ignore[no-untyped-def]

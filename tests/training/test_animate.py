@@ -90,7 +90,7 @@ def test_the_help_teaches(capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit, match="0"):
         main(["animate", "--help"])
     text = capsys.readouterr().out
-    for word in ("--policy", "proportional", "ffmpeg", "examples:", "--steps-per-frame", "default 200"):
+    for word in ("--policy", "random", "ffmpeg", "examples:", "--steps-per-frame", "default 200"):
         assert word in text
 
 

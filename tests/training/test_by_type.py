@@ -13,7 +13,7 @@ from karma_envs import make
 from karma_envs.finite import as_finite
 from karma_envs.karma.config import type_names
 from karma_envs.karma.urgency import AgentType
-from karma_envs.metrics import summarise
+from karma_envs.outcome import as_columns, summarise
 from training import Run, TrainConfig, train
 from training.common.tables import read_table
 from training.evaluation.play import over_seeds, play
@@ -71,28 +71,28 @@ def test_what_a_type_gets_is_what_its_agents_get(run: Run) -> None:
     for number, summary in enumerate(learned.by_type.values()):
         agents = np.flatnonzero(game.type_of_agent == number)
         stretches = [[stretch.of_agents(agents) for stretch in each] for each in outcomes]
-        expected = over_seeds([summarise(each) for each in stretches])
-        assert {name: value for name, value in summary.to_dict().items() if np.isfinite(value)} == {
-            name: value for name, value in expected.to_dict().items() if np.isfinite(value)
+        expected = over_seeds([summarise(each, game.metrics) for each in stretches])
+        assert {name: value for name, value in as_columns(summary).items() if np.isfinite(value)} == {
+            name: value for name, value in as_columns(expected).items() if np.isfinite(value)
         }
-    mean = [summary.efficiency.value for summary in learned.by_type.values()]
-    assert learned.summary.efficiency.value == pytest.approx(np.average(mean, weights=[5, 14, 1]))
+    mean = [summary["efficiency"].value for summary in learned.by_type.values()]
+    assert learned.summary["efficiency"].value == pytest.approx(np.average(mean, weights=[5, 14, 1]))
 
 
 def test_fairness_of_a_type_is_among_its_agents(run: Run) -> None:
     """A single agent is as well off as itself; of it no inequality can be estimated."""
     learned, *_ = evaluate(run, n_steps=100, burn_in=0)
     alone = learned.by_type[NAMES[2]]
-    assert alone.access_fairness.value == alone.reward_fairness.value == 0
-    assert np.isnan(summarise_alone().access_gini.standard_error)
-    assert learned.by_type[NAMES[1]].access_fairness.value < 0
+    assert alone["access_fairness"].value == alone["reward_fairness"].value == 0
+    assert np.isnan(summarise_alone()["access_gini"].standard_error)
+    assert learned.by_type[NAMES[1]]["access_fairness"].value < 0
 
 
 def summarise_alone() -> Any:
     game = make("matching", n_agents=2)
     game.reset(np.random.default_rng(0))
     game.step(np.zeros(2, np.int64))
-    return summarise([game.outcome().of_agents(np.array([0]))])
+    return summarise([game.outcome().of_agents(np.array([0]))], game.metrics)
 
 
 def test_the_table_and_a_file_tell_of_types(
@@ -108,12 +108,12 @@ def test_the_table_and_a_file_tell_of_types(
     assert "…" not in out
     for name, summary in found[0].by_type.items():
         line = next(line for line in out.splitlines() if line.strip().startswith(name))
-        assert line.split("  ")[-2].strip() == summary.reward_fairness.concise()
+        assert line.split("  ")[-2].strip() == summary["reward_fairness"].concise()
     rows = read_table(run.folder / "evaluation-types.csv")
     assert len(rows) == 3 * len(found)
     assert rows[1]["type"] == 1
     assert rows[1]["type_name"] == NAMES[1]
-    assert rows[1]["efficiency"] == found[0].by_type[NAMES[1]].efficiency.value
+    assert rows[1]["efficiency"] == found[0].by_type[NAMES[1]]["efficiency"].value
 
 
 def test_one_type_is_the_whole_population(finished_folder: Path) -> None:

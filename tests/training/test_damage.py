@@ -28,7 +28,7 @@ from training.common.tables import (
     write_table,
 )
 from training.runs import command as command
-from training.runs.figures import karma_distribution
+from training.runs.figures import distribution
 from training.runs.folder import read_metadata
 from training.runs.replica import Replica
 from training.solving.solution import SolveConfig, solve_to_folder
@@ -186,7 +186,7 @@ def test_damage_to_a_finished_run_is_one_line(
     folder = shutil.copytree(finished_folder, tmp_path / "karma")
     DAMAGE[damage](folder / "karma.csv")
     with pytest.raises(ResultsError, match=r"karma\.csv"):
-        karma_distribution(Run.open(folder))
+        distribution(Run.open(folder), "karma")
 
 
 @pytest.mark.parametrize("damage", DAMAGE)

@@ -45,8 +45,12 @@ CRAFTED: dict[str, tuple[Callable[[Path], None], str]] = {
         "rows are not the rows of one table",
     ),
     "rows of two tables": (
-        lambda path: with_progress(path, karma_rows=[{"karma": 1}, {"step": 2}]),
-        "karma_rows are not the rows of one table",
+        lambda path: with_progress(path, distribution_rows={"karma": [{"karma": 1}, {"step": 2}]}),
+        "karma are not the rows of one table",
+    ),
+    "a distribution that is none of the game's": (
+        lambda path: with_progress(path, distribution_rows={"../karma": []}),
+        "distribution_rows of ../karma, which the game does not have",
     ),
     "steps of the window": (
         lambda path: with_value(path, "window/steps", 251),
@@ -154,6 +158,6 @@ def test_a_population_of_one_is_evaluated(tmp_path: Path) -> None:
         }
     )
     for row in evaluate(train(config, tmp_path / "run"), n_steps=100, burn_in=0):
-        assert row.summary.efficiency.value == 0  # nobody else is on the road
-        assert row.summary.karma_gini.value == 0
-        assert np.isnan(row.summary.karma_gini.standard_error)
+        assert row.summary["efficiency"].value == 0  # nobody else is on the road
+        assert row.summary["karma_gini"].value == 0
+        assert np.isnan(row.summary["karma_gini"].standard_error)

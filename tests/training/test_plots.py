@@ -14,11 +14,14 @@ import karma_envs
 from agents import TabularPolicy
 from karma_envs.baselines import random as random_bids
 from karma_envs.config import ConfigError
+from karma_envs.finite import as_finite
 from karma_envs.game import PolicyError
+from karma_envs.karma.outcome import ACCESS_FAIRNESS, KARMA_METRICS
 from karma_envs.karma.urgency import AgentType
+from karma_envs.outcome import Metric
 from training import ResultsError, Run, TrainConfig, train
 from training.common.policy_figures import policies_beside
-from training.evaluation.references import reference_lines
+from training.evaluation.references import reference_outcomes
 from training.runs import figures as training_plots
 
 
@@ -77,7 +80,7 @@ def lines_of(panel: Any) -> dict[str, Any]:
 
 def test_mean_bids_are_the_policies(two_types: Run) -> None:
     """A panel per type, a line per urgency: the mean over agents (here the type's one policy) and runs."""
-    panels = training_plots.mean_bids(two_types).axes
+    panels = training_plots.mean_feature(two_types, as_finite(two_types.game()), "bid").axes
     assert len(panels) == 2
     for index, (panel, urgencies) in enumerate(zip(panels, ((1, 5), (1, 2, 9)))):
         bids = np.mean([policy.mean_actions()[index] for policy in two_types.policies], axis=0)
@@ -93,21 +96,21 @@ def test_mean_bids_are_the_policies(two_types: Run) -> None:
     ]
 
 
-@pytest.mark.parametrize("column", ["efficiency", "access_fairness", "reward_fairness"])
-def test_a_metric_over_time_has_a_line_per_replica_beside_the_references(column: str, one_type: Run) -> None:
-    references = reference_lines("matching", one_type.config.game_config, window=100)
-    (panel,) = training_plots.over_time(one_type, column, "label", {100: references}).axes
+@pytest.mark.parametrize("metric", KARMA_METRICS[:4], ids=lambda metric: metric.name)
+def test_a_metric_has_a_line_per_replica_beside_the_references(metric: Metric, one_type: Run) -> None:
+    references = reference_outcomes(one_type.game(), window=100)
+    (panel,) = training_plots.over_time(one_type, metric, {100: references}).axes
     rows = one_type.metrics
     for number in range(2):
         line = panel.lines[number]
         mine = [row for row in rows if row["replica"] == number]
         np.testing.assert_array_equal(line.get_xdata(), [row["step"] for row in mine])
-        np.testing.assert_array_equal(line.get_ydata(), [row[column] for row in mine])
+        np.testing.assert_array_equal(line.get_ydata(), [row[metric.name] for row in mine])
     lines = lines_of(panel)
     for name in ("DICT", "COIN", "TURN"):
-        assert set(lines[name].get_ydata()) == {getattr(references[name], column).value}
+        assert set(lines[name].get_ydata()) == {metric.value(references[name])}
     assert len(panel.lines) == 5
-    assert panel.get_ylabel() == "label"
+    assert panel.get_ylabel() == f"{metric.title} over 100 steps"
 
 
 def test_fairness_is_beside_fairness_over_as_many_steps(tmp_path: Path) -> None:
@@ -124,8 +127,7 @@ def test_fairness_is_beside_fairness_over_as_many_steps(tmp_path: Path) -> None:
     assert coin.get_drawstyle() == "steps-pre"
     np.testing.assert_array_equal(coin.get_xdata(), [100, 200, 250])
     over = {
-        window: reference_lines("matching", config.game_config, window)["COIN"].access_fairness.value
-        for window in (50, 100)
+        window: ACCESS_FAIRNESS.value(reference_outcomes(run.game(), window)["COIN"]) for window in (50, 100)
     }
     np.testing.assert_array_equal(coin.get_ydata(), [over[100], over[100], over[50]])
     assert over[50] == pytest.approx(-0.07, abs=0.03)
@@ -139,12 +141,14 @@ def test_the_window_of_equal_records_is_named(one_type: Run) -> None:
 
 
 def test_the_karma_distribution_has_mass_one(two_types: Run) -> None:
-    (panel,) = training_plots.karma_distribution(two_types).axes
+    (panel,) = training_plots.distribution(two_types, "karma").axes
     bars = [bar for bar in panel.patches if isinstance(bar, Rectangle)]
-    assert len(bars) == 21
     heights = np.array([bar.get_height() for bar in bars])
+    karma = np.array([bar.get_x() + bar.get_width() / 2 for bar in bars])
     assert heights.sum() == pytest.approx(1)
-    assert heights @ np.arange(21) == pytest.approx(10)
+    assert heights @ karma == pytest.approx(10)
+    assert set(karma.round(6)) <= set(range(21))
+    assert lines_of(panel)["mean at the end"].get_xdata()[0] == pytest.approx(10)
 
 
 def test_policy_change_shows_mean_and_largest(one_type: Run) -> None:

@@ -10,6 +10,7 @@ import pytest
 from rich.table import Table
 
 from training import TrainConfig
+from training.common.console import print_table
 from training.runs import progress
 from training.runs.progress import TrainingBar
 from training.runs.replica import Replica
@@ -65,7 +66,7 @@ def test_a_table_is_printed_whole(
     for column in table.columns:
         column.no_wrap = True
     table.add_row("1", *(f"{number}.123" for number in range(12)))
-    progress.print_table(table)
+    print_table(table)
     head, row = capsys.readouterr().out.splitlines()
     assert re.split("  +", head.strip()) == ["no", *(f"a heading {number}" for number in range(12))]
     assert row.split() == ["1", *(f"{number}.123" for number in range(12))]

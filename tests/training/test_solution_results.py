@@ -153,7 +153,7 @@ def test_equilibria_show_themselves(
 ) -> None:
     _, found = two_types
     assert len(repr(found)) < 300
-    assert repr(found).startswith("Equilibrium(method: homotopy, converged: yes, efficiency: -")
+    assert repr(found).startswith("TabularEquilibrium(method: homotopy, converged: yes, efficiency: -")
     assert found._repr_html_().startswith("<table>")
     assert found._repr_html_().count("<tr><td>") == 6
     if importlib.util.find_spec("pandas") is not None:

@@ -58,7 +58,9 @@ def test_a_run_is_what_its_parts_do_by_hand(tiny: Tiny, tmp_path: Path) -> None:
                     "efficiency": window.efficiency,
                     "access_fairness": metrics.access_fairness(window.accesses, 100),
                     "reward_fairness": metrics.reward_fairness(window.rewards, 100),
+                    "access_gini": metrics.gini(window.accesses / 100),
                     "karma_gini": metrics.gini(window.karma),
+                    "nash_welfare": metrics.nash_welfare((window.rewards - window.losses_if_never) / 100),
                     "policy_change_mean": sum(means[-2:]) / 2,
                 }
             )

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from agents.policies.tabular import TabularPolicy
-from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
+from karma_envs.karma.baselines import bid_all
 from karma_envs.registry import make
 from karma_envs.views.single_agent import SingleAgentEnv
 
@@ -37,8 +38,7 @@ def test_tabular_policies_are_taken():
     probabilities[:, 0] = 1
     one = TabularPolicy(probabilities)
     assert played_bids(one)[1].tolist() == [3, 0, 0, 0, 0, 0]
-    bid_all = BASELINES["bid_all"](make("matching"))[0]
-    two = TabularPolicy(np.stack([probabilities, bid_all]), [0, 0, 1, 1, 0, 0])
+    two = TabularPolicy(np.stack([probabilities, bid_all(make("matching"))[0]]), [0, 0, 1, 1, 0, 0])
     assert played_bids(two)[1].tolist() == [3, 0, 10, 10, 0, 0]
 
 

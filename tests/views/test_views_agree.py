@@ -5,6 +5,7 @@ import pytest
 
 from karma_envs import baselines, matching_v0
 from karma_envs.baselines import PlayedPolicy
+from karma_envs.karma.baselines import proportional
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.single_agent import SingleAgentEnv
@@ -133,7 +134,7 @@ def test_rollout_of_a_deterministic_policy_is_the_views_trajectory():
     env.game.rollout(PlayedPolicy(*policy), 40)
     expected = env.game.observations()
     env.reset(seed=2)
-    table = baselines.proportional(env.game)[0].argmax(axis=1)
+    table = proportional(env.game)[0].argmax(axis=1)
     for _ in range(40):
         observations, *_, infos = env.step(table[env.game.observation_index()])
         assert "illegal_action" not in infos

@@ -24,11 +24,9 @@ from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
-from karma_envs.transitions import chunk_length, chunks
 from training.common.trainers import Trainer, docstring_of, trainers
 from training.runs.config import TrainConfig
-
-_CHUNK_BYTES = 4_000_000
+from training.runs.replica import room_for_epoch, run_epoch
 
 
 @dataclass(frozen=True)
@@ -194,9 +192,7 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     n_epochs = budget // (game.n_agents * epoch_length)
     game.reset(np.random.default_rng([seed, 0]))
     tables = TabularLearner(game, config, np.random.default_rng([seed, 1]))
-    buffer = game.transitions(chunk_length(game, epoch_length, _CHUNK_BYTES))
+    room = room_for_epoch(game, epoch_length)
     for epoch in range(n_epochs):
-        for done, chunk in chunks(game, tables.policy, epoch_length, out=buffer):
-            last = done + len(chunk) == epoch_length
-            tables.update(chunk, progress=epoch / n_epochs, end_of_epoch=last)
+        run_epoch(game, tables, epoch_length, room, progress=epoch / n_epochs)
     return Trained(tables.learned_policy(), n_epochs * epoch_length * game.n_agents)

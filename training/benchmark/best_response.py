@@ -16,14 +16,16 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
+from karma_envs.against import AloneModel
 from karma_envs.finite import Axis, FiniteGame, SamplingPolicy
-from karma_envs.game import IllegalActionError
+from karma_envs.game import Baseline, IllegalActionError, PopulationGame
 from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.numerics.sampling import sample_actions
+from karma_envs.outcome import EFFICIENCY, Metric
 from karma_envs.transitions import Transitions, chunks
 
 _LEARNER = np.zeros(1, np.int64)
@@ -44,9 +46,11 @@ class BestResponseGame(FiniteGame):
     """
 
     picture = "karma_envs.games.matching.picture"
-    name = "matching"
+    name = "best_response"
     config_class = MatchingConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = MatchingGame.presets
+    metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY,)  # a single agent is no less well off than others
+    baselines: ClassVar[Mapping[str, Baseline]] = MatchingGame.baselines
 
     config: MatchingConfig
 
@@ -108,18 +112,21 @@ class BestResponseGame(FiniteGame):
         """The learner's."""
         return self.population.observations()[:1].copy()
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         """The learner's totals."""
         return self.population.outcome().of_agents(_LEARNER)
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """The population's."""
+        return self.population.references()
 
     def conserved(self) -> Mapping[str, float]:
         """The population's karma."""
         return self.population.conserved()
 
-    def truthful_actions(self) -> NDArray[np.int64] | None:
+    def truthful_actions(self) -> NDArray[np.int64]:
         """The learner's."""
-        actions = self.population.truthful_actions()
-        return None if actions is None else actions[:1]
+        return self.population.truthful_actions()[:1]
 
     def reachable(self) -> NDArray[np.bool_]:
         """The learner's."""
@@ -146,21 +153,7 @@ class BestResponseGame(FiniteGame):
         """The learner's decision problem; whether ``by_agent`` makes no difference."""
         model = self.population.mean_field()
         assert model is not None
-        return _DecisionProblem(model, self._equilibrium)
-
-
-class _DecisionProblem(FiniteMeanFieldModel):
-    """An agent of the first type in the equilibrium's problem, whatever it does itself."""
-
-    def __init__(self, model: FiniteMeanFieldModel, equilibrium: Equilibrium) -> None:
-        around = model.decision_problem(equilibrium.statistic)
-        self._environment = DecisionProblem(around.reward[:1], around.kernel[:1])
-        self.masses, self.discounts = np.ones(1), model.discounts[:1]
-        self.legal_actions = model.legal_actions
-        self.initial_mean_field = equilibrium.mean_field[:1]
-
-    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.zeros(1)
-
-    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
-        return self._environment
+        found = self._equilibrium
+        around = model.decision_problem(found.statistic)
+        problem = DecisionProblem(around.reward[:1], around.kernel[:1])  # of the first type
+        return AloneModel(problem, model, found.mean_field[:1], found.statistic)

@@ -19,6 +19,7 @@ from training.benchmark.tasks import TASKS
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.flags import docs_folder, value
+from training.common.trust import add_trust
 
 _LEADERBOARD = "docs/benchmark"
 _COLUMN = 12  # characters that a task takes in the table of scores
@@ -35,6 +36,9 @@ examples:
   agents (such as agents.TabularPolicy(probabilities, row_of_agent)), tried for a minute, then in earnest:
     karma-envs benchmark run --algo mine:train --tasks matching-pbp --seeds 1 --budget 1e6 --folder runs/try
     karma-envs benchmark run --algo mine:train --tasks all --folder runs/mine
+
+  In a game of yours, scored by its first metric as it is, 10^6 steps of each agent unless told otherwise:
+    karma-envs benchmark run --algo mine:train --tasks mine:Game --seeds 1 --budget 1e6 --folder runs/own
 
   Enter a result into the leaderboard:
     karma-envs benchmark add runs/mine/results/mine.train-matching-pbp.json --leaderboard docs/benchmark
@@ -79,7 +83,10 @@ def add(subparsers: Any) -> None:
         help="a built-in algorithm or module:function; may be repeated",
     )
     run.add_argument(
-        "--tasks", metavar="NAMES", default="all", help="all, or names with commas (default all)"
+        "--tasks",
+        metavar="NAMES",
+        default="all",
+        help="all, or names with commas; a game is a task, too: its name, or module:Class (default all)",
     )
     run.add_argument("--seeds", metavar="N", type=value, default=3, help="seeds 0 … N-1 (default 3)")
     run.add_argument("--folder", metavar="DIR", required=True, help="where results go, and are looked for")
@@ -92,6 +99,7 @@ def add(subparsers: Any) -> None:
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     report = action("report", "write README.md and index.html about a folder's results", _report)
     report.add_argument("folder", metavar="DIR", help="the folder of a run, or a leaderboard")
+    add_trust(report)
     enter = action("add", "check a result, copy it into the leaderboard, write its report anew", _add)
     enter.add_argument("file", metavar="FILE", help="a file in results/ of a run's folder")
     enter.add_argument(
@@ -186,7 +194,7 @@ def _score(report: Report, column: str, algorithm: str) -> Text:
 
 
 def _report(options: argparse.Namespace) -> None:
-    _print(write_report(options.folder))
+    _print(write_report(options.folder, trust=options.trust))
     console.print(f"written: {options.folder}/README.md and {options.folder}/index.html")
 
 

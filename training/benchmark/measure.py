@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.policies.tabular import TabularPolicy
-from karma_envs.baselines import baseline_policy
-from karma_envs.finite import SamplingPolicy
+from karma_envs.config import choice
+from karma_envs.finite import SamplingPolicy, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability
-from karma_envs.metrics import Outcome, access_fairness, reward_fairness, total_outcome
+from karma_envs.outcome import Outcome, headlines, total_outcome
 from training.benchmark.tasks import Task
 from training.common.tables import Row
 from training.evaluation.play import play
-from training.evaluation.references import reference_games
 
 EVALUATION_SEED = 1
 
@@ -27,7 +27,7 @@ def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Ro
         task: the task.
         policy: what was learned.
         seed: of the training; with :data:`EVALUATION_SEED` it determines all draws.
-        reference: efficiency of COIN and DICT.
+        reference: the first metric of the task's references, see :func:`measure_reference`.
 
     Raises:
         PolicyError: when the policy does not fit the game.
@@ -35,26 +35,31 @@ def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Ro
     game = task.make()
     game.check_policy(policy)
     outcome = _outcome(task, game, policy, seed)
-    several = game.n_agents > 1
-    coin, dictator = reference["COIN"], reference["DICT"]
+    first = game.metrics[0]
+    score = first.value(outcome) if first.more_is_better else -first.value(outcome)
+    if task.references:
+        zero, one = (reference[name] for name in task.references)
+        score = (first.value(outcome) - zero) / (one - zero)
     return {
-        "score": (outcome.efficiency - coin) / (dictator - coin),
-        "efficiency": outcome.efficiency,
-        "access_fairness": access_fairness(outcome.accesses, outcome.steps) if several else None,
-        "reward_fairness": reward_fairness(outcome.rewards, outcome.steps) if several else None,
+        "score": score,
+        **{metric.name: metric.value(outcome) for metric in headlines(game.metrics)},
         "exploitability": normalised_exploitability(game, policy),
     }
 
 
 def measure_reference(task: Task) -> dict[str, float]:
-    """Efficiency of COIN and DICT in a task."""
+    """The first metric of the game in a task, of the references that score 0 and 1, by name.
+
+    Raises:
+        ConfigError: when the game has no such reference.
+    """
     game = task.make()
-    references = reference_games(game.name, game.config)
-    return {
-        name: _outcome(task, there, baseline_policy("bid_nothing", there), 0).efficiency
-        for name, there in references.items()
-        if name in ("COIN", "DICT")
-    }
+    references = game.references()
+    measured = {}
+    for name in task.references:
+        reference, policy = references[choice("references", name, references)]
+        measured[name] = game.metrics[0].value(_outcome(task, reference, policy, 0))
+    return measured
 
 
 def normalised_exploitability(game: PopulationGame, policy: SamplingPolicy) -> float | None:
@@ -63,11 +68,12 @@ def normalised_exploitability(game: PopulationGame, policy: SamplingPolicy) -> f
     Of a single learner among others it is what the learner would gain by a best response to them.
 
     Returns:
-        None for a game without a mean-field model, or of too many agents for memory.
+        None for a game without a mean-field model of tables, or of too many agents for memory.
     """
     model = game.mean_field()
-    if model is None:
+    if not isinstance(model, FiniteMeanFieldModel):
         return None
+    game = as_finite(game)
     table = TabularPolicy.from_thresholds(policy.thresholds, game.n_actions, policy.row_of_agent)
     rows = _row_of_type(game, policy.row_of_agent)
     if rows is not None:

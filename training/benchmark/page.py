@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from html import escape
 
-from training.benchmark.result import METRICS, Metric
+from training.benchmark.columns import Column
 from training.benchmark.tables import Cell, Report, number_text
-from training.benchmark.tasks import TASKS
+from training.benchmark.tasks import find_task
 
 _OVERALL = "all tasks"
 _WIDTH, _ROW, _TOP, _BOTTOM = 460, 22, 8, 26
@@ -88,8 +88,9 @@ for (const mark of document.querySelectorAll(".mark")) {
 
 def to_html(report: Report) -> str:
     """The page."""
-    shown = [name for name in METRICS if report.tasks_of(name)]
-    options = "".join(f'<option value="{name}">{escape(METRICS[name].title)}</option>' for name in shown)
+    shown = [name for name in report.columns if report.tasks_of(name)]
+    titles = {name: escape(report.columns[name].title) for name in shown}
+    options = "".join(f'<option value="{name}">{title}</option>' for name, title in titles.items())
     note = (
         ""
         if report.comparable
@@ -100,8 +101,8 @@ def to_html(report: Report) -> str:
         f"<li><b>{escape(name)}</b>: {escape(report.about[name])}</li>" for name in report.algorithms
     )
     tasks = "".join(
-        f"<li><b>{escape(name)}</b>: {escape(TASKS[name].title)}; {TASKS[name].budget:,} agent-steps</li>"
-        for name in report.tasks
+        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {task.size_text}</li>"
+        for task in map(find_task, report.tasks)
     )
     environments = "".join(
         f"<li><b>{escape(', '.join(names))}</b>: {escape(text)}</li>"
@@ -137,7 +138,7 @@ column to sort by it.</p>
 
 def _section(report: Report, metric: str) -> str:
     """A table and a panel per task of one metric."""
-    means = METRICS[metric]
+    means = report.columns[metric]
     tasks = report.tasks_of(metric)
     columns = [_OVERALL, *tasks] if len(tasks) > 1 else tasks
 
@@ -179,7 +180,7 @@ def _table_cell(cell: Cell | None, column: str, n_tasks: int) -> str:
 
 
 def _panel(
-    column: str, metric: Metric, rows: Sequence[tuple[str, Cell | None]], algorithms: Sequence[str]
+    column: str, metric: Column, rows: Sequence[tuple[str, Cell | None]], algorithms: Sequence[str]
 ) -> str:
     """A drawing of the algorithms' intervals in a task."""
     drawn = [(name, cell) for name, cell in rows if cell is not None]
@@ -222,7 +223,8 @@ def _panel(
             f'fill="transparent"/>{bar}{marks}<circle class="dot" cx="{x(cell.estimate.value)}" cy="{y}" '
             f'r="5" fill="{colour}"/></g>'
         )
-    title = escape(TASKS[column].title) if column in TASKS else "interquartile mean over tasks and seeds"
+    overall = "interquartile mean over tasks and seeds"
+    title = overall if column == _OVERALL else escape(find_task(column).title)
     return (
         f"<figure><figcaption>{escape(column)} <small>{title}</small></figcaption>"
         f'<svg viewBox="0 0 {_WIDTH} {height}" role="group" aria-label="{escape(column)}">'

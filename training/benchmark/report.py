@@ -8,26 +8,31 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from karma_envs.files import write_text
+from training.benchmark.columns import columns
 from training.benchmark.page import to_html
-from training.benchmark.result import METRICS, Result
+from training.benchmark.result import Result
 from training.benchmark.statistics import aggregate
 from training.benchmark.tables import Cell, Report
-from training.benchmark.tasks import TASKS
+from training.benchmark.tasks import TASKS, find_task
 from training.common.errors import ResultsError
 from training.common.tables import Row
 
 
-def write_report(folder: str | os.PathLike[str]) -> Report:
+def write_report(folder: str | os.PathLike[str], *, trust: bool = False) -> Report:
     """Write ``README.md`` and ``index.html`` about the result files in ``results`` of a folder.
 
+    Args:
+        folder: the folder.
+        trust: whether the files may name tasks to be imported, ``module:Class``.
+
     Raises:
-        ResultsError: when there are none, or one is not valid.
+        ResultsError: when there are none, or one is not valid or not trusted.
     """
     folder = Path(folder)
     paths = sorted((folder / "results").glob("*.json"))
     if not paths:
         raise ResultsError(f"{folder} holds no results: there are no files results/*.json in it")
-    report = summarise([Result.load(path) for path in paths])
+    report = summarise([Result.load(path, trust=trust) for path in paths])
     write_text(folder / "README.md", to_markdown(report))
     write_text(folder / "index.html", to_html(report))
     return report
@@ -49,8 +54,10 @@ def summarise(results: Sequence[Result]) -> Report:
     cells: dict[tuple[str, str, str], Cell] = {}
     overall: dict[tuple[str, str], Cell] = {}
     algorithms = list(dict.fromkeys(result.algorithm for result in results))
-    tasks = [task for task in TASKS if any(result.task == task for result in results)]
-    for metric in METRICS:
+    named = dict.fromkeys(result.task for result in results)
+    tasks = [*(task for task in TASKS if task in named), *(task for task in named if task not in TASKS)]
+    numbers = columns(find_task(task) for task in tasks) if tasks else {}
+    for metric in numbers:
         for algorithm in algorithms:
             found = {task: by_place[task, algorithm] for task in tasks if (task, algorithm) in by_place}
             strata = {task: values for task, result in found.items() if (values := result.values(metric))}
@@ -71,6 +78,7 @@ def summarise(results: Sequence[Result]) -> Report:
     about = {result.algorithm: result.description for result in results}
     return Report(
         tuple(tasks),
+        numbers,
         tuple(algorithms),
         about,
         cells,
@@ -88,7 +96,7 @@ def _commands(results: Sequence[Result]) -> Iterable[str]:
     """A line for all algorithms that were run in the same tasks, with as many seeds and the same packages."""
     tasks: dict[tuple[str, int, int | None, str], list[str]] = {}
     for one in results:
-        budget = None if one.budget == TASKS[one.task].budget else one.budget
+        budget = None if one.budget == one.definition["budget"] else one.budget
         key = one.algorithm, max(one.seeds) + 1, budget, _environment(one.rows[-1])
         tasks.setdefault(key, []).append(one.task)
     algorithms: dict[tuple[tuple[str, ...], int, int | None, str], list[str]] = {}
@@ -141,11 +149,14 @@ def add_result(
         ResultsError: when the file is not valid, not comparable, or would overwrite another.
     """
     result = Result.load(file)
+    if result.task not in TASKS:
+        raise ResultsError(f"{os.fspath(file)} is of {result.task}, which is no task of the leaderboard")
+    budget = TASKS[result.task].budget
     if not result.comparable:
         raise ResultsError(
             f"{os.fspath(file)} is not comparable: its budget is {result.budget}, that of {result.task} is "
-            f"{TASKS[result.task].budget}"
-            if result.budget != TASKS[result.task].budget
+            f"{budget}"
+            if result.budget != budget
             else f"{os.fspath(file)} is not comparable: {result.task} is defined otherwise now"
         )
     path = Path(leaderboard) / "results" / result.file_name
@@ -175,13 +186,14 @@ def to_markdown(report: Report) -> str:
             ),
         )
     for task in report.tasks:
-        metrics = [name for name in METRICS if task in report.tasks_of(name)]
-        lines += ["", f"## {task}", "", f"{TASKS[task].title}; {TASKS[task].budget_text} agent-steps", ""]
+        metrics = [name for name in report.columns if task in report.tasks_of(name)]
+        place = find_task(task)
+        lines += ["", f"## {_escaped(task)}", "", f"{_escaped(place.title)}; {place.size_text}", ""]
         rows = [
             [_escaped(name), *(_text(report.cells.get((metric, task, name))) for metric in metrics)]
             for name in report.best_first(task)
         ]
-        lines += _table(["algorithm", *(METRICS[name].title for name in metrics)], rows)
+        lines += _table(["algorithm", *(report.columns[name].title for name in metrics)], rows)
     lines += ["", "## Algorithms", ""]
     lines += _table(
         ["algorithm", "what it is"],
@@ -203,7 +215,7 @@ def _paragraphs(report: Report) -> Iterable[str]:
     yield ""
     yield from (
         f"- {metric.title}: {metric.meaning}; {'more' if metric.more_is_better else 'less'} is better"
-        for name, metric in METRICS.items()
+        for name, metric in report.columns.items()
         if report.tasks_of(name)
     )
     if not report.comparable:

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from karma_envs.files import write_text
-from training.benchmark.tasks import TASKS, Task
+from training.benchmark.columns import Column, columns
+from training.benchmark.tasks import Task, find_task
 from training.common.errors import ResultsError
 from training.common.provenance import source_commit
 from training.common.tables import Row, read_recorded, write_recorded
@@ -26,43 +27,6 @@ _PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
 _DIGEST = "sha256"  # the field that tells damage
 _LONGEST = 300  # characters of a text in a file
 
-
-@dataclass(frozen=True)
-class Metric:
-    """What is measured: its name and what it is, whether more is better, whether it may be missing."""
-
-    title: str
-    meaning: str
-    more_is_better: bool = True
-    optional: bool = False
-
-
-_MEASURED = ", over 10,000 steps (100,000 of four agents)"
-METRICS: dict[str, Metric] = {
-    "score": Metric("normalised score", "0 is a coin toss, 1 a benevolent dictator"),
-    "efficiency": Metric("efficiency", "mean reward of an agent in a step"),
-    "access_fairness": Metric(
-        "access fairness",
-        f"minus the standard deviation, over agents, of the share of steps won{_MEASURED}",
-        optional=True,
-    ),
-    "reward_fairness": Metric(
-        "reward fairness",
-        f"minus the standard deviation, over agents, of mean rewards{_MEASURED}",
-        optional=True,
-    ),
-    "exploitability": Metric(
-        "normalised exploitability",
-        "what a best response gains in the mean field, as a share of the mean discounted payoff",
-        more_is_better=False,
-        optional=True,
-    ),
-    "steps_per_second": Metric(
-        "agent-steps per second", "of training, compilation and other load included", optional=True
-    ),
-    "seconds": Metric("seconds", "of training, compilation and other load included", more_is_better=False),
-}
-"""The numbers of a row, in the order of a report."""
 
 _FIELDS = {"format", "version", "algorithm", "description", "task", "definition", "budget", "comparable"} | {
     "reference",
@@ -80,8 +44,9 @@ class Result:
         task: the task's name.
         definition: the task as it was, see :meth:`training.benchmark.tasks.Task.definition`.
         budget: the most agent-steps it was allowed.
-        reference: efficiency of COIN and DICT.
-        rows: for each seed the metrics, agent_steps, and where they come from.
+        reference: the game's first metric of the references that score 0 and 1, by name.
+        rows: for each seed its numbers, see :mod:`training.benchmark.columns`, agent_steps, and where they
+            come from.
         code: digest of the file of an algorithm of the user's; None where there is none.
     """
 
@@ -97,7 +62,7 @@ class Result:
     @property
     def comparable(self) -> bool:
         """Whether it was trained with the task's budget, in the task as it is now."""
-        task = TASKS[self.task]
+        task = find_task(self.task)
         return self.budget == task.budget and dict(self.definition) == task.definition()
 
     @property
@@ -112,8 +77,8 @@ class Result:
 
     def values(self, metric: str) -> list[float]:
         """A metric of all seeds; empty where one has none."""
-        found = [row[metric] for row in self.rows]
-        return [] if None in found else found
+        values = [row[metric] for row in self.rows if row.get(metric) is not None]
+        return values if len(values) == len(self.rows) else []
 
     def with_row(self, row: Row) -> Result:
         """The same with a seed more."""
@@ -134,19 +99,25 @@ class Result:
         return path
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Result:
+    def load(cls, path: str | os.PathLike[str], *, trust: bool = False) -> Result:
         """Read a file.
 
+        Args:
+            path: of the file.
+            trust: whether the task that it names may be one to be imported, ``module:Class``.
+
         Raises:
-            ResultsError: when it is not a valid result; the message names the file and what is wrong.
+            ResultsError: when it is not a valid result, or not trusted; the message names the file and what
+                is wrong.
         """
         try:
-            return cls._checked(json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number))
+            content = json.loads(Path(path).read_text(encoding="utf-8"), parse_constant=_no_number)
+            return cls._checked(content, trust)
         except (OSError, ValueError, OverflowError, RecursionError) as error:
             raise ResultsError(f"{os.fspath(path)} is not a benchmark result: {error}") from error
 
     @classmethod
-    def _checked(cls, found: Any) -> Result:
+    def _checked(cls, found: Any, trust: bool) -> Result:
         """A result of a file's content.
 
         Raises:
@@ -164,20 +135,24 @@ class Result:
             raise ValueError("code must be a text or null")
         if not found["algorithm"]:
             raise ValueError("algorithm is empty")
-        if found["task"] not in TASKS:
-            raise ValueError(f"there is no task {found['task']!r}; tasks: {', '.join(TASKS)}")
+        if ":" in found["task"] and not trust:
+            raise ValueError(
+                f"it names code to be run: {found['task']!r}; if you trust whoever made it, say so with "
+                "--trust (in Python trust=True)"
+            )
+        task = find_task(found["task"])
         if not isinstance(found["definition"], dict) or not isinstance(found["rows"], list):
             raise ValueError("definition must be an object and rows a list")
         if not found["rows"]:
             raise ValueError("there are no rows")
         reference = found["reference"]
-        if not isinstance(reference, dict) or set(reference) != {"COIN", "DICT"}:
-            raise ValueError("reference must hold COIN and DICT")
+        if not isinstance(reference, dict) or set(reference) != set(task.references):
+            raise ValueError(f"reference must hold {' and '.join(task.references) or 'nothing'}")
         for name, number in reference.items():
             _check_number(f"reference {name}", number)
         _check_whole("budget", found["budget"], 1)
         for number, row in enumerate(found["rows"]):
-            _check_row(f"row {number}", row, found["budget"])
+            _check_row(f"row {number}", row, found["budget"], columns([task]))
         seeds = [row["seed"] for row in found["rows"]]
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is there twice")
@@ -196,8 +171,13 @@ def _digest(content: Mapping[str, Any]) -> str:
 
 
 def file_name(algorithm: str, task: str) -> str:
-    """The name of a result's file, without characters that file systems do not take."""
-    return f"{re.sub(r'[^A-Za-z0-9_.-]+', '.', algorithm).strip('.')}-{task}.json"
+    """The name of a result's file."""
+    return f"{as_file_name(algorithm)}-{as_file_name(task)}.json"
+
+
+def as_file_name(name: str) -> str:
+    """A name without characters that file systems do not take."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", ".", name).strip(".")
 
 
 def provenance() -> Row:
@@ -213,7 +193,7 @@ def provenance() -> Row:
 
 
 def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:
-    """COIN and DICT of a task as kept in a file, or ``measured`` after writing it; None if there are none.
+    """A task's references as kept in a file, or ``measured`` after writing it; None if there are none.
 
     Raises:
         ResultsError: when the file is damaged or of another task.
@@ -230,7 +210,7 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
         found = json.loads(read_recorded(path), parse_constant=_no_number)
         if found["definition"] != definition:
             raise ValueError("it is of another task; delete it")
-        reference = {name: found["reference"][name] for name in ("COIN", "DICT")}
+        reference = {name: found["reference"][name] for name in task.references}
         for name, number in reference.items():
             _check_number(name, number)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -238,14 +218,16 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
     return reference
 
 
-def _check_row(where: str, row: Any, budget: int) -> None:
-    expected = {"seed", "agent_steps", "commit", "versions", *METRICS}
-    if not isinstance(row, dict) or set(row) != expected:
+def _check_row(where: str, row: Any, budget: int, numbers: Mapping[str, Column]) -> None:
+    """Refuse a row that does not say of a seed what there is to say; more may be there as missing."""
+    expected = {"seed", "agent_steps", "commit", "versions", *numbers}
+    known = isinstance(row, dict) and {name for name in row if row[name] is not None} <= expected
+    if not known or expected - set(row):
         raise ValueError(f"{where} must be an object with the fields {', '.join(sorted(expected))}")
     _check_whole(f"{where}: seed", row["seed"], 0)
     _check_whole(f"{where}: agent_steps", row["agent_steps"], 0, budget)
-    for name, metric in METRICS.items():
-        if row[name] is not None or not metric.optional:
+    for name, column in numbers.items():
+        if row[name] is not None or not column.optional:
             _check_number(f"{where}: {name}", row[name])
     if not isinstance(row["versions"], dict) or not isinstance(row["commit"], (str, type(None))):
         raise ValueError(f"{where}: versions must be an object and commit a text or null")

@@ -9,13 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from karma_envs.config import ConfigError, choice, whole
+from karma_envs.config import ConfigError, whole
 from karma_envs.files import remove_leftovers
 from karma_envs.finite import SamplingPolicy
 from training.benchmark.algorithms import Algorithm, Trained, find
+from training.benchmark.columns import columns
 from training.benchmark.measure import measure, measure_reference
-from training.benchmark.result import METRICS, Result, file_name, keep_reference, provenance
-from training.benchmark.tasks import TASKS, Task
+from training.benchmark.result import Result, as_file_name, file_name, keep_reference, provenance
+from training.benchmark.tasks import TASKS, Task, find_task
 from training.common.errors import ResultsError
 from training.common.folders import owned, writing
 from training.common.provenance import check_provenance, source_of
@@ -59,7 +60,8 @@ def run_benchmark(
     Args:
         algorithms: names of built-in ones or ``module:function``.
         folder: results go to ``results/<algorithm>-<task>.json`` in it after every seed.
-        tasks: names; None for all.
+        tasks: names, see :func:`training.benchmark.tasks.find_task`; None for all of
+            :data:`training.benchmark.tasks.TASKS`.
         seeds: how many, from 0.
         budget: agent-steps other than the tasks'; results are not comparable then.
         observer: told of every seed before and after.
@@ -76,11 +78,11 @@ def run_benchmark(
     found = [find(name) for name in dict.fromkeys(algorithms)]
     if not found:
         raise ConfigError("name at least one algorithm")
-    names = [choice("tasks", name, TASKS) for name in (dict.fromkeys(tasks) if tasks is not None else TASKS)]
+    places = [find_task(name) for name in dict.fromkeys(tasks if tasks is not None else TASKS)]
     seeds = whole("seeds", seeds, 1, 10_000)
     budget = None if budget is None else whole("budget", budget, 1, 10**15)
     folder = Path(folder)
-    pairs = [(algorithm, TASKS[name]) for name in names for algorithm in found]
+    pairs = [(algorithm, task) for task in places for algorithm in found]
     begun = [_begun(folder, algorithm, task, budget) for algorithm, task in pairs]  # may be refused
     if len({each.file_name for each in begun}) < len(pairs):
         raise ConfigError("two algorithms have names of which the same file name is made")
@@ -139,7 +141,7 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
     if not path.exists():
         description = algorithm.description[:300]
         return Result(algorithm.name, description, task.name, task.definition(), wanted, {}, code=code)
-    found = Result.load(path)
+    found = Result.load(path, trust=True)  # a task that the user has named
     if (found.algorithm, found.task) != (algorithm.name, task.name):
         raise ResultsError(f"{path} is of {found.algorithm} in {found.task}; take another folder")
     if found.budget != wanted:
@@ -154,8 +156,10 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
 
 
 def _reference(folder: Path, task: Task) -> Row:
-    """COIN and DICT, measured if they are not kept in the folder."""
-    path = folder / "references" / f"{task.name}.json"
+    """What the task's references come to, measured if that is not kept in the folder."""
+    if not task.references:
+        return {}
+    path = folder / "references" / f"{as_file_name(task.name)}.json"
     with writing(folder):
         found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
     assert found is not None
@@ -183,7 +187,7 @@ def _run(algorithm: Algorithm, task: Task, seed: int, budget: int, reference: Ro
         "steps_per_second": steps / seconds if steps else None,
         **provenance(),
     }
-    for name in METRICS:
+    for name in columns([task]):
         if row[name] is not None and not math.isfinite(row[name]):
             raise ValueError(f"{name} = {row[name]}")
     return row

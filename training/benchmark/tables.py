@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from training.benchmark.columns import Column
 from training.benchmark.statistics import Interval
 
 
@@ -40,6 +41,7 @@ class Report:
 
     Attributes:
         tasks: names, in the registry's order.
+        columns: the numbers that there are, by name.
         algorithms: names, the best first.
         about: what each algorithm is, in a line.
         cells: by metric, task and algorithm; without those that have no number.
@@ -49,6 +51,7 @@ class Report:
     """
 
     tasks: tuple[str, ...]
+    columns: Mapping[str, Column]
     algorithms: tuple[str, ...]
     about: Mapping[str, str]
     cells: Mapping[tuple[str, str, str], Cell]

@@ -1,4 +1,4 @@
-"""The benchmark's tasks. Adding one is adding an entry to :data:`TASKS`.
+"""The benchmark's tasks. Adding one is adding an entry to :data:`TASKS`; any game is a task, too.
 
 Differences from the source: the settings are the Thesis', the budgets are ours. In most tasks every agent
 acts 10^6 times, where the Thesis trains 3.2 * 10^7 steps in the matching game; in the Thesis' city it is
@@ -9,12 +9,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from karma_envs.config import choice
 from karma_envs.game import PopulationGame
 from karma_envs.games.matching.config import PRESETS as MATCHING
-from karma_envs.registry import configured, game_class
+from karma_envs.plugins import import_named
+from karma_envs.registry import configured, game_class, names
 from training.benchmark.best_response import BestResponseGame
 
 
@@ -30,6 +32,8 @@ class Task:
         game_config: fields of the game's configuration that differ from the defaults.
         n_steps: steps that a policy is measured for.
         burn_in: steps before, which are not measured.
+        references: two of the game's references, which score 0 and 1, by name, and what they are in words;
+            none where a policy is scored by the game's first metric itself.
     """
 
     name: str
@@ -39,13 +43,17 @@ class Task:
     game_config: Mapping[str, Any] = field(default_factory=dict)
     n_steps: int = 10_000
     burn_in: int = 1000
+    references: Mapping[str, str] = field(
+        default_factory=lambda: {"COIN": "a coin toss", "DICT": "a benevolent dictator"}
+    )
 
     def make(self) -> PopulationGame:
         """The game, not yet reset."""
-        return configured(self._class, None, dict(self.game_config))
+        return configured(self.game_class, None, dict(self.game_config))
 
     @property
-    def _class(self) -> type[PopulationGame]:
+    def game_class(self) -> type[PopulationGame]:
+        """Of the game."""
         return game_class(self.game) if isinstance(self.game, str) else self.game
 
     @property
@@ -54,11 +62,16 @@ class Task:
         digits, _, power = f"{self.budget:e}".partition("e")
         return f"{float(digits):g}e{int(power)}"
 
+    @property
+    def size_text(self) -> str:
+        """How long is trained, and measured, as printed; fairness depends on the latter."""
+        return f"{self.budget_text} agent-steps, measured over {self.n_steps:,} steps"
+
     def definition(self) -> dict[str, Any]:
         """What numbers depend on, as plain data; results of another definition are not comparable."""
         definition = {
-            "game": self._class.__name__,
-            "game_config": self._class.config_class(**self.game_config).to_dict(),
+            "game": self.game_class.__name__,
+            "game_config": self.game_class.config_class(**self.game_config).to_dict(),
             "budget": self.budget,
             "n_steps": self.n_steps,
             "burn_in": self.burn_in,
@@ -111,3 +124,29 @@ TASKS: dict[str, Task] = {
     )
 }
 """The tasks by name."""
+
+_ALLOWED = "a task, a game, or module:Class or module:TASK of one's own"
+_STEPS_OF_AN_AGENT = 10**6
+
+
+def find_task(name: str) -> Task:
+    """What a name stands for: one of :data:`TASKS`, a game, or a :class:`Task` or game of the user's.
+
+    In the task that is made of a game every agent acts 10^6 times in the game's default configuration, and a
+    policy is scored by the game's first metric, as nothing says which scores are 0 and 1.
+
+    Args:
+        name: a task's name, a game's, ``module:TASK`` or ``module:Class``.
+
+    Raises:
+        ConfigError: when there is no such task or game.
+    """
+    if name in TASKS:
+        return TASKS[name]
+    if ":" not in name:
+        choice("tasks", name, (*TASKS, *names(), "module:Class", "module:TASK"))
+    elif isinstance(own := import_named("tasks", name, _ALLOWED), Task):
+        return replace(own, name=name)
+    game = game_class(name, "tasks")
+    n_agents = game.config_class().n_agents  # type: ignore[attr-defined]  # as every game's
+    return Task(name, f"the game {name}", n_agents * _STEPS_OF_AN_AGENT, game, references={})

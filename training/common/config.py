@@ -7,13 +7,29 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from karma_envs.config import Config, ConfigError, choice, refuse, suggestion
+from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
-from karma_envs.registry import game_class
+from karma_envs.registry import game_class, name_of
 from training.common.machine import check_model_memory
 from training.common.plain_yaml import dump_yaml, parse_yaml
+
+
+class Section(NamedTuple):
+    """A part of a configuration.
+
+    Attributes:
+        heading: what its fields are about, such as ``the learner``.
+        config_class: its class.
+    """
+
+    heading: str
+    config_class: type[Config]
+
+    def __str__(self) -> str:
+        return f"{self.heading} ({self.config_class.__name__})"
 
 
 @dataclass(frozen=True)
@@ -21,25 +37,73 @@ class GameRunConfig(Config):
     """Base of what is done with a game: the game's name and configuration, and parts of its own.
 
     Attributes:
-        game: name of the game, or module:Class of one's own.
+        game: name of the game, or module:Class or the class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
     """
 
-    PARTS: ClassVar[Mapping[str, type[Config]]] = {}
-    """Fields that are configurations themselves, besides the game's."""
+    TITLE: ClassVar[str] = "the run"
+    """Heading of the fields that are in no part."""
 
-    game: str = "matching"
+    game: Any = "matching"
     game_config: Any = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        config_class = game_class(self.game, "game").config_class
-        for name, part in {"game_config": config_class, **self.PARTS}.items():
-            given = getattr(self, name)
-            if isinstance(given, part):
-                continue
-            if not isinstance(given, Mapping):
-                raise refuse(name, given, f"a mapping of field names to values, or a {part.__name__}")
-            self._set(**{name: part.from_dict(given)})
+        game = game_class(self.game, "game")
+        self._set(game=name_of(self.game, "game"))
+        self.owners(game)  # may be refused
+        for name, (_, part) in self.parts(game).items():
+            self._set(**{name: self.part_of(name, getattr(self, name), part)})
+
+    @classmethod
+    def part_of(cls, name: str, value: Any, part: type[Config]) -> Config:
+        """A part as it is given: itself, or its fields that differ from the defaults.
+
+        Args:
+            name: the field that holds it.
+            value: what is given.
+            part: its class.
+
+        Raises:
+            ConfigError: when it is neither, or a field is not allowed.
+        """
+        if isinstance(value, part):
+            return value
+        if not isinstance(value, Mapping):
+            raise refuse(name, value, f"a mapping of field names to values, or a {part.__name__}")
+        return part.from_dict(value)
+
+    @classmethod
+    def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
+        """The fields that are configurations themselves, by name, for a game of this class."""
+        return {"game_config": Section("the game", game.config_class)}
+
+    @classmethod
+    def sections(cls, game: type[PopulationGame]) -> dict[str, Section]:
+        """The parts, and under "" this class: all whose fields may be set without naming the section."""
+        return {**cls.parts(game), "": Section(cls.TITLE, cls)}
+
+    @classmethod
+    def owners(cls, game: type[PopulationGame]) -> dict[str, str]:
+        """The section of each field, by the field's name.
+
+        Raises:
+            ConfigError: when two sections have a field of the same name, naming the field and both.
+        """
+        sections = cls.sections(game)
+        owners: dict[str, str] = {}
+        for name, section in sections.items():
+            for field_name in section.config_class.field_names():
+                if field_name in owners:
+                    raise ConfigError(
+                        f"{game.__module__}:{game.__qualname__} cannot be used here: {field_name!r} is a "
+                        f"field of {sections[owners[field_name]]} and of {section}; rename it in the game"
+                    )
+                owners[field_name] = name
+        return owners
+
+    def make_game(self) -> PopulationGame:
+        """The game, not yet reset."""
+        return game_class(self.game)(self.game_config)
 
     def model(self) -> MeanFieldModel:
         """The game's mean-field model.
@@ -47,47 +111,44 @@ class GameRunConfig(Config):
         Raises:
             ConfigError: when the game has none with this configuration, or no memory for it.
         """
-        game = game_class(self.game)(self.game_config)
+        game = self.make_game()
         check_model_memory(game)
         model = game.mean_field()
         if model is None:
-            raise refuse(
-                "game", self.game, "a game that has a mean-field model, in a configuration with bids"
-            )
+            raise refuse("game", self.game, "a game that has a mean-field model as it is configured")
         return model
 
     @classmethod
-    def from_flat(cls, game: str, preset: str | None, *layers: Mapping[str, Any]) -> Self:
+    def from_flat(
+        cls, game: str | type[PopulationGame], preset: str | None, *layers: Mapping[str, Any]
+    ) -> Self:
         """A configuration of field names without regard to which part they belong to.
 
         What is not given is as the game's source trains it, then as the preset says, then the default.
 
         Args:
-            game: name of the game.
+            game: as the field.
             preset: name of one of the game's presets, or None.
             layers: each flat, or nested like :meth:`to_dict`; later ones win.
 
         Raises:
             ConfigError: for an unknown field or preset, or a value that is not allowed.
         """
-        found = game_class(game, "game")
+        known, game = game_class(game, "game"), name_of(game, "game")
         if preset is not None:
-            choice("preset", preset, found.presets)
-        classes = {"game_config": found.config_class, **cls.PARTS}
-        values: dict[str, dict[str, Any]] = {name: {} for name in ("", *classes)}
-        values["game_config"] |= found.presets[preset] if preset else {}
-        owners = dict.fromkeys(cls.field_names(), "")
-        for part in reversed(classes):
-            owners |= dict.fromkeys(classes[part].field_names(), part)
+            choice("preset", preset, known.presets)
+        owners = cls.owners(known)
+        values: dict[str, dict[str, Any]] = {section: {} for section in cls.sections(known)}
+        values["game_config"] |= known.presets[preset] if preset else {}
         as_in_source = {
             name: value
-            for given in ("", preset or "")
-            for name, value in found.trained_with.get(given, {}).items()
+            for setting in ("", preset or "")
+            for name, value in known.trained_with.get(setting, {}).items()
             if name in owners
         }
         for layer in (as_in_source, *layers):
             for name, value in layer.items():
-                if name in classes:
+                if name and name in values:
                     if not isinstance(value, Mapping):
                         raise refuse(name, value, "a mapping of field names to values")
                     for twice in (each for each in value if owners.get(each) == name and each in layer):
@@ -101,10 +162,9 @@ class GameRunConfig(Config):
                         f"fields: {', '.join(sorted(owners))}"
                     )
         own = values.pop("")
-        named = own.pop("game", game)
-        if named != game:
-            raise refuse("game", named, f"{game}, the game that is named")
-        return cls.from_dict({"game": game, **values, **own})
+        if own.get("game", game) != game:
+            raise refuse("game", own["game"], f"{game}, the game that is named")
+        return cls.from_dict({**values, **own, "game": game})
 
 
 def load_layer(path: str | os.PathLike[str]) -> dict[str, Any]:

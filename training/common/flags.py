@@ -7,14 +7,14 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
 from karma_envs import names
 from karma_envs.config import NONE, Config, ConfigError, field_kinds, suggestion
 from karma_envs.registry import game_class
-from training.common.config import descriptions, load_layer
+from training.common.config import GameRunConfig, descriptions, load_layer
 from training.common.plain_yaml import parse_yaml
 
 Action = Callable[[argparse.Namespace], int | None]
@@ -38,9 +38,6 @@ class Parser(argparse.ArgumentParser):
     Flags are written whole: a part of one might come to stand for another when there are more.
     """
 
-    add_own_choice: Callable[[str], None] | None = None
-    """Adds a sub-command for a ``module:name``, when one is asked for."""
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **{"allow_abbrev": False, **kwargs})
 
@@ -54,8 +51,6 @@ class Parser(argparse.ArgumentParser):
         return options, unknown
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
-        if self.add_own_choice is not None and isinstance(value, str) and ":" in value:
-            self.add_own_choice(value)
         try:
             super()._check_value(action, value)
         except argparse.ArgumentError as error:
@@ -69,8 +64,10 @@ class Parser(argparse.ArgumentParser):
 
 def first_line(game: str) -> str:
     """What a game is, in a line; empty where Python strips docstrings (``-OO``)."""
-    module = sys.modules[game_class(game).__module__]
-    return (module.__doc__ or "").partition("\n")[0]
+    described = game_class(game, "game")
+    module = sys.modules[described.__module__]
+    own = described.__doc__ if ":" in game else None  # a module of one's own may have several games
+    return (own or module.__doc__ or "").partition("\n")[0]
 
 
 def value(text: str) -> Any:
@@ -98,56 +95,82 @@ def _list_value(text: str, *, wrap: bool) -> Any:
     return [parsed] if wrap and not isinstance(parsed, list) and parsed not in (None, *NONE) else parsed
 
 
+class _Games(argparse._SubParsersAction):  # type: ignore[type-arg]
+    """Sub-commands, one per game, of which the help shows a line."""
+
+    def _get_subactions(self) -> list[argparse.Action]:
+        return [self._ChoicesPseudoAction(game, short_names(game), first_line(game)) for game in names()]
+
+
+class _ParsersByName(dict[str, Any]):
+    """The parsers of games by all the names that these go by.
+
+    A parser is made when it is looked up, so that a game that is not asked for is not even imported.
+    """
+
+    def __init__(self, make: Callable[[str], Parser]) -> None:
+        super().__init__({name: game for game in names() for name in (game, *short_names(game))})
+        self._make = make
+
+    def __contains__(self, name: object) -> bool:
+        return super().__contains__(name) or (isinstance(name, str) and ":" in name)
+
+    def __getitem__(self, name: str) -> Parser:
+        return self._make(self.get(name, name))
+
+
 def add_games(
-    command: Parser, action: Action, parts: Mapping[str, type[Config]]
-) -> list[argparse.ArgumentParser]:
-    """A sub-command per game, with a flag for every field of the game's configuration and of ``parts``.
+    command: Parser,
+    action: Action,
+    config_class: type[GameRunConfig],
+    add_flags: Callable[[Parser], None] = lambda parser: None,
+) -> None:
+    """A sub-command per game, with a flag for every field of what is done with the game.
 
     Flags that are not given are not in the namespace.
 
     Args:
         command: where the games go.
         action: called with the namespace; it may return an exit status.
-        parts: configurations besides the game's, by the heading of their flags.
-
-    Returns:
-        the games' parsers, for further flags.
+        config_class: what is done: the fields of its sections are flags.
+        add_flags: adds further flags to a game's parser.
     """
-    games = command.add_subparsers(title="games, or module:Class of one's own", required=True, metavar="GAME")
-    parsers = [_add_game(games, game, action, parts) for game in names()]
-    built_in = parsers[0]
-    n_own = len(built_in._actions)
+    games = command.add_subparsers(
+        title="games, or module:Class of one's own", required=True, metavar="GAME", action=_Games
+    )
 
-    def add_own(game: str) -> None:
-        parser = _add_game(games, game, action, parts)
-        for flag in built_in._actions[n_own:]:  # what the command has added to all
-            parser._add_action(flag)
-        parser.epilog = built_in.epilog
+    def make(game: str) -> Parser:
+        parser = _game_parser(game, f"{games._prog_prefix} {game}", config_class)
+        parser.set_defaults(action=action)
+        add_flags(parser)
+        return parser
 
-    command.add_own_choice = add_own
-    return parsers
+    games.choices = games._name_parser_map = _ParsersByName(make)
 
 
-def _add_game(
-    games: Any, game: str, action: Action, parts: Mapping[str, type[Config]]
-) -> argparse.ArgumentParser:
-    found = game_class(game, "game")
-    parser: argparse.ArgumentParser = games.add_parser(
-        game,
-        aliases=short_names(game),
-        help=first_line(game),
-        description=first_line(game),
+def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Parser:
+    """The parser of a game's sub-command.
+
+    Raises:
+        ConfigError: when there is no such game, or two sections have a field of the same name.
+    """
+    game = game_class(name, "game")
+    config_class.owners(game)  # may be refused
+    parser = Parser(
+        prog=prog,
+        description=first_line(name),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
     )
     parser._negative_number_matcher = _NEGATIVE_NUMBER
-    parser.set_defaults(action=action, game=game)
-    presets = ", ".join(found.presets)
+    parser.set_defaults(game=name)
+    presets = ", ".join(game.presets)
     parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
-    for title, config_class in {"the game": found.config_class, **parts}.items():
-        _add_fields(parser.add_argument_group(title), config_class, found.trained_with.get("", {}))
+    for heading, part in config_class.sections(game).values():
+        hidden = {"game", *config_class.parts(game)} if part is config_class else set()
+        _add_fields(parser.add_argument_group(heading), part, hidden, game.trained_with.get("", {}))
     return parser
 
 
@@ -158,10 +181,13 @@ def short_names(game: str) -> list[str]:
     return [short] if last_words.count(short) == 1 and short != game else []
 
 
-def _add_fields(group: Any, config_class: type[Config], as_in_source: Mapping[str, Any]) -> None:
+def _add_fields(
+    group: Any, config_class: type[Config], hidden: Collection[str], as_in_source: Mapping[str, Any]
+) -> None:
+    """A flag for every field of a configuration that is not ``hidden``."""
     meanings = descriptions(config_class)
     for item in dataclasses.fields(config_class):
-        if item.name in ("game", "game_config", "learner"):
+        if item.name in hidden:
             continue
         default = as_in_source.get(item.name, item.default)
         shown = ",".join(map(str, default)) or "[]" if isinstance(default, tuple) else default

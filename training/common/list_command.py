@@ -12,7 +12,6 @@ from agents.learners import targets
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.solvers import methods
 from karma_envs import names
-from karma_envs.baselines import BASELINES
 from karma_envs.mechanisms import FAMILIES, rules
 from karma_envs.registry import game_class
 from training.common.console import console
@@ -24,15 +23,21 @@ COMMAND = "list"
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        COMMAND, help="list games, presets, rules, learners, baselines and solvers"
+        COMMAND, help="list games, presets, metrics, baselines, rules, learners and solvers"
     )
+    command.add_argument("game", nargs="?", metavar="GAME", help="only this game, also module:Class")
     command.set_defaults(action=_run)
 
 
 def _run(options: argparse.Namespace) -> None:
-    for game in names():
+    for game in names() if options.game is None else [options.game]:
+        described = game_class(game, "game")
         console.print(Text.assemble((game, "bold"), f"  {first_line(game)}"))
-        console.print(f"  presets: {', '.join(game_class(game).presets)}")
+        console.print(f"  presets: {', '.join(described.presets) or 'none'}")
+        console.print(f"  metrics: {', '.join(metric.name for metric in described.metrics)}")
+        console.print(f"  baselines: {', '.join(described.baselines)}")
+    if options.game is not None:
+        return
     kinds: dict[str, Iterable[str]] = {
         family: [
             name + (f" ({', '.join(rule.aliases)})" if rule.aliases else "")
@@ -40,6 +45,6 @@ def _run(options: argparse.Namespace) -> None:
         ]
         for family in FAMILIES
     }
-    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "baselines": BASELINES, "solvers": methods()}
+    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "solvers": methods()}
     for kind, all_names in kinds.items():
         console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"))

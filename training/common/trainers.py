@@ -102,8 +102,8 @@ def _defined_in(path: Path) -> Iterator[Trainer]:
         if not (isinstance(statement, ast.Assign) and isinstance(statement.value, ast.Call)):
             continue
         if [ast.unparse(target) for target in statement.targets] == ["TRAINER"]:
-            said = {str(each.arg): ast.literal_eval(each.value) for each in statement.value.keywords}
-            yield Trainer(**said, module=path.stem)
+            fields = {str(each.arg): ast.literal_eval(each.value) for each in statement.value.keywords}
+            yield Trainer(**fields, module=path.stem)
 
 
 def _statements(path: Path) -> list[ast.stmt]:

@@ -12,15 +12,14 @@ import numpy as np
 from karma_envs.display import data_frame, html_table
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import Estimate, Outcome, Summary, summarise
+from karma_envs.outcome import Estimate, Metric, Outcome, as_columns, headlines, summarise
 from karma_envs.transitions import play_on
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-
-HEADLINES = ("efficiency", "access_fairness", "reward_fairness")
-"""The metrics that reports show."""
+Summary = Mapping[str, Estimate]
+"""Metrics by name, see :func:`karma_envs.outcome.summarise`."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +28,8 @@ class Evaluation:
 
     Attributes:
         name: what was played.
-        summary: metrics over the steps after the burn-in, with standard errors: within the run for
+        metrics: what was measured.
+        summary: the metrics over the steps after the burn-in, with standard errors: within the run for
             one seed, over the seeds for several.
         steps: steps measured, per seed. Fairness depends on them, see :mod:`karma_envs.metrics`.
         seeds: number of seeds.
@@ -38,26 +38,27 @@ class Evaluation:
     """
 
     name: str
-    summary: Summary
+    metrics: tuple[Metric, ...]
+    summary: Summary = field(hash=False)
     steps: int
     seeds: int
     by_type: Mapping[str, Summary] = field(default_factory=dict, hash=False)
 
     def to_row(self) -> dict[str, Any]:
         """As a row of a table."""
-        return {"name": self.name, "steps": self.steps, "seeds": self.seeds, **self.summary.to_dict()}
+        return {"name": self.name, "steps": self.steps, "seeds": self.seeds, **as_columns(self.summary)}
 
     def type_rows(self) -> list[dict[str, Any]]:
         """A row of a table for each type, which has its number and its name; none where there is one type."""
         where = {"name": self.name, "steps": self.steps, "seeds": self.seeds}
         return [
-            {**where, "type": number, "type_name": name, **summary.to_dict()}
+            {**where, "type": number, "type_name": name, **as_columns(summary)}
             for number, (name, summary) in enumerate(self.by_type.items())
         ]
 
     def __repr__(self) -> str:
         numbers = ", ".join(
-            f"{name.replace('_', ' ')} {getattr(self.summary, name).concise()}" for name in HEADLINES
+            f"{metric.title} {self.summary[metric.name].concise()}" for metric in headlines(self.metrics)
         )
         return f"Evaluation({self.name}: {numbers}; {self.steps} steps, {self.seeds} seed(s))"
 
@@ -73,7 +74,7 @@ class Evaluations(list[Evaluation]):
 
     def _repr_html_(self) -> str:
         rows = [
-            {"played": name, **{column: getattr(summary, column).concise() for column in HEADLINES}}
+            {"played": name, **{each.name: summary[each.name].concise() for each in headlines(item.metrics)}}
             for item in self
             for name, summary in {item.name: item.summary, **item.by_type}.items()
         ]
@@ -129,16 +130,27 @@ def play(
     return [after.since(before) for before, after in pairwise(marks)]
 
 
+def measure(game: PopulationGame, policy: Any, **how: Any) -> dict[str, Estimate]:
+    """The game's metrics of a policy that all agents play.
+
+    Args:
+        game: the game; it is reset.
+        policy: what the agents play.
+        **how: arguments of :func:`play`: how long, and with which seed.
+    """
+    return summarise(play(game, policy, **how), game.metrics)
+
+
 def over_seeds(summaries: Sequence[Summary]) -> Summary:
     """Means over seeds with their standard errors; one summary is returned as it is."""
     if len(summaries) == 1:
         return summaries[0]
     estimates: dict[str, Estimate] = {}
-    for name in Summary.__dataclass_fields__:
-        values = np.array([getattr(summary, name).value for summary in summaries])
+    for name in summaries[0]:
+        values = np.array([summary[name].value for summary in summaries])
         error = float(values.std(ddof=1) / np.sqrt(len(values)))
         estimates[name] = Estimate(float(values.mean()), error)
-    return Summary(**estimates)
+    return estimates
 
 
 def by_type_of(game: PopulationGame, outcomes: Sequence[Sequence[Outcome]]) -> dict[str, Summary]:
@@ -153,6 +165,8 @@ def by_type_of(game: PopulationGame, outcomes: Sequence[Sequence[Outcome]]) -> d
     if len(names) == 1:
         return {}
     return {
-        name: over_seeds([summarise([stretch.of_agents(agents) for stretch in each]) for each in outcomes])
+        name: over_seeds(
+            [summarise([stretch.of_agents(agents) for stretch in each], game.metrics) for each in outcomes]
+        )
         for name, agents in zip(names, members)
     }

@@ -24,8 +24,8 @@ def spend(
         game: the game.
         budget: agent-steps in all.
         most: agent-steps that are spent at most, however large the budget.
-        samples: agent-steps before an update; or ``least_steps`` of all agents, if those are more.
-        least_steps: see there.
+        samples: agent-steps before an update, if these are not fewer than ``least_steps`` of all agents.
+        least_steps: of all agents before an update.
         updates: where the budget is small there are fewer samples before each, so that there are so many.
 
     Returns:

@@ -8,7 +8,6 @@ In games without tables a network is asked in every step, see :mod:`training.int
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
-from karma_envs.baselines import BASELINES, baseline_policy
-from karma_envs.config import ConfigError, refuse, whole
+from karma_envs.baselines import baseline_policy
+from karma_envs.config import refuse, whole
 from karma_envs.finite import FiniteGame, SamplingPolicy, as_finite, highest_legal
 from karma_envs.game import PopulationGame
 
@@ -117,7 +116,7 @@ class Distilled:
 def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
     """Ask a network what it does in all observations that play leads to.
 
-    A game of its own is played by each of the baselines, then by the network's table as it is then; where a
+    A game of its own is played by each of its baselines, then by the network's table as it is then; where a
     game ends, the next one begins.
 
     Args:
@@ -134,9 +133,8 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
     game = as_finite(game)
     n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
     seen = _Seen(game.fresh())
-    for name in BASELINES:
-        with contextlib.suppress(ConfigError):  # this game has no such baseline
-            seen.play(baseline_policy(name, game), n_steps, rng)
+    for name in game.baselines:
+        seen.play(baseline_policy(name, game), n_steps, rng)
     seen.play(_table(network, game, seen), n_steps, rng)
     policy, visited = _table(network, game, seen), seen.visited.copy()
     reachable = game.reachable_by_type()

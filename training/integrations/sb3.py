@@ -245,11 +245,11 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         if method_name == "action_masks":
             return list(self._masks[list(self._get_indices(indices))])
         concerned = self._copies_of(indices)
-        given = {
+        results = {
             copy: getattr(copy, method_name)(*method_args, **method_kwargs)
             for copy in dict.fromkeys(concerned)
         }
-        return [given[copy] for copy in concerned]
+        return [results[copy] for copy in concerned]
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """No sub-environment is wrapped."""

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.progress import Progress
 
-from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.baselines import baseline_policy
 from karma_envs.config import choice, whole
 from training.common.console import console
 from training.common.figures import require_matplotlib
@@ -17,7 +17,6 @@ from training.common.trust import add_trust
 from training.runs.folder import Run
 
 _LEARNED = "learned"
-_POLICIES = (_LEARNED, *BASELINES)
 
 _DESCRIPTION = """\
 Film a game. The agents of a finished run play it from its beginning with the policies they have learned
@@ -55,7 +54,9 @@ def add(subparsers: Any) -> None:
     )
     command.add_argument("--fps", type=value, default=10, help="pictures per second, up to 50 (default 10)")
     command.add_argument(
-        "--policy", default=_LEARNED, help=f"what all play: {', '.join(_POLICIES)} (default {_LEARNED})"
+        "--policy",
+        default=_LEARNED,
+        help=f"what all play: {_LEARNED}, or a baseline of the game, such as random (default {_LEARNED})",
     )
     command.add_argument(
         "--follow", type=value, metavar="AGENT", help="also show the paths of an agent, by its number"
@@ -68,10 +69,10 @@ def add(subparsers: Any) -> None:
 def _run(options: argparse.Namespace) -> None:
     from karma_envs.rendering import animate
 
-    name = choice("policy", options.policy, _POLICIES)
     require_matplotlib()
     run = Run.open(options.run, trust=options.trust)
     game = run.game()
+    name = choice("policy", options.policy, (_LEARNED, *game.baselines))
     if options.follow is not None:
         game.followed = whole("follow", options.follow, 0, game.n_agents - 1)
     policy = run.policy if name == _LEARNED else baseline_policy(name, game)

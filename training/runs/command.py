@@ -7,7 +7,6 @@ import time
 from pathlib import Path
 from typing import Any
 
-from agents.learners import TabularConfig
 from karma_envs.config import ConfigError, refuse
 from training.common.console import console
 from training.common.flags import add_games, flag_of, layers
@@ -27,22 +26,26 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "train a population; results go to a folder, a table and figures"
     command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
-    for parser in add_games(command, _run, {"the learner": TabularConfig, "the run": TrainConfig}):
-        parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
-        parser.add_argument(
-            "--resume",
-            metavar="RUN",
-            help="go on with an interrupted run, or, with --n-steps, with a finished one; takes no other "
-            "flags of the configuration. More steps need a constant learning rate",
-        )
-        add_trust(parser)
-        parser.add_argument("--quiet", action="store_true", help="no progress bar")
-        parser.add_argument(
-            "--tensorboard",
-            action="store_true",
-            help="write the metrics for TensorBoard, too: tensorboard --logdir runs",
-        )
-        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+    add_games(command, _run, TrainConfig, _add_how)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    """Flags that say how to train, not what."""
+    parser.add_argument("--folder", metavar="DIR", help="where results go (default runs/<game>-<number>)")
+    parser.add_argument(
+        "--resume",
+        metavar="RUN",
+        help="go on with an interrupted run, or, with --n-steps, with a finished one; takes no other "
+        "flags of the configuration. More steps need a constant learning rate",
+    )
+    add_trust(parser)
+    parser.add_argument("--quiet", action="store_true", help="no progress bar")
+    parser.add_argument(
+        "--tensorboard",
+        action="store_true",
+        help="write the metrics for TensorBoard, too: tensorboard --logdir runs",
+    )
+    parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from agents.learners import TabularConfig
-from karma_envs.config import choice, real, refuse, whole
-from training.common.config import GameRunConfig
+from agents.learners import kind_of, learners
+from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.game import PopulationGame
+from karma_envs.registry import game_class
+from training.common.config import GameRunConfig, Section
 
 MONITORS = ("none", "exact", "parallel", "payoff")
 """What may be looked at while training."""
@@ -20,7 +23,8 @@ class TrainConfig(GameRunConfig):
     Attributes:
         game: name of the game, or module:Class of one's own.
         game_config: the game's configuration, or its fields that differ from the defaults.
-        learner: the learner's configuration, or its fields that differ.
+        learner: the learner's configuration, or its fields that differ; with its ``kind`` where that is not
+            the game's, see :func:`agents.learners.learners`.
         n_steps: steps of the game in all.
         epoch_length: steps between two policy updates, at least 1.
         seed: seed of all random draws, >= 0.
@@ -37,9 +41,7 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
-    PARTS = {"learner": TabularConfig}
-
-    learner: Any = field(default_factory=TabularConfig)
+    learner: Any = field(default_factory=dict)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
     seed: int = 0
@@ -65,6 +67,34 @@ class TrainConfig(GameRunConfig):
         self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
         if self.n_steps % self.epoch_length:
             raise refuse("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
+
+    @classmethod
+    def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
+        """The game's configuration, and that of the kind of learner that trains the game."""
+        kind = learners()[choice(f"learner of {game.name}", game.learner, learners())]
+        return {**super().parts(game), "learner": Section("the learner", kind.config_class)}
+
+    @classmethod
+    def part_of(cls, name: str, value: Any, part: type[Config]) -> Config:
+        """A part as it is given; a learner may be of another kind."""
+        if name == "learner" and isinstance(value, Config):
+            return super().part_of(name, value, kind_of(value).config_class)
+        if name == "learner" and isinstance(value, Mapping) and "kind" in value:
+            fields = dict(value)
+            kind = learners()[choice("learner.kind", fields.pop("kind"), learners())]
+            return super().part_of(name, fields, kind.config_class)
+        return super().part_of(name, value, part)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data, in which a learner that is not of the game's kind names its own."""
+        plain, kind = super().to_dict(), kind_of(self.learner).name
+        if kind != game_class(self.game).learner:
+            plain["learner"] = {"kind": kind, **plain["learner"]}
+        return plain
+
+    def make_game(self) -> PopulationGame:
+        """The game that is played, not yet reset: the configuration's, as its learner sees it."""
+        return kind_of(self.learner).prepare(super().make_game(), self.learner)
 
     @property
     def n_epochs(self) -> int:

@@ -1,23 +1,19 @@
-"""Evaluation: play policies and compare them with simple ones and with allocations without karma."""
+"""Evaluation: play policies and compare them with simple ones and with the game's references."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import Any
 
 from agents.policies.table import policy_table
-from karma_envs.baselines import BASELINES, baseline_policy
-from karma_envs.config import ConfigError, real, whole
-from karma_envs.finite import SamplingPolicy
+from karma_envs.baselines import baseline_policy
+from karma_envs.config import real, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import summarise
+from karma_envs.outcome import summarise
 from training.common.tables import Row
 from training.evaluation.play import Evaluation, Evaluations, by_type_of, over_seeds, play
-from training.evaluation.references import reference_games
 from training.runs.folder import Run
-
-if TYPE_CHECKING:
-    pass
 
 
 def evaluate(
@@ -28,7 +24,7 @@ def evaluate(
     seed: int = 1,
     exploration: float | None = None,
 ) -> Evaluations:
-    """Evaluate a run's policies beside the baselines and the allocations without karma.
+    """Evaluate a run's policies beside the game's references and baselines.
 
     Args:
         run: a finished run.
@@ -38,8 +34,8 @@ def evaluate(
         exploration: epsilon of the exploring row; the training's if None.
 
     Returns:
-        the learned policy without and with exploration (over the replicas), then the allocations
-        DICT, COIN, TURN, then the baselines.
+        the learned policy without and with exploration (over the replicas), then the references, then the
+        baselines.
 
     Raises:
         ResultsError: when the run has not finished.
@@ -53,28 +49,23 @@ def evaluate(
     )
     policies, game = run.policies, run.game()
 
-    def measured(name: str, played: Sequence[SamplingPolicy], where: PopulationGame) -> Evaluation:
+    def measured(name: str, played: Sequence[Any], where: PopulationGame) -> Evaluation:
         outcomes = [
             play(where, policy, n_steps=n_steps, burn_in=burn_in, seed=[seed, number])
             for number, policy in enumerate(played)
         ]
-        summary = over_seeds([summarise(stretches) for stretches in outcomes])
-        return Evaluation(name, summary, n_steps, len(played), by_type_of(where, outcomes))
+        summary = over_seeds([summarise(stretches, game.metrics) for stretches in outcomes])
+        return Evaluation(name, game.metrics, summary, n_steps, len(played), by_type_of(where, outcomes))
 
     found = Evaluations([measured("learned", policies, game)])
     if epsilon > 0:
-        exploring = [policy.mixed_with_uniform(epsilon, game.legal_actions) for policy in policies]
+        legal = as_finite(game).legal_actions
+        exploring = [policy.mixed_with_uniform(epsilon, legal) for policy in policies]
         found.append(measured(f"learned, exploring {epsilon:g}", exploring, game))
-    n_seeds = len(policies)
-    for name, reference in reference_games(run.config.game, run.config.game_config).items():
-        nothing = baseline_policy("bid_nothing", reference)
-        found.append(measured(name, [nothing] * n_seeds, reference))
-    for name in BASELINES:
-        try:
-            baseline = baseline_policy(name, game)
-        except ConfigError:  # this game has no such baseline
-            continue
-        found.append(measured(name.replace("_", " "), [baseline] * n_seeds, game))
+    for name, (reference, policy) in game.references().items():
+        found.append(measured(name, [policy] * len(policies), reference))
+    for name in game.baselines:
+        found.append(measured(name.replace("_", " "), [baseline_policy(name, game)] * len(policies), game))
     return found
 
 

@@ -10,7 +10,7 @@ from rich import box
 from rich.table import Table
 
 from karma_envs.config import whole
-from karma_envs.metrics import Summary
+from karma_envs.outcome import headlines
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.figures import require_matplotlib, save_figures
@@ -18,7 +18,7 @@ from training.common.flags import value
 from training.common.folders import PATIENCE_SECONDS, owned, writing
 from training.common.tables import Row, write_table
 from training.common.trust import add_trust
-from training.evaluation.play import HEADLINES, Evaluation
+from training.evaluation.play import Evaluation, Summary
 from training.runs.evaluate import evaluate, tables
 from training.runs.exploitability import KINDS, keep_exploitability, run_exploitability
 from training.runs.exploitability_figure import exploitability_figure
@@ -145,20 +145,21 @@ def report(run: Run, found: Sequence[Evaluation]) -> None:
         box=box.SIMPLE_HEAD,
     )
     table.add_column("played", no_wrap=True)
-    for name in HEADLINES:
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    shown = headlines(found[0].metrics)
+    for metric in shown:
+        table.add_column(metric.title, justify="right", no_wrap=True)
+
+    def cells(summary: Summary) -> list[str]:
+        return [summary[metric.name].concise() for metric in shown]
+
     for number, item in enumerate(found):
-        table.add_row(item.name, *_cells(item.summary))
+        table.add_row(item.name, *cells(item.summary))
         if len(item.by_type) <= _MOST_TYPES or number == 0:
             for name, summary in item.by_type.items():
-                table.add_row(f"  {name}", *_cells(summary))
+                table.add_row(f"  {name}", *cells(summary))
     print_table(table)
     if found[0].by_type:
         console.print(
             "of a type: mean reward of its agents, and fairness among them; everything of all types is in "
             "evaluation-types.csv"
         )
-
-
-def _cells(summary: Summary) -> list[str]:
-    return [getattr(summary, name).concise() for name in HEADLINES]

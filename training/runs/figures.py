@@ -1,28 +1,38 @@
-"""Figures of a run, for a paper: one function per figure, each gives a matplotlib figure."""
+"""Figures of a run, for a paper: one function per figure, each gives a matplotlib figure.
+
+Which there are depends on the run and its game, see :data:`FIGURES`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from karma_envs.metrics import Summary
+from karma_envs.finite import FiniteGame
+from karma_envs.game import PopulationGame
+from karma_envs.outcome import Metric, Outcome, headlines
 from training.common.errors import ResultsError
 from training.common.figures import (
     COLOURS,
     FolderFigures,
+    colours,
     legend_above,
     new_figure,
+    new_panels,
     paper_style,
+    positions_on_line,
     require_matplotlib,
     save_figures,
-    title_of_type,
 )
 from training.common.lane_figures import lane_maps
+from training.common.lines import action_features, lines_of
+from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.common.tables import Row, read_table
-from training.evaluation.references import reference_lines
+from training.evaluation.references import reference_outcomes
 from training.runs.exploitability import KINDS
 from training.runs.exploitability_figure import exploitability_figure
 from training.runs.folder import Run
@@ -31,10 +41,14 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINE_STYLES = {"DICT": "--", "COIN": ":", "TURN": "-."}
+_LINE_STYLES = ("--", ":", "-.")
 
 
-def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
+Figures = Mapping[str, Callable[[], "Figure"]]
+"""Figures by file name; each is made when it is called."""
+
+
+def _by_replica(rows: Sequence[Row], column: str) -> list[tuple[Any, Any]]:
     numbers = sorted({row["replica"] for row in rows})
     return [
         (
@@ -46,64 +60,31 @@ def _by_replica(rows: list[Row], column: str) -> list[tuple[Any, Any]]:
 
 
 @paper_style()
-def mean_bids(run: Run) -> Figure:
-    """Mean bid by karma and urgency, a panel per type: mean over agents, band from 10 % to 90 % of them.
-
-    Where a game has several observations with the same karma and urgency, all that an agent may be in count.
-    """
-    game = run.game()
-    types = run.config.game_config.agent_types
-    karma = np.arange(run.config.game_config.karma_max + 1)
-    figure, axes = new_figure(3.4 * len(types) + 0.4, 3.0, len(types))
-    policies = run.policies
-    for index, (agent_type, panel) in enumerate(zip(types, axes)):
-        members = np.flatnonzero(game.type_of_agent == index)
-        bids = np.concatenate(
-            [policy.mean_actions(game.bid_of_action)[policy.row_of_agent[members]] for policy in policies]
-        )
-        bids = np.where(np.tile(game.reachable()[members], (len(policies), 1)), bids, np.nan)
-        for number, urgency in enumerate(agent_type.urgencies):
-            colour = COLOURS[number % len(COLOURS)]
-            chosen = bids[:, game.urgency_of_observation == number].reshape(-1, len(karma))
-            panel.plot(karma, np.nanmean(chosen, axis=0), color=colour, label=f"urgency {urgency:g}")
-            low, high = np.nanquantile(chosen, (0.1, 0.9), axis=0)
-            panel.fill_between(karma, low, high, color=colour, alpha=0.18, linewidth=0)
-        panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
-        panel.set(xlabel="karma", ylabel="mean bid", ylim=(0, None), xlim=(0, karma[-1]))
-        panel.locator_params(integer=True)
-        panel.legend(loc="upper left")
-        if len(types) > 1:
-            title_of_type(panel, game.type_names[index])
-    return figure
-
-
-@paper_style()
-def over_time(run: Run, column: str, label: str, lines: Mapping[int, Mapping[str, Summary]]) -> Figure:
-    """A metric over training, one line per replica, beside the allocations without karma.
+def over_time(run: Run, metric: Metric, references: Mapping[int, Mapping[str, Outcome]]) -> Figure:
+    """A metric over training, one line per replica, beside the game's references.
 
     Args:
         run: the run.
-        column: which metric.
-        label: what it is.
-        lines: the metrics of the allocations, by how many steps they are over. Each record is beside what
-            is over as many steps as itself, since fairness depends on them.
+        metric: one that the run has recorded.
+        references: what the references come to, by how many steps and by name. Each record is beside what is
+            over as many steps as itself, since fairness depends on them.
     """
     figure, (panel,) = new_figure(4.4, 3.0)
-    _draw_replicas(panel, run.metrics, column, COLOURS[0], "learning")
+    _draw_replicas(panel, run.metrics, metric.name, COLOURS[0], "learning")
     records = [row for row in run.metrics if row["replica"] == 0]
-    for name in next(iter(lines.values())):
+    for number, name in enumerate(next(iter(references.values()))):
         style: dict[str, Any] = {
             "color": "0.35",
             "linewidth": 1,
-            "linestyle": _LINE_STYLES[name],
+            "linestyle": _LINE_STYLES[number % len(_LINE_STYLES)],
             "label": name,
         }
-        values = [getattr(lines[row["window"]][name], column).value for row in records]
+        values = [metric.value(references[row["window"]][name]) for row in records]
         if len(set(values)) == 1:
             panel.axhline(values[0], **style)
         else:
             panel.plot([row["step"] for row in records], values, drawstyle="steps-pre", **style)
-    panel.set(xlabel="timestep", ylabel=label)
+    panel.set(xlabel="timestep", ylabel=f"{metric.title} {_over_windows(run)}")
     legend_above(panel)
     return figure
 
@@ -115,26 +96,63 @@ def _over_windows(run: Run) -> str:
 
 
 @paper_style()
-def karma_distribution(run: Run) -> Figure:
-    """Share of agents by karma: at the first record, and averaged over the last tenth of them."""
-    rows = read_table(run.folder / "karma.csv")
+def distribution(run: Run, name: str) -> Figure:
+    """Share of agents by value: at the first record, and averaged over the last tenth of them.
+
+    Args:
+        run: the run.
+        name: of one of the game's distributions over a single quantity.
+    """
+    rows = read_table(run.folder / f"{name}.csv")
+    (quantity,) = rows[0].keys() - {"replica", "step", "share"}
     steps = sorted({row["step"] for row in rows})
     last = steps[-max(1, len(steps) // 10) :]
-    highest = run.config.game_config.karma_max
+    values, place = np.unique([row[quantity] for row in rows], return_inverse=True)
+    width = 0.8 * min(np.diff(values), default=1.0)
     figure, (panel,) = new_figure(4.4, 3.0)
-    for number, (chosen, label) in enumerate(((steps[:1], "first record"), (last, "end of training"))):
-        share = np.zeros(highest + 1)
-        for row in rows:
+    for chosen, label in ((steps[:1], "first record"), (last, "end of training")):
+        share = np.zeros(len(values))
+        for row, index in zip(rows, place):
             if row["step"] in chosen:
-                share[row["karma"]] += row["share"]
+                share[index] += row["share"]
         share /= len(chosen) * run.config.replicas
-        if number:
-            panel.bar(np.arange(highest + 1), share, width=0.8, color=COLOURS[0], label=label)
+        if chosen is last:
+            panel.bar(values, share, width=width, color=COLOURS[0], label=label)
         else:
-            panel.step(np.arange(highest + 1), share, where="mid", color="0.45", label=label)
-    panel.axvline(run.config.game_config.karma_mean, color="0.2", linewidth=0.8, linestyle="--", label="mean")
-    panel.set(xlabel="karma", ylabel="share of agents")
+            panel.step(values, share, where="mid", color="0.45", label=label)
+    panel.axvline(float(values @ share), color="0.2", linewidth=0.8, linestyle="--", label="mean at the end")
+    panel.set(xlabel=quantity.replace("_", " "), ylabel="share of agents")
     legend_above(panel)
+    return figure
+
+
+@paper_style()
+def mean_feature(run: Run, game: FiniteGame, feature: str) -> Figure:
+    """Mean of an action feature along a quantity, a line per all others, a panel per type.
+
+    In karma games mean bids by karma, a line per urgency. A line is the mean over the agents of all replicas
+    and over all that they may observe there, with a band from 10 % to 90 % of these.
+    """
+    worth, types, policies = action_features(game)[feature], lines_of(game), run.policies
+    figure, axes = new_panels(len(types), 3.4, 3.0, margin=0.4)
+    for kind, (panel, lines) in enumerate(zip(axes, types)):
+        members = np.flatnonzero(game.type_of_agent == kind)
+        means = np.concatenate(
+            [policy.mean_actions(worth)[policy.row_of_agent[members]] for policy in policies]
+        )
+        means = np.where(np.tile(game.reachable()[members], (len(policies), 1)), means, np.nan)
+        positions = positions_on_line(panel, lines.values)
+        for line, (label, colour) in enumerate(zip(lines.labels, colours(len(lines.labels)))):
+            first = line * len(lines.values)
+            at_places = [means[:, lines.place_of == first + place] for place in range(len(lines.values))]
+            low, high = np.transpose([np.nanquantile(values, (0.1, 0.9)) for values in at_places])
+            panel.plot(positions, [np.nanmean(values) for values in at_places], color=colour, label=label)
+            panel.fill_between(positions, low, high, color=colour, alpha=0.18, linewidth=0)
+        draw_limit(panel, game, worth, lines)
+        frame_means(panel, lines, feature, worth)
+        if any(panel.get_legend_handles_labels()[1]):
+            panel.legend(loc="upper left")
+        title_panel(panel, game, kind)
     return figure
 
 
@@ -177,10 +195,9 @@ def payoff_change(run: Run) -> Figure:
 
 
 @paper_style()
-def lanes(run: Run) -> Figure:
+def lanes(run: Run, game: Any) -> Figure:
     """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
     rows = read_table(run.folder / "lanes.csv")
-    game: Any = run.game()
     return lane_maps(
         game.network,
         {
@@ -203,32 +220,78 @@ def _draw_replicas(panel: Axes, rows: list[Row], column: str, colour: str, label
         )
 
 
-def figures(run: Run) -> dict[str, Callable[[], Figure]]:
-    """The figures of a run by name; making one is left to the caller."""
+def _of_tables(run: Run, game: PopulationGame) -> Figures:
+    """What is done, in a game with tables."""
+    if not isinstance(game, FiniteGame):
+        return {}
+    return {f"mean_{feature}": partial(mean_feature, run, game, feature) for feature in action_features(game)}
+
+
+def _of_metrics(run: Run, game: PopulationGame) -> Figures:
+    """The headline metrics that the run has recorded."""
+    rows = run.metrics
+    references = {window: reference_outcomes(game, window) for window in {row["window"] for row in rows}}
+    return {
+        metric.name: partial(over_time, run, metric, references)
+        for metric in headlines(game.metrics)
+        if metric.name in rows[0]
+    }
+
+
+def _of_distributions(run: Run, game: PopulationGame) -> Figures:
+    """Distributions of a single quantity that the run has recorded."""
+    game.reset(np.random.default_rng(0))  # before that it has no agents that are spread
+    return {
+        f"{name}_distribution": partial(distribution, run, name)
+        for name, columns in game.distributions().items()
+        if len(columns) == 2 and (run.folder / f"{name}.csv").is_file()
+    }
+
+
+def _of_learning(run: Run, game: PopulationGame) -> Figures:
+    """How far epochs move policies, and what a monitor saw."""
+    change = {"policy_change": partial(policy_change, run)}
+    if not (run.folder / "monitor.csv").is_file():
+        return change
+    seen = payoff_change if run.config.monitor == "payoff" else exploitability
+    return {**change, seen.__name__: partial(seen, run)}
+
+
+def _of_lanes(run: Run, game: PopulationGame) -> Figures:
+    """Maps, of a run on roads that has been evaluated."""
+    return {"lanes": partial(lanes, run, game)} if (run.folder / "lanes.csv").is_file() else {}
+
+
+def _of_exploitability(run: Run, game: PopulationGame) -> Figures:
+    """Of each kind of exploitability that has been evaluated."""
+    return {
+        f"exploitability_{kind}": partial(exploitability_figure, run, kind)
+        for kind in KINDS
+        if (run.folder / f"exploitability-{kind}.csv").is_file()
+    }
+
+
+FIGURES: tuple[Callable[[Run, PopulationGame], Figures], ...] = (
+    _of_tables,
+    _of_metrics,
+    _of_distributions,
+    _of_learning,
+    _of_lanes,
+    _of_exploitability,
+)
+"""Each gives the figures that it has of a run, none where there is nothing of the kind to draw."""
+
+
+def figures(run: Run) -> Figures:
+    """The figures of a run by name.
+
+    Raises:
+        ResultsError: when nothing has been recorded yet.
+    """
     if not run.metrics:
         raise ResultsError(f"{run.folder}: nothing has been recorded yet")
-    lines = {
-        window: reference_lines(run.config.game, run.config.game_config, window)
-        for window in {row["window"] for row in run.metrics}
-    }
-    over = _over_windows(run)
-    found: dict[str, Callable[[], Figure]] = {
-        "mean_bid": lambda: mean_bids(run),
-        "efficiency": lambda: over_time(run, "efficiency", f"efficiency {over}", lines),
-        "access_fairness": lambda: over_time(run, "access_fairness", f"access fairness {over}", lines),
-        "reward_fairness": lambda: over_time(run, "reward_fairness", f"reward fairness {over}", lines),
-        "karma_distribution": lambda: karma_distribution(run),
-        "policy_change": lambda: policy_change(run),
-    }
-    if (run.folder / "monitor.csv").is_file():
-        looked_at = payoff_change if run.config.monitor == "payoff" else exploitability
-        found[looked_at.__name__] = lambda: looked_at(run)
-    if (run.folder / "lanes.csv").is_file():
-        found["lanes"] = lambda: lanes(run)
-    for kind in KINDS:
-        if (run.folder / f"exploitability-{kind}.csv").is_file():
-            found[f"exploitability_{kind}"] = lambda kind=kind: exploitability_figure(run, kind)  # type: ignore[misc]
-    return found
+    game = run.game()
+    return {name: draw for figures_of in FIGURES for name, draw in figures_of(run, game).items()}
 
 
 def plot(run: Run, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:

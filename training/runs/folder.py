@@ -1,7 +1,8 @@
 """Results on disk: a folder per run with its configuration, tidy tables, policies and checkpoints.
 
 ``config.yaml`` (the whole configuration), ``run.json`` (versions, commit, times, and what the run was made
-of), ``metrics.csv`` (one row per replica and record), ``karma.csv`` (karma distribution likewise),
+of), ``metrics.csv`` (one row per replica and record), a table for each distribution that the game tells of,
+such as ``karma.csv`` (likewise),
 ``policy-<replica>.npz`` (without exploration), ``checkpoint-<replica>.npz`` and ``figures/``; once
 evaluated, ``evaluation.csv``, ``evaluation-types.csv`` where there are several types,
 ``policy-<replica>.csv`` (what is done, by type or agent) and a table for each part of the game, such as
@@ -52,11 +53,9 @@ __all__ = [
     "write_table",
 ]
 
-METRICS = (
-    *("replica", "step", "window", "efficiency", "access_fairness", "reward_fairness", "karma_gini"),
-    *("policy_change_max", "policy_change_mean"),
-)
-"""Columns of ``metrics.csv``."""
+RECORD = ("replica", "step", "window", "policy_change_max", "policy_change_mean")
+"""Columns of ``metrics.csv`` besides the game's first metric. There are those of its other metrics, too, as
+far as the game had them when the run was made, and of what else it records."""
 
 
 @dataclass(frozen=True)
@@ -110,7 +109,7 @@ class Run:
             ResultsError: when a network's file or a function of the user's is not what the run was made of.
         """
         self.provenance()
-        return game_class(self.config.game)(self.config.game_config)
+        return self.config.make_game()
 
     @property
     def policies(self) -> list[TabularPolicy]:
@@ -141,7 +140,8 @@ class Run:
         Raises:
             ResultsError: when there are none, or the file is damaged.
         """
-        return number_table(self.folder / "metrics.csv", METRICS)
+        first = game_class(self.config.game).metrics[0]
+        return number_table(self.folder / "metrics.csv", (*RECORD, first.name))
 
     def __repr__(self) -> str:
         return f"Run({', '.join(f'{name} {value}' for name, value in self._sizes().items())})"

@@ -7,15 +7,12 @@ import os
 import sys
 from collections.abc import Sequence
 
+from agents.learners import kind_of
 from karma_envs.config import ConfigError
-from karma_envs.finite import as_finite
-from karma_envs.numerics.sampling import padded_width
-from karma_envs.registry import game_class
 from training.common.machine import GIB, available_bytes
 from training.runs.config import TrainConfig
 
 _BYTES_PER_AGENT = 100  # of a game: its state, what is known of each agent, a few steps of a buffer
-_Q_LANES = 8  # rows of Q are padded to so many
 
 
 def training_bytes(config: TrainConfig) -> tuple[int, str]:
@@ -29,13 +26,9 @@ def training_bytes(config: TrainConfig) -> tuple[int, str]:
     words = f"{config.replicas:,} replica(s) of {n_agents:,} agents"
     if population > (available_bytes() or sys.maxsize):
         return population, words
-    game = as_finite(game_class(config.game)(config.game_config))
-    rows = n_agents if config.learner.grouping == "independent" else len(game.discounts)
-    q, thresholds = 4 * (-(-game.n_actions // _Q_LANES) * _Q_LANES), 2 * padded_width(game.n_actions)
+    learned, of_what = kind_of(config.learner).memory(config.make_game(), config.learner)
     saving = min(config.threads or os.cpu_count() or 1, config.replicas)  # a checkpoint is made of copies
-    tables = rows * game.n_observations * (q + thresholds) * (config.replicas + saving)
-    words += f" with {rows:,} table(s) of {game.n_observations:,} observations and {game.n_actions:,} actions"
-    return population + tables, words
+    return population + learned * (config.replicas + saving), words + (of_what and f" with {of_what}")
 
 
 def check_memory(configs: Sequence[TrainConfig], at_once: int = 1) -> None:
@@ -69,11 +62,7 @@ def check_memory(configs: Sequence[TrainConfig], at_once: int = 1) -> None:
 
 def memory_kind(config: TrainConfig) -> str:
     """The same for configurations that need the same, so that a sweep's games are made once."""
-    parts = (
-        config.game,
-        config.game_config.to_dict(),
-        config.learner.grouping,
-        config.replicas,
-        config.threads,
-    )
-    return json.dumps(parts)
+    kind = kind_of(config.learner)
+    sizes = [getattr(config.learner, name) for name in kind.sizes]
+    game = config.game, config.game_config.to_dict()
+    return json.dumps((*game, kind.name, sizes, config.replicas, config.threads))

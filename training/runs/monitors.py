@@ -14,7 +14,6 @@ from agents.evaluators import (
 from agents.evaluators.exploitability.play import stationary
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
-from karma_envs.registry import game_class
 from training.common.tables import Row
 from training.runs.config import TrainConfig
 from training.solving.known import equilibrium_policies
@@ -33,7 +32,7 @@ class Monitor:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self._config, self._number = config, number
-        self._game = stationary(game_class(config.game)(config.game_config))
+        self._game = stationary(config.make_game())
         self._payoffs_before: PayoffEstimates | None = None
 
     def before_epoch(self, learner: TabularLearner) -> None:

@@ -47,7 +47,7 @@ def observers(
 
 
 class TrainingBar:
-    """A progress bar per run: rate over all replicas, latest efficiency, policy change.
+    """A progress bar per run: rate over all replicas, the game's first metric, policy change.
 
     Of a long run it says once how long it will take.
     """
@@ -100,9 +100,9 @@ class TrainingBar:
             speed = (self._done - done_then) * per_epoch / (now - then) if then else rate
             state = f"{speed / 1e6:.1f} M agent-steps/s"
             if replica.rows:
-                latest = replica.rows[-1]
+                latest, metric = replica.rows[-1], replica.game.metrics[0]
                 state += (
-                    f" · efficiency {latest['efficiency']:.4f}"
+                    f" · {metric.title} {latest[metric.name]:.4f}"
                     f" · policy change {latest['policy_change_max']:.2f}"
                 )
             self._progress.update(self._task, completed=self._done, description="training", state=state)

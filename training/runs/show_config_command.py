@@ -6,7 +6,6 @@ import argparse
 import sys
 from typing import Any
 
-from agents.learners import TabularConfig
 from training.common.config import to_yaml
 from training.common.flags import add_games, layers
 from training.common.plain_yaml import dump_yaml
@@ -19,7 +18,7 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "print the whole configuration that train would use, as YAML"
     command = subparsers.add_parser(COMMAND, help=text, description=text.capitalize() + ".")
-    add_games(command, _run, {"the learner": TabularConfig, "the run": TrainConfig})
+    add_games(command, _run, TrainConfig)
 
 
 def _run(options: argparse.Namespace) -> None:

@@ -11,14 +11,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from agents.evaluators.exploitability.exact import check_by_agent
-from agents.learners import check_returns
+from agents.learners import kind_of
 from karma_envs.config import refuse
 from karma_envs.files import remove_leftovers, write_text
-from karma_envs.registry import game_class
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, owned, writing
-from training.common.tables import write_recorded, write_table
+from training.common.tables import Row, write_recorded, write_table
 from training.common.trust import functions_named, resuming
 from training.common.workers import Interrupted, in_threads, stop_on_signal
 from training.runs.checkpoints import Stamp, is_of, write_learned
@@ -101,8 +100,8 @@ def train(
         check_memory([config])
     else:
         check_memory([config])
-        game = game_class(config.game)(config.game_config)  # may be refused, before anything is written
-        check_returns(game)
+        game = config.make_game()  # may be refused, before anything is written
+        kind_of(config.learner).check(game)
         if config.monitor == "exact":
             check_by_agent(game)
         del game
@@ -121,7 +120,7 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
     recorded = Run.open(folder, known=functions_named(config.to_dict())).config
     if not is_of(config, recorded.to_dict(), or_shorter=True):
         raise ResultsError(f"{folder} holds a run of another configuration")
-    schedule = config.learner.learning_rate_schedule
+    schedule = config.learner.schedule
     if recorded.n_steps != config.n_steps and schedule != "constant":
         raise refuse(
             "n_steps",
@@ -232,12 +231,16 @@ def _work_on(session: _Session, replica: Replica) -> None:
             write_learned(run.policy_path(replica.number), stamp, replica.learner.learned_policy())
 
 
-def _write_tables(run: Run, replicas: list[Replica]) -> None:
-    if rows := [row for replica in replicas for row in replica.rows]:
-        write_table(run.folder / "metrics.csv", rows)
-        write_table(run.folder / "karma.csv", [row for replica in replicas for row in replica.karma_rows])
-    if rows := [row for replica in replicas for row in replica.monitor_rows]:
-        write_table(run.folder / "monitor.csv", rows)
+def _write_tables(run: Run, replicas: Sequence[Replica]) -> None:
+    """Write what the replicas have recorded, a table for each kind of record that there is."""
+    tables: dict[str, list[Row]] = {}
+    for replica in replicas:
+        recorded = {"metrics": replica.rows, **replica.distribution_rows, "monitor": replica.monitor_rows}
+        for name, rows in recorded.items():
+            tables.setdefault(name, []).extend(rows)
+    for name, rows in tables.items():
+        if rows:
+            write_table(run.folder / f"{name}.csv", rows)
 
 
 def _check_writable(run: Run) -> None:

@@ -37,12 +37,16 @@ def add(subparsers: Any) -> None:
     """Add the command."""
     text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
     command = subparsers.add_parser(COMMAND, help=text, description=_DESCRIPTION)
-    for parser in add_games(command, _run, {"the solver": SolveConfig}):
-        parser.add_argument(
-            "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
-        )
-        parser.add_argument("--quiet", action="store_true", help="do not show the solver's steps")
-        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+    add_games(command, _run, SolveConfig, _add_how)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what is shown and written."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where results go (default runs/<game>-equilibrium-<number>)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show the solver's steps")
+    parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -81,6 +85,8 @@ def _report(solution: Solution, found: Equilibrium) -> None:
             f"no {kind} was found {by}: the population is not at rest (a step changes its mean field by up "
             f"to {found.stationary_residual:.1e}); {best}"
         )
+    elif found.reason:
+        said = f"no {kind} was found {by}: {found.reason}; {best}"
     else:
         said = f"no {kind} within the tolerance {found.tolerance:g} was found {by}; {best}"
     fairness = ", ".join(
@@ -89,8 +95,11 @@ def _report(solution: Solution, found: Equilibrium) -> None:
         if name.endswith("_fairness") and value is not None
     )
     in_the_long_run = f"\nfairness in the long run, in which luck evens out: {fairness}" if fairness else ""
+    statistic = "".join(
+        f"{name.replace('_', ' ')} {value:.10g}\n" for name, value in solution.numbers["statistic"].items()
+    )
     console.print(
-        f"{said}\n"
+        f"{said}\n{statistic}"
         f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
         f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
         f"normalised {found.exploitability_normalised:.3e}{in_the_long_run}",

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from karma_envs.finite import FiniteGame, as_finite
 from training.common.figures import (
@@ -32,6 +33,7 @@ from training.solving.solution import Solution
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_FEW = 12  # points of a curve that are marked
 _NEARLY_SQUARE = 3.0  # a map with sides of such a ratio has square cells
 
 
@@ -115,6 +117,28 @@ def distribution(solution: Solution, quantity: str) -> Figure:
 
 
 @paper_style()
+def curve(columns: Mapping[str, NDArray[Any]]) -> Figure:
+    """A table of the mean-field model: its columns along the first one, as lines, with marks where few."""
+    (name, values), *others = columns.items()
+    figure, (panel,) = new_figure(4.4, 3.0)
+    for (label, column), colour in zip(others, colours(len(others))):
+        panel.plot(
+            values, column, color=colour, label=_words(label), marker="o" if len(values) <= _FEW else ""
+        )
+    panel.set(xlabel=_words(name))
+    if len(others) > 1:
+        legend_above(panel)
+    else:
+        panel.set_ylabel(_words(others[0][0]))
+    return figure
+
+
+def _words(column: str) -> str:
+    """The name of a column as figures say it."""
+    return column.replace("_", " ")
+
+
+@paper_style()
 def exploitability_history(solution: Solution) -> Figure:
     """Normalised exploitability at each of the solver's steps."""
     history = solution.numbers["history"]
@@ -150,6 +174,11 @@ def _of_tables(solution: Solution) -> Figures:
     }
 
 
+def _of_curves(solution: Solution) -> Figures:
+    curves = solution.config.model().curves(solution.policy)
+    return {name: partial(curve, columns) for name, columns in curves.items()}
+
+
 def _of_solver(solution: Solution) -> Figures:
     return {"exploitability_history": partial(exploitability_history, solution)}
 
@@ -158,7 +187,7 @@ def _of_search(solution: Solution) -> Figures:
     return {"several_equilibria": partial(several_equilibria, solution)} if has_equilibria(solution) else {}
 
 
-FIGURES: tuple[Callable[[Solution], Figures], ...] = (_of_tables, _of_solver, _of_search)
+FIGURES: tuple[Callable[[Solution], Figures], ...] = (_of_tables, _of_curves, _of_solver, _of_search)
 """Each gives the figures that it has of a solution, none where there is nothing of the kind to draw."""
 
 

@@ -6,13 +6,14 @@ from functools import cache
 
 from agents import solve
 from agents.policies.tabular import TabularPolicy
+from agents.solvers import TabularEquilibrium
 from karma_envs.config import Config
 from karma_envs.registry import game_class
 
 
 @cache
 def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
-    """The policy of an equilibrium of the mean field, a row per type; nothing where there is none."""
+    """The policy of an equilibrium of the mean field, a row per type; nothing where there is no table."""
     model = game_class(game)(game_config).mean_field()
     found = None if model is None else solve(model)
-    return () if found is None or not found.converged else (found.policy,)
+    return (found.policy,) if isinstance(found, TabularEquilibrium) and found.converged else ()

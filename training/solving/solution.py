@@ -1,8 +1,9 @@
 """Solving from the command line: an equilibrium and all that belongs to it, in a folder.
 
-``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (one row
-per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets), ``mean_field.npz`` (mu, z and
-V) and ``figures/``. Types count from 0.
+``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (of a finite
+game one row per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets),
+``mean_field.npz`` (mu, z and V), what else there is to see by the mean-field model (of the meeting-time game
+``arrivals.csv``), and ``figures/``. Types count from 0.
 """
 
 from __future__ import annotations
@@ -11,8 +12,8 @@ import contextlib
 import inspect
 import json
 import os
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +21,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
-from agents.solvers import Equilibrium, Step, methods, solve
+from agents.solvers import Equilibrium, Step, TabularEquilibrium, methods, solve
 from karma_envs.config import Config, choice, real, refuse, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
-from karma_envs.registry import game_class
+from karma_envs.saved_policy import SavedPolicy
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
@@ -48,7 +49,8 @@ class SolveConfig(GameRunConfig):
     Attributes:
         game: name of the game.
         game_config: the game's configuration, or its fields that differ from the defaults.
-        method: auto (homotopy) or the name of a solver, see karma-envs list.
+        method: auto (of games with tables the homotopy, of others the fixed point) or the name of a solver,
+            see karma-envs list.
         tolerance: normalised exploitability to reach, > 0; none for the method's own default.
         rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium; per unit
             of payoff, so that 5 for urgencies 1 and 5 is .05 for 100 and 500. none for Nash.
@@ -60,6 +62,8 @@ class SolveConfig(GameRunConfig):
     Raises:
         ConfigError: naming the field, the value and what is allowed.
     """
+
+    TITLE = "the solver"
 
     method: str = "auto"
     tolerance: float | None = None
@@ -88,13 +92,17 @@ class SolveConfig(GameRunConfig):
             raise refuse(
                 "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
             )
+        if self.search:
+            as_finite_model(self.model())  # may be refused, before anything is solved
         if self.options is not None and not isinstance(self.options, dict):
             raise refuse("options", self.options, "a mapping of the method's options")
-        known = inspect.signature(methods()["homotopy" if self.method == "auto" else self.method]).parameters
-        for name in self.method_options():
-            if name not in known:
-                shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
-                raise refuse(f"{name} of method {self.method}", self.method_options()[name], shown)
+        if self.method_options():
+            method = self.model().solver if self.method == "auto" else self.method
+            known = inspect.signature(methods()[method]).parameters
+            for name, option in self.method_options().items():
+                if name not in known:
+                    shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
+                    raise refuse(f"{name} of method {self.method}", option, shown)
 
     def method_options(self) -> dict[str, Any]:
         """What is passed to the method besides the tolerance."""
@@ -114,11 +122,13 @@ class Solution:
         folder: where it is.
         config: how it was found.
         numbers: what ``equilibrium.json`` holds.
+        trusted: whether its files may name classes of the user's to be imported.
     """
 
     folder: Path
     config: SolveConfig
     numbers: dict[str, Any]
+    trusted: bool = field(default=False, compare=False)
 
     @classmethod
     def open(cls, folder: str | os.PathLike[str], trust: bool = False) -> Solution:
@@ -126,7 +136,7 @@ class Solution:
 
         Args:
             folder: the folder.
-            trust: whether its configuration may name functions to be imported, see
+            trust: whether its files may name functions and classes to be imported, see
                 :meth:`training.runs.folder.Run.open`.
 
         Raises:
@@ -137,16 +147,16 @@ class Solution:
         if not path.is_file():
             raise ResultsError(f"{folder} holds no solution: there is no equilibrium.json in it")
         config = made(SolveConfig, folder / CONFIG, read_config(folder / CONFIG, trust=trust))
-        return cls(folder, config, read_json(path))
+        return cls(folder, config, read_json(path), trust)
 
     def game(self) -> PopulationGame:
         """A game of the solution's configuration."""
-        return game_class(self.config.game)(self.config.game_config)
+        return self.config.make_game()
 
     @property
-    def policy(self) -> TabularPolicy:
-        """The policy, a row per type."""
-        return read_policy(self.folder / "policy.npz", self.game(), by_type=True)
+    def policy(self) -> Any:
+        """The policy; of a finite game a table with a row per type."""
+        return read_policy(self.folder / "policy.npz", self.game(), by_type=True, trust=self.trusted)
 
     @property
     def types(self) -> list[Row]:
@@ -160,7 +170,7 @@ class Solution:
 
     @property
     def mean_field(self) -> NDArray[np.float64]:
-        """mu, ``float64[types, X]``."""
+        """mu, ``float64[types, X]``; X is 0 in a game without tables."""
         path = self.folder / "mean_field.npz"
         try:
             return read_arrays(path)["mean_field"]
@@ -210,25 +220,33 @@ def solve_to_folder(
         observer: called at the solver's steps.
 
     Raises:
-        ConfigError: when the game has no mean-field model.
+        ConfigError: when the game has no mean-field model, or one whose policies cannot be written to files.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    model = as_finite_model(config.model())
+    model = config.model()
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         found = solve(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
         )
-        game = as_finite(game_class(config.game)(config.game_config))
+        if not isinstance(found.policy, SavedPolicy):
+            raise refuse(
+                "game",
+                config.game,
+                "one whose policies can be saved, as karma_envs.saved_policy.SavedPolicy; "
+                "agents.solve(game.mean_field()) needs no files",
+            )
         found.policy.save(path / "policy.npz")
-        write_table(path / "policy.csv", policy_rows(game, found.policy))
-        write_table(path / "types.csv", by_type(model, found))
+        for name, rows in _tables(config, model, found).items():
+            write_table(path / f"{name}.csv", rows)
         write_npz(
             path / "mean_field.npz",
             {"mean_field": found.mean_field, "statistic": found.statistic, "value": found.value},
         )
         numbers = {
             "method": found.method,
+            "statistic": dict(zip(model.statistic_names, found.statistic.tolist())),
             "converged": found.converged,
+            "reason": found.reason,
             "interrupted": found.interrupted,
             "tolerance": found.tolerance,
             "efficiency": found.efficiency,
@@ -242,7 +260,21 @@ def solve_to_folder(
             "history": [asdict(step) for step in found.history],
         }
         write_recorded(path / _ANSWER, json.dumps(numbers, indent=2) + "\n")
-    return Solution(path, config, numbers), found
+    return Solution(path, config, numbers, trusted=True), found
+
+
+def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> dict[str, list[Row]]:
+    """The tables of a solution, rows by name: of its types, its policy, and what curves the model has."""
+    tables = {name: rows_of(columns) for name, columns in model.curves(found.policy).items()}
+    if isinstance(found, TabularEquilibrium):
+        game = as_finite(config.make_game())
+        tables["policy"] = policy_rows(game, found.policy)
+    return {**tables, "types": by_type(model, found)}
+
+
+def rows_of(columns: Mapping[str, NDArray[Any]]) -> list[Row]:
+    """Columns of equal lengths as rows."""
+    return [dict(zip(columns, values)) for values in zip(*(column.tolist() for column in columns.values()))]
 
 
 def policy_rows(game: FiniteGame, policy: TabularPolicy) -> list[Row]:
@@ -274,14 +306,16 @@ def policy_rows(game: FiniteGame, policy: TabularPolicy) -> list[Row]:
     ]
 
 
-def by_type(model: FiniteMeanFieldModel, found: Equilibrium) -> list[Row]:
+def by_type(model: MeanFieldModel, found: Equilibrium) -> list[Row]:
     """What each type of agents gets: a row per type, counted from 0.
 
     ``reward`` and what the model's ``rates`` are (in the matching game ``access``, the share of contests
     won) are per step, ``payoff`` is discounted (J).
     """
-    flow = found.mean_field[..., None] * found.policy.probabilities
-    per_step = {name: (flow * rate).sum(axis=(1, 2)) for name, rate in model.rates(found.statistic).items()}
+    per_step = {
+        name: (found.mean_field[..., None] * found.policy.probabilities * rate).sum(axis=(1, 2))
+        for name, rate in model.rates(found.statistic).items()
+    }
     columns = {
         "share": model.masses,
         "discount": model.discounts,
@@ -293,19 +327,22 @@ def by_type(model: FiniteMeanFieldModel, found: Equilibrium) -> list[Row]:
     }
     return [
         {"type": kind, **{name: float(values[kind]) for name, values in columns.items()}}
-        for kind in range(model.n_types)
+        for kind in range(len(model.masses))
     ]
 
 
-def long_run_fairness(model: FiniteMeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
+def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
     """Fairness in the limit of infinitely many agents and steps.
 
     As for N agents: minus the standard deviation over agents of their mean reward, and of what the model's
     ``rates`` are, in the matching game the share of contests that they win. In the limit luck evens out,
     and what is left is what agents differ in for good: their type, and states that they never leave. For
     one type of agents that may come to be in any state it is 0. Over a finite time luck makes agents
-    unequal, which simulation tells. None where the population is not at rest.
+    unequal, which simulation tells. None where the population is not at rest; nothing of a model without
+    tables, whose agents' states are not known.
     """
+    if not isinstance(model, FiniteMeanFieldModel):
+        return {}
     problem = model.decision_problem(found.statistic)
     of_a_step = {"reward": problem.reward, **model.rates(found.statistic)}
     if not found.at_rest:

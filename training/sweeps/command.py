@@ -12,10 +12,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 from rich.table import Table
 
-from agents.learners import TabularConfig
 from karma_envs import names
 from karma_envs.config import ConfigError
-from karma_envs.metrics import Estimate
+from karma_envs.outcome import Metric, headlines
 from karma_envs.registry import game_class
 from training.common.config import load_layer
 from training.common.console import console, print_table
@@ -27,7 +26,7 @@ from training.common.trust import add_trust
 from training.runs.config import TrainConfig
 from training.sweeps.backends import BACKENDS
 from training.sweeps.config import SweepConfig, as_text
-from training.sweeps.sweep import LEARNED_STEPS, Progress, Sweep, sweep
+from training.sweeps.sweep import LEARNED_STEPS, Progress, Sweep, estimate_in, sweep
 
 _MOST_ROWS = 30
 _WIDEST_VALUE = 40  # letters; longer ones take several lines
@@ -124,7 +123,8 @@ def _run(options: argparse.Namespace) -> None:
     else:
         options = _parser().parse_args(_named(arguments), options)
         folder, config = Path(options.folder), _config(options)
-    with SweepBar(enabled="quiet" not in options) as bar:
+    metric = game_class(config.base.game).metrics[0]
+    with SweepBar(metric, enabled="quiet" not in options) as bar:
         found = sweep(
             config.base,
             config.over,
@@ -159,20 +159,23 @@ def _run(options: argparse.Namespace) -> None:
 def _parser() -> argparse.ArgumentParser:
     """A sub-command per game. It is not part of the command's own parser, as a file may stand for a game."""
     parser = Parser(prog="karma-envs sweep")
-    parts = {"the learner": TabularConfig, "the run": TrainConfig}
-    for game in add_games(parser, _run, parts):
-        game.add_argument(
-            "--over",
-            metavar="FIELD=VALUES",
-            type=_field_and_values,
-            action="append",
-            required=True,
-            help="a field that is swept and its values, separated by commas; may be repeated",
-        )
-        game.add_argument("--folder", metavar="DIR", required=True, help="where results go")
-        _add_how(game)
-        game.epilog = _EXAMPLES + (game.epilog or "")
+    add_games(parser, _run, TrainConfig, _add_what)
     return parser
+
+
+def _add_what(parser: argparse.ArgumentParser) -> None:
+    """Flags of one game: what is swept, and where results go."""
+    parser.add_argument(
+        "--over",
+        metavar="FIELD=VALUES",
+        type=_field_and_values,
+        action="append",
+        required=True,
+        help="a field that is swept and its values, separated by commas; may be repeated",
+    )
+    parser.add_argument("--folder", metavar="DIR", required=True, help="where results go")
+    _add_how(parser)
+    parser.epilog = _EXAMPLES + (parser.epilog or "")
 
 
 def _named(arguments: Sequence[str]) -> list[str]:
@@ -214,9 +217,15 @@ def _config(options: argparse.Namespace) -> SweepConfig:
 
 
 class SweepBar:
-    """A progress bar over trials: how many run, and what the last one has learned."""
+    """A progress bar over trials: how many run, and what the last one has learned.
 
-    def __init__(self, *, enabled: bool) -> None:
+    Args:
+        metric: what is shown of it.
+        enabled: whether there is a bar at all.
+    """
+
+    def __init__(self, metric: Metric, *, enabled: bool) -> None:
+        self._metric = metric
         self._bar = Bar(
             TextColumn("trials"),
             BarColumn(bar_width=24),
@@ -241,8 +250,9 @@ class SweepBar:
         if last is not None and last["status"] == "missing":
             state += " · stopping"
         elif last is not None:
-            efficiency = "" if last["efficiency"] is None else f", efficiency {last['efficiency']:.4f}"
-            state += f" · trial {last['trial']} {last['status']}{efficiency}"
+            value = last[self._metric.name]
+            learned = "" if value is None else f", {self._metric.title} {value:.4f}"
+            state += f" · trial {last['trial']} {last['status']}{learned}"
         if not self._bar.tasks:
             self._bar.add_task("", total=progress.trials, completed=progress.ended, state=state)
         self._bar.update(self._bar.task_ids[0], completed=progress.ended, state=state)
@@ -262,14 +272,14 @@ def report(found: Sweep) -> None:
         )
         for name in ("trial", *found.config.over):
             table.add_column(name, justify="right", overflow="fold", min_width=_column_width(found, name))
-        columns = ("efficiency", "access_fairness", "reward_fairness")
-        for name in columns:
-            table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+        shown = headlines(found.metrics)
+        for metric in shown:
+            table.add_column(metric.title, justify="right", no_wrap=True)
         for row in finished[:_MOST_ROWS]:
             table.add_row(
                 str(row["trial"]),
                 *(str(as_text(row[name])) for name in found.config.over),
-                *(Estimate(row[name], row[f"{name}_se"]).concise() for name in columns),
+                *(estimate_in(row, metric).concise() for metric in shown),
             )
         print_table(table)
         if len(finished) > _MOST_ROWS:

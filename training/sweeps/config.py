@@ -94,9 +94,9 @@ def _checked(game: str, over: Any) -> dict[str, list[Any]]:
     """What is swept, if the fields exist and have values; those of arrays as plain numbers."""
     if not isinstance(over, Mapping) or not over:
         raise refuse("over", over, "a mapping of at least one field to a list of values")
-    parts = {"game_config": game_class(game).config_class, **TrainConfig.PARTS}
-    own = [name for name in TrainConfig.field_names() if name not in ("game", *parts)]
-    fields = [name for part in parts.values() for name in part.field_names()] + own
+    swept_in = game_class(game)
+    whole = ("game", *TrainConfig.parts(swept_in))
+    fields = [name for name in TrainConfig.owners(swept_in) if name not in whole]
     checked = {}
     for name, values in over.items():
         choice("over", name, fields)
@@ -140,7 +140,7 @@ def check_games(trials: Sequence[Trial]) -> None:
             checked.add(kind)
             try:
                 check_memory([config])
-                game = game_class(config.game)(config.game_config)
+                game = config.make_game()
                 if config.monitor == "exact":
                     check_by_agent(game)
             except ConfigError as error:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from karma_envs.outcome import Metric, headlines
 from training.common.figures import (
     COLOURS,
     FolderFigures,
@@ -19,17 +21,12 @@ from training.common.figures import (
 )
 from training.common.tables import Row
 from training.sweeps.config import as_text, shown
-from training.sweeps.sweep import LEARNED_STEPS, Sweep
+from training.sweeps.sweep import LEARNED_STEPS, Sweep, estimate_in
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_METRICS = {
-    "efficiency": "efficiency",
-    "access_fairness": f"access fairness over {LEARNED_STEPS} steps",
-    "reward_fairness": f"reward fairness over {LEARNED_STEPS} steps",
-}
 _LOG_FROM = 20.0  # ratio of the largest value to the smallest
 _MOST_PANELS = 4
 _MOST_LINES = 2 * len(COLOURS)
@@ -44,7 +41,7 @@ class NothingToDrawError(ValueError):
 
 
 def plot_sweep(sweep: Sweep, formats: tuple[str, ...] = ("png", "pdf")) -> list[Path]:
-    """Draw a figure per metric into the sweep's ``figures`` folder.
+    """Draw a figure per headline metric into the sweep's ``figures`` folder.
 
     Returns:
         the files written.
@@ -58,8 +55,7 @@ def plot_sweep(sweep: Sweep, formats: tuple[str, ...] = ("png", "pdf")) -> list[
     require_matplotlib()
     draw = lines if len(axes) == 1 else heat_maps
     figures: dict[str, Callable[[], Figure]] = {
-        metric: lambda metric=metric: draw(sweep, axes, metric)  # type: ignore[misc]
-        for metric in _METRICS
+        metric.name: partial(draw, sweep, axes, metric) for metric in headlines(sweep.metrics)
     }
     return save_figures(sweep.folder, figures, formats)
 
@@ -128,16 +124,21 @@ def _groups(sweep: Sweep, axes: Sequence[str]) -> dict[str, list[Row]]:
     return groups
 
 
-def _mean(rows: Sequence[Row], metric: str) -> tuple[float, float]:
+def _mean(rows: Sequence[Row], metric: Metric) -> tuple[float, float]:
     """The metric with its standard error: the trial's, or over seeds where there are several."""
     if len(rows) == 1:
-        return rows[0][metric], rows[0][f"{metric}_se"]
-    values = np.array([row[metric] for row in rows])
+        estimate = estimate_in(rows[0], metric)
+        return estimate.value, estimate.standard_error
+    values = np.array([row[metric.name] for row in rows])
     return float(values.mean()), float(values.std(ddof=1) / np.sqrt(len(values)))
 
 
+def _label(metric: Metric) -> str:
+    return f"{metric.title} over {LEARNED_STEPS} steps"
+
+
 @paper_style()
-def lines(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
+def lines(sweep: Sweep, axes: Sequence[str], metric: Metric) -> Figure:
     """A metric over a field, with standard errors; a line for each combination of other fields.
 
     Where the field's values are no numbers, points stand side by side instead.
@@ -174,7 +175,7 @@ def lines(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
         panel.set_xticks(range(len(values)), _tick_labels(values))
         panel.set_xlim(-0.5, len(values) - 0.5)
         panel.grid(visible=False, axis="x")
-    panel.set(xlabel=field.replace("_", " "), ylabel=_METRICS[metric])
+    panel.set(xlabel=field.replace("_", " "), ylabel=_label(metric))
     return figure
 
 
@@ -184,7 +185,7 @@ def _scale(panel: Axes, values: Sequence[float]) -> None:
 
 
 @paper_style()
-def heat_maps(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
+def heat_maps(sweep: Sweep, axes: Sequence[str], metric: Metric) -> Figure:
     """A metric over two fields; a panel for each combination of other fields."""
     across, up = axes
     groups = _groups(sweep, axes)
@@ -214,7 +215,7 @@ def heat_maps(sweep: Sweep, axes: Sequence[str], metric: str) -> Figure:
         panel.set(xlabel=across.replace("_", " "), ylabel=up.replace("_", " "))
         panel.set_title(label)
         panel.grid(visible=False)
-    figure.colorbar(image, ax=panels, label=_METRICS[metric])
+    figure.colorbar(image, ax=panels, label=_label(metric))
     return figure
 
 

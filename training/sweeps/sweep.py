@@ -22,7 +22,8 @@ import yaml
 
 from karma_envs.config import ConfigError, choice, whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.metrics import Estimate, Summary, summarise
+from karma_envs.outcome import Estimate, Metric, as_columns, headlines
+from karma_envs.registry import game_class
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, owned, writing
@@ -30,7 +31,7 @@ from training.common.provenance import versions
 from training.common.tables import Row, read_table, write_recorded, write_table
 from training.common.trust import functions_named, made, read_config, resuming
 from training.common.workers import Interrupted, stop_on_signal
-from training.evaluation.play import HEADLINES, over_seeds, play
+from training.evaluation.play import Summary, measure, over_seeds
 from training.runs.config import TrainConfig
 from training.runs.folder import Run
 from training.runs.memory import check_memory
@@ -43,19 +44,23 @@ _SWEEP = "sweep.yaml"
 if TYPE_CHECKING:
     from pandas import DataFrame
 
-TRAINING = ("window", "efficiency", "access_fairness", "reward_fairness", "karma_gini")
-"""Columns ``train_<name>``: means over the last tenth of a run's records and over replicas. Fairness depends
-on the steps that it is measured over, here ``train_window``."""
-
 LEARNED_STEPS = 10_000
 """Steps that the learned policies are measured over."""
 
-_COLUMNS = (
-    *(f"train_{name}" for name in TRAINING),
-    *(column for name in Summary.__dataclass_fields__ for column in (name, f"{name}_se")),
-    "seconds",
-    "error",
-)
+
+def _recorded(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """What is averaged over the end of training: metrics, and the steps that each record is over."""
+    return ("window", *(metric.name for metric in metrics))
+
+
+def _columns(metrics: Sequence[Metric]) -> tuple[str, ...]:
+    """What is told of a trial, besides its number, the swept values and its status."""
+    return (
+        *(f"train_{name}" for name in _recorded(metrics)),
+        *(column for metric in metrics for column in (metric.name, f"{metric.name}_se")),
+        "seconds",
+        "error",
+    )
 
 
 @dataclass(frozen=True)
@@ -67,9 +72,10 @@ class Sweep:
         config: what it is over.
         trials: its trials.
         rows: a row for each: trial, the swept values, status (finished, failed or missing),
-            ``train_<metric>`` (see TRAINING), the metrics of the learned policies without exploration and
-            their standard errors ``<metric>_se``, seconds (of the last session), error; None for
-            what is not known.
+            ``train_<metric>`` (means over the last tenth of a run's records and over replicas; fairness
+            depends on the steps that it is measured over, here ``train_window``), the metrics of the
+            learned policies without exploration and their standard errors ``<metric>_se``, seconds (of the
+            last session), error; None for what is not known.
     """
 
     folder: Path
@@ -94,7 +100,12 @@ class Sweep:
             raise ResultsError(f"{folder} holds no sweep: there is no {_SWEEP} in it")
         config = _read_config(folder, trust=trust)
         trials = config.trials()
-        return cls(folder, config, trials, tuple(_read_rows(folder, trials)))
+        return cls(folder, config, trials, tuple(_read_rows(folder, config, trials)))
+
+    @property
+    def metrics(self) -> tuple[Metric, ...]:
+        """What is measured of the game of all trials; trials are ranked by the first."""
+        return game_class(self.config.base.game).metrics
 
     def __repr__(self) -> str:
         over = " × ".join(f"{len(values)} {name}" for name, values in self.config.over.items())
@@ -103,7 +114,7 @@ class Sweep:
     def _repr_html_(self) -> str:
         rows = [
             {name: as_text(row[name]) for name in ("trial", *self.config.over)}
-            | {name: Estimate(row[name], row[f"{name}_se"]).concise() for name in HEADLINES}
+            | {each.name: estimate_in(row, each).concise() for each in headlines(self.metrics)}
             for row in self.best_first
         ]
         return html_table(rows, f"{self!r}; best first, learned policies without exploration")
@@ -123,17 +134,25 @@ class Sweep:
 
     @property
     def best_first(self) -> tuple[Row, ...]:
-        """Rows of the finished trials by falling efficiency of what was learned."""
-        finished = [row for row in self.rows if row["status"] == "finished"]
-        return tuple(
-            sorted(
-                finished, key=lambda row: math.inf if math.isnan(row["efficiency"]) else -row["efficiency"]
-            )
-        )
+        """Rows of the finished trials, those first that learned best by the game's first metric."""
+        metric = self.metrics[0]
+        sign = -1 if metric.more_is_better else 1
+
+        def rank(row: Row) -> float:
+            value: float = row[metric.name]
+            return math.inf if math.isnan(value) else sign * value
+
+        return tuple(sorted((row for row in self.rows if row["status"] == "finished"), key=rank))
+
+
+def estimate_in(row: Row, metric: Metric) -> Estimate:
+    """A metric of what a finished trial learned."""
+    return Estimate(row[metric.name], row[f"{metric.name}_se"])
 
 
 def _empty_row(trial: Trial) -> Row:
-    return {"trial": trial.number, **trial.values, "status": "missing", **dict.fromkeys(_COLUMNS)}
+    columns = _columns(game_class(trial.config.game).metrics)
+    return {"trial": trial.number, **trial.values, "status": "missing", **dict.fromkeys(columns)}
 
 
 def _read_config(folder: Path, *, trust: bool = False, known: Sequence[str] = ()) -> SweepConfig:
@@ -143,16 +162,18 @@ def _read_config(folder: Path, *, trust: bool = False, known: Sequence[str] = ()
     return config
 
 
-def _read_rows(folder: Path, trials: Sequence[Trial], *, anew: bool = False) -> list[Row]:
+def _read_rows(
+    folder: Path, config: SweepConfig, trials: Sequence[Trial], *, anew: bool = False
+) -> list[Row]:
     """What ``trials.csv`` knows; a trial whose policies are gone is missing.
 
     Where it is to be written ``anew``, nothing is known from a damaged one: what trials say is in their
     folders.
     """
-    path = folder / "trials.csv"
+    path, columns = folder / "trials.csv", _columns(game_class(config.base.game).metrics)
     try:
         table = read_table(path) if path.is_file() else []
-        _check_table(path, table)
+        _check_table(path, table, columns)
     except ResultsError:
         if not anew:
             raise
@@ -164,15 +185,15 @@ def _read_rows(folder: Path, trials: Sequence[Trial], *, anew: bool = False) -> 
         paths = [run.policy_path(replica) for replica in range(trial.config.replicas)]
         if row.get("status") == "finished" and not all(path.is_file() for path in paths):
             row = {}
-        found = {name: row[name] for name in ("status", *_COLUMNS) if row.get(name, "") != ""}
+        found = {name: row[name] for name in ("status", *columns) if row.get(name, "") != ""}
         rows.append(_empty_row(trial) | found)
     return rows
 
 
-def _check_table(path: Path, table: Sequence[Row]) -> None:
+def _check_table(path: Path, table: Sequence[Row], columns: Sequence[str]) -> None:
     """Refuse a table whose columns of numbers hold something else."""
     for row in table:
-        for name in _COLUMNS:
+        for name in columns:
             if isinstance(row.get(name, ""), str) and row.get(name) not in ("", None) and name != "error":
                 raise ResultsError(f"{path} is damaged: {name} of trial {row.get('trial')} is no number")
 
@@ -237,7 +258,7 @@ def run_trial(job: Job) -> Row:
             return {"status": "missing"}
         config = TrainConfig.from_dict(job.config)
         run = train(config, folder, resume=(folder / "config.yaml").exists(), stop=stop)
-        found = _end_of_training(run) | _learned(run).to_dict()
+        found = _end_of_training(run) | as_columns(_learned(run))
     except Interrupted:
         return {"status": "missing"}
     except Exception as error:
@@ -252,12 +273,12 @@ def _failure(error: Exception) -> Row:
 
 
 def _end_of_training(run: Run) -> dict[str, float]:
-    rows = run.metrics
+    rows, metrics = run.metrics, game_class(run.config.game).metrics
     steps = sorted({row["step"] for row in rows})
     last = set(steps[-max(1, len(steps) // 10) :])
     return {
-        f"train_{name}": float(np.mean([row[name] for row in rows if row["step"] in last]))
-        for name in TRAINING
+        f"train_{name}": float(np.mean([row.get(name, math.nan) for row in rows if row["step"] in last]))
+        for name in _recorded(metrics)
     }
 
 
@@ -266,7 +287,7 @@ def _learned(run: Run) -> Summary:
     game = run.game()
     return over_seeds(
         [
-            summarise(play(game, policy, n_steps=LEARNED_STEPS, seed=[1, number]))
+            measure(game, policy, n_steps=LEARNED_STEPS, seed=[1, number])
             for number, policy in enumerate(run.policies)
         ]
     )
@@ -351,7 +372,7 @@ def _sweep(
 ) -> Sweep:
     """Run what is left to do of a sweep in a folder that is ours."""
     _begin(folder, config)
-    rows = _read_rows(folder, trials, anew=True)
+    rows = _read_rows(folder, config, trials, anew=True)
     todo = [trial for trial in trials if rows[trial.number]["status"] != "finished"]
     for trial in todo:
         rows[trial.number] = _empty_row(trial)

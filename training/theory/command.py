@@ -23,12 +23,16 @@ def add(subparsers: Any) -> None:
     text = "tell which conditions for convergence hold in a game; results go to a folder, with figures"
     description = f"{text.capitalize()}. The exit status is 3 where a tool failed; the others are kept."
     command = subparsers.add_parser(COMMAND, help=text, description=description)
-    for parser in add_games(command, _run, {"the tools": TheoryConfig}):
-        parser.add_argument(
-            "--folder", metavar="DIR", help="where results go (default runs/<game>-theory-<number>)"
-        )
-        parser.add_argument("--quiet", action="store_true", help="do not show which tool is at work")
-        parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
+    add_games(command, _run, TheoryConfig, _add_how)
+
+
+def _add_how(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what is shown and written."""
+    parser.add_argument(
+        "--folder", metavar="DIR", help="where results go (default runs/<game>-theory-<number>)"
+    )
+    parser.add_argument("--quiet", action="store_true", help="do not show which tool is at work")
+    parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
 
 def _run(options: argparse.Namespace) -> int:

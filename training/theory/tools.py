@@ -79,6 +79,8 @@ class TheoryConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
+    TITLE = "the tools"
+
     tools: tuple[str, ...] = ("lipschitz", "lasry-lions", "sublinearity", "contractivity", "monotonicity")
     rationality: float = 5.0
     policies: int = 200

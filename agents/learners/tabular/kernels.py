@@ -2,8 +2,32 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.sampling import prefetch
+
+
+class Tables(NamedTuple):
+    """Q tables in rows, the policies that follow from them, and whose they are."""
+
+    q: NDArray[np.float32]  # [rows, observations, width]
+    thresholds: NDArray[np.uint16]  # [rows, observations, padded] the policy that is played
+    stale: NDArray[np.uint8]  # [rows, observations] 1 where Q changed since the policy was computed
+    row_of_agent: NDArray[np.int32]  # [N]
+    learning_agents: NDArray[np.int32]  # [M] whose transitions are learned from
+    discount_of_row: NDArray[np.float32]  # [rows]
+
+
+class Pending(NamedTuple):
+    """The last transition of each agent that learns, which waits for the action that comes next."""
+
+    observation: NDArray[np.int32]  # [M] -1 where nothing is pending
+    action: NDArray[np.int32]  # [M]
+    reward: NDArray[np.float32]  # [M]
 
 
 @kernel
@@ -17,25 +41,7 @@ def _learn_one(
 
 
 @kernel
-def learn(
-    q,
-    thresholds,
-    stale,
-    row_of_agent,
-    learning_agents,
-    discount_of_row,
-    pending_observation,
-    pending_action,
-    pending_reward,
-    observations,
-    actions,
-    rewards,
-    rate,
-    target,
-    waits,
-    by_agent,
-    ended,
-):
+def learn(tables, pending, columns, rate, target, waits, by_agent, ended):
     """Learn from transitions in the order of time.
 
     A target that needs the next action leaves each agent's last transition pending until the next
@@ -43,18 +49,9 @@ def learn(
     its target is its reward alone, and nothing is left pending.
 
     Args:
-        q: ``float32[rows, observations, width]``, changed in place.
-        thresholds: ``uint16[rows, observations, width]``, the policy that was played.
-        stale: ``uint8[rows, observations]``, set to 1 where Q changed.
-        row_of_agent: ``int32[N]``.
-        learning_agents: ``int32[M]``.
-        discount_of_row: ``float32[rows]``.
-        pending_observation: ``int32[M]``, -1 where nothing is pending; changed in place.
-        pending_action: ``int32[M]``.
-        pending_reward: ``float32[M]``.
-        observations: ``uint16[T+1, N]``.
-        actions: ``uint16[T, N]``.
-        rewards: ``float32[T, N]``.
+        tables: :class:`Tables`; Q and what is stale are changed in place.
+        pending: :class:`Pending`, changed in place.
+        columns: :class:`karma_envs.transitions.Columns` of T steps of N agents, their numbers ``uint16``.
         rate: ``float32``, step size alpha.
         target: a target's function.
         waits: whether the target needs the next action.
@@ -62,6 +59,10 @@ def learn(
             while its row is in the cache; else all agents step by step, in the order of time.
         ended: whether the game was over after the last step.
     """
+    # Fields that are read in loops are unpacked first: read from the tuple each time they take longer.
+    q, thresholds, stale, row_of_agent, learning_agents, discount_of_row = tables
+    pending_observation, pending_action, pending_reward = pending
+    observations, actions, rewards = columns
     n_steps = actions.shape[0]
     last = n_steps - (waits | ended)  # the first step that has no target from what follows, in this call
     for learner in range(learning_agents.shape[0]):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agents.learners.tabular.config import TabularConfig
 from agents.learners.tabular.grouping import GROUPINGS
-from agents.learners.tabular.kernels import learn
+from agents.learners.tabular.kernels import Pending, Tables, learn
 from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.tables import check_returns, q_width
 from agents.learners.tabular.targets import ILLEGAL, targets
@@ -60,12 +60,10 @@ class TabularLearner:
         self.config = config or TabularConfig()
         self._target = targets()[self.config.algorithm]
         group = GROUPINGS[self.config.grouping](game.type_of_agent)
-        self._row_of_agent, self._learning_agents = group.row_of_agent, group.learning_agents
         n_rows = int(group.row_of_agent.max()) + 1
         n_learners = len(group.learning_agents)
         type_of_row = np.zeros(n_rows, np.uint8)
         type_of_row[group.row_of_agent] = game.type_of_agent
-        self._discount_of_row = game.discounts[type_of_row].astype(np.float32)
         self._n_actions = game.n_actions
         self._legal_actions = game.legal_actions
         worst, best = game.reward_bounds
@@ -80,10 +78,19 @@ class TabularLearner:
         thresholds[:] = NEVER
         self.policy = TabularPolicy.from_thresholds(thresholds, game.n_actions, group.row_of_agent)
         self.policy_change = np.zeros(n_rows)
-        self._stale = np.ones((n_rows, game.n_observations), np.uint8)
-        self._pending_observation = np.full(n_learners, -1, np.int32)
-        self._pending_action = np.zeros(n_learners, np.int32)
-        self._pending_reward = np.zeros(n_learners, np.float32)
+        self._tables = Tables(
+            q=self.q,
+            thresholds=thresholds,
+            stale=np.ones((n_rows, game.n_observations), np.uint8),
+            row_of_agent=group.row_of_agent,
+            learning_agents=group.learning_agents,
+            discount_of_row=game.discounts[type_of_row].astype(np.float32),
+        )
+        self._pending = Pending(
+            observation=np.full(n_learners, -1, np.int32),
+            action=np.zeros(n_learners, np.int32),
+            reward=np.zeros(n_learners, np.float32),
+        )
         self._streams = new_streams(rng or np.random.default_rng(), 1)
         self._scratch = Scratch.of(game.n_actions)
         self._recompute(np.ones(n_rows, np.uint8))
@@ -104,20 +111,11 @@ class TabularLearner:
         Raises:
             ValueError: when the arrays' shapes or dtypes are not those of the game's transitions.
         """
-        played.check(len(self._row_of_agent))
+        played.check(len(self._tables.row_of_agent))
         learn(
-            self.q,
-            self.policy.thresholds,
-            self._stale,
-            self._row_of_agent,
-            self._learning_agents,
-            self._discount_of_row,
-            self._pending_observation,
-            self._pending_action,
-            self._pending_reward,
-            played.observations,
-            played.actions,
-            played.rewards,
+            self._tables,
+            self._pending,
+            played.columns,
             np.float32(self.config.rate(progress)),
             self._target.value,
             self._target.needs_next_action,
@@ -143,7 +141,7 @@ class TabularLearner:
         update_policy(
             self.q,
             self.policy.thresholds,
-            self._stale,
+            self._tables.stale,
             updates,
             np.float32(self.config.rationality),
             np.float32(self.config.exploration),
@@ -159,14 +157,14 @@ class TabularLearner:
         update_policy(
             self.q,
             thresholds,
-            np.ones_like(self._stale),
+            np.ones_like(self._tables.stale),
             np.ones(n_rows, np.uint8),
             np.float32(self.config.rationality),
             np.float32(0.0),
             self._scratch,
             np.empty(n_rows),
         )
-        return TabularPolicy.from_thresholds(thresholds, self._n_actions, self._row_of_agent)
+        return TabularPolicy.from_thresholds(thresholds, self._n_actions, self._tables.row_of_agent)
 
     def greedy_policy(self) -> TabularPolicy:
         """What :meth:`learned_policy` was called, though it is softmax(beta Q) and not greedy."""
@@ -177,10 +175,10 @@ class TabularLearner:
         return {
             "q": self.q,
             "thresholds": self.policy.thresholds,
-            "stale": self._stale,
-            "pending_observation": self._pending_observation,
-            "pending_action": self._pending_action,
-            "pending_reward": self._pending_reward,
+            "stale": self._tables.stale,
+            "pending_observation": self._pending.observation,
+            "pending_action": self._pending.action,
+            "pending_reward": self._pending.reward,
             "streams": self._streams,
             "policy_change": self.policy_change,
         }

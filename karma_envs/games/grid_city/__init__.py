@@ -46,7 +46,7 @@ Order of a step:
     6. Redistribution of the surplus, by what agents were during the step: which lane they bid for, and
     how many others did; by_resource first shares what was paid for a lane among all who bid for it.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
@@ -99,8 +99,8 @@ from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
 from karma_envs.karma.config import check_rules, draw_initial_karma
 from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
 from karma_envs.transitions import Transitions
@@ -265,10 +265,10 @@ class GridCityGame(KarmaGame[CityState]):
         need = self._urgency_feature[:, (place - 1) % self.config.n_urgencies] * (place > 0)
         return np.asarray(np.rint(need * karma * self._uses_bids), np.int64)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         state = self.arrays
         contests = state.contests.copy()
-        return Outcome(
+        return KarmaOutcome(
             steps=int(state.steps[0]),
             rewards=state.reward_total.copy(),
             accesses=state.accesses.copy(),

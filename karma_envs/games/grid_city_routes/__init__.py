@@ -18,7 +18,7 @@ Reward:
 Order of a step:
     As there. Who has to wait may choose the other lane in the next step.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:

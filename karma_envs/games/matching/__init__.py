@@ -23,7 +23,7 @@ Order of a step:
     fair coin. 4. Rewards. 5. Payment. 6. Redistribution of the surplus. 7. Urgency transitions,
     independent of karma.
 
-Truncation:
+End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
@@ -71,8 +71,8 @@ from karma_envs.games.matching.kernels import (
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.config import check_rules, draw_initial_karma
 from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import transition_thresholds
-from karma_envs.metrics import Outcome
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
 from karma_envs.transitions import Transitions
@@ -198,11 +198,11 @@ class MatchingGame(KarmaGame[MatchingState]):
         bids = np.rint(self._urgency_feature[:, :, None] * karma).astype(np.int64)
         return np.asarray(bids.reshape(len(self.discounts), -1) * self._uses_bids, np.int64)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> KarmaOutcome:
         state = self.arrays
         steps = int(state.steps[0])
         contests = steps - state.sat_out
-        return Outcome(
+        return KarmaOutcome(
             steps=steps,
             rewards=state.reward_total.copy(),
             accesses=state.accesses.copy(),

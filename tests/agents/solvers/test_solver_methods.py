@@ -14,9 +14,10 @@ from karma_envs.config import ConfigError
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.exploitability import exploitability
+from karma_envs.plugins import defined_in
 
 TWO_TYPES = ({"discount": 0.7}, {"discount": 0.9, "urgencies": (1, 2, 9)})
-FIRST_ORDER = sorted(set(methods()) - {"homotopy"})
+FIRST_ORDER = sorted(name.rpartition(".")[2] for name in defined_in("agents.solvers.first_order", "SOLVER"))
 
 
 def model_of(**fields: Any) -> FiniteMeanFieldModel:

@@ -8,7 +8,8 @@ import pytest
 import karma_envs
 from agents.evaluators.exploitability.exact import exploitability_by_agent
 from agents.policies.tabular import TabularPolicy
-from karma_envs.baselines import BASELINES, baseline_policy
+from karma_envs.baselines import baseline_policy
+from karma_envs.baselines import random as random_bids
 from karma_envs.checks import check_game
 from karma_envs.mean_field.exploitability import exploitability
 from tests.training.benchmark.tiny_tasks import TINY
@@ -18,7 +19,7 @@ from training.benchmark.measure import normalised_exploitability
 
 def test_exploitability_is_per_type_or_agent_by_agent() -> None:
     game = karma_envs.make("matching", **TINY)
-    uniform = BASELINES["random"](game)
+    uniform = random_bids(game)
     shared = TabularPolicy(uniform, np.zeros(6, int))
     own = TabularPolicy(np.repeat(uniform, 6, axis=0), np.arange(6))
     expected = exploitability(game.mean_field(), uniform).normalised  # type: ignore[arg-type]

@@ -14,8 +14,8 @@ import pytest
 from tests.training.benchmark.tiny_tasks import REAL, TINY, edit
 from training.benchmark import TASKS, Result, Task, add_result, run_benchmark, write_report
 from training.benchmark.algorithms import algorithms
+from training.benchmark.columns import columns
 from training.benchmark.report import summarise, to_markdown
-from training.benchmark.result import METRICS
 from training.benchmark.tables import number_text
 from training.cli import main
 from training.common.errors import ResultsError
@@ -149,7 +149,7 @@ def test_the_page_shows_all_and_needs_nothing(tmp_path: Path) -> None:
     assert not re.search(r"url\(|@import|\bsrc=|href=|fetch\(|//", text)
     page = Page(text)
     sections = [attributes["data-metric"] for tag, attributes in page.elements if tag == "section"]
-    assert sections == list(METRICS)
+    assert sections == list(columns(TASKS.values()))
     for name in algorithms:
         assert page.texts.count(name) >= len(sections)
     assert "Bid nothing & say <so>." in "".join(page.texts)
@@ -174,9 +174,11 @@ def test_names_from_files_are_text_and_nothing_else(tmp_path: Path) -> None:
 
 
 def test_the_numbers_of_a_report_by_hand() -> None:
+    numbers = dict.fromkeys(columns(TASKS.values()))
+
     def result(algorithm: str, task: str, scores: list[float]) -> Result:
         rows = tuple(
-            {**dict.fromkeys(METRICS), "score": score, "seed": seed, "versions": {"numpy": "2.0"}}
+            {**numbers, "score": score, "seed": seed, "versions": {"numpy": "2.0"}}
             for seed, score in enumerate(scores)
         )
         return Result(algorithm, "", task, TASKS[task].definition(), 1200, {}, rows)

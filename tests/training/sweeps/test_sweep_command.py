@@ -8,6 +8,8 @@ from typing import Any
 
 import pytest
 
+from karma_envs.karma.outcome import ACCESS_FAIRNESS
+from karma_envs.outcome import EFFICIENCY
 from tests.training.sweeps.trials import Tiny, on_epoch
 from training.cli import main
 from training.runs.replica import Replica
@@ -174,12 +176,12 @@ def test_rules_stand_side_by_side_in_the_order_given(tiny: Tiny, tmp_path: Path)
     """The second of four trials failed; with the efficiencies -1, -1.02 and -1.03 of the others."""
     over = {"payment": ["pbs", "pbp"], "redistribution": ["uniform", "none"]}
     found = with_results(tiny, over, tmp_path / "sweep")
-    (panel,) = lines(found, ["payment"], "efficiency").axes
+    (panel,) = lines(found, ["payment"], EFFICIENCY).axes
     assert [label.get_text() for label in panel.get_xticklabels()] == ["pbs", "pbp"]
     points = {container.get_label(): [*zip(*container.lines[0].get_data())] for container in panel.containers}
     assert points["redistribution=uniform"] == [(pytest.approx(-0.15), -1.0), (pytest.approx(0.85), -1.02)]
     assert points["redistribution=none"] == [(pytest.approx(1.15), -1.03)]
-    (panel,) = lines(found, ["payment"], "access_fairness").axes
+    (panel,) = lines(found, ["payment"], ACCESS_FAIRNESS).axes
     assert panel.get_ylabel() == "access fairness over 10000 steps"
 
 

@@ -12,6 +12,7 @@ import yaml
 
 from karma_envs.config import ConfigError
 from karma_envs.mechanisms import resolve
+from karma_envs.outcome import as_columns
 from tests.training.sweeps.trials import RATES, Tiny
 from training import Run, train
 from training.common.config import to_yaml
@@ -121,7 +122,7 @@ def test_a_trial_is_the_run_that_train_makes(tiny: Tiny, tmp_path: Path) -> None
     assert len(last) == 2
     assert row["train_efficiency"] == pytest.approx(sum(each["efficiency"] for each in last) / 2)
     assert row["train_karma_gini"] == pytest.approx(sum(each["karma_gini"] for each in last) / 2)
-    learned = evaluate(run)[0].summary.to_dict()
+    learned = as_columns(evaluate(run)[0].summary)
     assert {name: row[name] for name in learned} == learned
     assert row["status"] == "finished"
     assert row["seconds"] > 0

@@ -53,7 +53,7 @@ def _played(found: Equilibrium, payment: str, redistribution: str, n: int, steps
         game, found.policy, n_steps=steps, burn_in=200, batches=max(2, steps // _STRETCH), seed=seed
     )
     gap = by_axes((play.state_distribution - found.mean_field)[0], game.axes).sum(axis=0)  # of karma
-    efficiency = play.summary.efficiency
+    efficiency = play.summary["efficiency"]
     difference = efficiency.value - found.efficiency
     return {
         "agents": n,

@@ -22,7 +22,8 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.games.grid_city import GridCityGame, LaneOutcome
 from karma_envs.games.grid_city.luck import Luck, luck
-from karma_envs.metrics import Outcome, access_fairness, reward_fairness
+from karma_envs.karma.outcome import KarmaOutcome
+from karma_envs.metrics import access_fairness, reward_fairness
 from karma_envs.transitions import chunks, play_on
 from training.reproduction.shared_runs import kept_run
 from training.runs.config import TrainConfig
@@ -74,7 +75,7 @@ class Play:
     """
 
     game: GridCityGame
-    outcome: Outcome
+    outcome: KarmaOutcome
     lanes: LaneOutcome
     visits: NDArray[np.int64]
     bids: NDArray[np.int64]

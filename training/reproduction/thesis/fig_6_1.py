@@ -19,11 +19,10 @@ from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import summarise
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.reproduction.experiment import Experiment, mean_over_seeds
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica
@@ -41,8 +40,8 @@ _QUANTITIES = ("efficiency", "reward_fairness", "access_fairness")
 
 
 def _measured(case: str, discount: float, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
-    found = summarise(play(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed]))
-    numbers = {name: getattr(found, name).value for name in _QUANTITIES}
+    summary = measure(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed])
+    numbers = {name: summary[name].value for name in _QUANTITIES}
     return {"case": case, "discount": discount, **numbers}
 
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 import numpy as np
-from scipy.stats import linregress, spearmanr  # type: ignore[import-untyped]
+from scipy.stats import linregress, spearmanr
 
 from training.common.lane_figures import bid_against_congestion
 from training.common.tables import Row

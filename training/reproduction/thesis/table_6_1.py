@@ -17,27 +17,22 @@ from agents.learners import TabularConfig
 from karma_envs.baselines import baseline_policy
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.metrics import summarise
 from karma_envs.registry import make
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import measure
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.outcome_figure import outcome_figure
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 
 _STEPS = {"quick": 2_000_000, "full": 32_000_000}
+_QUANTITIES = ("efficiency", "reward_fairness", "access_fairness")
 _SPREAD = "by hand before the run, from the expected spread of 10,000 steps"
 
 
 def _measured(case: str, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Row:
-    found = summarise(play(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed]))
-    return {
-        "case": case,
-        "efficiency": found.efficiency.value,
-        "reward_fairness": found.reward_fairness.value,
-        "access_fairness": found.access_fairness.value,
-    }
+    summary = measure(game, policy, n_steps=10_000, burn_in=1000, seed=[61, seed])
+    return {"case": case, **{name: summary[name].value for name in _QUANTITIES}}
 
 
 def _run(scale: str, seed: int) -> list[Row]:

@@ -1,0 +1,1 @@
+"""Solvers that go round in three steps: what agents face, how they respond, which population that makes."""

@@ -1,0 +1,64 @@
+"""The numbers of a result, in the order of a report: the score, what the game measures, and what it took."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from karma_envs.outcome import headlines
+from training.benchmark.tasks import Task
+
+
+@dataclass(frozen=True)
+class Column:
+    """What a number is.
+
+    Attributes:
+        title: in tables.
+        meaning: what it is, in words.
+        more_is_better: whether a larger number is better.
+        optional: whether it may be missing.
+    """
+
+    title: str
+    meaning: str
+    more_is_better: bool = True
+    optional: bool = False
+
+
+_EXPLOITABILITY = Column(
+    "normalised exploitability",
+    "what a best response gains in the mean field, as a share of the mean discounted payoff",
+    more_is_better=False,
+    optional=True,
+)
+_LOAD = "of training, compilation and other load included"
+_COST = {
+    "steps_per_second": Column("agent-steps per second", _LOAD, optional=True),
+    "seconds": Column("seconds", _LOAD, more_is_better=False),
+}
+
+
+def columns(tasks: Iterable[Task]) -> dict[str, Column]:
+    """The numbers of results in some tasks, by name.
+
+    Args:
+        tasks: at least one.
+    """
+    tasks = list(tasks)
+    meaning = "; or ".join(dict.fromkeys(_score(task) for task in tasks))
+    measured = {
+        metric.name: Column(metric.title, metric.meaning, metric.more_is_better, optional=number > 0)
+        for task in tasks
+        for number, metric in enumerate(headlines(task.game_class.metrics))
+    }
+    score = {"score": Column("normalised score", meaning)}
+    return {**score, **measured, "exploitability": _EXPLOITABILITY, **_COST}
+
+
+def _score(task: Task) -> str:
+    """What the score is in a task."""
+    if task.references:
+        return "0 is {}, 1 {}".format(*task.references.values())
+    first = task.game_class.metrics[0]
+    return f"{'' if first.more_is_better else 'minus '}{first.title}, as it is, in {task.name}"
