@@ -7,6 +7,7 @@ import karma_envs
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
+from tests.integrations.common import TABULAR
 from tests.own_games import DriftGame, RoadsGame, SprintGame
 from training.integrations.distillation import tabulate
 
@@ -34,7 +35,7 @@ def always(action):
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [*((name, None) for name in karma_envs.names()), ("matching", "two-discounts")]
+    ("name", "preset"), [*((name, None) for name in TABULAR), ("matching", "two-discounts")]
 )
 def test_the_table_is_what_the_network_does(name, preset):
     """In play that the distillation has not seen; exact, as the numbers are a function of the state."""

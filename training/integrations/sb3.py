@@ -128,8 +128,8 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         """Change what agents of other types play.
 
         Args:
-            policy: the name of a baseline (random, bid_all, bid_nothing, proportional), or a policy that
-                fits the game; what it does for those that learn is not used.
+            policy: the name of one of the game's baselines, or a policy that fits the game; what it does for
+                those that learn is not used.
 
         Raises:
             ConfigError: when there is no such baseline.
