@@ -16,12 +16,12 @@ from karma_envs.finite import FiniteGame
 from karma_envs.finite import PlayedPolicy as PlayedPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.moved import old_names
+from karma_envs.numerics.sampling import uniform_over
 
 
 def random(game: FiniteGame) -> NDArray[np.float64]:
     """Every legal action with the same probability: a table ``float64[1, observations, actions]``."""
-    legal = game.legal_actions
-    return np.asarray(legal / legal.sum(axis=1, keepdims=True), np.float64)[None]
+    return uniform_over(game.legal_actions)[None]
 
 
 def baseline_policy(name: str, game: PopulationGame) -> Any:

@@ -16,7 +16,10 @@ from karma_envs.axes import axis_values
 from karma_envs.config import refuse
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
-from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of
+from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of, uniform_over
+
+ILLEGAL = np.float32(-1e30)
+"""Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
 
 if TYPE_CHECKING:
     from karma_envs.against import AgainstPopulation
@@ -161,8 +164,9 @@ class FiniteGame(PopulationGame):
 
     def uniform_policy(self) -> PlayedPolicy:
         """Every legal action with the same probability."""
-        legal = self.legal_actions / self.legal_actions.sum(axis=1, keepdims=True)
-        return PlayedPolicy(thresholds_of(legal[None]), np.zeros(self.n_agents, np.int32))
+        return PlayedPolicy(
+            thresholds_of(uniform_over(self.legal_actions)[None]), np.zeros(self.n_agents, np.int32)
+        )
 
     def policy_of(self, probabilities: NDArray[np.float64]) -> PlayedPolicy:
         """A table as a policy of all agents.
@@ -174,12 +178,21 @@ class FiniteGame(PopulationGame):
         rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
         return PlayedPolicy(thresholds_of(probabilities), rows)
 
+    def acting(self, policy: SamplingPolicy) -> Any:
+        """A policy for this game as it is played in the game whose tables these are: here itself."""
+        return policy
+
     def check_policy(self, policy: SamplingPolicy) -> None:
         """Refuse a policy that cannot be played here; a policy that was accepted is not read again.
 
         Raises:
             PolicyError: naming what does not fit.
         """
+        if not (hasattr(policy, "thresholds") and hasattr(policy, "row_of_agent")):
+            raise PolicyError(
+                f"a policy for the game {self.name} has thresholds and row_of_agent, as "
+                f"agents.TabularPolicy does; this is {policy!r}"
+            )
         thresholds, row_of_agent = policy.thresholds, policy.row_of_agent
         if len(self._policy_checked) == 2 and (
             thresholds is self._policy_checked[0] and row_of_agent is self._policy_checked[1]

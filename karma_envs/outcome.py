@@ -236,7 +236,7 @@ def summarise(stretches: Sequence[Outcome], metrics: Iterable[Metric]) -> dict[s
     """
     whole = total_outcome(stretches)
     return {
-        metric.name: Estimate(metric.value(whole), metric.error(metric.value, whole, stretches))
+        metric.name: Estimate(float(metric.value(whole)), metric.error(metric.value, whole, stretches))
         for metric in metrics
     }
 

@@ -132,6 +132,12 @@ class Transitions:
         )
 
 
+def even_parts(n_steps: int, parts: int) -> list[int]:
+    """``n_steps`` steps in so many parts, no two of which differ by more than one; the sum is ``n_steps``."""
+    bounds = np.linspace(0, n_steps, parts + 1).round().astype(int)
+    return [int(length) for length in np.diff(bounds)]
+
+
 def chunk_length(game: PopulationGame, n_steps: int, most_bytes: int = MOST_BYTES) -> int:
     """How many of ``n_steps`` steps of a game fit in memory at once; at least one."""
     return max(1, min(n_steps, most_bytes // game.transitions(0).bytes_per_step))

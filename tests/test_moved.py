@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from karma_envs.moved import MOVED
+from karma_envs.moved import MOVED, MOVED_NAMES
 
 
 @pytest.mark.parametrize("old", MOVED)
@@ -41,3 +41,15 @@ assert "karma_envs.compile is now karma_envs.numerics.compile" in [str(each.mess
 def test_names_that_never_were_are_not_found() -> None:
     with pytest.raises(ModuleNotFoundError, match="compiler"):
         importlib.import_module("karma_envs.compiler")
+
+
+@pytest.mark.parametrize(
+    ("module", "name"), [(module, name) for module, names in MOVED_NAMES.items() for name in names]
+)
+def test_old_names_in_modules_are_found_where_they_are_now(module: str, name: str) -> None:
+    new_module, _, new_name = MOVED_NAMES[module][name].partition(":")
+    with pytest.warns(DeprecationWarning, match=f"{module}.{name} is now {new_module}.{new_name}"):
+        old = getattr(importlib.import_module(module), name)
+    assert old is getattr(importlib.import_module(new_module), new_name)
+    with pytest.raises(AttributeError, match=f"module '{module}' has no attribute 'nothing'"):
+        importlib.import_module(module).nothing  # noqa: B018

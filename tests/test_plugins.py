@@ -128,7 +128,7 @@ def test_a_script_beside_a_stranger(tmp_path: Path) -> None:
     (tmp_path / "agents.py").write_text("")
     (tmp_path / "main.py").write_text("import karma_envs\nprint(*karma_envs.names())\nimport training")
     done = command_in(tmp_path, "main.py")
-    assert done.stdout == "grid_city grid_city_routes matching\n"
+    assert done.stdout.split() == [*karma_envs.names()]
     assert re.match(f"ImportError: {tmp_path}/{STRANGERS['agents.py']}", done.stderr.splitlines()[-1])
 
 

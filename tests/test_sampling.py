@@ -21,7 +21,9 @@ from karma_envs.numerics.sampling import (
     probabilities_of,
     sample_action,
     sample_actions,
+    softmax,
     thresholds_of,
+    uniform_over,
 )
 
 
@@ -182,3 +184,10 @@ def test_fetching_ahead_changes_nothing(dtype: type) -> None:
     before = table.copy()
     prefetch_everything(table)
     np.testing.assert_array_equal(table, before)
+
+
+def test_policies_over_legal_actions_by_hand() -> None:
+    legal = np.array([[True, True, False, True], [True, False, False, False]])
+    np.testing.assert_allclose(uniform_over(legal), [[1 / 3, 1 / 3, 0, 1 / 3], [1, 0, 0, 0]], rtol=1e-15)
+    scores = np.where(legal, np.log([1.0, 2.0, 9.0, 5.0]) + 1000, -np.inf)
+    np.testing.assert_allclose(softmax(scores), [[1 / 8, 2 / 8, 0, 5 / 8], [1, 0, 0, 0]], rtol=1e-12)

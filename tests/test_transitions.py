@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 import karma_envs
 from agents.learners import TabularLearner
 from karma_envs.baselines import PlayedPolicy, baseline_policy
 from karma_envs.game import PolicyError
-from karma_envs.transitions import Transitions, chunks, play_on
+from karma_envs.transitions import Transitions, chunks, even_parts, play_on
 from tests.own_games import OWN_GAMES, OwnGame
 
 N = 6
@@ -106,3 +108,11 @@ def test_a_piece_of_transitions_has_ended_if_it_is_all_of_them() -> None:
     assert (whole.bytes_per_step, boxes.bytes_per_step) == (2 * 8, 2 * 24)
     with pytest.raises(ValueError, match=r"actions uint16\[3, 2\]; these are float32\[3, 2, 1\]"):
         boxes.check(2, (np.float32, (4,)))
+
+
+@given(st.integers(1, 10**6), st.integers(1, 50))
+def test_even_parts_differ_by_one_at_most(n_steps: int, parts: int) -> None:
+    lengths = even_parts(n_steps, parts)
+    assert len(lengths) == parts
+    assert sum(lengths) == n_steps
+    assert max(lengths) - min(lengths) <= 1

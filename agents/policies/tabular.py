@@ -13,7 +13,7 @@ from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
 from karma_envs.finite import MOST_INDICES, check_thresholds
 from karma_envs.game import PopulationGame
-from karma_envs.numerics.sampling import padded_width, probabilities_of, thresholds_of
+from karma_envs.numerics.sampling import padded_width, probabilities_of, thresholds_of, uniform_over
 from karma_envs.saved_policy import SavedPolicy
 
 if TYPE_CHECKING:
@@ -195,9 +195,8 @@ class TabularPolicy(SavedPolicy):
         """
         if not 0 <= exploration <= 1:
             raise ValueError(f"exploration = {exploration!r} is not allowed; allowed: 0 … 1")
-        uniform = legal_actions / legal_actions.sum(axis=1, keepdims=True)
         probabilities = self.probabilities
-        mixed = (1 - exploration) * probabilities + exploration * uniform
+        mixed = (1 - exploration) * probabilities + exploration * uniform_over(legal_actions)
         return TabularPolicy(mixed.astype(probabilities.dtype), self._row_of_agent)
 
     def mean_actions(self, values: ArrayLike | None = None) -> NDArray[np.float64]:

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.numerics.sampling import uniform_over
+
 if TYPE_CHECKING:
     from karma_envs.mean_field.model import FiniteMeanFieldModel
 
@@ -58,8 +60,7 @@ def policy_value(
 
 def uniform_policy(model: FiniteMeanFieldModel) -> NDArray[np.float64]:
     """Every legal action equally likely, ``float64[types, X, A]``."""
-    legal = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
-    return np.repeat(legal[None], model.n_types, axis=0)
+    return np.repeat(uniform_over(model.legal_actions)[None], model.n_types, axis=0)
 
 
 def greedy(q: NDArray[np.float64]) -> NDArray[np.float64]:

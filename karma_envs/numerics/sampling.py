@@ -45,6 +45,22 @@ def padded_width(n_actions: int) -> int:
     return -(-n_actions // LANES) * LANES
 
 
+def uniform_over(legal: NDArray[np.bool_]) -> NDArray[np.float64]:
+    """Every legal action with the same probability, ``float64[..., actions]``.
+
+    Args:
+        legal: ``bool[..., actions]``, at least one of each row.
+    """
+    return np.asarray(legal / legal.sum(axis=-1, keepdims=True))
+
+
+def softmax(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """exp(scores) over their sum along the last axis; a score of -inf, as of an illegal action, gives 0."""
+    # The greatest score counts as 0, so that no exponential overflows; the ratios are the same.
+    weights = np.exp(scores - scores.max(axis=-1, keepdims=True))
+    return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
+
+
 def thresholds_of(probabilities: NDArray[np.floating[Any]]) -> NDArray[np.uint16]:
     """Thresholds of rows of probabilities.
 

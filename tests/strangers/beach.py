@@ -20,6 +20,7 @@ from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.random import fill_uniform, new_streams
 from karma_envs.outcome import Outcome
+from karma_envs.saved_policy import SavedPolicy
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
 
 
@@ -40,8 +41,10 @@ class BeachConfig(Config):
 
 
 @dataclass(frozen=True)
-class SpotPolicy:
+class SpotPolicy(SavedPolicy):
     """Lie between the favourite spot and a place: ``x = share t + (1 - share) place``."""
+
+    FORMAT = "beach:SpotPolicy"
 
     place: float
     share: float
@@ -50,12 +53,25 @@ class SpotPolicy:
         """Spots ``float32[N, 1]`` for favourite spots ``float32[N, 1]``."""
         return (self.share * observations + (1 - self.share) * self.place).astype(np.float32)
 
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        return {"place": self.place, "share": self.share}, {}
+
+    @classmethod
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> SpotPolicy:
+        return cls(float(values["place"]), float(values["share"]))
+
 
 class BeachModel(MeanFieldModel):
     """The beach with infinitely many towels; the statistic is ``[m]``."""
 
+    statistic_names = ("mean_spot",)
+
     def __init__(self, company: float) -> None:
         self.company = company
+
+    @property
+    def initial_statistic(self) -> NDArray[np.float64]:
+        return np.zeros(1)
 
     def best_response(self, statistic: NDArray[np.float64]) -> SpotPolicy:
         return SpotPolicy(float(statistic[0]), 1 / (1 + self.company))
@@ -67,11 +83,6 @@ class BeachModel(MeanFieldModel):
 
     def statistic_of(self, policy: SpotPolicy) -> NDArray[np.float64]:
         return np.array([policy.share / 2 + (1 - policy.share) * policy.place])
-
-    def exploitability(self, policy: SpotPolicy) -> float:
-        statistic = self.statistic_of(policy)
-        best = self.policy_value(self.best_response(statistic), statistic)
-        return float((best - self.policy_value(policy, statistic))[0])
 
 
 class BeachGame(PopulationGame):

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from training import Run, TrainConfig, train
+from training import ResultsError, Run, TrainConfig, train
 from training.cli import main
+from training.solving.solution import Solution
 
 STRANGERS = Path(__file__).parents[1] / "strangers"
 TINY = ["--n-steps", "200", "--epoch-length", "50", "--records", "4", "--no-figures", "--quiet"]
@@ -54,6 +55,38 @@ def test_a_finite_game_without_karma_is_trained_measured_drawn_and_filmed(
     command("animate", folder, "--steps", "2", "--policy", "impatient", "--trust")
     assert Path(folder, "figures", "animation.gif").stat().st_size > 0
     assert "names code to be run: 'ferry:" in command("plot", folder, status=1)
+
+
+@pytest.mark.parametrize(("game", "columns"), [("beach:BeachGame", ()), ("sail:SailGame", ("mean_place",))])
+def test_a_game_with_boxes_is_trained_in_cells(game: str, columns: tuple[str, ...], command: Command) -> None:
+    """Of one step, and of three: it is measured beside its references, and drawn."""
+    command("train", game, *TINY, "--cells", "4")
+    folder = f"runs/{game.replace(':', '.')}-001"
+    assert {"efficiency", *columns} <= set(table(f"{folder}/metrics.csv")[0])
+    printed = command("evaluate", folder, "--n-steps", "120", "--burn-in", "12", "--trust")
+    assert all(name in printed for name in ("learned", "random"))
+    assert ("equilibrium" in printed) == (game == "beach:BeachGame")
+    assert (
+        f"{folder}/figures/efficiency.svg" in command("plot", folder, "--formats", "svg", "--trust").split()
+    )
+    refused = command("animate", folder, "--trust", status=1)
+    assert "allowed: a game with pictures" in refused
+    arguments = "--algo", "pooled", "--seeds", "1", "--budget", "1200", "--folder", "bench", "--quiet"
+    assert game in command("benchmark", "run", "--tasks", game, *arguments)
+
+
+def test_a_game_without_tables_is_solved_by_its_model(command: Command) -> None:
+    """The equilibrium of the beach: the mean spot is 1/2, an agent gets -c/(12 (1 + c)) = -1/16 for c = 3."""
+    printed = command("solve", "beach:BeachGame", "--company", "3", "--no-figures", "--quiet")
+    assert "equilibrium found by fixed_point" in printed
+    solution = Solution.open("runs/beach.BeachGame-equilibrium-001", trust=True)
+    assert solution.numbers["statistic"]["mean_spot"] == pytest.approx(0.5, abs=1e-9)
+    assert solution.numbers["efficiency"] == pytest.approx(-1 / 16, abs=1e-6)  # quadrature in 1000 points
+    assert solution.policy.share == 0.25
+    with pytest.raises(ResultsError, match="names code to be run: 'beach:BeachGame'"):
+        Solution.open(solution.folder)
+    said = command("theory", "beach:BeachGame", status=1)
+    assert "allowed: a mean-field model with finite states and actions" in said
 
 
 def test_what_is_about_mean_fields_says_that_there_is_none(command: Command) -> None:

@@ -12,12 +12,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from karma_envs.files import read_npz
+from karma_envs.files import read_npz, write_npz
 from tests.training.run_results import Tiny, assert_same_results, contents, status
 from training import ResultsError, Run, train
 from training.common.config import to_yaml
+from training.runs.figures import figures
 from training.runs.replica import Replica
 
 
@@ -176,3 +178,24 @@ def test_only_a_run_can_be_resumed_and_only_as_it_was(
     with pytest.raises(ResultsError, match=f"{unfinished_folder} holds a run of another configuration"):
         train(Run.open(unfinished_folder).config.replace(seed=4), unfinished_folder, resume=True)
     assert contents(unfinished_folder) == before
+
+
+def test_a_run_of_version_0_1_is_gone_on_with_and_drawn(tmp_path: Path, unfinished_folder: Path) -> None:
+    """Its checkpoints had karma's distribution under a name of its own, and four of six metrics."""
+    folder = shutil.copytree(unfinished_folder, tmp_path / "run")
+    arrays = read_npz(folder / "checkpoint-0.npz")
+    metadata = json.loads(arrays["metadata"].tobytes())
+    progress = metadata["progress"]
+    progress["karma_rows"] = progress.pop("distribution_rows")["karma"]
+    for row in progress["rows"]:
+        del row["access_gini"], row["nash_welfare"]
+    arrays["metadata"] = np.frombuffer(json.dumps(metadata).encode(), np.uint8)
+    write_npz(folder / "checkpoint-0.npz", arrays)
+    run = train(Run.open(folder).config, folder, resume=True)
+    whole = train(run.config, tmp_path / "whole")
+    assert (folder / "karma.csv").read_bytes() == (whole.folder / "karma.csv").read_bytes()
+    assert [[*map(np.isnan, row.values())].count(True) for row in run.metrics] == [2, 2, 0, 0]
+    for row, expected in zip(run.metrics, whole.metrics):
+        for name in progress["rows"][0]:
+            assert row[name] == expected[name]
+    assert "efficiency" in figures(run)

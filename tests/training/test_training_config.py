@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
-from agents.learners import TabularConfig
-from karma_envs.config import ConfigError
+from agents.learners import LearnerKind, TabularConfig, TabularLearner, learners
+from karma_envs.config import Config, ConfigError
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Rule, rules
@@ -265,6 +266,33 @@ def test_lambdas_cannot_be_written() -> None:
 
     with pytest.raises(ConfigError, match=r"<locals>\.rule cannot be written to a file: define the rule in"):
         to_yaml(MatchingConfig(payment=rule))
+
+
+@dataclass(frozen=True)
+class StillConfig(Config):
+    """A learner's that learns nothing."""
+
+    exploration: float = 0.0
+
+
+def test_a_learner_of_another_kind_than_the_games_is_named(
+    monkeypatch: pytest.MonkeyPatch, file: Path
+) -> None:
+    """In files, too; that of the game's kind is not, as in files of earlier versions."""
+    kinds = {**learners(), "still": LearnerKind("still", StillConfig, TabularLearner)}
+    for module in ("agents.learners.learner", "training.runs.config"):
+        monkeypatch.setattr(f"{module}.learners", lambda: kinds)
+    for learner in ({"kind": "still", "exploration": 0.5}, StillConfig(0.5)):
+        config = TrainConfig(learner=learner)
+        assert config.learner == StillConfig(0.5)
+        assert config.to_dict()["learner"] == {"kind": "still", "exploration": 0.5}
+        file.write_text(to_yaml(config))
+        assert TrainConfig.from_flat("matching", None, load_layer(file)) == config
+    assert "kind" not in TrainConfig(learner={"kind": "tabular"}).to_dict()["learner"]
+    with pytest.raises(ConfigError, match=r"learner\.kind = 'stil' .*did you mean still"):
+        TrainConfig(learner={"kind": "stil"})
+    with pytest.raises(ConfigError, match=r"learner = .* allowed: the configuration of a learner"):
+        TrainConfig(learner=MatchingConfig())
 
 
 def test_plain_configurations_have_yaml_too() -> None:

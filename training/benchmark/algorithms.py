@@ -24,6 +24,7 @@ from karma_envs.config import ConfigError, choice, refuse
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
+from karma_envs.tabulated import tabulated
 from training.common.trainers import Trainer, docstring_of, trainers
 from training.runs.config import TrainConfig
 from training.runs.replica import room_for_epoch, run_epoch
@@ -190,9 +191,10 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     if epoch_length < 1:
         raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
-    game.reset(np.random.default_rng([seed, 0]))
-    tables = TabularLearner(game, config, np.random.default_rng([seed, 1]))
-    room = room_for_epoch(game, epoch_length)
+    played = tabulated(game, config.cells)
+    played.reset(np.random.default_rng([seed, 0]))
+    tables = TabularLearner(played, config, np.random.default_rng([seed, 1]))
+    room = room_for_epoch(played, epoch_length)
     for epoch in range(n_epochs):
-        run_epoch(game, tables, epoch_length, room, progress=epoch / n_epochs)
-    return Trained(tables.learned_policy(), n_epochs * epoch_length * game.n_agents)
+        run_epoch(played, tables, epoch_length, room, progress=epoch / n_epochs)
+    return Trained(played.acting(tables.learned_policy()), n_epochs * epoch_length * game.n_agents)

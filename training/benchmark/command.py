@@ -143,8 +143,7 @@ def _run(options: argparse.Namespace) -> None:
         if progress.row is not None:
             row = progress.row
             console.print(
-                f"{progress.what}: score {row['score']:.4f}, efficiency {row['efficiency']:.4f}, "
-                f"{row['seconds']:.1f} s of training",
+                f"{progress.what}: score {row['score']:.4f}, {row['seconds']:.1f} s of training",
             )
         bar.update(bar.tasks[0].id, completed=progress.done, description=progress.what)
 

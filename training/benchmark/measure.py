@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
 from agents.policies.tabular import TabularPolicy
-from karma_envs.config import choice
-from karma_envs.finite import SamplingPolicy, as_finite
+from karma_envs.baselines import baseline_policy
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability
@@ -20,7 +22,7 @@ from training.evaluation.play import play
 EVALUATION_SEED = 1
 
 
-def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Row:
+def measure(task: Task, policy: Any, seed: int, reference: Row) -> Row:
     """Play a policy by all agents, without learning.
 
     Args:
@@ -41,28 +43,28 @@ def measure(task: Task, policy: SamplingPolicy, seed: int, reference: Row) -> Ro
         zero, one = (reference[name] for name in task.references)
         score = (first.value(outcome) - zero) / (one - zero)
     return {
-        "score": score,
-        **{metric.name: metric.value(outcome) for metric in headlines(game.metrics)},
+        "score": float(score),
+        **{metric.name: float(metric.value(outcome)) for metric in headlines(game.metrics)},
         "exploitability": normalised_exploitability(game, policy),
     }
 
 
 def measure_reference(task: Task) -> dict[str, float]:
-    """The first metric of the game in a task, of the references that score 0 and 1, by name.
+    """The game's first metric of what scores 0 and 1 in a task, by name.
 
     Raises:
-        ConfigError: when the game has no such reference.
+        ConfigError: when the game has no such reference or baseline.
     """
     game = task.make()
     references = game.references()
     measured = {}
     for name in task.references:
-        reference, policy = references[choice("references", name, references)]
-        measured[name] = game.metrics[0].value(_outcome(task, reference, policy, 0))
+        reference, policy = references.get(name) or (game, baseline_policy(name, game))
+        measured[name] = float(game.metrics[0].value(_outcome(task, reference, policy, 0)))
     return measured
 
 
-def normalised_exploitability(game: PopulationGame, policy: SamplingPolicy) -> float | None:
+def normalised_exploitability(game: PopulationGame, policy: Any) -> float | None:
     """Exact in the mean field: per type where all agents of a type play the same, agent by agent else.
 
     Of a single learner among others it is what the learner would gain by a best response to them.
@@ -92,7 +94,7 @@ def _row_of_type(game: PopulationGame, row_of_agent: NDArray[np.int32]) -> NDArr
     return np.asarray(rows) if same and len(rows) == len(game.discounts) else None
 
 
-def _outcome(task: Task, game: PopulationGame, policy: SamplingPolicy, seed: int) -> Outcome:
+def _outcome(task: Task, game: PopulationGame, policy: Any, seed: int) -> Outcome:
     return total_outcome(
         play(game, policy, n_steps=task.n_steps, burn_in=task.burn_in, seed=[EVALUATION_SEED, seed])
     )

@@ -11,7 +11,6 @@ from pathlib import Path
 
 from karma_envs.config import ConfigError, whole
 from karma_envs.files import remove_leftovers
-from karma_envs.finite import SamplingPolicy
 from training.benchmark.algorithms import Algorithm, Trained, find
 from training.benchmark.columns import columns
 from training.benchmark.measure import measure, measure_reference
@@ -174,14 +173,9 @@ def _run(algorithm: Algorithm, task: Task, seed: int, budget: int, reference: Ro
     seconds = time.perf_counter() - started
     trained = given if isinstance(given, Trained) else Trained(given, budget)
     steps = whole("agent_steps", trained.agent_steps, 0, budget)
-    policy: SamplingPolicy = trained.policy
-    if not (hasattr(policy, "thresholds") and hasattr(policy, "row_of_agent")):
-        raise TypeError(
-            f"train must give a policy, such as agents.TabularPolicy, not {type(policy).__name__}"
-        )
     row = {
         "seed": seed,
-        **measure(task, policy, seed, reference),
+        **measure(task, trained.policy, seed, reference),
         "agent_steps": steps,
         "seconds": seconds,
         "steps_per_second": steps / seconds if steps else None,

@@ -32,8 +32,8 @@ class Task:
         game_config: fields of the game's configuration that differ from the defaults.
         n_steps: steps that a policy is measured for.
         burn_in: steps before, which are not measured.
-        references: two of the game's references, which score 0 and 1, by name, and what they are in words;
-            none where a policy is scored by the game's first metric itself.
+        references: two of the game's references or baselines, which score 0 and 1, by name, and what they
+            are in words; none where a policy is scored by the game's first metric itself.
     """
 
     name: str

@@ -165,7 +165,7 @@ def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Par
     )
     parser._negative_number_matcher = _NEGATIVE_NUMBER
     parser.set_defaults(game=name)
-    presets = ", ".join(game.presets)
+    presets = ", ".join(game.presets) or "none"
     parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
     for heading, part in config_class.sections(game).values():

@@ -13,7 +13,7 @@ from karma_envs.display import data_frame, html_table
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.outcome import Estimate, Metric, Outcome, as_columns, headlines, summarise
-from karma_envs.transitions import play_on
+from karma_envs.transitions import even_parts, play_on
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -125,8 +125,7 @@ def play(
         return game.outcome()
 
     marks = [advance(burn_in)]
-    bounds = np.linspace(0, n_steps, batches + 1).round().astype(int)
-    marks += [advance(int(steps)) for steps in np.diff(bounds)]
+    marks += [advance(steps) for steps in even_parts(n_steps, batches)]
     return [after.since(before) for before, after in pairwise(marks)]
 
 

@@ -10,9 +10,10 @@ from typing import Any
 import yaml
 from numpy.typing import NDArray
 
-from agents.policies.tabular import TabularPolicy
+from agents.policies.files import from_arrays
 from karma_envs.config import ConfigError
 from karma_envs.files import json_array, json_of, read_npz, write_npz
+from karma_envs.saved_policy import SavedPolicy
 from training.common.errors import ResultsError
 from training.common.provenance import versions
 from training.common.trust import functions_named
@@ -107,12 +108,12 @@ def read_checkpoint(
     return metadata, arrays
 
 
-def write_learned(path: Path, stamp: Stamp, policy: TabularPolicy) -> None:
-    """Write what a replica has learned; :meth:`agents.TabularPolicy.load` reads it, too."""
+def write_learned(path: Path, stamp: Stamp, policy: SavedPolicy) -> None:
+    """Write what a replica has learned; :func:`agents.policies.load` reads it, too."""
     write_npz(path, {**policy.to_arrays(), _STAMP: json_array(stamp.to_plain())})
 
 
-def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy:
+def read_learned(path: Path, config: TrainConfig, replica: int) -> Any:
     """The policy of :func:`write_learned`; of an earlier version, which says not which run it is of, too.
 
     Raises:
@@ -125,7 +126,7 @@ def read_learned(path: Path, config: TrainConfig, replica: int) -> TabularPolicy
     try:
         stamp = json_of(arrays.pop(_STAMP)) if _STAMP in arrays else None
         same = stamp is None or (is_of(config, stamp["config"]) and stamp["replica"] == replica)
-        policy = TabularPolicy.from_arrays(arrays)
+        policy = from_arrays(arrays)
     except (ValueError, KeyError, TypeError, RecursionError, yaml.YAMLError) as error:
         raise ResultsError(f"{path} is not a policy of karma-envs: {_line(error)}") from error
     if not same:

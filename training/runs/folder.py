@@ -21,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from agents.policies.tabular import TabularPolicy
 from karma_envs.display import data_frame, html_table
 from karma_envs.files import write_text
 from karma_envs.game import PopulationGame
@@ -112,8 +111,8 @@ class Run:
         return self.config.make_game()
 
     @property
-    def policies(self) -> list[TabularPolicy]:
-        """The learned policies without exploration, one per replica.
+    def policies(self) -> list[Any]:
+        """The learned policies without exploration, one per replica; of tabular learners ``TabularPolicy``.
 
         Raises:
             ResultsError: when the run has not finished, or a policy's file is damaged, of another run, or
@@ -129,7 +128,7 @@ class Run:
         ]
 
     @property
-    def policy(self) -> TabularPolicy:
+    def policy(self) -> Any:
         """The learned policy without exploration, of the first replica."""
         return self.policies[0]
 

@@ -134,8 +134,8 @@ class Replica:
             {
                 **where,
                 "window": window.steps,
-                **{metric.name: metric.value(window) for metric in self.game.metrics},
-                **self.game.record(),
+                **{metric.name: float(metric.value(window)) for metric in self.game.metrics},
+                **{name: float(value) for name, value in self.game.record().items()},
                 "policy_change_max": self._changes.largest,
                 "policy_change_mean": self._changes.sum_of_means / self._changes.epochs,
             }

@@ -27,6 +27,7 @@ from numpy.typing import ArrayLike, NDArray
 from agents.evaluators.theory.matching import as_matching, only_type
 from karma_envs.config import real, refuse, whole
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
+from karma_envs.numerics.sampling import uniform_over
 
 
 def lasry_lions_sum(
@@ -53,7 +54,7 @@ def lasry_lions_sum(
     rewards = []
     for flow in (first, second):
         mean_field = flow.sum(axis=2)
-        uniform = model.legal_actions / model.legal_actions.sum(axis=1, keepdims=True)
+        uniform = uniform_over(model.legal_actions)
         visited = mean_field[..., None] > 0
         policy = np.where(visited, flow / np.where(visited, mean_field[..., None], 1.0), uniform)
         rewards.append(model.decision_problem(model.statistic(mean_field, policy)).reward)

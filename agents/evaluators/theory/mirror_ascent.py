@@ -31,6 +31,7 @@ from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values, uniform_policy
 from karma_envs.mean_field.stationary import advance, stationary_mean_field
+from karma_envs.numerics.sampling import softmax
 
 _NEGLIGIBLE = 1e-7  # distances below it are rounding
 _AWAY = 1 + 1e-9  # a ratio of distances that is no rounding
@@ -130,8 +131,7 @@ class MirrorAscent:
     def improved(self, policy: NDArray[np.float64], problem: DecisionProblem) -> NDArray[np.float64]:
         """The next policy where agents face a problem."""
         q = q_values(self.model, problem, self.value(problem, policy))
-        weights = np.exp(self.rationality * (q - q.max(axis=2, keepdims=True)))
-        return np.asarray(weights / weights.sum(axis=2, keepdims=True))
+        return softmax(self.rationality * (q - q.max(axis=2, keepdims=True)))
 
     def equilibrium(
         self, start: NDArray[np.float64] | None = None, tolerance: float = 1e-9

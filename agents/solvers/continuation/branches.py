@@ -20,7 +20,7 @@ from agents.solvers.continuation.homotopy import exact_near
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.fictitious_play import fictitious_play
-from agents.solvers.first_order.iteration import softmax
+from agents.solvers.first_order.iteration import logit_policy
 from karma_envs.mean_field.dynamic_programming import q_values
 
 _SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
@@ -73,7 +73,7 @@ class Explorer:
             tolerance=10 ** rng.uniform(-4, -2),
             power=rng.uniform(0.6, 0.9),
             iterations=int(rng.choice(_ITERATIONS)),
-            start=softmax(model, logits),
+            start=logit_policy(model, logits),
         )
         q = q_values(model, model.decision_problem(near.statistic), near.value)
         highest = self._per_payoff * 10 ** rng.uniform(*_FROM_POLICY)

@@ -29,6 +29,7 @@ from agents.mean_field.linearisation import Linearisation, solve_scaled
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value
 from karma_envs.mean_field.stationary import stationary_mean_field
+from karma_envs.numerics.sampling import softmax, uniform_over
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
 _MOST_LOG_RATIONALITY_MOVE = 1.5  # per Newton step
@@ -210,7 +211,7 @@ class LogitSystem:
         self.model, self.exploration = model, exploration
         shape = (model.n_types, model.n_states, model.n_actions)
         self.legal = np.broadcast_to(model.legal_actions, shape)
-        self._uniform = self.legal / self.legal.sum(axis=2, keepdims=True)
+        self._uniform = uniform_over(self.legal)
         self.direction = None if direction is None else np.where(self.legal, direction, 0.0)
 
     def parameter(self, point: LogitPoint) -> float:
@@ -227,9 +228,8 @@ class LogitSystem:
 
     def policy(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What is played, and its softmax part."""
-        weights = np.exp(logits - logits.max(axis=2, keepdims=True))
-        softmax = weights / weights.sum(axis=2, keepdims=True)
-        return (1 - self.exploration) * softmax + self.exploration * self._uniform, softmax
+        chosen = softmax(logits)
+        return (1 - self.exploration) * chosen + self.exploration * self._uniform, chosen
 
     def solve(
         self, point: LogitPoint, rationality: float, tolerance: float = _ACCURATE, most_steps: int = 14

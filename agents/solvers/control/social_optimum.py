@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from agents.mean_field.units import in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import Assessment, assess
-from agents.solvers.first_order.iteration import softmax
+from agents.solvers.first_order.iteration import logit_policy
 from karma_envs.config import real, whole
 from karma_envs.display import Said
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -104,7 +104,7 @@ def social_optimum(
     own = in_own_units(model)
     first = uniform_policy(model)
     policies = [] if start is None else [0.99 * start + 0.01 * first]
-    policies += [first, *(softmax(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
+    policies += [first, *(logit_policy(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
     reached = [_ascend(own, policy, tolerance, whole("iterations", iterations, 1)) for policy in policies]
     best, gap = max(reached, key=lambda one: one[0].efficiency)
     return SocialOptimum(
@@ -191,7 +191,7 @@ def _ascend(
             break
         for _ in range(_HALVINGS):
             logits = np.log(np.maximum(here.policy, _LEAST_PROBABILITY)) + step * (q - best[..., None])
-            there = assess(model, softmax(model, logits), here.mean_field)
+            there = assess(model, logit_policy(model, logits), here.mean_field)
             if there.efficiency > here.efficiency:
                 break
             step /= 2

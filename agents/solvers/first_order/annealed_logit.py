@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values
@@ -69,7 +69,7 @@ def annealed_logit(
     ) -> NDArray[np.float64]:
         rationality = unit * first * np.exp(min(iteration * np.log(growth), grown))
         q = q_values(model, problem, policy_value(model, problem, policy))
-        return policy + step_size * (softmax(model, rationality * q) - policy)
+        return policy + step_size * (logit_policy(model, rationality * q) - policy)
 
     return iterate(
         "annealed_logit",

@@ -12,17 +12,16 @@ from agents.solvers.equilibrium import Assessment, Equilibrium, Observer, Step, 
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import transition_matrix, uniform_policy
 from karma_envs.mean_field.exploitability import exploitability_in
+from karma_envs.numerics.sampling import softmax
 
 _PATIENCE = 5  # iterations between assessments while the moving population promises success
 
 Update = Callable[[int, DecisionProblem, NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]
 
 
-def softmax(model: FiniteMeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.float64]:
+def logit_policy(model: FiniteMeanFieldModel, scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """The policy proportional to exp(scores) over legal actions, ``[types, X, A]``."""
-    scores = np.where(model.legal_actions, scores, -np.inf)
-    weights = np.exp(scores - scores.max(axis=2, keepdims=True))
-    return np.asarray(weights / weights.sum(axis=2, keepdims=True))
+    return softmax(np.where(model.legal_actions, scores, -np.inf))
 
 
 def iterate(

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import greedy, policy_value, q_values
@@ -63,7 +63,7 @@ def logit_dynamics(
         iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         q = q_values(model, problem, policy_value(model, problem, policy))
-        target = softmax(model, beta * q) if bounded else greedy(q)
+        target = logit_policy(model, beta * q) if bounded else greedy(q)
         return policy + step_size * (target - policy)
 
     return iterate(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values
@@ -61,7 +61,7 @@ def mirror_descent(
         nonlocal scores
         q = q_values(model, problem, policy_value(model, problem, policy))
         scores = scores + eta * (q - q.max(axis=2, keepdims=True))
-        return softmax(model, scores)
+        return logit_policy(model, scores)
 
     return iterate(
         "mirror_descent",

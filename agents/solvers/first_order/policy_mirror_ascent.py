@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import choice, real, refuse, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values
@@ -80,7 +80,7 @@ def policy_mirror_ascent(
         regularised = DecisionProblem(problem.reward + h[..., None], problem.kernel)
         q = q_values(model, regularised, policy_value(model, regularised, policy))
         if regulariser == "kl":
-            return softmax(model, (1 - eta * tau) * log + eta * q)
+            return logit_policy(model, (1 - eta * tau) * log + eta * q)
         return _projection(np.where(model.legal_actions, (policy + eta * q) / (1 + eta * tau), -np.inf))
 
     return iterate(

@@ -11,7 +11,7 @@ import karma_envs
 from agents.solvers import solve
 from agents.solvers.control.social_optimum import planner_q, social_optimum
 from agents.solvers.equilibrium import assess
-from agents.solvers.first_order.iteration import softmax
+from agents.solvers.first_order.iteration import logit_policy
 from karma_envs.games.matching.closed_forms import dict_efficiency
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -37,11 +37,11 @@ def test_the_planners_q_is_the_derivative_of_the_efficiency(fields: dict[str, An
     model = model_of(karma_max=4, karma_mean=2, **fields)
     rng = np.random.default_rng(0)
     shape = (model.n_types, model.n_states, model.n_actions)
-    policy = softmax(model, rng.normal(size=shape))
+    policy = logit_policy(model, rng.normal(size=shape))
     here = assess(model, policy)
     q = planner_q(model, here)
     for _ in range(3):
-        move = softmax(model, rng.normal(size=shape)) - policy
+        move = logit_policy(model, rng.normal(size=shape)) - policy
         width = 1e-4
         up, down = (assess(model, policy + sign * width * move).efficiency for sign in (1, -1))
         slope = float((here.mean_field[..., None] * q * move).sum())

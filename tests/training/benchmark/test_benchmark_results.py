@@ -25,7 +25,7 @@ BAD: dict[str, tuple[Callable[[Any], None], str]] = {
     "a field less": (lambda found: found.pop("budget"), "the fields"),
     "a metric less": (lambda found: found["rows"][0].pop("score"), "row 0 must be"),
     "another format": (lambda found: found.update(format="x"), "format 'x'"),
-    "unknown task": (lambda found: found.update(task="none"), "no task 'none'"),
+    "unknown task": (lambda found: found.update(task="none"), "tasks = 'none' is not allowed"),
     "nan": (lambda found: found["rows"][0].update(score=float("nan")), "NaN is not a finite"),
     "huge": (lambda found: found["rows"][0].update(score=10**400), "too large"),
     "text": (lambda found: found["rows"][0].update(efficiency="1"), "efficiency must be a finite"),

@@ -122,9 +122,9 @@ def test_a_failure_loses_nothing_else(tmp_path: Path) -> None:
     assert failed == [
         "karma_benchmark_mine:fails_in_cities, tiny-city, seed 0: RuntimeError: no road",
         *(
-            f"karma_benchmark_mine:no_policy, {task}, seed 0: TypeError: train must give a policy, such as "
-            "agents.TabularPolicy, not int"
-            for task in ("tiny-city", "tiny")
+            f"karma_benchmark_mine:no_policy, {task}, seed 0: PolicyError: a policy for the game {game} has "
+            "thresholds and row_of_agent, as agents.TabularPolicy does; this is 3"
+            for task, game in (("tiny-city", "grid_city"), ("tiny", "matching"))
         ),
     ]
 

@@ -134,4 +134,5 @@ def learned_play(scale: str, seed: int, large_steps: bool = False) -> Play:
 
 def exploring_policy(run: Run, game: FiniteGame) -> TabularPolicy:
     """What the agents of a run played at the end of training."""
-    return run.policy.mixed_with_uniform(run.config.learner.exploration, game.legal_actions)
+    learned: TabularPolicy = run.policy
+    return learned.mixed_with_uniform(run.config.learner.exploration, game.legal_actions)

@@ -7,12 +7,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-import numpy as np
-
+from karma_envs.finite import ILLEGAL
 from karma_envs.plugins import defined_in
 
-ILLEGAL = np.float32(-1e30)
-"""Q of an illegal action: lower than any return, and finite, so that no arithmetic makes NaN of it."""
+__all__ = ["ILLEGAL", "Target", "targets"]
 
 
 @dataclass(frozen=True)
