@@ -14,7 +14,7 @@ import pytest
 
 from agents.learners import TabularConfig
 from karma_envs.registry import game_class, names
-from training.benchmark.algorithms import ALGORITHMS
+from training.benchmark.algorithms import algorithms
 from training.cli import main
 from training.common.config import load_layer
 from training.common.plain_yaml import parse_yaml
@@ -343,8 +343,8 @@ def test_every_command_without_docstrings(
     """As under ``python -OO``, which strips them."""
     configs = [game_class(name).config_class for name in names()]
     games = [sys.modules[game_class(name).__module__] for name in names()]
-    algorithms = [algorithm.train for algorithm in ALGORITHMS.values()]
-    for documented in (*configs, *games, *algorithms, TabularConfig, TrainConfig, SolveConfig, TheoryConfig):
+    trained = [algorithm.train for algorithm in algorithms().values()]
+    for documented in (*configs, *games, *trained, TabularConfig, TrainConfig, SolveConfig, TheoryConfig):
         monkeypatch.setattr(documented, "__doc__", None)
     all_helps()
     assert "--karma-max VALUE (default 14)" in " ".join(capsys.readouterr().out.split())

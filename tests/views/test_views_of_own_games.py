@@ -11,6 +11,7 @@ from gymnasium.utils.env_checker import data_equivalence
 
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
+from karma_envs.tabulated import TabulatedGame, tabulated
 from karma_envs.views import aec
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.single_agent import SingleAgentEnv
@@ -79,6 +80,20 @@ def test_views_play_the_same(game: type[OwnGame]) -> None:
         rows, earned, *_ = vector.step(actions)
         np.testing.assert_array_equal(list(rewards.values()), expected)
         np.testing.assert_array_equal(earned, expected)
+
+
+@pytest.mark.parametrize("make", [PopulationParallelEnv, PopulationVectorEnv, SingleAgentEnv, aec.env])
+def test_a_game_can_be_given_itself(make: Any) -> None:
+    """Another one like it is played, such as one in cells, which has no class of its own."""
+    given = tabulated(DriftGame(n_agents=4), cells=5)
+    env = make(given, observation="dict")
+    env.reset(seed=0)
+    game = getattr(env, "parallel_env", env.unwrapped).game if make is aec.env else env.game
+    assert isinstance(game, TabulatedGame)
+    assert game is not given
+    assert (game.n_agents, game.cells, game.length) == (4, 5, 3)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*a name or a class"):
+        make(given, n_agents=5)
 
 
 @pytest.mark.parametrize("game", OWN_GAMES)

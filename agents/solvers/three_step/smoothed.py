@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, softmax
+from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import best_response, greedy, q_values
@@ -73,7 +73,7 @@ def smoothed(
         nonlocal response
         response, value = best_response(model, problem, response)
         q = q_values(model, problem, value)
-        return softmax(model, unit * rationality * q) if bounded else greedy(q)
+        return logit_policy(model, unit * rationality * q) if bounded else greedy(q)
 
     return iterate(
         "smoothed",
