@@ -55,11 +55,11 @@ class AgainstConfig(Config):
 
     def __post_init__(self) -> None:
         kind = self.game_type.config_class
-        given = {} if self.game_config is None else self.game_config
+        fields = {} if self.game_config is None else self.game_config
         if not is_list(self.statistic):
             raise refuse("statistic", self.statistic, "a list of numbers")
         self._set(
-            game_config=given if isinstance(given, kind) else kind.from_dict(given, "game_config"),
+            game_config=fields if isinstance(fields, kind) else kind.from_dict(fields, "game_config"),
             statistic=tuple(real("statistic", number) for number in self.statistic),
             n_agents=whole("n_agents", self.n_agents, 1, 10**8),
         )

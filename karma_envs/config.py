@@ -158,9 +158,9 @@ class Config:
                     f"its fields: {', '.join(names)}"
                 )
         optional = {item.name for item in dataclasses.fields(cls) if "None" in field_kinds(item)}
-        said = [field for field, value in values.items() if isinstance(value, str) and value in NONE]
+        named_none = [field for field, value in values.items() if isinstance(value, str) and value in NONE]
         try:
-            return cls(**{**values, **dict.fromkeys(optional.intersection(said))})
+            return cls(**{**values, **dict.fromkeys(optional.intersection(named_none))})
         except ConfigError as error:
             if not name:
                 raise
@@ -202,8 +202,8 @@ class Config:
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
-        kept = {name: getattr(self, name) for name in self.field_names()}
-        return type(self).from_dict({**kept, **changes})
+        unchanged = {name: getattr(self, name) for name in self.field_names()}
+        return type(self).from_dict({**unchanged, **changes})
 
 
 def field_kinds(item: dataclasses.Field[Any]) -> set[str]:
@@ -228,10 +228,10 @@ def is_importable(function: Any) -> bool:
     module, _, path = name.partition(":")
     if "<" in name or module == "__main__":
         return False
-    found: Any = sys.modules.get(module)
+    named: Any = sys.modules.get(module)
     for part in path.split("."):
-        found = getattr(found, part, None)
-    return getattr(found, "py_func", found) is getattr(function, "py_func", function)
+        named = getattr(named, part, None)
+    return getattr(named, "py_func", named) is getattr(function, "py_func", function)
 
 
 def _plain(value: Any) -> Any:

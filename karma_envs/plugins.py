@@ -34,12 +34,12 @@ def import_named(field: str, name: str, allowed: str) -> Any:
     """
     module_name, _, path = name.partition(":")
     try:
-        found: Any = _import(module_name)
+        named: Any = _import(module_name)
         for part in path.split("."):
-            found = getattr(found, part)
+            named = getattr(named, part)
     except (Exception, SystemExit) as error:  # a user's module may raise anything
         raise refuse(field, name, f"{allowed}; {_reason(error)}") from error
-    return found
+    return named
 
 
 def call_named(field: str, function: Any, allowed: str, *arguments: Any) -> Any:

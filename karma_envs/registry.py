@@ -197,7 +197,13 @@ def make(name: str | type[PopulationGame], preset: str | None = None, **config: 
     return configured(game_class(name), preset, config)
 
 
-def configured(game: type[PopulationGame], preset: str | None, config: dict[str, Any]) -> PopulationGame:
-    """A game of a class that need not be registered; otherwise as :func:`make`."""
+def configured(
+    game: type[PopulationGame] | PopulationGame, preset: str | None, config: dict[str, Any]
+) -> PopulationGame:
+    """A game of a class that need not be registered, or another one like a game; else as :func:`make`."""
+    if not isinstance(game, type):
+        if preset is not None or config:
+            raise refuse("game", game.name, "a name or a class where there is a preset or a field as well")
+        return game.fresh()
     fields = game.presets[choice("preset", preset, game.presets)] if preset is not None else {}
     return game(**{**fields, **config})

@@ -57,7 +57,7 @@ class AgentType(Config):
 
     @property
     def transition_matrix(self) -> NDArray[np.float64]:
-        """phi as ``float64[U, U]``."""
+        """phi, the probabilities of the next urgency by the present one, ``float64[U, U]``."""
         n = len(self.urgencies)
         if self.urgency_transition is None:
             return np.full((n, n), 1.0 / n)
@@ -79,7 +79,7 @@ class AgentType(Config):
 
     @property
     def mean_urgency(self) -> float:
-        """The stationary mean of the urgency."""
+        """The mean urgency of an agent of the type in the long run."""
         return float(self.stationary_urgency @ np.asarray(self.urgencies))
 
 

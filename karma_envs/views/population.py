@@ -17,6 +17,9 @@ from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
 
+SomeGame: TypeAlias = str | type[PopulationGame] | PopulationGame
+"""A game's name in the registry, a game's class, or a game, of which environments make another one."""
+
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
 
@@ -52,7 +55,8 @@ class PopulationView(CopiedWhole):
     are as random as new ones. Only the window is not copied.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: a game's name in the registry, a game's class, or a game, of which another one is made, not yet
+            begun; then without a preset or fields.
         preset: one of the game's named configurations.
         max_cycles: the horizon of a game without an end, 1000 if None. After so many steps the episode is
             truncated for all agents at once, with ``info["TimeLimit.truncated"] = True``; it is never
@@ -85,7 +89,7 @@ class PopulationView(CopiedWhole):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         *,
         preset: str | None = None,
         max_cycles: int | None = None,

@@ -11,9 +11,8 @@ from numpy.typing import NDArray
 from karma_envs.actions import as_action
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame
 from karma_envs.numerics.random import new_streams
-from karma_envs.views.population import GymnasiumView, Observation
+from karma_envs.views.population import GymnasiumView, Observation, SomeGame
 
 
 class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
@@ -41,7 +40,7 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         *,
         learner: int = 0,
         population: Any = "random",

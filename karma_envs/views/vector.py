@@ -15,8 +15,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from karma_envs.config import refuse, whole
-from karma_envs.game import PopulationGame
-from karma_envs.views.population import GymnasiumView, Observation, PopulationView
+from karma_envs.views.population import GymnasiumView, Observation, PopulationView, SomeGame
 
 
 class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
@@ -41,7 +40,7 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         num_envs: int = 1,
         *,
         max_episode_steps: int | None = None,

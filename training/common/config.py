@@ -101,6 +101,11 @@ class GameRunConfig(Config):
                 owners[field_name] = name
         return owners
 
+    @classmethod
+    def as_in_source(cls, game: type[PopulationGame], preset: str | None = None) -> dict[str, Any]:
+        """What the game's source sets of this configuration, by field; of what trains nothing, nothing."""
+        return {}
+
     def make_game(self) -> PopulationGame:
         """The game, not yet reset."""
         return game_class(self.game)(self.game_config)
@@ -124,7 +129,7 @@ class GameRunConfig(Config):
     ) -> Self:
         """A configuration of field names without regard to which part they belong to.
 
-        What is not given is as the game's source trains it, then as the preset says, then the default.
+        What is not given is as the game's source has it, then as the preset says, then the default.
 
         Args:
             game: as the field.
@@ -140,13 +145,8 @@ class GameRunConfig(Config):
         owners = cls.owners(known)
         values: dict[str, dict[str, Any]] = {section: {} for section in cls.sections(known)}
         values["game_config"] |= known.presets[preset] if preset else {}
-        as_in_source = {
-            name: value
-            for setting in ("", preset or "")
-            for name, value in known.trained_with.get(setting, {}).items()
-            if name in owners
-        }
-        for layer in (as_in_source, *layers):
+        as_in_source = cls.as_in_source(known, preset)
+        for layer in ({name: as_in_source[name] for name in as_in_source if name in owners}, *layers):
             for name, value in layer.items():
                 if name and name in values:
                     if not isinstance(value, Mapping):

@@ -75,6 +75,11 @@ class TrainConfig(GameRunConfig):
         return {**super().parts(game), "learner": Section("the learner", kind.config_class)}
 
     @classmethod
+    def as_in_source(cls, game: type[PopulationGame], preset: str | None = None) -> dict[str, Any]:
+        """How the game's source trains it; fields of a preset over those of all."""
+        return {**game.trained_with.get("", {}), **game.trained_with.get(preset or "", {})}
+
+    @classmethod
     def part_of(cls, name: str, value: Any, part: type[Config]) -> Config:
         """A part as it is given; a learner may be of another kind."""
         if name == "learner" and isinstance(value, Config):

@@ -234,7 +234,7 @@ def _sublinearity(bench: _Bench) -> Numbers:
 
 
 def _contractivity(bench: _Bench) -> Numbers:
-    """The violations, and the ways of the first policies that count."""
+    """How often an update leads away from the equilibrium, and the ways of the first policies that count."""
     config, there = bench.config, bench.logit.policy
     found = contractivity_violations(
         bench.model,
@@ -266,7 +266,7 @@ def _way(ascent: MirrorAscent, policy: NDArray[np.float64], there: NDArray[np.fl
 
 
 def _monotonicity(bench: _Bench) -> Numbers:
-    """The violations."""
+    """How often policies beat the equilibrium's in their own mean fields: generalised monotonicity."""
     config = bench.config
     found = monotonicity_violations(
         bench.model,

@@ -101,8 +101,8 @@ def _projection(points: NDArray[np.float64]) -> NDArray[np.float64]:
     points = np.maximum(points, points.max(axis=-1, keepdims=True) - 2)
     falling = -np.sort(-points, axis=-1)
     excess = (np.cumsum(falling, axis=-1) - 1) / np.arange(1, points.shape[-1] + 1)
-    kept = (falling > excess).sum(axis=-1, keepdims=True)
-    return np.asarray(np.maximum(points - np.take_along_axis(excess, kept - 1, axis=-1), 0.0))
+    n_positive = (falling > excess).sum(axis=-1, keepdims=True)
+    return np.asarray(np.maximum(points - np.take_along_axis(excess, n_positive - 1, axis=-1), 0.0))
 
 
 SOLVER = policy_mirror_ascent

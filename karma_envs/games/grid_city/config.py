@@ -14,7 +14,7 @@ from karma_envs.config import choice, importable_name, is_list, real, refuse, wh
 from karma_envs.files import file_digest
 from karma_envs.finite import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
-from karma_envs.karma.config import Given, KarmaConfig, code_of
+from karma_envs.karma.config import KarmaConfig, RuleChoice, code_of
 from karma_envs.karma.urgency import AgentType
 from karma_envs.plugins import import_named
 
@@ -109,8 +109,8 @@ class GridCityConfig(KarmaConfig):
     route_choice: str = "none"
     routes_per_trip: int | None = None
     dormant_probability: float = 0.1
-    allocation: Given = "highest_bid"
-    redistribution: Given = "uniform"
+    allocation: RuleChoice = "highest_bid"
+    redistribution: RuleChoice = "uniform"
 
     def __post_init__(self) -> None:
         self._check_population(1, ("allocation", "redistribution"))
@@ -194,11 +194,11 @@ class GridCityConfig(KarmaConfig):
     def provenance(self) -> dict[str, str]:
         """The files of the network, by their names without folders, and functions of the user's."""
         functions: dict[str, Any] = {}
-        for field, given in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
-            if not isinstance(given, str):
-                functions[f"{field} {importable_name(given)}"] = given
-            elif ":" in given and file_format(given) is None:
-                functions[f"{field} {given}"] = import_named(field, given, "a function")
+        for field, source in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
+            if not isinstance(source, str):
+                functions[f"{field} {importable_name(source)}"] = source
+            elif ":" in source and file_format(source) is None:
+                functions[f"{field} {source}"] = import_named(field, source, "a function")
         files = {f"network {file.name}": file_digest(file) for file in network_files(self.network)}
         return super().provenance() | files | code_of(functions)
 
@@ -210,49 +210,49 @@ class GridCityConfig(KarmaConfig):
         return super().functions_named(values)
 
 
-def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
+def _path_sets(path_sets: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
-    if not is_list(given):
-        raise refuse("path_sets", given, f"a list: {allowed}")
-    if len(given) not in (0, n_types):
-        raise refuse("path_sets", given, f"none, or as many as types, here {n_types}")
-    for index, each in enumerate(given):
+    if not is_list(path_sets):
+        raise refuse("path_sets", path_sets, f"a list: {allowed}")
+    if len(path_sets) not in (0, n_types):
+        raise refuse("path_sets", path_sets, f"none, or as many as types, here {n_types}")
+    for index, each in enumerate(path_sets):
         named = isinstance(each, str) and (each in PATH_SETS or ":" in each)
         if not named and not callable(each):
             raise refuse(f"path_sets[{index}]", each, allowed)
-    return tuple(given)
+    return tuple(path_sets)
 
 
-def _capacity(given: Any) -> int | tuple[int, ...] | None:
-    if given is None:
+def _capacity(capacity: Any) -> int | tuple[int, ...] | None:
+    if capacity is None:
         return None
-    if is_list(given):
-        return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
-    if not isinstance(given, numbers.Real):
+    if is_list(capacity):
+        return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(capacity))
+    if not isinstance(capacity, numbers.Real):
         raise refuse(
-            "capacity", given, "a whole number, a list of one for each lane, or null (in Python None)"
+            "capacity", capacity, "a whole number, a list of one for each lane, or null (in Python None)"
         )
-    return whole("capacity", given, 1, 10**8)
+    return whole("capacity", capacity, 1, 10**8)
 
 
-def _capacity_scale(given: Any) -> str | float:
-    if isinstance(given, str):
-        if given not in ("mean", "median"):
-            raise refuse("capacity_scale", given, "mean, median, or a positive number")
-        return given
-    return real("capacity_scale", given, 0, open_low=True)
+def _capacity_scale(scale: Any) -> str | float:
+    if isinstance(scale, str):
+        if scale not in ("mean", "median"):
+            raise refuse("capacity_scale", scale, "mean, median, or a positive number")
+        return scale
+    return real("capacity_scale", scale, 0, open_low=True)
 
 
-def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
+def _pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
     allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
-    given = given.tolist() if isinstance(given, np.ndarray) else given
-    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
-        raise refuse("pairs", given, allowed)
-    for index, pair in enumerate(given):
+    pairs = pairs.tolist() if isinstance(pairs, np.ndarray) else pairs
+    if not isinstance(pairs, Sequence) or isinstance(pairs, (str, bytes)):
+        raise refuse("pairs", pairs, allowed)
+    for index, pair in enumerate(pairs):
         is_pair = isinstance(pair, Sequence) and not isinstance(pair, (str, bytes)) and len(pair) == 2
         if not is_pair or not all(isinstance(name, str) or type(name) is int for name in pair):
             raise refuse(f"pairs[{index}]", pair, allowed)
-    return tuple((str(origin), str(destination)) for origin, destination in given)
+    return tuple((str(origin), str(destination)) for origin, destination in pairs)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

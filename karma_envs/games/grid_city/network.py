@@ -217,8 +217,8 @@ def road_network(
         of_lane = lane_capacities(graph, capacity, capacity_scale, rounding, n_agents)
         chosen = choose_pairs(graph, pairs, demand, most_pairs, exclude)
         all_joined = pairs is not None or demand is not None
-        found = find_paths(graph, chosen, paths, k, weight, all_joined=all_joined)
-    counts = [len(of_pair) for of_pair in found.values()]
+        paths_of_pair = find_paths(graph, chosen, paths, k, weight, all_joined=all_joined)
+    counts = [len(of_pair) for of_pair in paths_of_pair.values()]
     if isinstance(chosen, dict):
         weights = np.repeat(np.array(list(chosen.values())) / counts, counts)
     else:
@@ -229,7 +229,7 @@ def road_network(
         lanes=tuple(lane_of),
         paths=tuple(
             tuple(lane_of[edge] for edge in itertools.pairwise(path))
-            for of_pair in found.values()
+            for of_pair in paths_of_pair.values()
             for path in of_pair
         ),
         weights=weights / weights.sum(),

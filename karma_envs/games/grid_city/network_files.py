@@ -57,8 +57,8 @@ def network_files(network: object) -> tuple[Path, ...]:
     ending = file_format(network)
     if ending is None:
         return ()
-    given = str(network)
-    if not Path(given).is_file():
-        raise refuse("network", given, "a file that is there")
-    others = (beside(given, kind) for kind in BESIDE) if ending == TNTP else ()
-    return (Path(given), *(path for path in others if path is not None))
+    name = str(network)
+    if not Path(name).is_file():
+        raise refuse("network", name, "a file that is there")
+    others = (beside(name, kind) for kind in BESIDE) if ending == TNTP else ()
+    return (Path(name), *(path for path in others if path is not None))

@@ -70,12 +70,12 @@ def choose_pairs(
     # One-way roads that leave the map have no trips from their end, those that enter it none to theirs.
     ends = {node for node in nodes if graph.in_degree(node) and not graph.out_degree(node)}
     beginnings = {node for node in nodes if graph.out_degree(node) and not graph.in_degree(node)}
-    found = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
-    if not found:
+    possible = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
+    if not possible:
         raise refuse(
             "graph", f"{len(nodes)} boundary nodes", "some with a lane that leads away, some with one to them"
         )
-    return found
+    return possible
 
 
 def find_paths(
@@ -117,7 +117,7 @@ def find_paths(
     destinations: dict[Node, list[Node]] = {}
     for origin, destination in pairs:
         destinations.setdefault(origin, []).append(destination)
-    found: dict[Pair, list[tuple[Node, ...]]] = {pair: [] for pair in pairs}
+    paths_of_pair: dict[Pair, list[tuple[Node, ...]]] = {pair: [] for pair in pairs}
     legs = 0
     for origin, of_origin in destinations.items():
         passable = _passable(graph, origin)
@@ -137,21 +137,21 @@ def find_paths(
                 else itertools.islice(nx.shortest_simple_paths(passable, origin, destination, weight), k)
             )
             for route in routes:
-                found[pair].append(tuple(route))
+                paths_of_pair[pair].append(tuple(route))
                 legs += len(route) - 1
                 if legs > MOST_LEGS:
                     allowed = f"at most {MOST_LEGS} lanes in all paths; take k_shortest, or fewer pairs"
                     raise refuse("paths", method, f"{allowed} (pairs, most_pairs)")
-    apart = [pair for pair, of_pair in found.items() if not of_pair]
-    if len(apart) == len(found):
+    apart = [pair for pair, of_pair in paths_of_pair.items() if not of_pair]
+    if len(apart) == len(paths_of_pair):
         raise refuse("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")
     if apart:
         warn(
             graph,
-            f"{len(apart)} of {len(found)} pairs of boundary nodes are joined by no path, as {apart[0]}, "
-            "and have no trips",
+            f"{len(apart)} of {len(paths_of_pair)} pairs of boundary nodes are joined by no path, as "
+            f"{apart[0]}, and have no trips",
         )
-    return {pair: of_pair for pair, of_pair in found.items() if of_pair}
+    return {pair: of_pair for pair, of_pair in paths_of_pair.items() if of_pair}
 
 
 def _walk_back(
@@ -253,8 +253,10 @@ def _positive(
     for pair in listed or ():
         if not checked.get(pair):
             raise refuse("pairs", pair, "pairs with a positive demand, where demand is given too")
-    kept = set(checked if listed is None else listed)
-    positive = {pair: flow for pair, flow in checked.items() if pair in kept and flow and pair[0] != pair[1]}
+    wanted = set(checked if listed is None else listed)
+    positive = {
+        pair: flow for pair, flow in checked.items() if pair in wanted and flow and pair[0] != pair[1]
+    }
     if not positive:
         raise refuse("demand", demand, "a positive demand between two different nodes")
     return positive
@@ -264,5 +266,5 @@ def _largest(demand: dict[Pair, float], most: int | None) -> dict[Pair, float]:
     """The largest demands, in their old order; of equal ones the first."""
     if most is None or most >= len(demand):
         return demand
-    kept = set(sorted(demand, key=lambda pair: -demand[pair])[:most])
-    return {pair: flow for pair, flow in demand.items() if pair in kept}
+    largest = set(sorted(demand, key=lambda pair: -demand[pair])[:most])
+    return {pair: flow for pair, flow in demand.items() if pair in largest}

@@ -95,15 +95,15 @@ def _metadata(path: PathLike, lines: Iterator[tuple[str, str]]) -> dict[str, tup
     """``file:line`` and value by tag, up to the end of the metadata."""
     tags: dict[str, tuple[str, str]] = {}
     for place, text in lines:
-        found = re.fullmatch(r"<([^<>]+)>(.*)", text)
-        if not found:
+        tag_line = re.fullmatch(r"<([^<>]+)>(.*)", text)
+        if not tag_line:
             raise refuse(place, text, "metadata <TAG> value, before <END OF METADATA>")
-        tag = found[1].strip().upper()
+        tag = tag_line[1].strip().upper()
         if tag == "END OF METADATA":
             return tags
         if tag in tags:
             raise refuse(place, text, f"each tag once; {tags[tag][0]} has <{tag}> too")
-        tags[tag] = (place, found[2].strip())
+        tags[tag] = (place, tag_line[2].strip())
     raise ConfigError(f"{os.fspath(path)} has no <END OF METADATA>")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from karma_envs.axes import Axis
 from karma_envs.config import refuse
 from karma_envs.finite import MOST_INDICES
-from karma_envs.karma.config import Given, KarmaConfig
+from karma_envs.karma.config import KarmaConfig, RuleChoice
 from karma_envs.karma.urgency import AgentType
 
 
@@ -44,9 +44,9 @@ class MatchingConfig(KarmaConfig):
     karma_max: int = 20
     karma_mean: float = 10.0
     initial_karma: str | tuple[float, ...] = "equal"
-    allocation: Given = "highest_bid"
-    payment: Given = "pay_bid_to_peer"
-    redistribution: Given = "uniform"
+    allocation: RuleChoice = "highest_bid"
+    payment: RuleChoice = "pay_bid_to_peer"
+    redistribution: RuleChoice = "uniform"
 
     def __post_init__(self) -> None:
         self._check_population(2, ("allocation", "payment", "redistribution"))

@@ -59,6 +59,7 @@ def test_steps_per_frame_and_speed(folder: Path, tmp_path: Path) -> None:
     ("arguments", "message"),
     [
         (["--policy", "bid_al"], "policy = 'bid_al' is not allowed; allowed: learned, random, bid_all"),
+        (["--policy", "learnd"], "policy = 'learnd' is not allowed; allowed: learned, random"),
         (
             ["--output", "film.avi"],
             "path = 'film.avi' is not allowed; allowed: a file that ends in .gif or .mp4",
@@ -66,7 +67,7 @@ def test_steps_per_frame_and_speed(folder: Path, tmp_path: Path) -> None:
         (["--steps", "0"], "n_steps = 0 is not allowed"),
         (["--fps", "99"], "frames_per_second = 99 is not allowed"),
     ],
-    ids=["policy", "output", "steps", "fps"],
+    ids=["policy", "letters", "output", "steps", "fps"],
 )
 def test_mistakes_are_one_line(
     arguments: list[str], message: str, folder: Path, capsys: pytest.CaptureFixture[str]
