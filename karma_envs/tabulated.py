@@ -23,6 +23,7 @@ _OF_THE_CLASS = (
     "trained_with",
     "exchangeable",
     "cooperative",
+    "learner",
     "VERSION",
     "metrics",
     "picture",
@@ -169,7 +170,12 @@ class TabulatedGame(FiniteGame):
         self.game.load_state_dict(state)
 
     def references(self) -> dict[str, tuple[PopulationGame, Any]]:
-        return self.game.references()
+        """Those of the game below, and its baselines: their policies are for that game, not for cells."""
+        baselines = {name: make for name, make in self.game.baselines.items() if name not in self.baselines}
+        return {
+            **self.game.references(),
+            **{name: (self.game, make(self.game)) for name, make in baselines.items()},
+        }
 
     @property
     def type_names(self) -> tuple[str, ...]:
