@@ -20,9 +20,9 @@ from __future__ import annotations
 import itertools
 import json
 import re
+import runpy
 import tarfile
 from pathlib import Path
-from typing import NamedTuple
 from xml.etree import ElementTree
 
 import nox
@@ -34,36 +34,9 @@ TRAINER_RESULTS, VERSION_RECORDS = Path("docs/trainers"), Path("docs/versions")
 ONE_THREAD = {"OMP_NUM_THREADS": "1"}  # networks are so small that more threads only wait for each other
 
 
-class Trainer(NamedTuple):
-    """What there is of a trainer; its extra has its name.
-
-    Attributes:
-        constraints: file of versions that were tested together.
-        tests: module in ``tests/integrations``.
-        example: script in ``examples``.
-        algorithms: of the benchmark.
-    """
-
-    constraints: Path
-    tests: str
-    example: str
-    algorithms: tuple[str, ...]
-
-
-def own(name: str) -> Path:
-    """The constraints of a trainer that has its own."""
-    return Path("constraints", f"{name}.txt")
-
-
-TRAINERS = {
-    "sb3": Trainer(TESTED, "test_sb3", "11_stable_baselines", ("ppo", "maskable-ppo", "dqn")),
-    "torch": Trainer(TESTED, "test_single_file_ppo", "17_ppo_single_file", ("single-file-ppo",)),
-    "rllib": Trainer(own("rllib"), "test_rllib", "12_rllib", ("rllib-ppo",)),
-    "torchrl": Trainer(own("torchrl"), "test_torchrl", "13_torchrl", ("torchrl-ippo",)),
-    "benchmarl": Trainer(own("benchmarl"), "test_benchmarl", "14_benchmarl", ("benchmarl-ippo",)),
-    "agilerl": Trainer(own("agilerl"), "test_agilerl", "16_agilerl", ("agilerl-ippo",)),
-    "tianshou": Trainer(own("tianshou"), "test_tianshou", "15_tianshou", ("tianshou-dqn",)),
-}
+# From the file, as nothing of ours is installed where nox runs.
+read_trainers = runpy.run_path("training/common/trainers.py")["trainers"]
+TRAINERS = {trainer.extra: trainer for trainer in read_trainers()}
 
 GYMNASIUM, PETTINGZOO = ("1.1.1", "1.2.2", "1.4.0"), ("1.25.0", "1.26.1", "1.27.0")
 CELLS = {
@@ -121,10 +94,10 @@ def package(session: nox.Session) -> None:
 def trainers(session: nox.Session, name: str) -> None:
     """The tests and the example of a trainer, in the versions it was tested with."""
     trainer = TRAINERS[name]
-    session.install("-c", str(trainer.constraints), "-e", f".[{name},plot]", "pytest")  # pictures are tested
+    session.install("-c", trainer.constraints, "-e", f".[{name},plot]", "pytest")  # pictures are tested
     session.run("python", "-m", "pip", "check")
     example = ("tests/test_examples.py", "-k", trainer.example)
-    for tests in ((f"tests/integrations/{trainer.tests}.py",), example):
+    for tests in ((trainer.tests,), example):
         cases = run_tests(session, *tests)
         if skipped := [case for case, outcome in cases if outcome == "skipped"]:
             session.error(f"nothing may be missing here, yet these were skipped: {', '.join(skipped)}")

@@ -15,32 +15,32 @@ Allowed = tuple[ArrayLike, ArrayLike] | None
 """Lowest and highest value of an array's items, each one number or like the array; None: any."""
 
 
-def check_arrays(what: str, given: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
+def check_arrays(what: str, arrays: Mapping[str, NDArray[Any]], expected: Mapping[str, NDArray[Any]]) -> None:
     """Refuse arrays that are not like the expected ones.
 
     Args:
         what: what they are the state of, for the message.
-        given: arrays by name.
+        arrays: arrays by name.
         expected: arrays of the right names, shapes and dtypes.
 
     Raises:
         ValueError: naming the first that is missing, too many or different.
     """
-    for name in sorted({*given, *expected}):
-        found, wanted = (
+    for name in sorted({*arrays, *expected}):
+        actual, wanted = (
             f"{part[name].dtype}{list(part[name].shape)}" if name in part else "nothing"
-            for part in (given, expected)
+            for part in (arrays, expected)
         )
-        if found != wanted:
-            raise ValueError(f"{what} state {name!r}: {found} given, {wanted} expected")
+        if actual != wanted:
+            raise ValueError(f"{what} state {name!r}: {actual} given, {wanted} expected")
 
 
-def check_values(what: str, given: Mapping[str, NDArray[Any]], allowed: Mapping[str, Allowed]) -> None:
+def check_values(what: str, arrays: Mapping[str, NDArray[Any]], allowed: Mapping[str, Allowed]) -> None:
     """Refuse arrays with a value that is too low, too high or not a number, so that no kernel meets one.
 
     Args:
         what: what they are the state of, for the message.
-        given: arrays by name, their shapes and dtypes checked.
+        arrays: arrays by name, their shapes and dtypes checked.
         allowed: what each may hold, in the order in which they are looked at.
 
     Raises:
@@ -49,7 +49,7 @@ def check_values(what: str, given: Mapping[str, NDArray[Any]], allowed: Mapping[
     for name, limits in allowed.items():
         if limits is None:
             continue
-        array, (low, high) = given[name], limits
+        array, (low, high) = arrays[name], limits
         outside = ~((array >= low) & (array <= high))  # as NaN is
         if outside.any():
             where = np.unravel_index(int(outside.argmax()), array.shape)

@@ -43,19 +43,22 @@ class Linearisation:
         self.problem = problem = model.decision_problem(statistic)
         self.q = np.where(legal, q_values(model, problem, value), 0.0)
         n_types, n_states, _ = self.q.shape
+        # How kernel and reward move with each entry of z, by forward differences.
         self._kernel_moves = np.empty((len(statistic), *problem.kernel.shape))
         reward_moves = np.empty((len(statistic), *self.q.shape))
         for index in range(len(statistic)):
             moved = statistic.copy()
             moved[index] += _WIDTH
-            there = model.decision_problem(moved)
-            np.subtract(there.kernel, problem.kernel, out=self._kernel_moves[index])
-            reward_moves[index] = there.reward - problem.reward
+            moved_problem = model.decision_problem(moved)
+            np.subtract(moved_problem.kernel, problem.kernel, out=self._kernel_moves[index])
+            reward_moves[index] = moved_problem.reward - problem.reward
         self._kernel_moves /= _WIDTH
+        # Q = r + gamma P V: along an entry of V, which is of one type, only that type's Q moves, by gamma P …
         self.q_moves = np.zeros((value.size + len(statistic), *self.q.shape))
         for kind in range(n_types):
             moves = self.q_moves[kind * n_states : (kind + 1) * n_states, kind]
             moves[...] = model.discounts[kind] * np.moveaxis(problem.kernel[kind], -1, 0)
+        # … and along an entry of z with the reward and the kernel, V as it is.
         flat = self._kernel_moves.reshape(len(statistic), n_types, -1, n_states)
         following = (flat @ value[..., None]).reshape(reward_moves.shape)
         self.q_moves[value.size :] = reward_moves / _WIDTH + model.discounts[:, None, None] * following
@@ -69,8 +72,9 @@ class Linearisation:
         Args:
             policy: ``float64[types, X, A]``.
             policy_moves: ``float64[n, types, X, A]``, how the policy moves along each of n moves.
-            first_statistic: the move along which, besides, the first entry of z moves by one; the next
-                moves are the next entries'.
+            first_statistic: which of the n moves is that of the first entry of z. Along this move, and the
+                following ones of z's other entries, z moves by one as well as the policy; along all other
+                moves z stays.
 
         Returns:
             the stationary mean field, the inconsistency ``[Z]`` and its derivative ``[Z, n]``.
@@ -79,13 +83,14 @@ class Linearisation:
         matrix = transition_matrix(problem, policy)
         classes = [closed_classes(one) for one in matrix]
         still = np.zeros((1, model.n_states))
+        # A chain with several closed classes has many mean fields at rest: ours is where the start leads to.
         mean_field = np.concatenate(
             [
                 stationary_measures(one, members, still, class_masses(one, members, start))
                 for one, members, start in zip(matrix, classes, model.initial_mean_field)
             ]
         )
-        # mu P = mu, so d(mu) (I - P) = mu dP.
+        # mu P = mu, so d(mu) (I - P) = mu dP; P moves with the policy, and with z through the kernel.
         shape = (model.n_types, -1, model.n_states)
         moved = (mean_field[..., None] * policy_moves).reshape(len(policy_moves), model.n_types, 1, -1)
         pushed = (moved @ problem.kernel.reshape(shape))[:, :, 0]
@@ -101,19 +106,21 @@ class Linearisation:
             ],
             axis=1,
         )
+        # The model's own function of (z, mu, pi) is differenced along the moves of all three at once.
         gap = model.inconsistency(self._statistic, mean_field, policy)
         derivative = np.empty((n_z, len(policy_moves)))
         for index, (policy_move, field_move) in enumerate(zip(policy_moves, field_moves)):
+            # The faster they move the smaller the width, so that nothing moves farther than _WIDTH.
             speed = max(1.0, float(np.abs(policy_move).max()), float(np.abs(field_move).max()))
             width = _WIDTH / speed
             statistic = self._statistic
             if 0 <= index - first_statistic < n_z:
                 statistic = statistic.copy()
                 statistic[index - first_statistic] += width
-            there = model.inconsistency(
+            moved_gap = model.inconsistency(
                 statistic, mean_field + width * field_move, policy + width * policy_move
             )
-            derivative[:, index] = (there - gap) / width
+            derivative[:, index] = (moved_gap - gap) / width
         return mean_field, gap, derivative
 
 

@@ -113,12 +113,12 @@ class TabularPolicy(SavedPolicy):
 
     @property
     def row_of_agent(self) -> NDArray[np.int32]:
-        """``int32[N]``."""
+        """``int32[N]``, the row that each agent plays."""
         return self._row_of_agent
 
     @property
     def n_rows(self) -> int:
-        """Number of different policies."""
+        """Number of rows, each a policy that one or more agents play."""
         return len(self._table)
 
     @property
@@ -175,13 +175,13 @@ class TabularPolicy(SavedPolicy):
         return fits
 
     def for_agents(self, row_of_agent: ArrayLike) -> TabularPolicy:
-        """The same rows for other agents."""
+        """A policy of the same rows, which other agents play, as ``row_of_agent[N]`` says."""
         if self._probabilities is None:
             return self.from_thresholds(self.thresholds, self._n_actions, row_of_agent)
         return TabularPolicy(self._probabilities, row_of_agent)
 
     def copy(self) -> TabularPolicy:
-        """A policy that no learner changes."""
+        """A copy on arrays of its own, which no learner changes."""
         if self._probabilities is None:
             return self.from_thresholds(self.thresholds.copy(), self._n_actions, self._row_of_agent.copy())
         return TabularPolicy(self._probabilities.copy(), self._row_of_agent.copy())

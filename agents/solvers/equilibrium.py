@@ -185,7 +185,7 @@ def assess(
 
 def as_equilibrium(
     method: str,
-    found: Assessment,
+    assessment: Assessment,
     tolerance: float,
     history: list[Step],
     seconds: float,
@@ -194,11 +194,11 @@ def as_equilibrium(
     rests: bool | None = None,
     reason: str = "",
 ) -> TabularEquilibrium:
-    """The result of a solver whose best policy was ``found``.
+    """The result of a solver, in terms of the best of the policies it came by.
 
     Args:
         method: the solver's name.
-        found: its best policy, assessed.
+        assessment: its best policy, assessed.
         tolerance: what was asked for.
         history: its steps.
         seconds: wall time.
@@ -206,16 +206,16 @@ def as_equilibrium(
         rests: of solvers that seek something else than a Nash equilibrium: whether they found it.
         reason: why it has not converged, where the solver can tell.
     """
-    distance = found.exploitability
+    distance = assessment.exploitability
     reached = distance.normalised <= tolerance if rests is None else rests
     return TabularEquilibrium(
         method=method,
-        policy=TabularPolicy(found.policy),
-        mean_field=found.mean_field,
-        statistic=found.statistic,
-        value=found.value,
-        efficiency=found.efficiency,
-        efficiency_by_type=found.efficiency_by_type,
+        policy=TabularPolicy(assessment.policy),
+        mean_field=assessment.mean_field,
+        statistic=assessment.statistic,
+        value=assessment.value,
+        efficiency=assessment.efficiency,
+        efficiency_by_type=assessment.efficiency_by_type,
         payoff=distance.payoff,
         payoff_by_type=distance.payoff_by_type,
         exploitability=distance.absolute,
@@ -258,9 +258,16 @@ def equilibrium_of(
     if not reason and not distance.normalised <= tolerance:
         reason = f"its policy leaves {distance.normalised:.1e} of |J| to gain, the tolerance is {tolerance:g}"
     if isinstance(model, FiniteMeanFieldModel):
-        found, rests = assess(model, policy), not reason
+        assessment, rests = assess(model, policy), not reason
         return as_equilibrium(
-            method, found, tolerance, history, seconds, interrupted=interrupted, rests=rests, reason=reason
+            method,
+            assessment,
+            tolerance,
+            history,
+            seconds,
+            interrupted=interrupted,
+            rests=rests,
+            reason=reason,
         )
     by_type = (1 - model.discounts) * distance.payoff_by_type  # at rest every step gives the same on average
     statistic = model.statistic_of(policy)
@@ -310,24 +317,24 @@ def in_units(solver: Solver) -> Solver:
             if observer is not None:
                 observer(told(step))
 
-        found = solver(own, observer=observe, **options)
-        payoffs = {name: own.unit * getattr(found, name) for name in _PAYOFFS}
-        return replace(found, **payoffs, history=tuple(told(step) for step in found.history))
+        equilibrium = solver(own, observer=observe, **options)
+        payoffs = {name: own.unit * getattr(equilibrium, name) for name in _PAYOFFS}
+        return replace(equilibrium, **payoffs, history=tuple(told(step) for step in equilibrium.history))
 
     return solved
 
 
-def assessment_in(unit: float, found: Assessment) -> Assessment:
+def assessment_in(unit: float, assessment: Assessment) -> Assessment:
     """An assessment that was made in a unit of reward, told in the rewards of the model."""
-    distance = found.exploitability
+    distance = assessment.exploitability
     values = {
         name: getattr(distance, name) * unit for name in ("absolute", "by_type", "payoff", "payoff_by_type")
     }
     return replace(
-        found,
-        value=unit * found.value,
-        efficiency=unit * found.efficiency,
-        efficiency_by_type=unit * found.efficiency_by_type,
+        assessment,
+        value=unit * assessment.value,
+        efficiency=unit * assessment.efficiency,
+        efficiency_by_type=unit * assessment.efficiency_by_type,
         exploitability=replace(distance, **values),
     )
 

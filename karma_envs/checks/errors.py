@@ -19,6 +19,6 @@ def expect(condition: object, message: str) -> None:
 
 def expect_array(array: Any, dtype: Any, shape: tuple[int, ...], what: str) -> None:
     """Raise CheckError unless ``array`` is a NumPy array of this dtype and shape."""
-    found = f"{array.dtype}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
+    actual = f"{array.dtype}{list(array.shape)}" if isinstance(array, np.ndarray) else type(array).__name__
     expected = f"{np.dtype(dtype)}{list(shape)}"
-    expect(found == expected, f"{what} must be {expected}; found {found}")
+    expect(actual == expected, f"{what} must be {expected}; found {actual}")

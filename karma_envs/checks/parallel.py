@@ -142,10 +142,10 @@ def check_fresh(env: Any) -> None:
     for values in copy.reset(seed=0):
         _spoil(values)
     for step in expected[1:]:
-        found = EnvStep(step.actions, *copy.step(dict(step.actions)))
-        same = data_equivalence(step, found, exact=True)
+        copied = EnvStep(step.actions, *copy.step(dict(step.actions)))
+        same = data_equivalence(step, copied, exact=True)
         expect(same, "writing into what was returned changed later steps")
-        for values in found[1:]:
+        for values in copied[1:]:
             _spoil(values)
             values["__all__"] = {}
 

@@ -22,12 +22,12 @@ Bids = Callable[["KarmaGame[Any]"], NDArray[np.float64]]
 
 
 def bid_all(game: KarmaGame[Any]) -> NDArray[np.float64]:
-    """The highest legal bid."""
+    """Every agent bids as much as it may."""
     return _bidding(np.where(game.legal_actions, game.bid_of_action, 0).max(axis=1), game)
 
 
 def bid_nothing(game: KarmaGame[Any]) -> NDArray[np.float64]:
-    """Bid 0."""
+    """No agent bids anything."""
     return _bidding(np.zeros(game.n_observations, np.int64), game)
 
 

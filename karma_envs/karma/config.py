@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refusal, whole
 from karma_envs.karma.urgency import AgentType, type_counts
 from karma_envs.mechanisms import FAMILIES, Rule, is_built_in, resolve
 from karma_envs.mechanisms.trial import Domain, try_rule
@@ -16,7 +16,7 @@ from karma_envs.numerics.identity import code_digest
 
 K = TypeVar("K", bound="KarmaConfig")
 
-Given = str | Rule | Callable[..., Any]
+RuleChoice = str | Rule | Callable[..., Any]
 """A rule as a configuration names it, see :func:`karma_envs.mechanisms.resolve`."""
 
 
@@ -52,7 +52,7 @@ class KarmaConfig(Config):
     karma_max: int
     karma_mean: float
     initial_karma: str | tuple[float, ...]
-    redistribution: Given
+    redistribution: RuleChoice
 
     _own_rules: dict[str, Rule]  # by family, those that are not the package's
 
@@ -86,8 +86,8 @@ class KarmaConfig(Config):
             ConfigError: for an unknown field or a value that is not allowed.
         """
         copy = super().replace(**changes)
-        kept = {family: rule for family, rule in self._own_rules.items() if family not in changes}
-        copy._set(_own_rules=copy._own_rules | kept)
+        rules = {family: rule for family, rule in self._own_rules.items() if family not in changes}
+        copy._set(_own_rules=copy._own_rules | rules)
         return copy
 
     def provenance(self) -> dict[str, str]:
@@ -121,7 +121,7 @@ class KarmaConfig(Config):
         )
         self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
         if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6 + 1e-15 * self.total_karma:
-            raise refuse(
+            raise refusal(
                 "karma_mean",
                 self.karma_mean,
                 f"a mean with a whole total; {self.n_agents} agents have {self.n_agents * self.karma_mean:g}",
@@ -130,35 +130,35 @@ class KarmaConfig(Config):
         self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)
         for name in ("urgencies", "urgency_transition", "discount") if self.types else ():
             if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise refuse(
+                raise refusal(
                     name, getattr(self, name), "its default where types are given; set it in each type"
                 )
         type_counts(self.agent_types, self.n_agents)
         if len(self.agent_types) > 255:
-            raise refuse("types", f"{len(self.agent_types)} types", "at most 255 types")
+            raise refusal("types", f"{len(self.agent_types)} types", "at most 255 types")
         self._set(initial_karma=self._checked_initial_karma())
         self._set(_own_rules={})
         for family in families:
-            given = getattr(self, family)
-            rule = resolve(family, given)
-            if isinstance(given, str):  # in its one spelling
+            value = getattr(self, family)
+            rule = resolve(family, value)
+            if isinstance(value, str):  # in its one spelling
                 self._set(**{family: str(rule)})
             if not is_built_in(family, rule):
                 self._own_rules[family] = rule
 
     def _checked_initial_karma(self) -> str | tuple[float, ...]:
-        given, n = self.initial_karma, self.karma_max + 1
+        value, n = self.initial_karma, self.karma_max + 1
         allowed = f"equal, uniform, or {n} probabilities of 0 … {n - 1} with mean {self.karma_mean:g}"
-        if isinstance(given, str):
-            if given not in ("equal", "uniform"):
-                raise refuse("initial_karma", given, allowed)
-            return given
-        if not is_list(given) or len(given) != n:
-            raise refuse("initial_karma", given, allowed)
-        values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(given))
+        if isinstance(value, str):
+            if value not in ("equal", "uniform"):
+                raise refusal("initial_karma", value, allowed)
+            return value
+        if not is_list(value) or len(value) != n:
+            raise refusal("initial_karma", value, allowed)
+        values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(value))
         mean = float(np.arange(n) @ np.array(values))
         if abs(sum(values) - 1) > 1e-9 or abs(mean - self.karma_mean) > 1e-6:
-            raise refuse(
+            raise refusal(
                 "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
             )
         return values
@@ -180,18 +180,19 @@ def type_names(types: Sequence[AgentType]) -> tuple[str, ...]:
         >>> type_names([AgentType(1, 0.7), AgentType(3, 0.9)])
         ('type 0 (discount 0.7)', 'type 1 (discount 0.9)')
     """
-    said: list[list[str]] = [[] for _ in types]
+    words_of_type: list[list[str]] = [[] for _ in types]
     if len({one.discount for one in types}) > 1:
-        for words, one in zip(said, types):
+        for words, one in zip(words_of_type, types):
             words.append(f"discount {one.discount:g}")
     if len({one.urgencies for one in types}) > 1:
-        for words, one in zip(said, types):
+        for words, one in zip(words_of_type, types):
             words.append(_named_urgencies(one))
     elif len({round(one.mean_urgency, 9) for one in types}) > 1:
-        for words, one in zip(said, types):
+        for words, one in zip(words_of_type, types):
             words.append(f"mean urgency {one.mean_urgency:g}")
     return tuple(
-        f"type {number}" + (f" ({'; '.join(words)})" if words else "") for number, words in enumerate(said)
+        f"type {number}" + (f" ({'; '.join(words)})" if words else "")
+        for number, words in enumerate(words_of_type)
     )
 
 
@@ -233,16 +234,16 @@ def check_rules(config: KarmaConfig, crowding: Sequence[float]) -> None:
             try_rule(family, getattr(config, family), config.rule(family), domain)
 
 
-def _types(given: Any) -> tuple[AgentType, ...]:
-    if not is_list(given):
-        raise refuse("types", given, "a list of agent types")
+def _types(value: Any) -> tuple[AgentType, ...]:
+    if not is_list(value):
+        raise refusal("types", value, "a list of agent types")
     types = []
-    for index, item in enumerate(given):
+    for index, item in enumerate(value):
         name = f"types[{index}]"
         if isinstance(item, AgentType):
             types.append(item)
         elif isinstance(item, Mapping):
             types.append(AgentType.from_dict(item, name))
         else:
-            raise refuse(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
+            raise refusal(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
     return tuple(types)

@@ -4,46 +4,33 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from karma_envs.finite import FiniteGame, SamplingPolicy
-from karma_envs.game import Baseline, IllegalActionError, PopulationGame
+from karma_envs.array_game import REWARD_ROUNDING, ArrayGame
+from karma_envs.game import Baseline, PopulationGame
 from karma_envs.karma.baselines import KARMA_BASELINES, bid_nothing
 from karma_envs.karma.config import KarmaConfig, type_names
 from karma_envs.karma.outcome import KARMA_METRICS, KarmaOutcome
 from karma_envs.karma.urgency import type_counts
 from karma_envs.outcome import Metric
-from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
-from karma_envs.transitions import Transitions
+from karma_envs.states import Allowed, check_values
 
 _ONCE_NARROW = {(name, np.dtype(np.int32)) for name in ("accesses", "contests", "sat_out")}
 """Counters as states of version 0.1 hold them; they are read as ``int64``."""
 
-_ROUNDING = 1.01
-"""Room for what sums of rewards gain by rounding."""
-
 _REFERENCES = {"DICT": "benevolent_dictator", "COIN": "coin_toss", "TURN": "turn_taking"}
 """Allocations without karma (Thesis, section 2.3) by the names of its tables."""
-
-
-class LastStep(NamedTuple):
-    """What a picture needs of the last step that the state does not hold."""
-
-    observations: NDArray[np.integer[Any]]  # [N] before the step
-    actions: NDArray[np.integer[Any]]  # [N]
-    rewards: NDArray[np.float32]  # [N]
-
 
 State = TypeVar("State", bound=tuple[Any, ...])
 """A named tuple of arrays, which has ``karma``, ``surplus`` (one number), ``steps`` (one number),
 ``reward_total``, ``sharing`` (a permutation of the agents) and ``streams``."""
 
 
-class KarmaGame(FiniteGame, Generic[State]):
+class KarmaGame(ArrayGame[State]):
     """Base of karma games on arrays. A game's class makes its tables, and fills in what a step is.
 
     A game's ``__init__`` calls ``_set_population`` first.
@@ -55,7 +42,7 @@ class KarmaGame(FiniteGame, Generic[State]):
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = KARMA_METRICS
-    baselines: ClassVar[Mapping[str, Baseline]] = {**FiniteGame.baselines, **KARMA_BASELINES}
+    baselines: ClassVar[Mapping[str, Baseline]] = {**ArrayGame.baselines, **KARMA_BASELINES}
 
     config: KarmaConfig
     bid_of_action: NDArray[np.int64]
@@ -86,8 +73,6 @@ class KarmaGame(FiniteGame, Generic[State]):
         self._urgency_feature = values / max(float(values.max()), 1e-30)
         self._karma_feature = np.arange(config.karma_max + 1, dtype=np.float32) / np.float32(config.karma_max)
         self._uses_bids = config.rule("allocation").uses_bids
-        self._state: State | None = None
-        self._last_step: LastStep | None = None
 
     @abstractmethod
     def outcome(self) -> KarmaOutcome:
@@ -96,18 +81,6 @@ class KarmaGame(FiniteGame, Generic[State]):
     @abstractmethod
     def truthful_actions(self) -> NDArray[np.int64]:
         """``int64[types, n_observations]``: the legal action that reports an agent's need truthfully."""
-
-    @abstractmethod
-    def _fresh_state(self, rng: np.random.Generator) -> State:
-        """The state that a game begins in."""
-
-    @abstractmethod
-    def _complaint(self, actions: NDArray[np.int64]) -> str | None:
-        """What is wrong with the first action that is illegal now; None if all are legal."""
-
-    @abstractmethod
-    def _settle(self, actions: NDArray[np.int64], rewards: NDArray[np.float32]) -> None:
-        """One step of legal actions: change the state, and write the rewards."""
 
     def _allowed(self, state: State) -> dict[str, Allowed]:
         """What a loaded state may hold in the arrays that are this game's own; looked at in this order.
@@ -120,13 +93,6 @@ class KarmaGame(FiniteGame, Generic[State]):
     @abstractmethod
     def _is_possible(self, state: State) -> bool:
         """Whether there is such a state, of values that are all allowed, as far as it is this game's."""
-
-    @property
-    def arrays(self) -> State:
-        """The arrays of the current state; not to be written."""
-        if self._state is None:
-            raise RuntimeError("the game has not begun: call reset(rng) first")
-        return self._state
 
     @property
     def type_names(self) -> tuple[str, ...]:
@@ -153,60 +119,33 @@ class KarmaGame(FiniteGame, Generic[State]):
         """Those with an urgency that the agent's type has, or with none."""
         return np.asarray(self.urgency_of_observation < self._n_urgencies[:, None])
 
-    def reset(self, rng: np.random.Generator) -> None:
-        self._state = self._fresh_state(rng)
-        self._last_step = None
-
-    def step(self, actions: NDArray[np.integer[Any]]) -> NDArray[np.float32]:
-        observations = self.observation_index()
-        taken = self.actions_of(actions)
-        if complaint := self._complaint(taken):
-            raise IllegalActionError(complaint)
-        rewards = np.empty(self.n_agents, np.float32)
-        self._settle(taken, rewards)
-        self._last_step = LastStep(observations, taken, rewards.copy())
-        return rewards
-
-    def rollout(self, policy: SamplingPolicy, n_steps: int, out: Transitions | None = None) -> Transitions:
-        _ = self.arrays  # has the game begun?
-        played = super().rollout(policy, n_steps, out)
-        self._last_step = LastStep(
-            played.observations[-2].copy(), played.actions[-1].copy(), played.rewards[-1].copy()
-        )
-        return played
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        arrays: Any = self.arrays
-        return {name: array.copy() for name, array in arrays._asdict().items()}
-
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        current: Any = self._state or self._fresh_state(np.random.default_rng(0))
-        state = {
-            name: array.astype(np.int64) if (name, array.dtype) in _ONCE_NARROW else array.copy()
-            for name, array in state.items()
-        }
-        check_arrays("game", state, current._asdict())
-        loaded = current._replace(**state)
+        super().load_state_dict(
+            {
+                name: array.astype(np.int64) if (name, array.dtype) in _ONCE_NARROW else array
+                for name, array in state.items()
+            }
+        )
+
+    def _check_state(self, state: State) -> None:
+        loaded: Any = state
         total_karma, steps = self.config.total_karma, loaded.steps[0]
-        check_values("game", state, {"steps": (0, LARGEST_COUNT)})
         check_values(
             "game",
-            state,
+            loaded._asdict(),
             {
                 "karma": (0, self.config.karma_max),
                 "surplus": (0, total_karma),
-                "reward_total": (self.reward_bounds[0] * steps * _ROUNDING, 0),
+                "reward_total": (self.reward_bounds[0] * steps * REWARD_ROUNDING, 0),
                 "sharing": (0, self.n_agents - 1),
-                **self._allowed(loaded),
+                **self._allowed(state),
             },
         )
         given_karma = int(loaded.karma.sum(dtype=np.int64) + loaded.surplus[0])
         if given_karma != total_karma:
             raise ValueError(f"game state: {given_karma} karma with the surplus; allowed: {total_karma}")
-        if not self._is_everyone(loaded.sharing) or not self._is_possible(loaded):
+        if not self._is_everyone(loaded.sharing) or not self._is_possible(state):
             raise ValueError("game state: values that no game with this configuration has")
-        self._state = loaded
-        self._last_step = None
 
     def references(self) -> dict[str, tuple[PopulationGame, Any]]:
         """The same game with an allocation that needs no karma: DICT, COIN and TURN (Thesis, section 2.3)."""
@@ -236,10 +175,6 @@ class KarmaGame(FiniteGame, Generic[State]):
         """The karma that agents hold, and what nobody could take."""
         state: Any = self.arrays
         return {"karma": int(state.karma.sum(dtype=np.int64) + state.surplus[0])}
-
-    def _is_everyone(self, order: NDArray[np.int32]) -> bool:
-        """Whether an array is a permutation of the agents."""
-        return np.array_equal(np.sort(order), np.arange(self.n_agents))
 
     def _common_scene(self) -> dict[str, Any]:
         """What the scenes of all karma games hold."""

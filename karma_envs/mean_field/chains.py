@@ -98,8 +98,8 @@ def class_means(
     """
     members = closed_classes(matrix)
     masses = members @ mean_field
-    there = masses > _ROUNDING
-    return masses[there], np.asarray(members[there] @ (mean_field * values) / masses[there])
+    inhabited = masses > _ROUNDING
+    return masses[inhabited], np.asarray(members[inhabited] @ (mean_field * values) / masses[inhabited])
 
 
 def as_distribution(array: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -41,13 +41,13 @@ def stationary_distribution(
     chains = matrix.reshape(-1, n, n)
     starts = np.broadcast_to(1.0 / n if start is None else start, matrix.shape[:-1]).reshape(-1, n)
     still = np.zeros((1, n))
-    found = np.empty((len(chains), n))
+    fields = np.empty((len(chains), n))
     for index, chain in enumerate(chains):
         members = closed_classes(chain)
-        found[index] = stationary_measures(
+        fields[index] = stationary_measures(
             chain, members, still, class_masses(chain, members, starts[index])
         )[0]
-    return found.reshape(matrix.shape[:-1])
+    return fields.reshape(matrix.shape[:-1])
 
 
 def advance(
@@ -133,8 +133,8 @@ def _newton(
         z = z + np.linalg.lstsq(jacobian(residual_of, z, residual), -residual, rcond=1e-12)[0]
         if not np.isfinite(z).all():
             return None
-    found = field_of(z)
-    return as_distribution(found) if found.min() > _NEGATIVE else None
+    field = field_of(z)
+    return as_distribution(field) if field.min() > _NEGATIVE else None
 
 
 def jacobian(function, point, value, step: float = 1e-7):  # type: ignore[no-untyped-def]

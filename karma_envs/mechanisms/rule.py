@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import ConfigError, choice, importable_name, real, refuse
+from karma_envs.config import ConfigError, choice, importable_name, real, refusal
 from karma_envs.numerics.compile import as_kernel
 from karma_envs.numerics.identity import python_function
 from karma_envs.plugins import defined_in, import_named
@@ -78,9 +78,9 @@ class Rule:
         for name, value in values.items():
             if not self.parameters:
                 own = "; a Rule of karma_envs.mechanisms has them, a function alone has none"
-                raise refuse(f"{shown}({name})", value, f"no parameters{own if ':' in self.name else ''}")
+                raise refusal(f"{shown}({name})", value, f"no parameters{own if ':' in self.name else ''}")
             if name not in self.parameters:
-                raise refuse(f"{shown}({name})", value, f"parameters {', '.join(self.parameters)}")
+                raise refusal(f"{shown}({name})", value, f"parameters {', '.join(self.parameters)}")
             limits = self.parameters[name]
             real(f"{shown}({name})", value, limits.low, limits.high)
         return replace(self, values={**self.values, **{key: float(value) for key, value in values.items()}})
@@ -134,7 +134,7 @@ def is_built_in(family: str, rule: Rule) -> bool:
     return any(rule.function is each.function for each in rules(family).values())
 
 
-def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
+def resolve(family: str, value: str | Rule | Callable[..., Any]) -> Rule:
     """The rule that a configuration's field names.
 
     A function of the user's is taken as it is now: the rule has a compiled copy of it, which keeps the values
@@ -143,7 +143,7 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
 
     Args:
         family: ``allocation``, ``payment`` or ``redistribution``.
-        given: a built-in name or alias, with parameters if wanted (``"tax(rate=0.05)"``); a
+        value: a built-in name or alias, with parameters if wanted (``"tax(rate=0.05)"``); a
             ``"module:function"`` of the user's, or the name of a :class:`Rule` of the user's, which may
             have parameters (``"mine:HALF(rate=0.1)"``); a Rule; or a function of the family's shape,
             jitted or not.
@@ -152,34 +152,36 @@ def resolve(family: str, given: str | Rule | Callable[..., Any]) -> Rule:
         ConfigError: when there is no such rule, when its parameters are not allowed, or when it is no
             function of what the family's are.
     """
-    if isinstance(given, Rule):
-        given._with_values(f"{family} {given.name}", given.values)
-        function = _accepted(family, given.name, given.function)
-        return given if function is given.function else replace(given, function=function)
-    if callable(given):
-        return Rule(_name(given), _accepted(family, _name(given), given))
-    if not isinstance(given, str) or not (match := _CALL.match(given)):
-        raise refuse(family, given, "a rule's name, 'name(parameter=value)', 'module:function' or a function")
+    if isinstance(value, Rule):
+        value._with_values(f"{family} {value.name}", value.values)
+        function = _accepted(family, value.name, value.function)
+        return value if function is value.function else replace(value, function=function)
+    if callable(value):
+        return Rule(_name(value), _accepted(family, _name(value), value))
+    if not isinstance(value, str) or not (match := _CALL.match(value)):
+        raise refusal(
+            family, value, "a rule's name, 'name(parameter=value)', 'module:function' or a function"
+        )
     name, arguments = match["name"], match["arguments"]
     rule = _user_rule(family, name) if ":" in name else _built_in(family, name)
     if not arguments:
         return rule
-    return rule._with_values(f"{family} {rule.name}", _values(family, given, arguments))
+    return rule._with_values(f"{family} {rule.name}", _values(family, value, arguments))
 
 
-def _accepted(family: str, name: str, given: Any) -> Callable[..., Any]:
+def _accepted(family: str, name: str, candidate: Any) -> Callable[..., Any]:
     """A compiled copy of a function, if it can be a rule of a family.
 
     Raises:
         ConfigError: if it cannot: what it is, and what a rule is.
     """
-    function = python_function(given)
+    function = python_function(candidate)
     if (problem := _problem(family, function)) is not None:
         raise ConfigError(
             f"{family} = {name} is not allowed; allowed: a function of ({', '.join(ARGUMENTS[family])}), "
             f"in Python or compiled by @kernel or numba.njit; this is {problem}"
         )
-    return as_kernel(given)
+    return as_kernel(candidate)
 
 
 def _problem(family: str, function: Any) -> str | None:
@@ -206,11 +208,11 @@ def _problem(family: str, function: Any) -> str | None:
     return None
 
 
-def _name(given: Callable[..., Any]) -> str:
+def _name(function: Callable[..., Any]) -> str:
     """``module:function``, also of a copy that ``as_kernel`` made; else a short ``repr``."""
-    if isinstance(python_function(given), FunctionType):
-        return importable_name(given).partition("@")[0]
-    return reprlib.repr(given)
+    if isinstance(python_function(function), FunctionType):
+        return importable_name(function).partition("@")[0]
+    return reprlib.repr(function)
 
 
 def _built_in(family: str, name: str) -> Rule:
@@ -226,16 +228,16 @@ def _user_rule(family: str, name: str) -> Rule:
     return Rule(name, _accepted(family, name, own))
 
 
-def _values(family: str, given: str, arguments: str) -> dict[str, float]:
+def _values(family: str, call: str, arguments: str) -> dict[str, float]:
     values: dict[str, float] = {}
     for part in arguments.split(","):
         name, equals, number = (text.strip() for text in part.partition("="))
         if name in values:
-            raise ConfigError(f"{family} = {given!r}: {name} is given twice")
+            raise ConfigError(f"{family} = {call!r}: {name} is given twice")
         try:
             values[name] = float(number)
         except ValueError:
             equals = ""
         if not equals:
-            raise ConfigError(f"{family} = {given!r}: {part.strip()!r} is not parameter=number")
+            raise ConfigError(f"{family} = {call!r}: {part.strip()!r} is not parameter=number")
     return values

@@ -20,7 +20,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.mechanisms.rule import ARGUMENTS, Rule, is_built_in
 from karma_envs.numerics.compile import as_kernel, kernel
 
@@ -49,12 +49,12 @@ class Domain(NamedTuple):
     crowding: Sequence[float]  # agents that want a place, per place; see karma_envs.mechanisms.redistribution
 
 
-def try_rule(family: str, given: Any, rule: Rule, domain: Domain) -> None:
+def try_rule(family: str, configured: Any, rule: Rule, domain: Domain) -> None:
     """Try a rule on all that a game asks it.
 
     Args:
         family: the rule's.
-        given: what the configuration has for it, to be named in errors.
+        configured: what the configuration has for it, to be named in errors.
         rule: the rule.
         domain: what the game asks.
 
@@ -67,12 +67,12 @@ def try_rule(family: str, given: Any, rule: Rule, domain: Domain) -> None:
     def check(arguments: tuple[Any, ...], value: Any) -> None:
         if not _is_of_kind(family, value):
             shown = reprlib.repr(_plain(value))
-            raise refuse(family, given, f"a rule that gives {GIVES[family]}, not {shown}")
+            raise refusal(family, configured, f"a rule that gives {GIVES[family]}, not {shown}")
         if not _is_kept(family, arguments, value):
             allowed = (
                 f"a rule with {KEEPS[family]}; with {_named(family, arguments)} it gives {_plain(value)}"
             )
-            raise refuse(family, given, allowed)
+            raise refusal(family, configured, allowed)
 
     if not is_built_in(family, rule):
         checked = as_kernel(rule.function, bounds_checked=True)
@@ -81,19 +81,19 @@ def try_rule(family: str, given: Any, rule: Rule, domain: Domain) -> None:
                 value = checked(*arguments)
             except NumbaError as error:
                 allowed = f"a rule that numba can compile; it says: {_one_line(error)}"
-                raise refuse(family, given, allowed) from error
+                raise refusal(family, configured, allowed) from error
             except Exception as error:  # whatever the user's code raises
                 allowed = "a rule that gives something for all arguments; with "
                 allowed += f"{_named(family, arguments)} it raises {type(error).__name__}: {_one_line(error)}"
-                raise refuse(family, given, allowed) from error
+                raise refusal(family, configured, allowed) from error
             check(arguments, value)
             if checked(*arguments) != value:  # it draws random numbers, which no seed of a game's decides
                 allowed = (
                     f"a rule that gives the same each time; with {_named(family, arguments)} it does not"
                 )
-                raise refuse(family, given, allowed)
+                raise refusal(family, configured, allowed)
         if not np.array_equal(parameters, rule.parameter_array()):
-            raise refuse(family, given, "a rule that leaves its parameters as they are")
+            raise refusal(family, configured, "a rule that leaves its parameters as they are")
 
     arguments = next(_arguments(family, domain, parameters))
     check(arguments, rule.function(*arguments))
@@ -176,10 +176,10 @@ def _plain(value: Any) -> Any:
 def _one_line(error: Exception) -> str:
     """What is wrong, without where numba was when it noticed."""
     lines = [_COLOURS.sub("", line).strip() for line in str(error).splitlines()]
-    said = [line for line in lines if line and not line.startswith("Failed in nopython mode")]
+    informative = [line for line in lines if line and not line.startswith("Failed in nopython mode")]
     where = re.search(r'File "([^"]+)", line (\d+)', "\n".join(lines))
     place = f" ({where[1]}:{where[2]})" if where else ""
-    return (said[0][:300] if said else type(error).__name__) + place
+    return (informative[0][:300] if informative else type(error).__name__) + place
 
 
 @kernel(allocates=True)
@@ -188,7 +188,7 @@ def check_payment(pay, karma_max, parameters):
 
     ``(winner_bid, loser_bid, loser_karma, to_loser, to_society)``.
     """
-    found = np.full(5, -1, np.int64)
+    counterexample = np.full(5, -1, np.int64)
     for winner_bid in range(karma_max + 1):
         for loser_karma in range(karma_max + 1):
             for loser_bid in range(loser_karma + 1):
@@ -199,6 +199,6 @@ def check_payment(pay, karma_max, parameters):
                     or to_loser + to_society > winner_bid
                     or loser_karma + to_loser > karma_max
                 ):
-                    found[:] = (winner_bid, loser_bid, loser_karma, to_loser, to_society)
-                    return found
-    return found
+                    counterexample[:] = (winner_bid, loser_bid, loser_karma, to_loser, to_society)
+                    return counterexample
+    return counterexample

@@ -177,10 +177,10 @@ def _library_name(value: Any) -> str | None:
     library = _library(module)
     if library is None or not isinstance(name, str):
         return None
-    found: Any = sys.modules.get(str(module))
+    named: Any = sys.modules.get(str(module))
     for part in name.split("."):
-        found = getattr(found, part, None)
-    return f"{library} {name}" if found is value else None
+        named = getattr(named, part, None)
+    return f"{library} {name}" if named is value else None
 
 
 # --- the digest ------------------------------------------------------------------------------------
@@ -264,16 +264,16 @@ class _Digest:
             self._value(value, attributes)
         self._add("end")
 
-    def _class(self, given: type, attributes: tuple[str, ...]) -> None:
+    def _class(self, kind: type, attributes: tuple[str, ...]) -> None:
         """A class whose members are known: an enumeration or a named tuple."""
-        if issubclass(given, enum.Enum):
-            self._add("enum", f"{given.__module__}.{given.__qualname__}")
+        if issubclass(kind, enum.Enum):
+            self._add("enum", f"{kind.__module__}.{kind.__qualname__}")
             self._values(
-                "members", [(name, each.value) for name, each in given.__members__.items()], attributes
+                "members", [(name, each.value) for name, each in kind.__members__.items()], attributes
             )
-        elif issubclass(given, tuple) and hasattr(given, "_fields"):
-            self._add("fields", f"{given.__module__}.{given.__qualname__} {given._fields}")
-            self._values("defaults", tuple(getattr(given, "_field_defaults", {}).items()), attributes)
+        elif issubclass(kind, tuple) and hasattr(kind, "_fields"):
+            self._add("fields", f"{kind.__module__}.{kind.__qualname__} {kind._fields}")
+            self._values("defaults", tuple(getattr(kind, "_field_defaults", {}).items()), attributes)
         else:
             raise _UntellableError
 

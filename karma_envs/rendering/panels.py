@@ -1,4 +1,4 @@
-"""Panels that pictures of several karma games share: how karma is spread, how efficiency goes."""
+"""Panels that pictures of several games share: how much agents hold, how efficiency goes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from karma_envs.outcome import Outcome
 
@@ -56,23 +57,30 @@ class EfficiencyPainter:
         axis.locator_params(axis="y", nbins=6)
 
 
-def draw_title(figure: Figure, name: str, scene: dict[str, Any], efficiency: float) -> None:
+def draw_title(figure: Figure, name: str, n_agents: int, steps: int, efficiency: float) -> None:
     """The game, its size, the step and the efficiency so far."""
     figure.suptitle(
-        f"{name} · {len(scene['karma'])} agents · step {scene['steps']}"
+        f"{name} · {n_agents} agents · step {steps}"
         + (f" · efficiency {efficiency:.3f}".replace("-", "−") if np.isfinite(efficiency) else ""),
         fontsize=12,
         color=INK,
     )
 
 
-def draw_karma(axis: Axes, scene: dict[str, Any]) -> None:
-    """How many agents have how much karma."""
-    counts = np.bincount(scene["karma"], minlength=scene["karma_max"] + 1)
+def draw_holdings(axis: Axes, what: str, held: NDArray[np.int64], most: int) -> None:
+    """How many agents hold how many units.
+
+    Args:
+        axis: where to draw.
+        what: they hold, such as karma.
+        held: ``int64[N]``.
+        most: units that an agent can hold.
+    """
+    counts = np.bincount(held, minlength=most + 1)
     axis.bar(np.arange(len(counts)), counts, color="0.65", width=0.8 if len(counts) <= 60 else 1.0)
-    axis.axvline(scene["karma"].mean(), color=INK, linestyle="--", linewidth=1)
-    axis.set_title("Karma now (dashed: mean)", fontsize=10, loc="left")
-    axis.set_xlabel("karma", fontsize=9)
+    axis.axvline(held.mean(), color=INK, linestyle="--", linewidth=1)
+    axis.set_title(f"{what.capitalize()} now (dashed: mean)", fontsize=10, loc="left")
+    axis.set_xlabel(what, fontsize=9)
     axis.set_ylabel("agents", fontsize=9)
     axis.locator_params(axis="both", integer=True, nbins=6)
 

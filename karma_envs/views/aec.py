@@ -12,7 +12,7 @@ from pettingzoo.utils.wrappers import OrderEnforcingWrapper
 
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import Infos, PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole, Observation
+from karma_envs.views.population import CopiedWhole, Observation, SomeGame
 
 
 class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc]
@@ -31,7 +31,7 @@ class PopulationAECEnv(CopiedWhole, AECEnv[str, Any, Any]):  # type: ignore[misc
 
     agent_selection: str
 
-    def __init__(self, game: str | type[PopulationGame], **kwargs: Any) -> None:
+    def __init__(self, game: SomeGame, **kwargs: Any) -> None:
         super().__init__()
         self.parallel_env = PopulationParallelEnv(game, **kwargs)
         self.metadata = self.parallel_env.metadata
@@ -167,11 +167,11 @@ class _InOrder(CopiedWhole, OrderEnforcingWrapper):  # type: ignore[misc]
         return str(self.env)
 
 
-def raw_env(game: str | type[PopulationGame], **kwargs: Any) -> PopulationAECEnv:
+def raw_env(game: SomeGame, **kwargs: Any) -> PopulationAECEnv:
     """The population in turns, without wrappers."""
     return PopulationAECEnv(game, **kwargs)
 
 
-def env(game: str | type[PopulationGame], **kwargs: Any) -> AECEnv[str, Any, Any]:
+def env(game: SomeGame, **kwargs: Any) -> AECEnv[str, Any, Any]:
     """The same with PettingZoo's check that calls come in a sensible order."""
     return _InOrder(raw_env(game, **kwargs))

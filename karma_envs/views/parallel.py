@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 from pettingzoo import ParallelEnv
 
 from karma_envs.actions import IllegalActionError, as_action
-from karma_envs.game import PopulationGame
-from karma_envs.views.population import Observation, PopulationView
+from karma_envs.views.population import Observation, PopulationView, SomeGame
 
 Infos = dict[str, dict[str, Any]]
 
@@ -31,7 +30,7 @@ class PopulationParallelEnv(PopulationView, ParallelEnv[str, Any, Any]):  # type
         state_space: the space of :meth:`state`, all agents' observations in a row.
     """
 
-    def __init__(self, game: str | type[PopulationGame], **kwargs: Any) -> None:
+    def __init__(self, game: SomeGame, **kwargs: Any) -> None:
         super().__init__(game, **kwargs)
         n_agents = self.game.n_agents
         digits = max(3, len(str(n_agents - 1)))

@@ -12,10 +12,13 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
 from karma_envs.actions import IllegalActionError, action_limits
-from karma_envs.config import ConfigError, choice, refuse, whole
+from karma_envs.config import ConfigError, choice, refusal, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
+
+SomeGame: TypeAlias = str | type[PopulationGame] | PopulationGame
+"""A game's name in the registry, a game's class, or a game, of which environments make another one."""
 
 Observation: TypeAlias = NDArray[np.float32] | dict[str, NDArray[Any]]
 """An observation: flat, or with the mask of legal actions."""
@@ -52,7 +55,8 @@ class PopulationView(CopiedWhole):
     are as random as new ones. Only the window is not copied.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: a game's name in the registry, a game's class, or a game, of which another one is made, not yet
+            begun; then without a preset or fields.
         preset: one of the game's named configurations.
         max_cycles: the horizon of a game without an end, 1000 if None. After so many steps the episode is
             truncated for all agents at once, with ``info["TimeLimit.truncated"] = True``; it is never
@@ -85,7 +89,7 @@ class PopulationView(CopiedWhole):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         *,
         preset: str | None = None,
         max_cycles: int | None = None,
@@ -109,7 +113,7 @@ class PopulationView(CopiedWhole):
         self._steps = -1
         modes = RENDER_MODES if self.game.picture is not None else ()
         if render_mode is not None and render_mode not in modes:
-            raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
+            raise refusal("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
             **self.metadata,
             "name": f"{self.game.name}_v{self.game.VERSION}",

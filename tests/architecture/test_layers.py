@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import subprocess
 import sys
 import tomllib
@@ -186,10 +187,15 @@ def test_all_rooms_of_training_are_known() -> None:
     assert rooms == set(ROOMS)
 
 
-TRAINERS = {
-    *("stable_baselines3", "sb3_contrib", "supersuit", "torchrl", "tensordict", "benchmarl", "agilerl"),
-    "tianshou",
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+INSTALLED = {re.split(r"\W", package)[0] for package in PROJECT["dependencies"]}
+INTEGRATED = {
+    top
+    for file in files_in("training", "integrations")
+    for found in imports_of(file)
+    if (top := found.module.partition(".")[0]) not in {*sys.stdlib_module_names, *INSTALLED, *PACKAGES}
 }
+"""What integrations import and is not always there; other places are named in :func:`allowed_places`."""
 
 
 DRAWING = ("figures.py", "_figure.py", "picture.py", "training/common/notebook.py")
@@ -203,7 +209,7 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
             *("karma_envs/views/", "karma_envs/__init__.py", "karma_envs/registry.py"),
             "training/integrations/",
         ),
-        **dict.fromkeys(TRAINERS, ("training/integrations/",)),
+        **dict.fromkeys(INTEGRATED, ("training/integrations/",)),
         "torch": ("training/integrations/", "agents/learners/actor_critic", "training/sweeps/sweep.py"),
         "ray": ("training/integrations/", "training/sweeps/sweep.py"),
         "optuna": ("training/integrations/", "training/sweeps/sweep.py"),
@@ -211,7 +217,7 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
     }.get(module)
 
 
-LAZY = {*TRAINERS, "torch", "ray", "optuna", "pandas", "tensorboard"}
+LAZY = {*INTEGRATED, "optuna", "pandas", "tensorboard"}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: str(file.relative_to(ROOT)))

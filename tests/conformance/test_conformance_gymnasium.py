@@ -1,4 +1,6 @@
-"""Gymnasium's and Stable-Baselines3's checkers, over the whole registry; warnings are errors."""
+"""Gymnasium's and Stable-Baselines3's checkers, over all games by space and length; warnings are errors."""
+
+import warnings
 
 import gymnasium
 import numpy as np
@@ -6,46 +8,53 @@ import pytest
 from gymnasium.utils.env_checker import check_env, data_equivalence
 from gymnasium.vector import AutoresetMode
 
-import karma_envs
-from karma_envs.registry import game_class, title_of
+from tests.conformance.played import GAMES, by_observation, class_of, horizon_of, single_agent_env, vector_env
 
-pytestmark = pytest.mark.parametrize("name", karma_envs.names())
+HORIZON = 5
+OWN_UNITS = "(?i).*we recommend .*symmetric and normalized"
+"""A warning that does not apply: actions have units of their own, and who trains may scale them."""
 
-
-def identifier(name):
-    return f"karma_envs/{title_of(name)}-v0"
-
-
-@pytest.mark.parametrize("observation", ["flat", "dict"])
-def test_single_agent_passes_gymnasium_check(name, observation):
-    env = gymnasium.make(identifier(name), n_agents=6, observation=observation)
-    check_env(env.unwrapped, skip_render_check=game_class(name).picture is None)
+by_game = pytest.mark.parametrize("game", GAMES)
+by_game_and_observation = pytest.mark.parametrize(("game", "observation"), by_observation())
 
 
-@pytest.mark.parametrize("observation", ["flat", "dict"])
-def test_single_agent_passes_sb3_check(name, observation):
+@by_game_and_observation
+def test_single_agent_passes_gymnasium_check(game, observation):
+    env = single_agent_env(game, n_agents=6, observation=observation)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", OWN_UNITS)
+        check_env(env, skip_render_check=class_of(game).picture is None)
+
+
+@by_game_and_observation
+def test_single_agent_passes_sb3_check(game, observation):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    env = gymnasium.make(identifier(name), n_agents=6, observation=observation)
-    checker.check_env(env.unwrapped, warn=True, skip_render_check=True)
+    env = single_agent_env(game, n_agents=6, observation=observation)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", OWN_UNITS)
+        checker.check_env(env, warn=True, skip_render_check=True)
 
 
-@pytest.mark.parametrize("observation", ["flat", "dict"])
-def test_vector(name, observation):
-    env = gymnasium.make_vec(identifier(name), num_envs=6, observation=observation, max_episode_steps=5)
+@by_game
+def test_vector(game):
+    """An episode's end is the game's, or the horizon; the step after it begins the next one."""
+    length, steps = class_of(game).length, horizon_of(game, HORIZON)
+    env = vector_env(game, steps)
     assert env.metadata["autoreset_mode"] is AutoresetMode.NEXT_STEP
     assert env.num_envs == 6
     env.action_space.seed(0)
     observations, infos = env.reset(seed=1)
     assert data_equivalence((observations, infos), env.reset(seed=1), exact=True)
-    for step in range(1, 13):
+    for step in range(1, 2 * steps + 3):
         assert observations in env.observation_space
         observations, rewards, terminations, truncations, infos = env.step(env.action_space.sample())
         assert rewards.dtype == np.float64
         assert rewards.shape == terminations.shape == truncations.shape == (6,)
         assert terminations.dtype == truncations.dtype == np.bool_
-        assert not terminations.any()
-        assert (truncations == (step in (5, 11))).all()
-        if step == 6:  # the step after the horizon begins the next episode
+        last = step in (steps, 2 * steps + 1)
+        assert set(terminations.tolist()) == {last and length is not None}
+        assert set(truncations.tolist()) == {last and length is None}
+        if step == steps + 1:  # the step after the end begins the next episode
             assert not rewards.any()
             assert "illegal_action" not in infos
         for key in infos:
@@ -54,15 +63,18 @@ def test_vector(name, observation):
     env.close()
 
 
-def test_vector_wrappers_work(name):
-    env = gymnasium.make_vec(identifier(name), num_envs=6, max_episode_steps=5)
+@by_game
+def test_vector_wrappers_work(game):
+    length, steps = class_of(game).length, horizon_of(game, HORIZON)
+    env = vector_env(game, steps)
+    actions = np.zeros_like(env.action_space.sample())
     counted = gymnasium.wrappers.vector.RecordEpisodeStatistics(env)
     listed = gymnasium.wrappers.vector.DictInfoToList(env)
     counted.reset(seed=0)
-    for _ in range(5):
-        *_, infos = counted.step(np.zeros(6, np.int64))
-    assert infos["episode"]["l"].tolist() == [5] * 6
+    for _ in range(steps):
+        *_, infos = counted.step(actions)
+    assert infos["episode"]["l"].tolist() == [steps] * 6
     listed.reset(seed=0)
-    for _ in range(5):
-        *_, infos = listed.step(np.zeros(6, np.int64))
-    assert [info["TimeLimit.truncated"] for info in infos] == [True] * 6
+    for _ in range(steps):
+        *_, infos = listed.step(actions)
+    assert [info.get("TimeLimit.truncated", False) for info in infos] == [length is None] * 6

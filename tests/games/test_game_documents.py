@@ -1,4 +1,4 @@
-"""Every game's docstring has the fixed headings, and says the defaults that the configuration has."""
+"""Every game's docstring has the fixed headings, and says what the game and its configuration are."""
 
 from __future__ import annotations
 
@@ -11,8 +11,12 @@ from types import ModuleType
 from typing import Any
 
 import pytest
+from gymnasium.spaces import Box
 
 from karma_envs import games
+from karma_envs.config import Config
+from karma_envs.finite import FiniteGame
+from karma_envs.game import PopulationGame
 
 HEADINGS = (
     "Model",
@@ -63,6 +67,45 @@ def test_defaults_in_text_are_the_configurations(module: ModuleType) -> None:
     for field, given in values.items():
         for value in given:
             assert value == getattr(config, field), field
+
+
+def facts(document: str) -> dict[str, str]:
+    """The table of a docstring: what each row tells, by its name."""
+    _, table, _ = re.split(r"^ +=+ +=+$", document, flags=re.MULTILINE)
+    rows = re.split(r"\n    (?=\S)", table.rstrip())[1:]
+    return {name: " ".join(told.split()) for name, told in (row.split(maxsplit=1) for row in rows)}
+
+
+def how_many(told: str, config: Config) -> int:
+    """How many things there are that a row counts, as in "one of karma_max + 1, the bid"."""
+    (count,) = re.findall(r"^one of ([\w +*()]+?)(?: with |,| on )", told)
+    return int(eval(count, {"__builtins__": {}}, config.to_dict()))
+
+
+@pytest.mark.parametrize("module", GAMES.values(), ids=GAMES)
+def test_the_table_of_facts_is_that_of_the_game(module: ModuleType) -> None:
+    game: PopulationGame = module.GAME()
+    table = facts(inspect.getdoc(module) or "")
+    assert list(table)[:5] == ["agents", "observation", "action", "reward", "length"]
+    assert stated(table["agents"], "n_agents") == [game.n_agents]
+    assert ("exchangeable" in table["agents"]) is game.exchangeable
+    for row, space in (("observation", game.observation_space), ("action", game.action_space)):
+        if isinstance(space, Box):
+            assert f"``Box({space.shape[0]})``" in table[row]
+    if isinstance(game, FiniteGame):
+        counts = {"observation": game.n_observations, "action": game.n_actions}
+        assert {row: how_many(table[row], game.config) for row in counts} == counts
+    ((worst, best),) = re.findall(r"^(?:(-?[\d.]+) to|at most) (-?[\d.]+)", table["reward"])
+    bounds = float(worst or game.reward_bounds[0]), float(best)
+    assert bounds == pytest.approx(game.reward_bounds)
+    assert re.findall(r"^(none|\d+)", table["length"]) == [str(game.length or "none")]
+
+
+def test_the_reader_finds_facts() -> None:
+    text = (
+        "Model:\n    N.\n\n    ===  ===\n    a    one of 7, as\n         said\n    bc   2 to\n    ===  ===\n"
+    )
+    assert facts(text) == {"a": "one of 7, as said", "bc": "2 to"}
 
 
 def test_the_reader_finds_values() -> None:

@@ -5,21 +5,27 @@ from contextlib import closing
 
 import numpy as np
 import pytest
+from gymnasium.spaces import Box
 
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.vector import PopulationVectorEnv
+from tests.integrations.common import SMALL, TABULAR, assert_played_as_in_the_table, require, two_types
+from tests.own_games import DriftGame, SprintGame
 
-torch = pytest.importorskip("torch", reason="needs the extra agilerl: pip install karma-envs[agilerl]")
-pytest.importorskip("agilerl", reason="needs the extra agilerl: pip install karma-envs[agilerl]")
+require("agilerl")
 
-from training.integrations.agilerl import (  # noqa: E402, I001  (first: it knows AgileRL's own warnings)
+import torch  # noqa: E402
+
+from training.integrations.agilerl import (  # noqa: E402  # isort: skip  (it knows their warnings)
     PLAYER,
     PopulationVecEnv,
     async_vec_env,
     distil,
+    learn_on,
+    policy_of,
     train,
 )
 from agilerl.algorithms import IPPO, MADDPG, MATD3  # noqa: E402
@@ -27,14 +33,7 @@ from agilerl.components.data import MultiAgentTransition, transition_to_tensordi
 from agilerl.components.replay_buffer import ReplayBuffer  # noqa: E402
 from agilerl.wrappers.agent import RSNorm  # noqa: E402
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types()
 
 
 def ippo_of(env, seed=0):
@@ -43,7 +42,7 @@ def ippo_of(env, seed=0):
     return IPPO({PLAYER: spaces[0]}, {PLAYER: spaces[1]}, gamma=0.9)
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_the_player_is_the_whole_population(name):
     """Two copies, over three episodes: the vector view, whose next episode begins in the same step."""
     env = PopulationVecEnv(name, copies=2, n_agents=6, max_cycles=3)
@@ -66,6 +65,87 @@ def test_the_player_is_the_whole_population(name):
         expected = np.concatenate([view.reset()[0] if ended else step[0] for view, step in zip(views, steps)])
     for array, before in given:  # nothing that was given away has been written to since
         np.testing.assert_array_equal(array, before)
+
+
+@pytest.mark.parametrize("game", [DriftGame, SprintGame])
+def test_games_with_boxes_and_an_end(game):
+    """The vector view again; all are terminated at once, and nobody is truncated."""
+    env, view = PopulationVecEnv(game), PopulationVectorEnv(game)
+    observations, _ = env.reset(seed=4)
+    expected, _ = view.reset(seed=4)
+    space = env.single_action_space(PLAYER)
+    for step in range(1, 9):
+        np.testing.assert_array_equal(observations[PLAYER], expected)
+        actions = np.array([space.sample() for _ in range(6)])
+        observations, rewards, terminations, truncations, _ = env.step({PLAYER: actions})
+        expected, earned, *_ = view.step(actions)
+        np.testing.assert_array_equal(rewards[PLAYER], earned)
+        assert (terminations[PLAYER] == (step % game.length == 0)).all()
+        assert not truncations[PLAYER].any()
+        if step % game.length == 0:
+            expected, _ = view.reset()
+
+
+def test_an_agent_acts_where_there_are_no_tables():
+    """What it draws, from the game's own streams; PyTorch's own generator is as it was."""
+    agent, game = ippo_of(PopulationVecEnv(DriftGame)), DriftGame()
+    game.reset(np.random.default_rng(0))
+    policy, state = policy_of(agent, game), game.state_dict()
+    before = torch.get_rng_state()
+    first = game.rollout(policy, 3)
+    assert torch.equal(torch.get_rng_state(), before)
+    game.load_state_dict(state)
+    torch.manual_seed(9)
+    np.testing.assert_array_equal(game.rollout(policy, 3).actions, first.actions)
+    assert (first.actions[0] != first.actions[1]).any()
+    table = policy_of(ippo_of(PopulationVecEnv(SprintGame)), SprintGame())
+    assert table.probabilities.shape == (1, 20, 2)
+
+
+class WideDriftGame(DriftGame):
+    """A second number of an action does nothing: IPPO needs two."""
+
+    def __init__(self, config=None, **fields):
+        super().__init__(config, **fields)
+        self.action_space = Box(-1, 1, (2,), np.float32)
+
+    def move(self, actions):
+        return super().move(actions[:, :1])
+
+
+def test_ippo_learns_in_a_box():
+    """Mean rewards of an agent and step in 100 episodes, before and after some updates."""
+    env, game, means = PopulationVecEnv(WideDriftGame, copies=5), WideDriftGame(), []
+    torch.manual_seed(0)
+    agent = IPPO(
+        {PLAYER: env.single_observation_space(PLAYER)},
+        {PLAYER: env.single_action_space(PLAYER)},
+        gamma=0.9, lr=3e-3, batch_size=180, update_epochs=5,
+    )  # fmt: skip
+    observations, _ = env.reset(seed=0)
+    begins = np.zeros(env.num_envs)
+    for _ in range(2):
+        game.reset(np.random.default_rng(1))
+        policy = policy_of(agent, game)
+        means.append([game.rollout(policy, 3).rewards.mean() for _ in range(100)])
+        for _ in range(6):
+            observations, begins = learn_on(agent, env, observations, begins, 30, 0.1)
+    before, after = np.array(means)
+    assert after.mean() > before.mean() + 4 * np.hypot(before.std(), after.std()) / 10  # standard errors
+
+
+def test_where_games_begin_is_learned_from(monkeypatch):
+    """A step is told as done when it begins a game after the end of another, also in the next update."""
+    told = []
+    monkeypatch.setattr(
+        IPPO, "learn", lambda agent, experiences: told.append((experiences[4], experiences[7]))
+    )
+    train(SprintGame(), 6 * 60, 0)
+    begins = np.concatenate([columns[PLAYER] for columns, _ in told])
+    assert begins.shape == (60, 6)
+    assert (begins == (np.arange(60) % 4 == 0)[:, None] * (np.arange(60) > 0)[:, None]).all()
+    for (following, _), (_, last) in zip(told[1:], told):
+        np.testing.assert_array_equal(following[PLAYER][0], last[PLAYER])
 
 
 def test_asynchronous_environments_are_the_parallel_ones():
@@ -133,12 +213,7 @@ def test_the_table_is_what_the_network_does():
         now = (observations[PLAYER][:, 0] == 1) * 7 + karma
         np.add.at(counts, (now, np.minimum(actions[PLAYER], karma)), 1)
         observations, *_ = env.step(actions)
-    visits, table = counts.sum(axis=1, keepdims=True), policy.probabilities[0]
-    errors = np.sqrt(visits * table * (1 - table))
-    common = errors > 3  # where the binomial is nearly normal
-    assert common.sum() > 15
-    assert (np.abs(counts - visits * table)[common] < 4 * errors[common]).all()
-    assert not counts[table == 0].any()
+    assert_played_as_in_the_table(counts, policy.probabilities[0])
 
 
 def test_it_learns(score_of):
@@ -200,6 +275,8 @@ def test_wrong_use_is_refused():
             make("matching", observation="dict")
         with pytest.raises(ConfigError, match="copies = 0"):
             make("matching", copies=0)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(karma_envs.make("matching", **SMALL), 9, 0)
     with pytest.raises(ConfigError, match=r"matching with 2 types.* one type"):

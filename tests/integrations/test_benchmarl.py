@@ -9,14 +9,18 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
+from tests.integrations.common import SMALL, require, two_types
+from tests.own_games import DriftGame, SprintGame
 
-torch = pytest.importorskip("torch", reason="needs the extra benchmarl: pip install karma-envs[benchmarl]")
-pytest.importorskip("benchmarl", reason="needs the extra benchmarl: pip install karma-envs[benchmarl]")
+require("benchmarl")
+
+import torch  # noqa: E402
 
 from training.integrations.benchmarl import (  # noqa: E402  # isort: skip
     KarmaClass,
     KarmaTask,
     distil_experiment,
+    policy_of_experiment,
     train,
 )
 from benchmarl.algorithms import IppoConfig, IqlConfig, MappoConfig, QmixConfig  # noqa: E402
@@ -31,16 +35,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No episode terminated:UserWarning"),
 ]
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.9, "urgencies": (1, 2)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types((0.9, 0.9), ((1, 2), (1, 5)), karma_max=6, karma_mean=3)
 
 
 def made(task, seed=0):
@@ -141,6 +136,20 @@ def test_a_game_of_ones_own(tmp_path):
     assert run.task_name == "doubled"
 
 
+@pytest.mark.parametrize("game", [DriftGame, SprintGame])
+def test_games_with_boxes_and_an_end(tmp_path, game):
+    """Actions are of the kind that the game has; what was learned is played."""
+    task = KarmaClass(game.name.upper(), {}, game=game)
+    assert task.supports_continuous_actions() == (game is DriftGame)
+    assert task.supports_discrete_actions() == (game is SprintGame)
+    run = experiment(tmp_path, IppoConfig, task, max_n_iters=1)
+    assert run.continuous_actions == (game is DriftGame)
+    run.run()
+    own = game()
+    own.reset(np.random.default_rng(0))
+    assert own.rollout(policy_of_experiment(run, own), 10).ended
+
+
 def test_it_learns_and_leaves_nothing_behind(score_of, tmp_path, monkeypatch, capfd):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -152,7 +161,7 @@ def test_it_learns_and_leaves_nothing_behind(score_of, tmp_path, monkeypatch, ca
 def test_the_seed_decides():
     game = karma_envs.make("matching", **TWO_TYPES)
     first, second, other = (train(game, 1000, seed) for seed in (1, 1, 2))
-    assert first.agent_steps == 3 * 40 * 8
+    assert first.agent_steps == 31 * 4 * 8
     np.testing.assert_array_equal(first.policy.probabilities, second.policy.probabilities)
     assert np.abs(first.policy.probabilities - other.policy.probabilities).max() > 0.01
     assert first.policy.row_of_agent.tolist() == game.type_of_agent.tolist()
@@ -166,6 +175,8 @@ def test_wrong_use_is_refused(tmp_path):
     with pytest.raises(ConfigError, match="chess"):
         made(KarmaClass("CHESS"))()
     game = karma_envs.make("matching", **SMALL)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(game, 9, 0)
     with pytest.raises(ConfigError, match=r"game = .*one discount factor"):

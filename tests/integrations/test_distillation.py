@@ -5,7 +5,11 @@ import pytest
 
 import karma_envs
 from karma_envs.baselines import baseline_policy
+from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
+from karma_envs.registry import game_class
+from tests.integrations.common import TABULAR
+from tests.own_games import DriftGame, RoadsGame, SprintGame
 from training.integrations.distillation import tabulate
 
 SIZES = {"n_agents": 12, "karma_max": 5, "karma_mean": 3}
@@ -32,11 +36,13 @@ def always(action):
 
 
 @pytest.mark.parametrize(
-    ("name", "preset"), [*((name, None) for name in karma_envs.names()), ("matching", "two-discounts")]
+    ("name", "preset"), [*((name, None) for name in TABULAR), ("matching", "two-discounts")]
 )
 def test_the_table_is_what_the_network_does(name, preset):
     """In play that the distillation has not seen; exact, as the numbers are a function of the state."""
-    game = karma_envs.make(name, preset=preset, **SIZES)
+    fields = game_class(name).config_class.field_names()
+    sizes = {field: size for field, size in SIZES.items() if field in fields}
+    game = karma_envs.make(name, preset=preset, **sizes)
     found = tabulate(arbitrary, game, n_steps=200)
     assert found.policy.row_of_agent.tolist() == game.type_of_agent.tolist()
     assert found.share_of_play > 0.98
@@ -78,6 +84,31 @@ def test_where_nobody_was_seen():
     for karma in range(3):
         np.testing.assert_allclose(urgent[karma], [1 / (karma + 1)] * (karma + 1) + [0] * (5 - karma))
     np.testing.assert_array_equal(urgent[3:], np.tile(np.eye(6)[3], (3, 1)))
+
+
+@pytest.mark.parametrize("game", [SprintGame(n_agents=12), RoadsGame(n_agents=12)])
+def test_games_without_karma_and_with_an_end(game):
+    """After the end the next game begins: nobody is asked what to do when no step is left."""
+
+    def network(observations, legal, types):
+        if game.length is not None:
+            assert (observations[:, 1] > 0).all()
+        return arbitrary(observations, legal, types)
+
+    distilled = tabulate(network, game, n_steps=200)
+    game.check_policy(distilled.policy)
+    assert distilled.share_of_play == 1
+    left = np.arange(game.n_observations) % 5 if game.length else np.ones(3)
+    assert not distilled.visited[0, left == 0].any()
+    game.reset(np.random.default_rng(3))
+    now = game.observation_index()
+    expected = arbitrary(game.observations(), game.legal_actions[now], game.type_of_agent)
+    np.testing.assert_allclose(distilled.policy.probabilities[0, now], expected, rtol=0, atol=1e-12)
+
+
+def test_games_without_tables_are_refused():
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        tabulate(arbitrary, DriftGame())
 
 
 def test_what_was_not_seen_in_play_is_counted():

@@ -12,12 +12,20 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
+from tests.integrations.common import SMALL, TABULAR, require, two_types
+from tests.own_games import DriftGame, OneShotGame, SprintGame
 
-ray = pytest.importorskip("ray", reason="needs the extra rllib: pip install karma-envs[rllib]")
-torch = pytest.importorskip("torch", reason="needs the extra rllib: pip install karma-envs[rllib]")
+require("rllib")
 pytest.importorskip("ray.rllib", reason="needs the extra rllib: pip install karma-envs[rllib]")
 
+import ray  # noqa: E402
+import torch  # noqa: E402
+from ray.rllib.algorithms.ppo import PPOConfig  # noqa: E402
+from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import (  # noqa: E402
+    DefaultPPOTorchRLModule,
+)
 from ray.rllib.core.columns import Columns  # noqa: E402
+from ray.rllib.core.rl_module import RLModuleSpec  # noqa: E402
 from ray.rllib.utils.postprocessing.value_predictions import compute_value_targets  # noqa: E402
 from ray.rllib.utils.pre_checks.env import check_multiagent_environments  # noqa: E402
 
@@ -27,6 +35,7 @@ from training.integrations.rllib import (  # noqa: E402
     action_probabilities,
     distil,
     local_ray,
+    policy_of,
     train,
 )
 
@@ -36,14 +45,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:.*Overriding environment rllib-multi-agent-env-v0:UserWarning"),
 ]
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types()
 
 
 def made(game="matching", **arguments):
@@ -65,7 +67,7 @@ def module_of(game, module_class=MaskedPPOModule):
     )
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_spaces_hold_what_agents_see(name):
     env = made(name, n_agents=6, max_cycles=3)
     assert env.agents == env.possible_agents == list(range(6))
@@ -82,7 +84,7 @@ def test_spaces_hold_what_agents_see(name):
     assert len({id(env.get_observation_space(agent)) for agent in env.agents}) == 6
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_rllib_finds_no_fault(name):
     check_multiagent_environments(made(name, n_agents=6))
 
@@ -111,6 +113,79 @@ def test_it_plays_as_the_parallel_view():
             expected, masks = twin.reset()
 
 
+@pytest.mark.parametrize("game", [DriftGame, OneShotGame, SprintGame])
+def test_games_with_boxes_and_an_end(game):
+    """The parallel view; where all actions are legal observations are flat. All are terminated at once."""
+    env, twin = made(game), PopulationParallelEnv(game)
+    check_multiagent_environments(made(game))
+    observations, (expected, _) = env.reset(seed=5)[0], twin.reset(seed=5)
+    for step in range(1, 9):
+        rows = [each["observations"] if game is SprintGame else each for each in observations.values()]
+        np.testing.assert_array_equal(rows, list(expected.values()))
+        assert env.get_observation_space(3).contains(observations[3])
+        actions = [env.get_action_space(agent).sample() for agent in env.agents]
+        observations, rewards, terminations, truncations, _ = env.step(dict(enumerate(actions)))
+        expected, earned, *_ = twin.step(dict(zip(twin.possible_agents, actions)))
+        assert list(rewards.values()) == list(earned.values())
+        assert set(terminations.values()) == {step % game.length == 0}
+        assert set(truncations.values()) == {False}
+        if terminations["__all__"]:
+            observations, (expected, _) = env.reset()[0], twin.reset()
+
+
+def test_a_module_acts_where_there_are_no_tables():
+    """What it draws, brought from -1 … 1 to the box; from the game's own streams."""
+    torch.manual_seed(3)
+    game = OneShotGame()
+    settings = {"observation_space": game.observation_space, "action_space": game.action_space}
+    model = {"fcnet_hiddens": [8], "vf_share_layers": False}
+    module = DefaultPPOTorchRLModule(**settings, model_config=model)
+    game.reset(np.random.default_rng(0))
+    policy, state = policy_of(module, game), game.state_dict()
+    first = game.rollout(policy, 1)
+    game.load_state_dict(state)
+    torch.manual_seed(9)
+    np.testing.assert_array_equal(game.rollout(policy, 1).actions, first.actions)
+    rows = np.zeros((6, 1), np.float32)
+    drawn = np.array([policy.act(rows, np.array([seed], np.uint64)) for seed in range(200)])
+    with torch.no_grad():
+        means, logs = module.forward_exploration({Columns.OBS: torch.zeros(1, 1)})[
+            Columns.ACTION_DIST_INPUTS
+        ].chunk(2, dim=1)
+    inside = (drawn > 0) & (drawn < 1)
+    expected = torch.distributions.Normal(means, logs.exp())
+    share = (expected.cdf(torch.ones(1, 2)) - expected.cdf(-torch.ones(1, 2)))[0].numpy()
+    error = np.sqrt(share * (1 - share) / 1200)
+    assert (np.abs(inside.mean(axis=(0, 1)) - share) < 4 * error).all()  # seeded
+    with pytest.raises(ConfigError, match="which no connector has changed"):
+        policy_of(module, DriftGame())
+
+
+def test_ppo_learns_in_a_box():
+    """RLlib's own module and learner; mean rewards of an agent and step in 100 episodes."""
+    config = (
+        PPOConfig()
+        .environment(PopulationMultiAgentEnv, env_config={"game": DriftGame})
+        .env_runners(num_env_runners=0)
+        .multi_agent(policies={"all"}, policy_mapping_fn=lambda *_, **__: "all", count_steps_by="agent_steps")
+        .rl_module(rl_module_spec=RLModuleSpec(model_config={"fcnet_hiddens": [32]}))
+        .training(gamma=0.9, lr=3e-3, train_batch_size_per_learner=900, minibatch_size=180, num_epochs=5)
+        .debugging(seed=0)
+    )
+    game, means = DriftGame(), []
+    with local_ray():
+        algorithm = config.build_algo()
+        for _ in range(2):
+            policy = policy_of(algorithm.get_module("all"), game)
+            game.reset(np.random.default_rng(1))
+            means.append([game.rollout(policy, 3).rewards.mean() for _ in range(100)])
+            for _ in range(4):
+                algorithm.train()
+        algorithm.stop()
+    before, after = np.array(means)
+    assert after.mean() > before.mean() + 4 * np.hypot(before.std(), after.std()) / 10  # standard errors
+
+
 def test_pictures():
     pytest.importorskip("matplotlib").use("agg")
     env = made(render_mode="rgb_array", **SMALL)
@@ -136,6 +211,8 @@ def test_wrong_use_is_refused():
         env.step(dict.fromkeys(range(11), 0))
     with pytest.raises(IllegalActionError, match="allowed: 0 … 3"):
         env.step(dict.fromkeys(range(10), 6))
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(karma_envs.make("matching", **SMALL), 9, 0)
     with pytest.raises(ConfigError, match="n_cpus = 0"), local_ray(0):

@@ -11,11 +11,13 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError, PolicyError
 from karma_envs.views.vector import PopulationVectorEnv
+from tests.integrations.common import SMALL, TABULAR, assert_played_as_in_the_table, require, two_types
 from training.evaluation.play import measure
 
-torch = pytest.importorskip("torch", reason="needs the extra sb3: pip install karma-envs[sb3]")
-sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3: pip install karma-envs[sb3]")
+require("sb3")
 
+import stable_baselines3 as sb3  # noqa: E402
+import torch  # noqa: E402
 from stable_baselines3.common.vec_env import VecMonitor, VecNormalize  # noqa: E402
 
 from training.integrations.sb3 import (  # noqa: E402
@@ -25,14 +27,7 @@ from training.integrations.sb3 import (  # noqa: E402
     supersuit_vec_env,
 )
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types()
 
 
 def started(game="matching", *, seed=0, **arguments):
@@ -45,7 +40,7 @@ def any_actions(env, n_steps, seed=9):
     return np.random.default_rng(seed).integers(0, env.action_space.n, (n_steps, env.num_envs))
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 @pytest.mark.parametrize("copies", [1, 3])
 def test_arrays(name, copies):
     env, observations = started(name, n_agents=6, copies=copies, max_cycles=3)
@@ -343,12 +338,7 @@ def test_the_table_plays_like_the_model(learned):
         np.add.at(counts, (now, np.minimum(actions, karma)), 1)
         observations, *_ = env.step(actions)
         assert not (masked and env.illegal.any())
-    visits, table = counts.sum(axis=1, keepdims=True), policy.probabilities[0]
-    errors = np.sqrt(visits * table * (1 - table))
-    common = errors > 3  # where the binomial is nearly normal
-    assert common.sum() > 15
-    assert (np.abs(counts - visits * table)[common] < 4 * errors[common]).all()
-    assert not counts[table == 0].any()
+    assert_played_as_in_the_table(counts, policy.probabilities[0])
 
 
 def test_a_maskable_model_learns_without_an_illegal_action():

@@ -8,10 +8,12 @@ import pytest
 
 import karma_envs
 from karma_envs.config import ConfigError
+from tests.integrations.common import SMALL, require
 
-torch = pytest.importorskip("torch", reason="needs the extra sb3: pip install karma-envs[sb3]")
-sb3 = pytest.importorskip("stable_baselines3", reason="needs the extra sb3: pip install karma-envs[sb3]")
+require("sb3")
 
+import stable_baselines3 as sb3  # noqa: E402
+import torch  # noqa: E402
 from stable_baselines3.common.env_util import make_vec_env  # noqa: E402
 from stable_baselines3.common.vec_env import (  # noqa: E402
     VecEnvWrapper,
@@ -23,7 +25,6 @@ from stable_baselines3.common.vec_env import (  # noqa: E402
 
 from training.integrations.sb3 import PopulationVecEnv, distil  # noqa: E402
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 SETTINGS = {"PPO": {"n_steps": 8, "batch_size": 80, "n_epochs": 1}, "DQN": {"learning_starts": 20}}
 
 

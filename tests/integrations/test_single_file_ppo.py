@@ -8,14 +8,17 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
+from karma_envs.tabulated import tabulated
+from tests.integrations.common import SMALL, TABULAR, require
+from tests.own_games import DriftGame, SprintGame
 
-torch = pytest.importorskip("torch", reason="needs the extra torch: pip install karma-envs[torch]")
+require("torch")
+
+import torch  # noqa: E402
 
 from karma_envs.views.vector import PopulationVectorEnv  # noqa: E402
 from training.integrations import single_file_ppo  # noqa: E402
 from training.integrations.single_file_ppo import LAMBDA, ActorCritic, advantages, train  # noqa: E402
-
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 
 
 def small():
@@ -26,7 +29,7 @@ def test_it_learns(score_of):
     assert score_of("single-file-ppo") > 0.3
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_every_game_can_be_trained(name):
     game = karma_envs.make(name, n_agents=6)
     trained = train(game, 200, seed=0)
@@ -50,31 +53,37 @@ def test_the_game_is_not_touched():
 
 
 def test_advantages_are_their_definition():
-    """Temporal differences, times lambda gamma to the power of their distance, up to the episode's end."""
+    """Temporal differences, times lambda gamma to the power of their distance, up to the episode's end.
+
+    After the end of a game no value counts, after a truncation that of the last observation does.
+    """
     rng = np.random.default_rng(0)
     rewards, values = rng.normal(size=(12, 3)), rng.normal(size=(13, 3))
-    truncated = rng.random((12, 3)) < 0.25
+    terminated = rng.random((12, 3)) < 0.15
+    truncated = (rng.random((12, 3)) < 0.25) & ~terminated
     discounts = np.array([0.0, 0.5, 0.98])
     expected = np.zeros_like(rewards)
     for step, agent in np.ndindex(rewards.shape):
         for later in range(step, 12):
-            difference = rewards[later, agent] + discounts[agent] * values[later + 1, agent]
-            difference -= values[later, agent]
+            future = 0 if terminated[later, agent] else discounts[agent] * values[later + 1, agent]
+            difference = rewards[later, agent] + future - values[later, agent]
             expected[step, agent] += (LAMBDA * discounts[agent]) ** (later - step) * difference
-            if truncated[later, agent]:
+            if truncated[later, agent] or terminated[later, agent]:
                 break
     assert truncated.any(axis=0).all()
-    found = advantages(*(torch.from_numpy(each) for each in (rewards, values, truncated, discounts)))
-    np.testing.assert_allclose(found.numpy(), expected, rtol=1e-12, atol=1e-12)
+    assert terminated.any(axis=0).all()
+    columns = (rewards, values, terminated, truncated, discounts)
+    estimates = advantages(*(torch.from_numpy(each) for each in columns))
+    np.testing.assert_allclose(estimates.numpy(), expected, rtol=1e-12, atol=1e-12)
 
 
 def test_horizons_are_not_seen(monkeypatch):
     """Values are those of a game without end; steps that only begin an episode are not learned from."""
     given, counts = [], []
 
-    def seen(rewards, values, truncated, discounts):
+    def seen(rewards, values, terminated, truncated, discounts):
         given.append((rewards.clone(), values.clone(), truncated.clone()))
-        return advantages(rewards, values, truncated, discounts)
+        return advantages(rewards, values, terminated, truncated, discounts)
 
     def counted(n):
         counts.append(n)
@@ -93,6 +102,37 @@ def test_horizons_are_not_seen(monkeypatch):
     begins = (rewards == 0).all(dim=1)
     per_step = rewards[~begins].sum().item() / (~begins).sum().item() / 10 / (1 - 0.9)
     assert values.mean().item() == pytest.approx(per_step, rel=0.2)  # were it an end: half of it at most
+
+
+def test_the_end_of_a_game_is_one(monkeypatch):
+    """It is told from a horizon, and the step that begins the next game is not learned from."""
+    ends, counts = [], []
+
+    def seen(rewards, values, terminated, truncated, discounts):
+        ends.append(terminated.clone())
+        assert not truncated.any()
+        return advantages(rewards, values, terminated, truncated, discounts)
+
+    def counted(n):
+        counts.append(n)
+        return permutation(n)
+
+    permutation = torch.randperm
+    monkeypatch.setattr(torch, "randperm", counted)
+
+    monkeypatch.setattr(single_file_ppo, "advantages", seen)
+    game = SprintGame()
+    trained = train(game, 600, seed=0)
+    game.check_policy(trained.policy)
+    assert (torch.cat(ends).numpy() == (np.arange(100) % 5 == 3)[:, None]).all()
+    assert sum(counts) == single_file_ppo.EPOCHS * 600 * 4 // 5
+
+
+def test_a_game_in_cells():
+    game = tabulated(DriftGame(), cells=5)
+    trained = train(game, 300, seed=0)
+    game.reset(np.random.default_rng(0))
+    assert game.rollout(trained.policy, 10).ended
 
 
 def test_illegal_actions_have_no_probability():
@@ -137,5 +177,7 @@ def test_budgets(monkeypatch):
     assert train(small(), 10, seed=0).agent_steps == 10
     with pytest.raises(ConfigError, match="budget = 9 is not allowed; allowed: at least a step of 10 agents"):
         train(small(), 9, seed=0)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, seed=0)
     monkeypatch.setattr(single_file_ppo, "MOST_AGENT_STEPS", 2000)
     assert train(small(), 10**12, seed=0).agent_steps == 2000

@@ -8,11 +8,13 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import PolicyError
 from karma_envs.views.single_agent import SingleAgentEnv
+from tests.integrations.common import SMALL, TABULAR, require, two_types
+from tests.own_games import DriftGame, SprintGame
 from training.benchmark.best_response import BestResponseGame
 
-torch = pytest.importorskip("torch", reason="needs the extra tianshou: pip install karma-envs[tianshou]")
-pytest.importorskip("tianshou", reason="needs the extra tianshou: pip install karma-envs[tianshou]")
+require("tianshou")
 
+import torch  # noqa: E402
 from tianshou.algorithm import DQN  # noqa: E402
 from tianshou.algorithm.algorithm_base import Algorithm  # noqa: E402
 from tianshou.algorithm.modelfree.dqn import DiscreteQLearningPolicy  # noqa: E402
@@ -25,16 +27,7 @@ from tianshou.utils.torch_utils import policy_within_training_step  # noqa: E402
 
 from training.integrations.tianshou import MaskedObservation, distil, learner_env, train  # noqa: E402
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.1, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types((0.1, 0.9), karma_max=6, karma_mean=3)
 
 
 def policy_of(env, seed=0, **arguments):
@@ -58,7 +51,7 @@ def collected(n_steps, policy=None, **arguments):
     return buffer
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_it_is_the_single_learner_view(name):
     """Under other names, over two episodes."""
     arguments = {"n_agents": 6, "max_cycles": 5, "population": "random", "learner": 2}
@@ -75,6 +68,44 @@ def test_it_is_the_single_learner_view(name):
         assert info.get("TimeLimit.truncated", False) == horizon
         if truncated:
             found, known = env.reset()[0], view.reset()
+
+
+@pytest.mark.parametrize("game", [DriftGame, SprintGame])
+def test_games_with_boxes_and_an_end_are_the_single_learner_view(game):
+    """Two episodes; where all actions are legal there is no mask."""
+    env, view = learner_env(game), SingleAgentEnv(game)
+    env.action_space.seed(0)
+    seen, (expected, info) = env.reset(seed=4)[0], view.reset(seed=4)
+    for step in range(1, 2 * game.length + 1):
+        assert env.observation_space.contains(seen)
+        if game is SprintGame:
+            np.testing.assert_array_equal(seen["mask"], info["action_mask"])
+            seen = seen["obs"]
+        np.testing.assert_array_equal(seen, expected)
+        action = env.action_space.sample()
+        seen, reward, terminated, truncated, _ = env.step(action)
+        expected, earned, *_, info = view.step(action)
+        assert (reward, terminated, truncated) == (earned, step % game.length == 0, False)
+        if terminated:
+            seen, (expected, info) = env.reset()[0], view.reset()
+
+
+def test_nothing_comes_after_the_end():
+    envs = DummyVectorEnv([lambda: learner_env(SprintGame)] * 2)
+    envs.seed(3)
+    policy = policy_of(learner_env(SprintGame))
+    buffer = VectorReplayBuffer(20, 2)
+    collector = Collector(policy, envs, buffer)
+    collector.reset(reset_buffer=False)
+    collector.collect(n_step=16)
+    batch, indices = buffer.sample(0)
+    ends = np.tile([False, False, False, True] * 2, 2)
+    np.testing.assert_array_equal(batch.terminated, ends)
+    assert not batch.truncated.any()
+    returns = Algorithm.compute_nstep_return(
+        batch, buffer, indices, lambda _, rows: torch.full((len(rows), 1), -8.0), gamma=0.5
+    ).returns.flatten()
+    np.testing.assert_allclose(returns, batch.rew - 4 * ~ends, rtol=1e-6)
 
 
 def test_what_gymnasium_makes_can_be_wrapped():
@@ -208,5 +239,7 @@ def test_wrong_use_is_refused():
     policy = karma_envs.baselines.baseline_policy("random", karma_envs.make("matching", **SMALL))
     with pytest.raises(PolicyError, match="rows for 10 agents"):
         learner_env("matching", population=policy, **{**SMALL, "n_agents": 12})
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 39 .* at least 40"):
         train(karma_envs.make("matching", **SMALL), 39, 0)

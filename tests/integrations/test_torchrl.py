@@ -7,19 +7,23 @@ import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
 from karma_envs.views.parallel import PopulationParallelEnv
+from tests.integrations.common import SMALL, TABULAR, require, two_types
+from tests.own_games import DriftGame, OneShotGame, SprintGame
 
-torch = pytest.importorskip("torch", reason="needs the extra torchrl: pip install karma-envs[torchrl]")
-pytest.importorskip("torchrl", reason="needs the extra torchrl: pip install karma-envs[torchrl]")
+require("torchrl")
 
+import torch  # noqa: E402
 from tensordict import TensorDict  # noqa: E402
 from tensordict.nn import TensorDictModule, TensorDictSequential  # noqa: E402
 from torchrl.envs import check_env_specs  # noqa: E402
 from torchrl.envs.utils import MarlGroupMapType  # noqa: E402
+from torchrl.modules import NormalParamExtractor, ProbabilisticActor, TanhNormal  # noqa: E402
 
 from training.integrations.torchrl import (  # noqa: E402
     action_probabilities,
     distil,
     masked_actor,
+    policy_of,
     torchrl_env,
     train,
 )
@@ -27,16 +31,7 @@ from training.integrations.torchrl import (  # noqa: E402
 # of 0.11, which BenchMARL needs
 pytestmark = pytest.mark.filterwarnings("ignore:size_average and reduce args:UserWarning")
 
-SMALL = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
-TWO_TYPES = {
-    "n_agents": 8,
-    "karma_max": 6,
-    "karma_mean": 3,
-    "types": [
-        {"share": 0.25, "discount": 0.5, "urgencies": (1, 5)},
-        {"share": 0.75, "discount": 0.9, "urgencies": (1, 5)},
-    ],
-}
+TWO_TYPES = two_types(karma_max=6, karma_mean=3)
 
 
 def playing(actions):
@@ -45,7 +40,7 @@ def playing(actions):
     return TensorDictModule(lambda _: next(rows), [("player", "observation")], [("player", "action")])
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 @pytest.mark.parametrize("return_state", [False, True])
 def test_specs(name, return_state):
     env = torchrl_env(name, n_agents=6, max_cycles=5, return_state=return_state)
@@ -98,6 +93,58 @@ def test_the_horizon_truncates_all_and_terminates_nobody():
     after = batch["next", "player"]
     karma = (6 * after["observation"][..., 1]).round()
     assert torch.equal(after["action_mask"].sum(-1), karma.long() + 1)
+
+
+@pytest.mark.parametrize("game", [DriftGame, OneShotGame, SprintGame])
+def test_games_with_boxes_and_an_end(game):
+    """All are terminated at once, and nobody is truncated; specs hold, and random actions are played."""
+    env = torchrl_env(game, return_state=True, seed=0)
+    check_env_specs(env)
+    batch = env.rollout(7, break_when_any_done=False)
+    last = torch.tensor([step % game.length == 0 for step in range(1, 8)])
+    for keys in ((), ("player",)):
+        terminated = batch[("next", *keys, "terminated")].flatten(1)
+        assert torch.equal(terminated, last[:, None].expand_as(terminated))
+        assert not batch[("next", *keys, "truncated")].any()
+    assert (("player", "action_mask") in batch.keys(True)) == (game is SprintGame)
+    actions = batch["player", "action"].numpy()
+    assert actions.shape == (7, 6, *env.game.action_space.shape)
+    assert all(env.game.action_space.contains(action) for step in actions for action in step)
+
+
+def test_an_actor_acts_where_there_are_no_tables():
+    """What it draws, from the game's own streams."""
+    game = DriftGame()
+    game.reset(np.random.default_rng(0))
+    torch.manual_seed(0)
+    network = TensorDictModule(
+        torch.nn.Sequential(torch.nn.Linear(2, 2), NormalParamExtractor()),
+        [("player", "observation")],
+        [("player", "loc"), ("player", "scale")],
+    )
+    actor = ProbabilisticActor(
+        network,
+        in_keys={"loc": ("player", "loc"), "scale": ("player", "scale")},
+        out_keys=[("player", "action")],
+        distribution_class=TanhNormal,
+        distribution_kwargs={"low": -1, "high": 1},
+    )
+    policy, state = policy_of({"player": actor}, game), game.state_dict()
+    first = game.rollout(policy, 3)
+    assert first.ended
+    game.load_state_dict(state)
+    torch.manual_seed(9)
+    np.testing.assert_array_equal(game.rollout(policy, 3).actions, first.actions)
+    assert (first.actions[0] != first.actions[1]).any()
+    with pytest.raises(ConfigError, match=r"actors = .* player"):
+        policy_of({"agents": actor}, game)
+
+
+def test_a_greedy_actor_acts_greedily():
+    actor = TensorDictModule(torch.square, [("player", "observation")], [("player", "action")])
+    rows = np.linspace(0, 1, 12, dtype=np.float32).reshape(6, 2)
+    actions = policy_of({"player": actor}, OneShotGame()).act(rows, np.zeros(1, np.uint64))
+    np.testing.assert_array_equal(actions, rows**2)
 
 
 def test_no_action_is_illegal():
@@ -184,5 +231,7 @@ def test_wrong_use_is_refused():
     hidden = TensorDictSequential(masked_actor(game, "player"))  # it would be read as if it were greedy
     with pytest.raises(ConfigError, match=r"actor = 'TensorDictSequential' .*get_dist"):
         distil({"player": hidden}, game)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*finite observations and actions"):
+        train(DriftGame(), 1000, 0)
     with pytest.raises(ConfigError, match=r"budget = 9 .* a step of 10 agents"):
         train(game, 9, 0)

@@ -132,12 +132,14 @@ def test_gymnasium_films_the_population(tmp_path):
 @pytest.mark.parametrize("name", karma_envs.names())
 @pytest.mark.parametrize("observation", ["flat", "dict"])
 def test_pettingzoo_ends_the_game_at_an_illegal_action(name, observation):
-    env = TerminateIllegalWrapper(GameViews(name).env(n_agents=4, observation=observation), illegal_reward=-9)
+    env = TerminateIllegalWrapper(GameViews(name).env(n_agents=6, observation=observation), illegal_reward=-9)
     env.reset(seed=0)
-    for _ in range(5):  # a whole step, and one turn
+    for _ in range(7):  # a whole step, and one turn
         env.step(0)
     observed, *_, info = env.last()
     mask = info.get("action_mask") if observation == "flat" else observed["action_mask"]
+    if mask.all():
+        pytest.skip("every action of this game is legal")
     env.step(int(np.flatnonzero(mask == 0)[0]))
     left = {}
     for agent in env.agent_iter():
@@ -145,7 +147,7 @@ def test_pettingzoo_ends_the_game_at_an_illegal_action(name, observation):
         assert terminated
         left[agent] = reward
         env.step(None)
-    assert list(left) == ["player_000", "player_001", "player_002", "player_003"]
+    assert list(left) == [f"player_00{number}" for number in range(6)]
     assert left["player_000"] == 0  # it has acted, and had its reward of the first step before
     assert left["player_001"] == -9
     env.reset(seed=0)  # and on

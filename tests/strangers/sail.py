@@ -35,12 +35,31 @@ class SailConfig(Config):
         self._set(n_agents=whole("n_agents", self.n_agents, 1))
 
 
+class Steady:
+    """Always sail as far.
+
+    Args:
+        move: how far.
+    """
+
+    def __init__(self, move: float) -> None:
+        self.move = move
+
+    def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[Any]:
+        """The same for everyone, ``float32[N, 1]``."""
+        return np.full((len(observations), 1), self.move, np.float32)
+
+
 class SailGame(PopulationGame):
     """Boats that start within [0, 1]."""
 
     name, config_class = "sail", SailConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     length = 3
+    baselines: ClassVar[Mapping[str, Any]] = {
+        **PopulationGame.baselines,
+        "full_sail": lambda game: Steady(1),
+    }
 
     def __init__(self, config: SailConfig | None = None, **fields: Any) -> None:
         self.config = (config or SailConfig()).replace(**fields)

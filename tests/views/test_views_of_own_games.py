@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import warnings
 from typing import Any
 
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
-from gymnasium.utils.env_checker import check_env, data_equivalence
-from pettingzoo.test import api_test, parallel_api_test
+from gymnasium.utils.env_checker import data_equivalence
 
 from karma_envs.config import ConfigError
 from karma_envs.game import IllegalActionError
+from karma_envs.tabulated import TabulatedGame, tabulated
 from karma_envs.views import aec
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.single_agent import SingleAgentEnv
@@ -22,15 +21,6 @@ from tests.own_games import OWN_GAMES, DriftGame, OneShotGame, OwnGame, RoadsGam
 HORIZON = 5
 ENDING = [game for game in OWN_GAMES if game.length is not None]
 BOXES = [DriftGame, OneShotGame]
-
-
-@pytest.mark.parametrize("game", OWN_GAMES)
-def test_the_packages_own_tests_pass(game: type[OwnGame]) -> None:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        parallel_api_test(PopulationParallelEnv(game), num_cycles=20)
-        api_test(aec.env(game), num_cycles=20)
-        check_env(SingleAgentEnv(game), skip_render_check=True)
 
 
 @pytest.mark.parametrize("game", OWN_GAMES)
@@ -90,6 +80,20 @@ def test_views_play_the_same(game: type[OwnGame]) -> None:
         rows, earned, *_ = vector.step(actions)
         np.testing.assert_array_equal(list(rewards.values()), expected)
         np.testing.assert_array_equal(earned, expected)
+
+
+@pytest.mark.parametrize("make", [PopulationParallelEnv, PopulationVectorEnv, SingleAgentEnv, aec.env])
+def test_a_game_can_be_given_itself(make: Any) -> None:
+    """Another one like it is played, such as one in cells, which has no class of its own."""
+    given = tabulated(DriftGame(n_agents=4), cells=5)
+    env = make(given, observation="dict")
+    env.reset(seed=0)
+    game = getattr(env, "parallel_env", env.unwrapped).game if make is aec.env else env.game
+    assert isinstance(game, TabulatedGame)
+    assert game is not given
+    assert (game.n_agents, game.cells, game.length) == (4, 5, 3)
+    with pytest.raises(ConfigError, match=r"game = 'drift' .*a name or a class"):
+        make(given, n_agents=5)
 
 
 @pytest.mark.parametrize("game", OWN_GAMES)

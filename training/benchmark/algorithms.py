@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,11 +20,12 @@ import numpy as np
 from agents.learners import TabularConfig, TabularLearner
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import ConfigError, choice, refuse
+from karma_envs.config import ConfigError, choice, refusal
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
 from karma_envs.tabulated import tabulated
+from training.common.trainers import Trainer, docstring_of, trainers
 from training.runs.config import TrainConfig
 from training.runs.replica import room_for_epoch, run_epoch
 
@@ -48,7 +50,7 @@ class Algorithm:
         name: as on the command line.
         train: the function.
         extra: the extra that brings what it needs; empty if it needs none.
-        needs: packages that must be installed.
+        needs: names under which packages are imported that must be installed.
     """
 
     name: str
@@ -63,17 +65,37 @@ class Algorithm:
         return "".join(each for each in line if each.isprintable())
 
 
-ALGORITHMS: dict[str, Algorithm] = {}
-"""The built-in algorithms by name."""
+_OURS: dict[str, Algorithm] = {}
 
 
-def _algorithm(extra: str = "", *needs: str) -> Callable[[Train], Train]:
-    def enter(train: Train) -> Train:
-        name = getattr(train, "__name__", "").replace("_", "-")
-        ALGORITHMS[name] = Algorithm(name, train, extra, needs)
-        return train
+def _algorithm(train: Train) -> Train:
+    name = getattr(train, "__name__", "").replace("_", "-")
+    _OURS[name] = Algorithm(name, train)
+    return train
 
-    return enter
+
+@cache
+def algorithms() -> Mapping[str, Algorithm]:
+    """The built-in algorithms by name: those of this module, then those of the trainers of others."""
+    integrated = (
+        _integrated(trainer, name, path)
+        for trainer in trainers()
+        for name, path in trainer.algorithms.items()
+    )
+    return {**_OURS, **{algorithm.name: algorithm for algorithm in integrated}}
+
+
+def _integrated(trainer: Trainer, name: str, path: str) -> Algorithm:
+    """``module:function`` of :mod:`training.integrations`; its package is imported only when it trains."""
+
+    def train(game: PopulationGame, budget: int, seed: int) -> SamplingPolicy | Trained:
+        module, _, function = path.partition(":")
+        integration = importlib.import_module(f"training.integrations.{module}")
+        trained: SamplingPolicy | Trained = getattr(integration, function)(game, budget, seed)
+        return trained
+
+    train.__doc__ = docstring_of(path)
+    return Algorithm(name, train, trainer.extra, trainer.imports)
 
 
 def find(name: str) -> Algorithm:
@@ -83,7 +105,7 @@ def find(name: str) -> Algorithm:
         ConfigError: when there is none, or a package that it needs is missing.
     """
     if ":" not in name:
-        found = ALGORITHMS[choice("algo", name, (*ALGORITHMS, "module:function"))]
+        found = algorithms()[choice("algo", name, (*algorithms(), "module:function"))]
         missing = [package for package in found.needs if importlib.util.find_spec(package) is None]
         if missing:
             raise ConfigError(
@@ -92,38 +114,38 @@ def find(name: str) -> Algorithm:
         return found
     train = import_named("algo", name, "module:function that can be imported")
     if not callable(train):
-        raise refuse("algo", name, "a function train(game, budget, seed)")
+        raise refusal("algo", name, "a function train(game, budget, seed)")
     return Algorithm(name, train)
 
 
-@_algorithm()
+@_algorithm
 def random(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Every legal action with the same probability; no training."""
     return Trained(baseline_policy("random", game), 0)
 
 
-@_algorithm()
+@_algorithm
 def bid_all(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Always bid all karma; no training."""
     return Trained(baseline_policy("bid_all", game), 0)
 
 
-@_algorithm()
+@_algorithm
 def proportional(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Bid the share of karma that urgency is of the greatest; no training."""
     return Trained(baseline_policy("proportional", game), 0)
 
 
-@_algorithm()
+@_algorithm
 def equilibrium(game: PopulationGame, budget: int, seed: int) -> Trained:
     """The mean-field equilibrium, by homotopy to 1e-10; no play, only games with a mean-field model."""
     model = game.mean_field()
     if model is None:
-        raise refuse("algo", "equilibrium", "tasks whose game has a mean-field model")
+        raise refusal("algo", "equilibrium", "tasks whose game has a mean-field model")
     return Trained(solve(model).policy.for_agents(game.type_of_agent), 0)
 
 
-@_algorithm()
+@_algorithm
 def independent_q(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Q-learning, a table per agent.
 
@@ -132,7 +154,7 @@ def independent_q(game: PopulationGame, budget: int, seed: int) -> Trained:
     return _tabular(game, budget, seed, algorithm="q_learning")
 
 
-@_algorithm()
+@_algorithm
 def sarsa(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Epsilon-SARSA, a table per agent, as in the Thesis (Algorithm 1).
 
@@ -142,7 +164,7 @@ def sarsa(game: PopulationGame, budget: int, seed: int) -> Trained:
     return _tabular(game, budget, seed)
 
 
-@_algorithm()
+@_algorithm
 def centralised(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Epsilon-SARSA, a table per type, learned from one of its agents (Thesis, Algorithm 2).
 
@@ -151,7 +173,7 @@ def centralised(game: PopulationGame, budget: int, seed: int) -> Trained:
     return _tabular(game, budget, seed, grouping="per_type")
 
 
-@_algorithm()
+@_algorithm
 def pooled(game: PopulationGame, budget: int, seed: int) -> Trained:
     """Epsilon-SARSA, a table per type, learned from all its agents.
 
@@ -167,7 +189,7 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     config = TabularConfig.from_dict({**known, **learner})
     epoch_length = min(source.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
     if epoch_length < 1:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
+        raise refusal("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
     played = tabulated(game, config.cells)
     played.reset(np.random.default_rng([seed, 0]))
@@ -176,79 +198,3 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     for epoch in range(n_epochs):
         run_epoch(played, tables, epoch_length, room, progress=epoch / n_epochs)
     return Trained(played.acting(tables.learned_policy()), n_epochs * epoch_length * game.n_agents)
-
-
-def _integrated(path: str, game: PopulationGame, budget: int, seed: int) -> Trained:
-    """What ``module:function`` of :mod:`training.integrations` trains; only then its package is imported."""
-    module, _, function = path.partition(":")
-    train: Callable[[PopulationGame, int, int], Trained] = getattr(
-        importlib.import_module(f"training.integrations.{module}"), function
-    )
-    return train(game, budget, seed)
-
-
-@_algorithm("sb3", "stable_baselines3")
-def ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO of Stable-Baselines3, a network per type; at most 10^7 agent-steps, as it is slow.
-
-    Two layers of 64; returns normalised; gamma the game's; lambda 0.9; 3200 samples, or 32 steps if those
-    are more, before each update; minibatches of 800 at most; learning rate from 1e-3 to 0 in 20 stages;
-    entropy coefficient 0.03.
-    """
-    return _integrated("sb3_algorithms:ppo", game, budget, seed)
-
-
-@_algorithm("sb3", "stable_baselines3", "sb3_contrib")
-def maskable_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO that knows which actions are legal, of sb3-contrib; at most 10^7 agent-steps.
-
-    Otherwise as :func:`ppo`.
-    """
-    return _integrated("sb3_algorithms:maskable_ppo", game, budget, seed)
-
-
-@_algorithm("sb3", "stable_baselines3")
-def dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """DQN of Stable-Baselines3, a network per type; at most 10^7 agent-steps, as it is slow.
-
-    Two layers of 64; returns normalised; gamma the game's; buffer of 10^5, of which a tenth, or of the
-    budget if that is less, before learning starts; batches of 256; 4 updates every 4 steps; target network
-    every 2000 agent-steps; learning rate from 1e-3 to 0 in 20 stages; epsilon 0.1.
-    """
-    return _integrated("sb3_algorithms:dqn", game, budget, seed)
-
-
-@_algorithm("torch", "torch")
-def single_file_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO in one file, a masked network for all agents (training.integrations.single_file_ppo)."""
-    return _integrated("single_file_ppo:train", game, budget, seed)
-
-
-@_algorithm("rllib", "ray")
-def rllib_ppo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO of RLlib, a masked network per type (training.integrations.rllib)."""
-    return _integrated("rllib:train", game, budget, seed)
-
-
-@_algorithm("torchrl", "torchrl")
-def torchrl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO of TorchRL, a masked network per type (training.integrations.torchrl)."""
-    return _integrated("torchrl:train", game, budget, seed)
-
-
-@_algorithm("benchmarl", "benchmarl")
-def benchmarl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """IPPO of BenchMARL, a masked network per type, of one discount (training.integrations.benchmarl)."""
-    return _integrated("benchmarl:train", game, budget, seed)
-
-
-@_algorithm("agilerl", "agilerl")
-def agilerl_ippo(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """IPPO of AgileRL, a network for all agents (training.integrations.agilerl)."""
-    return _integrated("agilerl:train", game, budget, seed)
-
-
-@_algorithm("tianshou", "tianshou")
-def tianshou_dqn(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """DQN of Tianshou, one learner among others who play what it was (training.integrations.tianshou)."""
-    return _integrated("tianshou:train", game, budget, seed)

@@ -84,12 +84,12 @@ class BestResponseGame(FiniteGame):
 
     @property
     def axes(self) -> tuple[Axis, ...]:
-        """The population's."""
+        """What the population's game is compared with."""
         return self.population.axes
 
     @property
     def action_features(self) -> dict[str, NDArray[np.int64]]:
-        """The population's."""
+        """What the population's game is compared with."""
         return self.population.action_features
 
     def play(self, policy: SamplingPolicy, out: Transitions) -> None:
@@ -105,31 +105,31 @@ class BestResponseGame(FiniteGame):
             out.actions[start:end, 0], out.rewards[start:end, 0] = played.actions[:, 0], played.rewards[:, 0]
 
     def observation_index(self) -> NDArray[np.int64]:
-        """The learner's."""
+        """The tabular observation of the one that learns, ``int64[1]``."""
         return self.population.observation_index()[:1].copy()
 
     def observations(self) -> NDArray[np.float32]:
-        """The learner's."""
+        """What the one that learns observes, ``float32[1, d]``."""
         return self.population.observations()[:1].copy()
 
     def outcome(self) -> KarmaOutcome:
-        """The learner's totals."""
+        """Totals of the one that learns since reset."""
         return self.population.outcome().of_agents(_LEARNER)
 
     def references(self) -> dict[str, tuple[PopulationGame, Any]]:
-        """The population's."""
+        """What the population's game is compared with."""
         return self.population.references()
 
     def conserved(self) -> Mapping[str, float]:
-        """The population's karma."""
+        """The karma of the whole population, the one that learns included."""
         return self.population.conserved()
 
     def truthful_actions(self) -> NDArray[np.int64]:
-        """The learner's."""
+        """What the one that learns would do truthfully, ``int64[1, observations]``."""
         return self.population.truthful_actions()[:1]
 
     def reachable(self) -> NDArray[np.bool_]:
-        """The learner's."""
+        """Where the one that learns may be, ``bool[1, observations]``."""
         return self.population.reachable()[:1]
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
@@ -146,7 +146,7 @@ class BestResponseGame(FiniteGame):
         self._streams = streams.copy()
 
     def scene(self) -> dict[str, Any]:
-        """The population's."""
+        """What the population's game is compared with."""
         return self.population.scene()
 
     def mean_field(self, *, by_agent: bool = False) -> FiniteMeanFieldModel:

@@ -11,7 +11,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from training.benchmark.algorithms import ALGORITHMS
+from training.benchmark.algorithms import algorithms
 from training.benchmark.report import add_result, summarise, write_report
 from training.benchmark.run import Progress, run_benchmark
 from training.benchmark.tables import Report
@@ -120,7 +120,7 @@ def _list(options: argparse.Namespace) -> None:
     table = Table(title="algorithms", title_justify="left", box=box.SIMPLE_HEAD)
     for heading in ("name", "what it is"):
         table.add_column(heading)
-    for algorithm in ALGORITHMS.values():
+    for algorithm in algorithms().values():
         table.add_row(algorithm.name, algorithm.description)
     print_table(table)
 

@@ -20,12 +20,10 @@ from training.benchmark.tasks import Task, find_task
 from training.common.errors import ResultsError
 from training.common.provenance import source_commit
 from training.common.tables import Row, read_recorded, write_recorded
+from training.common.trainers import trainers
 
 _FORMAT, _VERSION = "karma-envs benchmark", 1
-_PACKAGES = (
-    *("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo", "supersuit", "torch"),
-    *("stable-baselines3", "sb3-contrib", "ray", "torchrl", "tensordict", "benchmarl", "agilerl", "tianshou"),
-)
+_PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
 _DIGEST = "sha256"  # the field that tells damage
 _LONGEST = 300  # characters of a text in a file
 
@@ -185,7 +183,8 @@ def as_file_name(name: str) -> str:
 def provenance() -> Row:
     """Where a row comes from."""
     versions: dict[str, str] = {"python": platform.python_version()}
-    for package in _PACKAGES:
+    integrated = (package for trainer in trainers() for package in trainer.packages)
+    for package in dict.fromkeys((*_PACKAGES, *integrated)):
         try:
             versions[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
-from karma_envs.config import Config, ConfigError, choice, refuse, suggestion
+from karma_envs.config import Config, ConfigError, choice, refusal, suggestion
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.registry import game_class, name_of
@@ -69,7 +69,7 @@ class GameRunConfig(Config):
         if isinstance(value, part):
             return value
         if not isinstance(value, Mapping):
-            raise refuse(name, value, f"a mapping of field names to values, or a {part.__name__}")
+            raise refusal(name, value, f"a mapping of field names to values, or a {part.__name__}")
         return part.from_dict(value)
 
     @classmethod
@@ -101,6 +101,11 @@ class GameRunConfig(Config):
                 owners[field_name] = name
         return owners
 
+    @classmethod
+    def as_in_source(cls, game: type[PopulationGame], preset: str | None = None) -> dict[str, Any]:
+        """What the game's source sets of this configuration, by field; of what trains nothing, nothing."""
+        return {}
+
     def make_game(self) -> PopulationGame:
         """The game, not yet reset."""
         return game_class(self.game)(self.game_config)
@@ -115,7 +120,7 @@ class GameRunConfig(Config):
         check_model_memory(game)
         model = game.mean_field()
         if model is None:
-            raise refuse("game", self.game, "a game that has a mean-field model as it is configured")
+            raise refusal("game", self.game, "a game that has a mean-field model as it is configured")
         return model
 
     @classmethod
@@ -124,7 +129,7 @@ class GameRunConfig(Config):
     ) -> Self:
         """A configuration of field names without regard to which part they belong to.
 
-        What is not given is as the game's source trains it, then as the preset says, then the default.
+        What is not given is as the game's source has it, then as the preset says, then the default.
 
         Args:
             game: as the field.
@@ -140,17 +145,12 @@ class GameRunConfig(Config):
         owners = cls.owners(known)
         values: dict[str, dict[str, Any]] = {section: {} for section in cls.sections(known)}
         values["game_config"] |= known.presets[preset] if preset else {}
-        as_in_source = {
-            name: value
-            for setting in ("", preset or "")
-            for name, value in known.trained_with.get(setting, {}).items()
-            if name in owners
-        }
-        for layer in (as_in_source, *layers):
+        as_in_source = cls.as_in_source(known, preset)
+        for layer in ({name: as_in_source[name] for name in as_in_source if name in owners}, *layers):
             for name, value in layer.items():
                 if name and name in values:
                     if not isinstance(value, Mapping):
-                        raise refuse(name, value, "a mapping of field names to values")
+                        raise refusal(name, value, "a mapping of field names to values")
                     for twice in (each for each in value if owners.get(each) == name and each in layer):
                         raise ConfigError(f"{twice} is given twice, by itself and in {name}; leave out one")
                     values[name].update(value)
@@ -163,7 +163,7 @@ class GameRunConfig(Config):
                     )
         own = values.pop("")
         if own.get("game", game) != game:
-            raise refuse("game", own["game"], f"{game}, the game that is named")
+            raise refusal("game", own["game"], f"{game}, the game that is named")
         return cls.from_dict({**values, **own, "game": game})
 
 

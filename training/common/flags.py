@@ -170,7 +170,7 @@ def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Par
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
     for heading, part in config_class.sections(game).values():
         hidden = {"game", *config_class.parts(game)} if part is config_class else set()
-        _add_fields(parser.add_argument_group(heading), part, hidden, game.trained_with.get("", {}))
+        _add_fields(parser.add_argument_group(heading), part, hidden, config_class.as_in_source(game))
     return parser
 
 

@@ -24,7 +24,7 @@ _LOCK = ".lock"
 
 @contextlib.contextmanager
 def writing(folder: str | os.PathLike[str]) -> Iterator[None]:
-    """Failures to write into a folder are one clear error."""
+    """Turn a failure to write in a block into a ResultsError that names the folder and says what is wrong."""
     try:
         yield
     except OSError as error:

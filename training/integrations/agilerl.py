@@ -6,7 +6,7 @@ IPPO trains one network for all agents (parameters are shared), each a sub-envir
     space = env.single_observation_space, env.single_action_space
     agent = IPPO({PLAYER: space[0](PLAYER)}, {PLAYER: space[1](PLAYER)}, gamma=0.98)
     ...  # agent.get_action(observations), env.step, agent.learn(experiences), as in train
-    distil(agent, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+    policy_of(agent, env.game)  # for games, evaluators and figures: a TabularPolicy where a game has tables
 
 MADDPG and MATD3 train an actor for each agent, with masks, from environments in processes of their own::
 
@@ -23,7 +23,10 @@ What to know of IPPO in AgileRL 2.58, which is why it is fed in this way:
 - It cannot take masks from vector environments (``None in masks`` of arrays), and does not use them when it
   learns. So it is not given any, and illegal actions are played as in all views, as the highest legal ones
   below them.
-- It takes the horizon for the end of the game. So the horizon is to be long, or there is to be none.
+- Where observations or actions are a box of one dimension it does not learn: it drops the dimension, fails
+  for observations, and takes each action together with the distributions of all others. Two will do, of
+  which one says or does nothing.
+- It takes the horizon for the end of the game. So of a game without an end the horizon is to be long.
 """
 
 from __future__ import annotations
@@ -39,12 +42,16 @@ import torch
 from numpy.typing import NDArray
 
 from karma_envs.actions import as_actions
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole
+from karma_envs.views.population import CopiedWhole, SomeGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
+from training.integrations.acting import ActingPolicy
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, as_played, tabulate
 
 with warnings.catch_warnings():  # as it warns of a class of its own, which is not used here
@@ -52,14 +59,24 @@ with warnings.catch_warnings():  # as it warns of a class of its own, which is n
     from agilerl.algorithms import IPPO
     from agilerl.vector import AsyncPettingZooVecEnv, PettingZooVecEnv
 
+TRAINER = Trainer(
+    title="AgileRL",
+    extra="agilerl",
+    packages=("agilerl", "torch"),
+    constraints="constraints/agilerl.txt",
+    example="16_agilerl",
+    algorithms={"agilerl-ippo": "agilerl:train"},
+    learns="IPPO, MADDPG, MATD3",
+    legal_actions="not IPPO",
+    continuous="IPPO, of two or more numbers",
+    types="one (IPPO)",
+)
+
 PLAYER = "player"
 """The name of all agents together."""
 
 Arrays = dict[str, NDArray[Any]]
 
-_MOST_AGENT_STEPS = 10**7
-_UPDATES = 31  # at least
-_SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
 _MINIBATCHES, _EPOCHS = 4, 10
 _RATE, _LAMBDA, _ENTROPY = 1e-3, 0.9, 0.03
 _NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_config": {"hidden_size": [64]}}
@@ -68,11 +85,12 @@ _NETWORK = {"latent_dim": 64, "encoder_config": {"hidden_size": [64]}, "head_con
 class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     """A game's population, or several side by side, as sub-environments of one player, in this process.
 
-    All agents of a game are truncated at once, and the next episode begins in the same step: as in all
-    vector environments of AgileRL, the observations are then those after the reset.
+    At the end of a game, and at the horizon of one without, all its agents are terminated, or truncated, at
+    once, and the next episode begins in the same step: as in all vector environments of AgileRL, the
+    observations are then those after the reset.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations, one after the other in the arrays; a copy is seeded with
             the seed and its number.
         **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
@@ -85,9 +103,9 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
         ConfigError: for an argument that is not allowed.
     """
 
-    def __init__(self, game: str | type[PopulationGame], *, copies: int = 1, **kwargs: Any) -> None:
+    def __init__(self, game: SomeGame, *, copies: int = 1, **kwargs: Any) -> None:
         if kwargs.get("observation", "flat") != "flat":
-            raise refuse("observation", kwargs["observation"], "flat; IPPO takes no masks")
+            raise refusal("observation", kwargs["observation"], "flat; IPPO takes no masks")
         self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
         first = self._copies[0]
         self.game = first.game
@@ -117,33 +135,30 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
     def step(
         self, actions: Mapping[str, Any], *args: Any, **kwargs: Any
     ) -> tuple[Arrays, Arrays, Arrays, Arrays, dict[str, dict[str, Any]]]:
-        """One step of all populations, with the player's ``int[num_envs]``.
+        """One step of all populations, with the player's ``[num_envs, ...]``.
 
         Returns:
             observations ``float32[num_envs, d]``, rewards ``float64[num_envs]``, terminations and
             truncations ``bool[num_envs]`` and empty infos, by player; new arrays.
 
         Raises:
-            IllegalActionError: when actions are not that many whole numbers; if strict, for an illegal one.
+            IllegalActionError: when they are not that many actions; if strict, for an illegal one.
         """
         chosen = np.split(
             as_actions(actions[PLAYER], self.num_envs, self.game.action_space), len(self._copies)
         )
         for copy, here in zip(self._copies, chosen):  # all, before the first one steps
             copy.check_actions(here, slice(None))
-        observations, rewards, truncations = [], [], []
+        columns = []
         for copy, here in zip(self._copies, chosen):
-            rows, earned, _, truncated, _ = copy.step(here)
-            observations.append(np.asarray(copy.reset()[0] if truncated[0] else rows))
-            rewards.append(earned)
-            truncations.append(truncated)
-        return (
-            {PLAYER: np.concatenate(observations)},
-            {PLAYER: np.concatenate(rewards)},
-            {PLAYER: np.zeros(self.num_envs, np.bool_)},
-            {PLAYER: np.concatenate(truncations)},
-            {PLAYER: {}},
+            rows, earned, terminated, truncated, _ = copy.step(here)
+            if terminated[0] or truncated[0]:  # all agents' episodes end at once
+                rows, _ = copy.reset()
+            columns.append((np.asarray(rows), earned, terminated, truncated))
+        observations, rewards, terminations, truncations = (
+            {PLAYER: np.concatenate(column)} for column in zip(*columns)
         )
+        return observations, rewards, terminations, truncations, {PLAYER: {}}
 
     def render(self) -> tuple[Any, ...]:
         """A picture of each copy; None if there are none."""
@@ -156,15 +171,13 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
             copy.close()
 
 
-def async_vec_env(
-    game: str | type[PopulationGame], *, copies: int = 2, **kwargs: Any
-) -> AsyncPettingZooVecEnv:
+def async_vec_env(game: SomeGame, *, copies: int = 2, **kwargs: Any) -> AsyncPettingZooVecEnv:
     """AgileRL's own vector environment, of our parallel one: agents by name, masks in their infos.
 
     Each copy is a process, which ends with the environment's ``close``.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations.
         **kwargs: the arguments of all views; observations are always flat.
 
@@ -172,7 +185,7 @@ def async_vec_env(
         ConfigError: for an argument that is not allowed.
     """
     if kwargs.get("observation", "flat") != "flat":
-        raise refuse("observation", kwargs["observation"], "flat; AgileRL reads masks from infos")
+        raise refusal("observation", kwargs["observation"], "flat; AgileRL reads masks from infos")
     make = partial(PopulationParallelEnv, game, **kwargs)
     return AsyncPettingZooVecEnv([make] * whole("copies", copies, 1))
 
@@ -191,10 +204,7 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
         ConfigError: for an agent with several networks, and for one in a wrapper.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    if not isinstance(agent, IPPO):  # wrappers only look like one
-        raise refuse("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
-    if list(agent.actors) != [PLAYER]:
-        raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+    _check(agent)
     actor = agent.actors[PLAYER]
 
     def network(
@@ -210,30 +220,59 @@ def distil(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 
 
+def policy_of(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Any:
+    """An agent as the policy of a game: a table where it has tables, see :func:`distil`, else as it acts.
+
+    Args:
+        agent: as in :func:`distil`.
+        game: the game; it is not touched.
+        n_steps: for :func:`distil`.
+        seed: for :func:`distil`.
+
+    Returns:
+        what ``game.rollout`` takes.
+
+    Raises:
+        ConfigError: as in :func:`distil`.
+        ValueError: as in :func:`distil`.
+    """
+    if isinstance(game, FiniteGame):
+        return distil(agent, game, n_steps=n_steps, seed=seed).policy
+    _check(agent)
+    return ActingPolicy([agent] * len(game.discounts), game, _actions)
+
+
+def _check(agent: Any) -> None:
+    """Refuse what does not have one network for all, and wrappers, which only look as if they had."""
+    if not isinstance(agent, IPPO):
+        raise refusal("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
+    if list(agent.actors) != [PLAYER]:
+        raise refusal("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+
+
+def _actions(agent: IPPO, observations: NDArray[np.float32]) -> NDArray[Any]:
+    """What an agent does in n observations ``float32[n, d]``, drawn as in training."""
+    actions, *_ = agent.get_action({PLAYER: observations})
+    return np.asarray(actions[PLAYER])
+
+
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """IPPO of AgileRL, a network for all agents; at most 10^7 agent-steps, as it is slow.
 
     Two layers of 64 and 64 features between them; rewards times 1 - gamma; gamma the game's; lambda 0.9;
-    3200 samples (fewer for less than 31 updates), or 32 steps if those are more, before each update; 10
-    epochs of four minibatches; learning rate from 1e-3 to 0; entropy coefficient 0.03; one episode.
+    3200 samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates;
+    10 epochs of four minibatches; learning rate from 1e-3 to 0; entropy coefficient 0.03; one episode.
 
     Raises:
         ConfigError: for a game with several types, which have discount factors of their own, and for a
-            budget of less than a step.
+            budget of less than a step; for a game without tables.
     """
+    game = as_finite(game)
     if (n_types := len(game.discounts)) > 1:
-        raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
-    budget = min(budget, _MOST_AGENT_STEPS)
-    if budget < game.n_agents:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
-    steps = max(_STEPS, min(_SAMPLES, budget // _UPDATES) // game.n_agents)
-    steps = min(steps, budget // game.n_agents)
-    updates = budget // (steps * game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (which AgileRL shuffles by)
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    env = PopulationVecEnv(type(game), max_cycles=sys.maxsize, **fields)
+        raise refusal("game", f"{game.name} with {n_types} types", "a game with one type of agents")
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
+    env = PopulationVecEnv(game, max_cycles=sys.maxsize)
     discount = float(game.discounts[0])
     agent = IPPO(
         {PLAYER: env.single_observation_space(PLAYER)},
@@ -247,23 +286,43 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         update_epochs=_EPOCHS,
     )
     observations, _ = env.reset(seed=seed)
+    begins = np.zeros(env.num_envs)
     for update in range(updates):
         for optimiser in (agent.actor_optimizers[PLAYER], agent.critic_optimizers[PLAYER]):
             for group in optimiser.param_groups:
                 group["lr"] = _RATE * (1 - update / updates)
-        observations = _learn(agent, env, observations, steps, 1 - discount)
+        observations, begins = learn_on(agent, env, observations, begins, steps, 1 - discount)
     return Trained(distil(agent, game, seed=seed).policy, updates * steps * env.num_envs)
 
 
-def _learn(agent: IPPO, env: PopulationVecEnv, observations: Arrays, steps: int, scale: float) -> Arrays:
-    """An update after ``steps`` steps; the observations after them."""
-    going_on = {PLAYER: np.zeros(env.num_envs)}
+def learn_on(
+    agent: IPPO,
+    env: PopulationVecEnv,
+    observations: Arrays,
+    begins: NDArray[Any],
+    steps: int,
+    scale: float,
+) -> tuple[Arrays, NDArray[Any]]:
+    """An update after ``steps`` steps.
+
+    Args:
+        agent: who learns.
+        env: where it plays.
+        observations: before the first step.
+        begins: ``[num_envs]``, in which of them a game began after the end of another.
+        steps: of all agents.
+        scale: of rewards.
+
+    Returns:
+        the observations after the steps, and which of them begin a game.
+    """
     rows: list[tuple[Arrays, ...]] = []
     for _ in range(steps):
         actions, logs, _, values = agent.get_action(observations)
-        following, rewards, _, _, _ = env.step(actions)
-        rows.append((observations, actions, logs, {PLAYER: scale * rewards[PLAYER]}, going_on, values))
-        observations = following
+        following, rewards, terminations, _, _ = env.step(actions)
+        scaled = {PLAYER: scale * rewards[PLAYER]}
+        rows.append((observations, actions, logs, scaled, {PLAYER: begins}, values))
+        observations, begins = following, terminations[PLAYER].astype(np.float64)
     columns = [{PLAYER: [each[PLAYER] for each in column]} for column in zip(*rows)]
-    agent.learn((*columns, observations, going_on))
-    return observations
+    agent.learn((*columns, observations, {PLAYER: begins}))
+    return observations, begins

@@ -1,11 +1,11 @@
 """BenchMARL: every game as a task of its kind, its experiments' policies as tables, and its IPPO.
 
-A task's configuration is the arguments of all views; actions are masked, and there is a state::
+A task's configuration is the arguments of all views; numbered actions are masked, and there is a state::
 
     task = KarmaTask.MATCHING.get_task({"n_agents": 100, "max_cycles": 100})
     experiment = Experiment(task, MappoConfig.get_from_yaml(), MlpConfig.get_from_yaml(), seed=0, config=...)
     experiment.run()
-    distil_experiment(experiment, karma_envs.make("matching", n_agents=100)).policy  # a TabularPolicy
+    policy_of_experiment(experiment, karma_envs.make("matching", n_agents=100))  # a TabularPolicy
 
 A game that is not in the registry is ``KarmaClass("MINE", {...}, game=MyGame)``.
 """
@@ -20,18 +20,26 @@ import sys
 import tempfile
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import torch
+from gymnasium.spaces import Box
 from tensordict import TensorDictBase, unravel_key
+from tensordict.nn import TensorDictModuleBase
 from torchrl.envs import Compose, EnvBase, RewardScaling, Transform, TransformedEnv
 
 import karma_envs
-from karma_envs.config import refuse
+from karma_envs.config import refusal
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import SomeGame
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled
-from training.integrations.torchrl import distil, spend, torchrl_env
+from training.integrations.torchrl import distil, policy_of, torchrl_env
 
 with warnings.catch_warnings():  # TorchRL deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
@@ -39,6 +47,19 @@ with warnings.catch_warnings():  # TorchRL deprecates a class that it derives ot
     from benchmarl.environments import PettingZooClass, Task
     from benchmarl.experiment import Callback, Experiment, ExperimentConfig
     from benchmarl.models import MlpConfig
+
+TRAINER = Trainer(
+    title="BenchMARL",
+    extra="benchmarl",
+    packages=("benchmarl", "torchrl", "tensordict", "torch"),
+    constraints="constraints/benchmarl.txt",
+    example="14_benchmarl",
+    algorithms={"benchmarl-ippo": "benchmarl:train"},
+    learns="IPPO, MAPPO, IQL, QMIX",
+    legal_actions="yes",
+    continuous="yes",
+    types="a group each, of one discount",
+)
 
 _EPOCHS, _BATCH, _RATE = 10, 800, 1e-3
 
@@ -53,12 +74,10 @@ class KarmaClass(PettingZooClass):  # type: ignore[misc]
         name: a game's name in the registry, in capitals; any name if there is a ``game``.
         config: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`. They
             are checked when an environment is made.
-        game: a game's class.
+        game: a game's class, or a game.
     """
 
-    def __init__(
-        self, name: str, config: dict[str, Any] | None = None, game: type[PopulationGame] | None = None
-    ) -> None:
+    def __init__(self, name: str, config: dict[str, Any] | None = None, game: SomeGame | None = None) -> None:
         super().__init__(name, config)
         self.game = name.lower() if game is None else game
 
@@ -71,13 +90,17 @@ class KarmaClass(PettingZooClass):  # type: ignore[misc]
             self.game, return_state=True, seed=next(seeds), device=device, **self.config
         )
 
+    @cached_property
+    def _is_continuous(self) -> bool:
+        return isinstance(PopulationParallelEnv(self.game, **self.config).game.action_space, Box)
+
     def supports_continuous_actions(self) -> bool:
-        """No."""
-        return False
+        """Whether the game's actions are a box."""
+        return self._is_continuous
 
     def supports_discrete_actions(self) -> bool:
-        """Yes, with masks."""
-        return True
+        """Whether the game's actions are numbered; they are masked."""
+        return not self._is_continuous
 
     def has_state(self) -> bool:
         """Yes: all agents' observations in a row."""
@@ -128,13 +151,38 @@ def distil_experiment(
             observations, as with a task of your own that has ObservationNorm among its transforms.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
+    return distil(_actors_of(experiment), game, n_steps=n_steps, seed=seed)
+
+
+def policy_of_experiment(
+    experiment: Experiment, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0
+) -> Any:
+    """An experiment's policies as that of a game: a table where it has tables, else what they draw.
+
+    Args:
+        experiment: as in :func:`distil_experiment`.
+        game: the task's game; it is not touched.
+        n_steps: for :func:`distil_experiment`.
+        seed: for :func:`distil_experiment`.
+
+    Returns:
+        what ``game.rollout`` takes.
+
+    Raises:
+        ConfigError: as in :func:`distil_experiment`.
+        ValueError: as in :func:`distil_experiment`.
+    """
+    return policy_of(_actors_of(experiment), game, n_steps=n_steps, seed=seed)
+
+
+def _actors_of(experiment: Experiment) -> dict[str, TensorDictModuleBase]:
+    """The actor of each group, if agents of one type are alike and see the game's observations."""
     if not experiment.config.share_policy_params:
-        raise refuse("share_policy_params", False, "True: there is one table for all agents of a type")
+        raise refusal("share_policy_params", False, "True: all agents of a type are to be alike")
     if experiment.algorithm.has_rnn:
-        raise refuse("model", experiment.model_name, "a model without memory")
+        raise refusal("model", experiment.model_name, "a model without memory")
     _check_transforms(experiment)
-    actors = {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
-    return distil(actors, game, n_steps=n_steps, seed=seed)
+    return {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
 
 
 def _check_transforms(experiment: Experiment) -> None:
@@ -145,28 +193,31 @@ def _check_transforms(experiment: Experiment) -> None:
         for transform in env.transform if isinstance(env.transform, Compose) else [env.transform]:
             if observations & set(map(unravel_key, transform.in_keys)):
                 name = type(transform).__name__
-                raise refuse(
+                raise refusal(
                     "experiment", f"one with {name}", "one whose policies see the game's observations"
                 )
         env = env.base_env
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """IPPO with a masked network for all agents of a type; at most 10^7 agent-steps.
+    """IPPO of BenchMARL, a masked network per type, of one discount; at most 10^7 agent-steps, as it is slow.
 
-    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9;
-    samples before each update as :func:`training.integrations.torchrl.spend` says, 10 epochs of minibatches
-    of whole steps, 800 samples at most; advantages normalised by agent; Adam, learning rate from 1e-3 to 0;
-    clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
+    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9; 3200
+    samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates; 10
+    epochs of minibatches of whole steps, 800 samples at most; advantages normalised by agent; Adam, learning
+    rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
-        ConfigError: when the budget is less than a step, or types differ in their discount factors, as
-            an experiment has only one.
+        ConfigError: for a game without tables; when the budget is less than a step, or types differ in their
+            discount factors, as an experiment has only one.
     """
+    game = as_finite(game)
     if len(discounts := set(game.discounts.tolist())) > 1:
-        raise refuse("game", f"types with discounts {sorted(discounts)}", "one discount factor for all types")
-    steps, updates = spend(budget, n_agents := game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+        raise refusal(
+            "game", f"types with discounts {sorted(discounts)}", "one discount factor for all types"
+        )
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
     logging.getLogger("torchrl").setLevel(logging.WARNING)  # it reports the storage it makes
     algorithm = IppoConfig.get_from_yaml()
     algorithm.entropy_coef, algorithm.critic_coef, algorithm.lmbda = 0.03, 0.5, 0.9
@@ -176,10 +227,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     config.max_n_frames, config.max_n_iters = None, updates
     config.on_policy_n_envs_per_worker, config.on_policy_collected_frames_per_batch = 1, steps
     config.on_policy_n_minibatch_iters = _EPOCHS
-    config.on_policy_minibatch_size = min(steps, max(1, _BATCH // n_agents))
+    config.on_policy_minibatch_size = min(steps, max(1, _BATCH // game.n_agents))
     config.evaluation, config.create_json, config.loggers = False, False, []
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    task = _Scaled(game.name.upper(), fields, type(game))
+    task = _Scaled(game.name.upper(), {}, game)
     with (
         tempfile.TemporaryDirectory() as folder,  # it always keeps its configuration
         contextlib.redirect_stderr(io.StringIO()),  # its progress bar cannot be turned off
@@ -191,8 +241,8 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         config.save_folder = folder
         experiment = Experiment(task, algorithm, model, seed, config, callbacks=[_Tuned()])
         experiment.run()
-    found = distil_experiment(experiment, game, seed=seed)
-    return Trained(found.policy, experiment.total_frames * n_agents)
+    distilled = distil_experiment(experiment, game, seed=seed)
+    return Trained(distilled.policy, experiment.total_frames * game.n_agents)
 
 
 class _Scaled(KarmaClass):

@@ -1,8 +1,9 @@
 """Policies of neural networks as tables, which games play, evaluators take and figures show.
 
 A network sees an agent's observation in numbers; a table has a row of probabilities for every type and
-tabular observation. Where the numbers are a function of type and tabular observation, as in all games
-here, the table is exact wherever somebody was seen: the games are played, and the network is asked.
+tabular observation. Where the numbers are a function of type and tabular observation, as in all games with
+tables here, the table is exact wherever somebody was seen: the games are played, and the network is asked.
+In games without tables a network is asked in every step, see :mod:`training.integrations.acting`.
 """
 
 from __future__ import annotations
@@ -16,13 +17,31 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.finite import FiniteGame, SamplingPolicy, as_finite, highest_legal
 from karma_envs.game import PopulationGame
 
 Network = Callable[[NDArray[np.float32], NDArray[np.bool_], NDArray[np.int64]], NDArray[np.float64]]
 """Probabilities ``float64[n, actions]``, 0 where illegal, of n agents' observations ``float32[n, d]``,
 legal actions ``bool[n, actions]`` and types ``int64[n]``."""
+
+
+def one_for_each_type(what: str, models: Any, game: PopulationGame) -> list[Any]:
+    """The model of each type.
+
+    Args:
+        what: what they are called, for the message.
+        models: one, or a sequence with one for each type.
+        game: the game.
+
+    Raises:
+        ConfigError: when there is neither one model nor one for each type.
+    """
+    n_types = len(game.discounts)
+    each = list(models) if isinstance(models, Sequence) else [models] * n_types
+    if len(each) != n_types:
+        raise refusal(what, f"{len(each)} models", f"one, or one for each of {n_types} types")
+    return each
 
 
 def network_of(
@@ -42,19 +61,16 @@ def network_of(
     Raises:
         ConfigError: when there is neither one model nor one for each type.
     """
-    n_types = len(game.discounts)
-    each = list(models) if isinstance(models, Sequence) else [models] * n_types
-    if len(each) != n_types:
-        raise refuse(what, f"{len(each)} models", f"one, or one for each of {n_types} types")
+    each = one_for_each_type(what, models, game)
 
     def network(
         observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
+        chosen = np.zeros(legal.shape)
         for number, model in enumerate(each):
-            if (here := types == number).any():
-                found[here] = probabilities(model, observations[here], legal[here])
-        return found
+            if (members := types == number).any():
+                chosen[members] = probabilities(model, observations[members], legal[members])
+        return chosen
 
     return network
 
@@ -84,8 +100,9 @@ class Distilled:
     Attributes:
         policy: a row for each type.
         visited: ``bool[types, observations]``, where the network was asked. Elsewhere stands what it does in
-            the nearest visited observation of the same urgency (in karma games: with the nearest karma)
-            as far as that is legal; if there is none, every legal action with the same probability.
+            the nearest visited observation that differs, if at all, in the last of its values (in karma
+            games: in karma), as far as that is legal; if there is none, every legal action with the same
+            probability.
         share_visited: share of the observations that agents may be in at all that were visited.
         share_of_play: share of agent-steps in visited observations, when all play the policy.
     """
@@ -99,7 +116,8 @@ class Distilled:
 def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
     """Ask a network what it does in all observations that play leads to.
 
-    A game of its own is played by each of its baselines, then by the network's table as it is then.
+    A game of its own is played by each of its baselines, then by the network's table as it is then; where a
+    game ends, the next one begins.
 
     Args:
         network: what to ask.
@@ -108,9 +126,9 @@ def tabulate(network: Network, game: PopulationGame, *, n_steps: int = 1000, see
         seed: of all random draws.
 
     Raises:
+        ConfigError: for a game without tables.
         ValueError: when agents of one type see different numbers in one tabular observation, so that
             there is no table of what the network does.
-        ConfigError: for a game without tables.
     """
     game = as_finite(game)
     n_steps, rng = whole("n_steps", n_steps, 1), np.random.default_rng(seed)
@@ -138,6 +156,8 @@ class _Seen:
         before, hits = self.visited.copy(), 0
         self.game.reset(rng)
         for _ in range(n_steps):
+            if self.game.is_over:  # nobody acts on what is observed last
+                self.game.begin_anew()
             hits += before[self._look()].sum()
             self.game.rollout(policy, 1)
         return float(hits / (n_steps * self.game.n_agents))
@@ -178,9 +198,8 @@ def _table(network: Network, game: FiniteGame, seen: _Seen) -> TabularPolicy:
 
 def _alike(game: FiniteGame) -> NDArray[np.int64]:
     """Equal numbers for observations that differ, if at all, in the last of their values, ``[types, X]``."""
-    *others, _ = game.observation_values().values()
     alike = np.zeros((len(game.discounts), game.n_observations), np.int64)
-    for values in others:
+    for values in list(game.observation_values().values())[:-1]:
         _, numbers = np.unique(values, return_inverse=True)  # NaN, for none, is as good as a number
         alike = alike * (numbers.max() + 1) + numbers.reshape(values.shape)
     return alike

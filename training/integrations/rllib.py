@@ -13,7 +13,7 @@ A module is the policy of all agents, or of those of one type::
     with local_ray():
         algorithm = config.build_algo()
         algorithm.train()
-        distil(algorithm.get_module("all"), game).policy  # a TabularPolicy, for games, evaluators and figures
+        policy_of(algorithm.get_module("all"), game)  # a TabularPolicy, for games, evaluators and figures
 
 Of RLlib 2.60: ``minibatch_size`` is in agent-steps, but batches are in steps of all agents unless
 ``count_steps_by="agent_steps"``; its own learner of PPO ignores a ``gamma`` that only one module has.
@@ -27,16 +27,14 @@ import os
 import shutil
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import ray
 import torch
 from gymnasium.spaces import Dict
-from numpy.typing import NDArray
 from ray.rllib.algorithms.ppo import PPOConfig
 from ray.rllib.algorithms.ppo.torch.default_ppo_torch_rl_module import DefaultPPOTorchRLModule
 from ray.rllib.algorithms.ppo.torch.ppo_torch_learner import PPOTorchLearner
@@ -45,31 +43,50 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
-from karma_envs.config import choice, refuse, whole
+from karma_envs.config import choice, refusal, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole
 from training.benchmark.algorithms import Trained
-from training.integrations.distillation import Distilled, network_of, tabulate
+from training.common.trainers import Trainer
+from training.integrations.budget import prepare_torch, spend
+from training.integrations.masks import observation_with_mask
+from training.integrations.rllib_policies import action_probabilities as action_probabilities
+from training.integrations.rllib_policies import distil as distil
+from training.integrations.rllib_policies import policy_of as policy_of
+
+TRAINER = Trainer(
+    title="RLlib",
+    extra="rllib",
+    packages=("ray", "torch"),
+    constraints="constraints/rllib.txt",
+    example="12_rllib",
+    algorithms={"rllib-ppo": "rllib:train"},
+    learns="PPO",
+    legal_actions="yes",
+    continuous="yes",
+    types="a module each",
+)
 
 _MOST_AGENT_STEPS = 10**6
-_SAMPLES, _STEPS = 3200, 32  # before an update, whichever is more
-_UPDATES = 30  # at least, with fewer samples if need be
 _MINIBATCHES = 4
 
 
 class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
     """A game's population as RLlib's environment, made from one dict, as RLlib makes environments.
 
-    Trajectories, illegal actions and the truncation at the horizon are those of
+    Trajectories, illegal actions and how episodes end are those of
     :class:`karma_envs.views.parallel.PopulationParallelEnv`. Agents are numbers, 0 … N-1, as in the game's
     arrays: RLlib goes through sets of them, whose order would differ from process to process for names, and
     with it what a seed gives. An observation is a dict with the keys that RLlib's modules for masks ask
-    for: ``observations`` (``float32[d]``) and ``action_mask`` (``int8[n_actions]``).
+    for: ``observations`` (``float32[d]``) and ``action_mask`` (``int8[n_actions]``); in a game without
+    tables, where all actions are legal, it is the former alone, for RLlib's own modules.
 
     Args:
-        config: ``game``, a game's name in the registry or a game's class, and the arguments of all views,
-            see :class:`karma_envs.views.population.PopulationView`; observations always have the mask.
+        config: ``game`` and the arguments of all views, see
+            :class:`karma_envs.views.population.PopulationView`; observations always have the mask, where
+            there is one.
 
     Attributes:
         game: the game.
@@ -82,16 +99,20 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         if "game" not in config:
-            raise refuse("env_config", dict(config), "a dict with game, a name or a class")
-        choice("observation", config.get("observation", "dict"), ("dict",))
-        self._env = PopulationParallelEnv(**{**config, "observation": "dict"})
+            raise refusal("env_config", dict(config), "a dict with game, a name or a class")
+        kind = observation_with_mask(config["game"])
+        choice("observation", config.get("observation", kind), (kind,))
+        self._env = PopulationParallelEnv(**{**config, "observation": kind})
         self.game = self._env.game
         self._names = dict(enumerate(self._env.possible_agents))
         self.possible_agents, self.agents = list(self._names), list(self._names)
         super().__init__()
         self.metadata, self.render_mode = dict(self._env.metadata), self._env.render_mode
         spaces = {agent: self._env.observation_space(name) for agent, name in self._names.items()}
-        self.observation_spaces = {agent: Dict(_renamed(space)) for agent, space in spaces.items()}
+        self.observation_spaces = {
+            agent: Dict(_renamed(space)) if isinstance(space, Dict) else space
+            for agent, space in spaces.items()
+        }
         self.action_spaces = {agent: self._env.action_space(name) for agent, name in self._names.items()}
 
     def reset(
@@ -115,15 +136,14 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
         """One step.
 
         Args:
-            action_dict: a whole number for every agent, in any order.
+            action_dict: an action for every agent, in any order.
 
         Returns:
             observations, rewards, terminations, truncations and infos by agent; terminations and
             truncations have ``__all__`` as well.
 
         Raises:
-            IllegalActionError: when actions are missing or not whole numbers; if strict, for an
-                illegal one.
+            IllegalActionError: when actions are missing or of another kind; if strict, for an illegal one.
             RuntimeError: for actions before reset or after the end of an episode.
         """
         actions: dict[Any, Any] = {
@@ -133,7 +153,7 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
         return (
             dict(enumerate(map(_renamed, observations.values()))),
             _numbered(rewards),
-            {**_numbered(terminations), "__all__": False},
+            {**_numbered(terminations), "__all__": all(terminations.values())},
             {**_numbered(truncations), "__all__": all(truncations.values())},
             _numbered(infos),
         )
@@ -151,8 +171,10 @@ def _numbered(by_name: dict[str, Any]) -> dict[Any, Any]:
     return dict(enumerate(by_name.values()))
 
 
-def _renamed(observation: Any) -> dict[str, Any]:
-    """An observation, or its space, with RLlib's keys."""
+def _renamed(observation: Any) -> Any:
+    """An observation, or its space, with RLlib's keys, if it holds a mask."""
+    if not isinstance(observation, (dict, Dict)):
+        return observation
     return {"observations": observation["observation"], "action_mask": observation["action_mask"]}
 
 
@@ -262,66 +284,13 @@ def local_ray(n_cpus: int = 1) -> Iterator[None]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def action_probabilities(
-    module: Any, observations: NDArray[np.float32], legal: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """What a module does when it explores, as it did in training.
-
-    Args:
-        module: an RLModule for masks whose outputs are the logits of actions, as those of PPO are.
-        observations: ``float32[n, d]``.
-        legal: ``bool[n, actions]``.
-
-    Returns:
-        ``float64[n, actions]``: exactly 0 where illegal, rows sum to 1.
-
-    Raises:
-        ConfigError: for a module without masks or without logits.
-    """
-    if not isinstance(module.observation_space, Dict):
-        raise refuse("module", type(module).__name__, "a module for observations with masks")
-    mask = torch.as_tensor(legal.astype(np.int8))
-    batch = {Columns.OBS: {"observations": torch.as_tensor(observations), "action_mask": mask}}
-    with torch.no_grad():
-        output = module.forward_exploration(batch)
-    if Columns.ACTION_DIST_INPUTS not in output:
-        raise refuse("module", type(module).__name__, "a module that gives logits of actions")
-    return np.asarray(torch.softmax(output[Columns.ACTION_DIST_INPUTS].double(), dim=1).cpu().numpy())
-
-
-def distil(module: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
-    """A module's policy as a table, which games play and evaluators take: ``distil(module, game).policy``.
-
-    Args:
-        module: what :func:`action_probabilities` takes; or a sequence of such, one for each type. It must
-            have seen the game's own observations: what connectors made of them is no part of it, and only
-            told by its observation space, if they change that (RLlib's MeanStdFilter does not take masks).
-        game: the game; it is not touched. It need not have as many agents as the one trained in.
-        n_steps: how long to play, several times over, to see what agents observe.
-        seed: of all random draws.
-
-    Raises:
-        ConfigError: when there is neither one module nor one for each type; for one that sees something else
-            than the game's observations.
-        ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
-    """
-    own = game.observation_space
-    for each in module if isinstance(module, Sequence) else [module]:
-        space = each.observation_space
-        if isinstance(space, Dict) and space["observations"] != own:
-            seen = f"{type(each).__name__} that sees {space['observations']}"
-            raise refuse("module", seen, f"one that sees the game's {own}, which no connector has changed")
-    network = network_of("module", module, game, action_probabilities)
-    return tabulate(network, game, n_steps=n_steps, seed=seed)
-
-
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO with masks, a module per type, all types at once; at most 10^6 agent-steps, as it is slow.
+    """PPO of RLlib, a masked network per type, all types at once; at most 10^6 agent-steps, as it is slow.
 
-    Two layers of 64, for actor and critic each; gamma the game's; lambda 0.9; 3200 samples before each
-    update, or 32 steps if those are more, or a thirtieth of the budget if that is less; four
-    minibatches, 10 epochs; clipping at 0.2; learning rate from 1e-3 to 0; entropy coefficient 0.03. The same
-    seed gives the same policy.
+    Two layers of 64, for actor and critic each; gamma the game's; lambda 0.9; 3200 samples, or 32 steps if
+    those are more, before each update, fewer if there were less than 30 updates; 10 epochs of four
+    minibatches; clipping at 0.2; learning rate from 1e-3 to 0; entropy coefficient 0.03. The same seed gives
+    the same policy.
 
     Args:
         game: the game; it is not touched.
@@ -329,14 +298,11 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         seed: of all random draws, 0 or more.
 
     Raises:
-        ConfigError: for a budget below one step of all agents.
+        ConfigError: for a game without tables; for a budget below one step of all agents.
     """
-    budget = min(budget, _MOST_AGENT_STEPS)
-    if budget < game.n_agents:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
-    steps = max(1, min(max(_STEPS, _SAMPLES // game.n_agents), budget // game.n_agents // _UPDATES))
-    updates = budget // (steps * game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
+    game = as_finite(game)
+    steps, updates = spend(game, budget, most=_MOST_AGENT_STEPS)
+    prepare_torch(seed)
     deterministic = torch.are_deterministic_algorithms_enabled()
     with local_ray(), warnings.catch_warnings():
         config = _ppo(game, steps, updates, seed)
@@ -357,14 +323,12 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 def _ppo(game: PopulationGame, steps: int, updates: int, seed: int) -> PPOConfig:
     """The configuration of :func:`train`."""
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    settings = {"game": type(game), **fields}
     types = game.type_of_agent.tolist()
     discounts = {f"type_{number}": float(discount) for number, discount in enumerate(game.discounts)}
     samples = steps * game.n_agents
     return (
         PPOConfig()
-        .environment(PopulationMultiAgentEnv, env_config=settings)
+        .environment(PopulationMultiAgentEnv, env_config={"game": game})
         .env_runners(num_env_runners=0)
         .multi_agent(
             policies=list(discounts),

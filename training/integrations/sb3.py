@@ -4,7 +4,7 @@ One model is the policy of all agents (parameters are shared), or of those of on
 
     env = PopulationVecEnv("matching", n_agents=100)
     model = MaskablePPO("MlpPolicy", env, gamma=0.98, n_steps=64, batch_size=1600).learn(1_000_000)
-    distil(model, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+    policy_of(model, env.game)  # for games, evaluators and figures: a TabularPolicy where a game has tables
 
 Types have discount factors of their own, so a model for each type is trained on an environment of
 its own, in turn, while the other types play what their models were::
@@ -12,7 +12,7 @@ its own, in turn, while the other types play what their models were::
     envs = [PopulationVecEnv(game, agent_type=each, **config) for each in range(n_types)]
     models = [MaskablePPO("MlpPolicy", env, gamma=...) for env in envs]
     for _ in range(rounds):
-        played = distil(models, envs[0].game).policy
+        played = policy_of(models, envs[0].game)
         for env, model in zip(envs, models):
             env.set_others(played)
             model.learn(steps, reset_num_timesteps=False)
@@ -26,43 +26,58 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from inspect import signature
 from typing import Any
 
 import numpy as np
-import torch
+from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvStepReturn
 
 from karma_envs.actions import as_actions
-from karma_envs.baselines import PlayedPolicy, baseline_policy
-from karma_envs.config import refuse, whole
-from karma_envs.finite import SamplingPolicy
-from karma_envs.game import PopulationGame
+from karma_envs.baselines import baseline_policy
+from karma_envs.config import refusal, whole
 from karma_envs.numerics.random import new_streams
-from karma_envs.numerics.sampling import sample_actions
 from karma_envs.views.parallel import PopulationParallelEnv
-from karma_envs.views.population import CopiedWhole
+from karma_envs.views.population import CopiedWhole, SomeGame
 from karma_envs.views.vector import PopulationVectorEnv
-from training.integrations.distillation import Distilled, as_played, network_of, tabulate
-from training.integrations.sb3_observations import as_seen
+from training.common.trainers import Trainer
+from training.integrations.sb3_policies import action_probabilities as action_probabilities
+from training.integrations.sb3_policies import distil as distil
+from training.integrations.sb3_policies import policy_of as policy_of
+
+TRAINER = Trainer(
+    title="Stable-Baselines3",
+    extra="sb3",
+    packages=("stable-baselines3", "sb3-contrib", "torch"),
+    example="11_stable_baselines",
+    algorithms={
+        "ppo": "sb3_algorithms:ppo",
+        "maskable-ppo": "sb3_algorithms:maskable_ppo",
+        "dqn": "sb3_algorithms:dqn",
+    },
+    learns="PPO, MaskablePPO, DQN, A2C, SAC",
+    legal_actions="MaskablePPO",
+    continuous="yes",
+    types="a model each, in turn",
+)
 
 
 class PopulationVecEnv(CopiedWhole, VecEnv):
     """A game's population, or several side by side, as a vector environment: one sub-environment per agent.
 
     Observations, rewards and masks are the game's arrays, new in every step; there are no dicts by
-    agent. At the horizon all are truncated at once, ``infos[i]`` has ``terminal_observation`` and
-    ``TimeLimit.truncated``, and the next episode begins; otherwise infos are empty. An illegal action is
-    played as in all views: as the highest legal one below it; if strict, it is refused before any population
-    has stepped. MaskablePPO finds the masks by itself. Copies are as those of all views.
+    agent. At the end of a game, and at the horizon of one without, all are done at once, ``infos[i]`` has
+    ``terminal_observation``, at the horizon ``TimeLimit.truncated`` too, and the next episode begins;
+    otherwise infos are empty. An illegal action is played as in all views; if strict, it is refused before
+    any population has stepped. MaskablePPO finds the masks of numbered actions by itself; where actions are
+    not numbered there are none. Copies are as those of all views.
 
     A copy is seeded with the seed of its first agent; then it plays the same trajectory as
     :class:`karma_envs.views.vector.PopulationVectorEnv` with that seed.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations, one after the other in the arrays.
         agent_type: only the agents of this type are sub-environments; None for all agents.
         others: what the agents of other types play, see :meth:`set_others`.
@@ -80,15 +95,15 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
 
     def __init__(
         self,
-        game: str | type[PopulationGame],
+        game: SomeGame,
         *,
         copies: int = 1,
         agent_type: int | None = None,
-        others: str | SamplingPolicy = "random",
+        others: Any = "random",
         **kwargs: Any,
     ) -> None:
         if kwargs.get("observation", "flat") != "flat":
-            raise refuse("observation", kwargs["observation"], "flat; masks are asked for by action_masks")
+            raise refusal("observation", kwargs["observation"], "flat; masks are asked for by action_masks")
         self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
         self.game = self._copies[0].game
         self.agents = np.arange(self.game.n_agents)
@@ -103,25 +118,26 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         starts = range(0, self.num_envs, len(self.agents))
         self._places = [slice(start, start + len(self.agents)) for start in starts]  # of each copy's agents
         self.illegal = np.zeros(self.num_envs, np.bool_)
-        self._legal = np.zeros((self.num_envs, self.game.n_actions), np.bool_)
-        self._actions: NDArray[np.int64] | None = None
+        numbered = self.game.action_space
+        self._legal = (
+            np.zeros((self.num_envs, int(numbered.n)), np.bool_) if isinstance(numbered, Discrete) else None
+        )
+        self._actions: NDArray[Any] | None = None
 
-    def set_others(self, policy: str | SamplingPolicy) -> None:
+    def set_others(self, policy: Any) -> None:
         """Change what agents of other types play.
 
         Args:
-            policy: the name of a baseline (random, bid_all, bid_nothing, proportional), or a tabular
-                policy for all agents, of which the rows of those that learn are not used.
+            policy: the name of one of the game's baselines, or a policy that fits the game; what it does for
+                those that learn is not used.
 
         Raises:
             ConfigError: when there is no such baseline.
             PolicyError: when the policy does not fit the game.
         """
-        if isinstance(policy, str):
-            self._others = baseline_policy(policy, self.game)
-        else:
-            self.game.check_policy(policy)
-            self._others = PlayedPolicy(policy.thresholds, policy.row_of_agent)
+        self._others = (
+            baseline_policy(policy, self.game) if isinstance(policy, str) else self.game.fitted(policy)
+        )
 
     def reset(self) -> NDArray[np.float32]:
         """Begin an episode in every copy, with the seeds and options that were set.
@@ -139,13 +155,13 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         return _joined(observations)
 
     def step_async(self, actions: NDArray[Any]) -> None:
-        """Take ``actions`` ``int[num_envs]`` for the next :meth:`step_wait`.
+        """Take ``actions`` ``[num_envs, ...]`` for the next :meth:`step_wait`.
 
         Raises:
-            IllegalActionError: when they are not that many whole numbers; if strict, for an illegal one.
+            IllegalActionError: when they are not that many actions; if strict, for an illegal one.
             RuntimeError: before the first reset.
         """
-        chosen = as_actions(actions, self.num_envs, self.action_space)
+        chosen = as_actions(actions, self.num_envs, self.game.action_space)
         for copy, here in zip(self._copies, self._places):  # all, before the first one has stepped
             copy.check_actions(chosen[here], self.agents)
         self._actions = chosen
@@ -166,18 +182,19 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         self.illegal = np.zeros(self.num_envs, np.bool_)
         for number, (copy, here) in enumerate(zip(self._copies, self._places)):
-            rows, earned, _, truncations, found = copy.step(self._completed(number, actions[here]))
+            rows, earned, terminated, truncated, about = copy.step(self._completed(number, actions[here]))
             rows = rows[self._chosen]
             rewards[here] = earned[self._chosen]
-            if "illegal_action" in found:
-                self.illegal[here] = found["illegal_action"][self._chosen]
-            if truncations[0]:
+            if "illegal_action" in about:
+                self.illegal[here] = about["illegal_action"][self._chosen]
+            if terminated[0] or truncated[0]:  # all agents' episodes end at once
                 dones[here] = True
+                last = {"TimeLimit.truncated": True} if truncated[0] else {}
                 for info, row in zip(infos[here], rows):
-                    info["terminal_observation"], info["TimeLimit.truncated"] = row, True
+                    info.update(last, terminal_observation=row)
                 rows = self._begin(number)
             else:
-                self._legal[here] = found["action_mask"][self._chosen]
+                self._keep_masks(here, about)
             observations.append(rows)
         return _joined(observations), rewards, dones, infos
 
@@ -185,6 +202,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         """Legal actions now, ``bool[num_envs, n_actions]``; a new array.
 
         Raises:
+            ConfigError: where actions are not numbered.
             RuntimeError: before the first reset.
         """
         return self._masks.copy()
@@ -200,8 +218,10 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         return [None if picture is None else picture[0] for picture in pictures]
 
     def has_attr(self, attr_name: str) -> bool:
-        """Whether sub-environments have an attribute: those of the population, and ``action_masks``."""
-        return attr_name == "action_masks" or hasattr(self._copies[0], attr_name)
+        """Whether sub-environments have an attribute: those of the population, and perhaps masks."""
+        if attr_name == "action_masks":
+            return self._legal is not None
+        return hasattr(self._copies[0], attr_name)
 
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of sub-environments: of the population each belongs to, or ``action_masks``."""
@@ -225,11 +245,11 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         if method_name == "action_masks":
             return list(self._masks[list(self._get_indices(indices))])
         concerned = self._copies_of(indices)
-        given = {
+        results = {
             copy: getattr(copy, method_name)(*method_args, **method_kwargs)
             for copy in dict.fromkeys(concerned)
         }
-        return [given[copy] for copy in concerned]
+        return [results[copy] for copy in concerned]
 
     def env_is_wrapped(self, wrapper_class: type[Any], indices: VecEnvIndices = None) -> list[bool]:
         """No sub-environment is wrapped."""
@@ -243,22 +263,27 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         observations, infos = copy.reset(seed=seed, options=options)
         if len(self.agents) < self.game.n_agents:
             self._streams[number] = new_streams(copy.np_random, 1)
-        self._legal[here] = infos["action_mask"][self._chosen]
+        self._keep_masks(here, infos)
         return np.asarray(observations[self._chosen])
 
-    def _completed(self, number: int, actions: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Actions of those who learn as ``int64[N]``, with what the others play."""
+    def _keep_masks(self, here: slice, infos: dict[str, Any]) -> None:
+        """Take down which actions are legal now for the agents of a copy."""
+        if self._legal is not None:
+            self._legal[here] = infos["action_mask"][self._chosen]
+
+    def _completed(self, number: int, actions: NDArray[Any]) -> NDArray[Any]:
+        """Actions of those who learn as ``[N, ...]``, with what the others play."""
         if len(actions) == self.game.n_agents:
             return actions
-        everyone = np.empty(self.game.n_agents, np.int64)
-        now = self._copies[number].game.observation_index()
-        sample_actions(*self._others, now, self._streams[number], 0, everyone)
+        everyone = self._copies[number].game.sample(self._others, self._streams[number])
         everyone[self.agents] = actions
         return everyone
 
     @property
     def _masks(self) -> NDArray[np.bool_]:
         """Legal actions now, once there was a reset."""
+        if self._legal is None:
+            raise refusal("game", self.game.name, "a game with numbered actions, for there to be masks")
         if not self._legal.any():  # action 0 always is
             raise RuntimeError("the environment has not begun: call reset() first")
         return self._legal
@@ -275,7 +300,7 @@ def _joined(parts: list[NDArray[np.float32]]) -> NDArray[np.float32]:
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
-def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kwargs: Any) -> VecEnv:
+def supersuit_vec_env(game: SomeGame, *, copies: int = 1, **kwargs: Any) -> VecEnv:
     """The same by way of PettingZoo and SuperSuit, for comparison and for SuperSuit's wrappers.
 
     Much slower than :class:`PopulationVecEnv`, as every step goes through dicts by agent, and without
@@ -283,7 +308,7 @@ def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kw
     it is added here, and takes effect with the next reset.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         copies: how many independent populations.
         **kwargs: the arguments of all views; with several copies not ``strict``, as SuperSuit steps one after
             the other, so that a refusal would come when some have stepped.
@@ -294,67 +319,9 @@ def supersuit_vec_env(game: str | type[PopulationGame], *, copies: int = 1, **kw
     import supersuit
 
     if whole("copies", copies, 1) > 1 and kwargs.get("strict"):
-        raise refuse("strict", kwargs["strict"], "False with several copies; PopulationVecEnv takes both")
+        raise refusal("strict", kwargs["strict"], "False with several copies; PopulationVecEnv takes both")
     agents = supersuit.pettingzoo_env_to_vec_env_v1(PopulationParallelEnv(game, **kwargs))
     env: VecEnv = supersuit.concat_vec_envs_v1(agents, copies, num_cpus=1, base_class="stable_baselines3")
     populations: Any = env
     populations.seed = lambda seed=None: populations.venv.reset(seed=seed)
     return env
-
-
-def action_probabilities(
-    model: Any, observations: NDArray[np.float32], legal: NDArray[np.bool_]
-) -> NDArray[np.float64]:
-    """What a model does: the distribution it has (PPO, A2C, MaskablePPO), or its greedy action (DQN).
-
-    Illegal actions of a model that knows no masks are played as the highest legal ones below them, see
-    :func:`training.integrations.distillation.as_played`.
-
-    Args:
-        model: a Stable-Baselines3 model, or anything with its ``predict``.
-        observations: ``float32[n, d]``, as the game gives them; the model sees them as in its environment,
-            normalised where that has VecNormalize.
-        legal: ``bool[n, actions]``.
-
-    Returns:
-        ``float64[n, actions]``: exactly 0 where illegal, rows sum to 1.
-
-    Raises:
-        ConfigError: for a model with memory, and for one of which it is not known what it sees, see
-            :func:`training.integrations.sb3_observations.as_seen`.
-    """
-    policy = getattr(model, "policy", None)
-    ask = getattr(policy, "get_distribution", None)
-    parameters = signature(ask or model.predict).parameters
-    if "lstm_states" in parameters:
-        raise refuse("model", type(model).__name__, "a model without memory")
-    seen = as_seen(model, observations, legal)
-    masks = {"action_masks": legal} if "action_masks" in parameters else {}
-    if policy is not None and ask is not None:
-        policy.set_training_mode(False)
-        with torch.no_grad():
-            chosen = ask(policy.obs_to_tensor(seen)[0], **masks).distribution.probs
-        chosen = chosen.cpu().numpy().astype(np.float64)
-    else:
-        actions, _ = model.predict(seen, deterministic=True, **masks)
-        chosen = np.eye(legal.shape[1])[actions]
-    return as_played(chosen, legal)
-
-
-def distil(model: Any, game: PopulationGame, *, n_steps: int = 1000, seed: int = 0) -> Distilled:
-    """A model's policy as a table, which games play and evaluators take: ``distil(model, game).policy``.
-
-    Args:
-        model: what :func:`action_probabilities` takes; or a sequence of such, one for each type. One that was
-            trained with VecNormalize must be loaded with it: ``PPO.load(path, env=VecNormalize.load(...))``.
-        game: the game; it is not touched. It need not have as many agents as the one trained in.
-        n_steps: how long to play, several times over, to see what agents observe.
-        seed: of all random draws.
-
-    Raises:
-        ConfigError: when there is neither one model nor one for each type; for a model with memory, or of
-            which it is not known what it sees.
-        ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
-    """
-    network = network_of("model", model, game, action_probabilities)
-    return tabulate(network, game, n_steps=n_steps, seed=seed)

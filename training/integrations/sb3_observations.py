@@ -31,13 +31,13 @@ _CHANGING = (ObservationWrapper, ActionWrapper, FrameStackObservation, MaxAndSki
 """Gymnasium's wrappers under which a model does not see the game's observations, or not act in it itself."""
 
 
-def as_seen(model: Any, observations: NDArray[np.float32], legal: NDArray[np.bool_]) -> Any:
+def as_seen(model: Any, observations: NDArray[np.float32], legal: NDArray[np.bool_] | None = None) -> Any:
     """Observations as a model sees them: normalised as in its environment, in a dict if it has one.
 
     Args:
         model: a Stable-Baselines3 model; anything else sees observations as they are.
         observations: ``float32[n, d]``, as the game gives them.
-        legal: ``bool[n, actions]``.
+        legal: ``bool[n, actions]``; None where actions are not numbered.
 
     Returns:
         ``float32[n, d]``, or a dict of arrays.
@@ -55,7 +55,7 @@ def as_seen(model: Any, observations: NDArray[np.float32], legal: NDArray[np.boo
     _check(model, env, wrappers)
     space = model.observation_space if env is None else env.observation_space
     seen: Any = observations
-    if isinstance(space, spaces.Dict):
+    if isinstance(space, spaces.Dict) and legal is not None:
         seen = {"observation": observations, "action_mask": legal.astype(np.int8)}
     for wrapper in reversed(wrappers):
         if isinstance(wrapper, VecNormalize):
@@ -102,7 +102,7 @@ def _has_been_normalised(model: Any) -> bool:
 
 
 def _refused(model: Any, why: str) -> ConfigError:
-    return ConfigError(f"{type(model).__name__} has no table here: its {why}")
+    return ConfigError(f"{type(model).__name__} cannot be asked here: its {why}")
 
 
 def _shape(part: Any) -> Any:

@@ -2,8 +2,8 @@
 
 Needs nothing but torch. One network is the policy of all agents: they are the batch. Where a game has
 several types, agents observe their own, so that the network can tell them apart; each counts its future by
-the discount of its type. The game is :class:`karma_envs.views.vector.PopulationVectorEnv`, which is also what
-Gymnasium gives::
+the discount of its type. Actions are numbered, and a game may have an end. The game is
+:class:`karma_envs.views.vector.PopulationVectorEnv`, which is also what Gymnasium gives::
 
     envs = gym.make_vec("karma_envs/Matching-v0", num_envs=1000, vectorization_mode="vector_entry_point")
     observations, infos = envs.reset(seed=0)  # float32[N, d]; infos["action_mask"] is int8[N, actions]
@@ -25,14 +25,27 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.distributions import Categorical
 
-from karma_envs.config import refuse
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.vector import PopulationVectorEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import tabulate
 
+TRAINER = Trainer(
+    title="PPO in one file, to copy",
+    extra="torch",
+    packages=("torch",),
+    example="17_ppo_single_file",
+    algorithms={"single-file-ppo": "single_file_ppo:train"},
+    learns="PPO",
+    legal_actions="yes",
+    continuous="no",
+    types="one network, a discount each",
+)
+
 MOST_AGENT_STEPS = 10**7
-SAMPLES, STEPS = 3200, 32  # between updates at most, in agent-steps and in steps, whichever is more
 UPDATES = 50  # at least, where the budget is small
 EPOCHS = 4  # over the samples of an update
 MINIBATCHES = 4  # of an epoch
@@ -80,28 +93,31 @@ def layers(n_inputs: int, n_outputs: int, gain: float) -> nn.Sequential:
     return nn.Sequential(linear[0], nn.Tanh(), linear[1], nn.Tanh(), linear[2])
 
 
-def advantages(rewards: Tensor, values: Tensor, truncated: Tensor, discounts: Tensor) -> Tensor:
+def advantages(
+    rewards: Tensor, values: Tensor, terminated: Tensor, truncated: Tensor, discounts: Tensor
+) -> Tensor:
     """Generalised advantage estimates: by how much what an agent did was better than what it expected.
 
-    A truncation is no end: the future that is cut off counts by the value of the observation before which it
-    was cut off. Only what comes after it does not: that is another episode.
+    After the end of a game there is no future. A truncation is no end: the future that is cut off counts by
+    the value of the observation before which it was cut off. What comes after either is another episode.
 
     Args:
         rewards: ``float32[T, n]``.
         values: ``float32[T + 1, n]``, of the observations before each step, and after the last.
-        truncated: ``bool[T, n]``, whether the step was the last of its episode.
+        terminated: ``bool[T, n]``, whether the game was over after the step.
+        truncated: ``bool[T, n]``, whether the episode was cut off after it.
         discounts: ``float32[n]``.
 
     Returns:
         ``float32[T, n]``.
     """
-    found = torch.zeros_like(rewards)
+    estimates = torch.zeros_like(rewards)
     later = torch.zeros_like(rewards[0])
     for step in reversed(range(len(rewards))):
-        error = rewards[step] + discounts * values[step + 1] - values[step]
-        later = error + discounts * LAMBDA * ~truncated[step] * later
-        found[step] = later
-    return found
+        error = rewards[step] + discounts * ~terminated[step] * values[step + 1] - values[step]
+        later = error + discounts * LAMBDA * ~(terminated[step] | truncated[step]) * later
+        estimates[step] = later
+    return estimates
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
@@ -110,22 +126,16 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     Two layers of 64, for actions and for values; gamma the game's; rewards scaled by 1 - gamma; lambda 0.9;
     3200 samples, or 32 steps if those are more, before each update, fewer if there were less than 50 updates;
     4 epochs of 4 minibatches; clipping at 0.2; Adam, learning rate from 1e-3 to 0; entropy coefficient 0.03;
-    value coefficient 0.5; gradients of norm 0.5 at most. torch's seed and number of threads are set.
+    value coefficient 0.5; gradients of norm 0.5 at most.
 
     Raises:
-        ConfigError: when the budget is less than a step of all agents.
+        ConfigError: for a game without tables; when the budget is less than a step of all agents.
     """
+    game = as_finite(game)
     n_agents = game.n_agents
-    steps = min(budget, MOST_AGENT_STEPS) // n_agents  # of all agents, in the whole training
-    if steps < 1:
-        raise refuse("budget", budget, f"at least a step of {n_agents} agents")
-    length = max(1, min(max(STEPS, SAMPLES // n_agents), steps // UPDATES))
-    updates = steps // length
-
-    torch.manual_seed(seed)
-    torch.set_num_threads(1)  # the network is so small that more threads only wait for each other
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
-    envs = PopulationVectorEnv(type(game), strict=True, **fields)  # an illegal action would be an error
+    length, updates = spend(game, budget, most=MOST_AGENT_STEPS, updates=UPDATES)
+    prepare_torch(seed)
+    envs = PopulationVectorEnv(game, strict=True)  # an illegal action would be an error
     discounts = torch.tensor(game.discounts[game.type_of_agent], dtype=torch.float32)
     n_features = game.observation_space.shape[0]
     network = ActorCritic(n_features, game.n_actions)
@@ -137,7 +147,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     values = torch.zeros(length + 1, n_agents)
     actions = torch.zeros(length, n_agents, dtype=torch.int64)
     log_probabilities, rewards = torch.zeros(length, n_agents), torch.zeros(length, n_agents)
-    truncated, played = (torch.zeros(length, n_agents, dtype=torch.bool) for _ in range(2))
+    terminated, truncated, played = (torch.zeros(length, n_agents, dtype=torch.bool) for _ in range(3))
 
     observed, infos = envs.reset(seed=seed)
     ended = np.zeros(n_agents, np.bool_)
@@ -152,13 +162,16 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
                     break
                 actions[step] = chosen.sample()
                 log_probabilities[step] = chosen.log_prob(actions[step])
-                played[step] = torch.from_numpy(~ended)  # the step after a truncation only begins an episode
-                observed, earned, _, ended, infos = envs.step(actions[step].numpy())
+                played[step] = torch.from_numpy(~ended)  # the step after an episode only begins the next one
+                observed, earned, over, cut_off, infos = envs.step(actions[step].numpy())
+                ended = over | cut_off
                 rewards[step] = torch.from_numpy(earned)
-                truncated[step] = torch.from_numpy(ended)
+                terminated[step], truncated[step] = torch.from_numpy(over), torch.from_numpy(cut_off)
 
         # Learn, from all agents' steps alike.
-        gains = advantages(rewards * (1 - discounts), values, truncated, discounts)[played]
+        if not played.any():  # one step, which only began an episode
+            continue
+        gains = advantages(rewards * (1 - discounts), values, terminated, truncated, discounts)[played]
         returns = gains + values[:-1][played]
         samples = (
             observations[:-1][played], legal[:-1][played], actions[played],
@@ -183,7 +196,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     ) -> NDArray[np.float64]:
         with torch.no_grad():
             chosen, _ = network(torch.from_numpy(observations), torch.from_numpy(legal))
-        found = chosen.probs.numpy().astype(np.float64)
-        return np.asarray(found / found.sum(axis=1, keepdims=True))  # float32 sums to 1 only nearly
+        odds = chosen.probs.numpy().astype(np.float64)
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))  # float32 sums to 1 only nearly
 
     return Trained(tabulate(probabilities, game, seed=seed).policy, updates * length * n_agents)

@@ -1,6 +1,6 @@
 """Tianshou: one learner in a population as its environment, its Q-networks as policies.
 
-Masks are where Tianshou looks for them, and the horizon is bootstrapped over::
+Masks are where Tianshou looks for them, and the horizon of a game without an end is bootstrapped over::
 
     env = learner_env("matching", population="proportional")
     space, actions = env.observation_space["obs"], env.action_space
@@ -41,12 +41,29 @@ from tianshou.utils.torch_utils import policy_within_training_step
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs import baselines
-from karma_envs.config import refuse
-from karma_envs.finite import SamplingPolicy
+from karma_envs.config import choice, refusal
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.views.population import SomeGame
 from karma_envs.views.single_agent import SingleAgentEnv
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
+from training.integrations.budget import prepare_torch
 from training.integrations.distillation import Distilled, network_of, tabulate
+from training.integrations.masks import observation_with_mask
+
+TRAINER = Trainer(
+    title="Tianshou",
+    extra="tianshou",
+    packages=("tianshou", "torch"),
+    constraints="constraints/tianshou.txt",
+    example="15_tianshou",
+    algorithms={"tianshou-dqn": "tianshou:train"},
+    learns="DQN, one learner among others",
+    legal_actions="yes",
+    continuous="the environment only",
+    types="a learner each",
+)
 
 _MOST_TRANSITIONS = 100_000
 _ENVS = 4
@@ -70,7 +87,7 @@ class MaskedObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
         if not isinstance(env.observation_space, Dict):
-            raise refuse("env", env, "an environment made with observation='dict'")
+            raise refusal("env", env, "an environment made with observation='dict'")
         self.observation_space = Dict(self.observation(env.observation_space))
 
     def observation(self, observation: Any) -> dict[str, Any]:
@@ -79,31 +96,33 @@ class MaskedObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
 
 
 def learner_env(
-    game: str | type[PopulationGame],
+    game: SomeGame,
     *,
-    population: str | SamplingPolicy = "random",
+    population: Any = "random",
     learner: int = 0,
     **kwargs: Any,
 ) -> gymnasium.Env[Any, Any]:
     """One agent of a game learns, the others play ``population``; what Tianshou's collectors take.
 
-    Observations are ``obs`` (``float32[d]``) and ``mask`` (``int8[n_actions]``). The episode is truncated at
-    the horizon, never terminated, so that Tianshou bootstraps there.
+    Observations are ``obs`` (``float32[d]``) and ``mask`` (``int8[n_actions]``); in a game without tables,
+    where all actions are legal, they are the former alone. The episode of a game without an end is truncated
+    at the horizon, never terminated, so that Tianshou bootstraps there; a game with an end is terminated.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         population: what the others play, see :class:`karma_envs.views.single_agent.SingleAgentEnv`.
         learner: the agent that acts.
         **kwargs: the arguments of all views, see :class:`karma_envs.views.population.PopulationView`;
-            observations always hold the mask.
+            observations always hold the mask, where there is one.
 
     Raises:
         ConfigError: for an argument that is not allowed.
         PolicyError: when the population's policy does not fit the game.
     """
-    if kwargs.setdefault("observation", "dict") != "dict":
-        raise refuse("observation", kwargs["observation"], "dict, where Tianshou finds the mask")
-    return MaskedObservation(SingleAgentEnv(game, learner=learner, population=population, **kwargs))
+    kind = observation_with_mask(game)
+    choice("observation", kwargs.setdefault("observation", kind), (kind,))
+    env = SingleAgentEnv(game, learner=learner, population=population, **kwargs)
+    return MaskedObservation(env) if kind == "dict" else env
 
 
 def distil(
@@ -136,7 +155,7 @@ def _greedy(
 ) -> NDArray[np.float64]:
     """1 for what a policy does without exploration."""
     if not isinstance(policy, DiscreteQLearningPolicy):
-        raise refuse(
+        raise refusal(
             "policy", type(policy).__name__, "a policy with action values, a DiscreteQLearningPolicy"
         )
     with torch.no_grad():
@@ -145,30 +164,29 @@ def _greedy(
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """DQN of Tianshou, one learner among others who play what it was.
+    """DQN of Tianshou, one learner among others who play what it was; at most 10^5 transitions.
 
     Training goes in 40 stages (fewer where a stage would have less than 25 steps of the environments). In
     each one agent of a type, in turn for every type, plays four games whose other agents play the mean of
     the tables of the later half of the stages so far (at first, the random policy): fictitious play, as best
     responses to the last table alone go in circles. The mean at the end is the policy. All agents of a game
-    act, so that a learner's transition costs as many agent-steps as there are agents; there are at most
-    10^5 transitions, as learning is slow.
+    act, so that a learner's transition costs as many agent-steps as there are agents.
 
     Two layers of 64; rewards times 1 - gamma; gamma the game's; all transitions kept; batches of 256; two
     updates for every step of the four games; double Q-learning, target network every 25 updates; learning
     rate from 2e-3 to 0; epsilon 0.2.
 
     Raises:
-        ConfigError: for a budget of less than a step of the environments for every type.
+        ConfigError: for a game without tables; for a budget of less than a step of the environments for every
+            type.
     """
+    game = as_finite(game)
     n_types = len(game.discounts)
     cost = game.n_agents * _ENVS * n_types
     n_steps = min(budget // cost, _MOST_TRANSITIONS // (_ENVS * n_types))
     if n_steps < 1:
-        raise refuse("budget", budget, f"at least {cost}: a step in {_ENVS} games for every type")
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    np.random.seed(seed)  # noqa: NPY002  (which Tianshou explores by)
+        raise refusal("budget", budget, f"at least {cost}: a step in {_ENVS} games for every type")
+    prepare_torch(seed)
     stages = max(1, min(_STAGES, n_steps // _LEAST_STEPS))
     learners = [_Learner(game, number, seed, n_steps) for number in range(n_types)]
     random = np.broadcast_to(baselines.random(game), (n_types, *game.legal_actions.shape))
@@ -178,12 +196,12 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
         now = n_steps * (stage + 1) // stages - n_steps * stage // stages
         for learner in learners:
             learner.learn(now, played)
-        found = distil([learner.policy for learner in learners], game, n_steps=200, seed=seed)
-        tables.append(np.asarray(found.policy.probabilities))
+        distilled = distil([learner.policy for learner in learners], game, n_steps=200, seed=seed)
+        tables.append(np.asarray(distilled.policy.probabilities))
     return Trained(_mean(tables, game), n_steps * cost)
 
 
-def _mean(tables: list[NDArray[np.float64]], game: PopulationGame) -> TabularPolicy:
+def _mean(tables: list[NDArray[np.float64]], game: FiniteGame) -> TabularPolicy:
     """The mean of the later half, with a row for every type."""
     return TabularPolicy(np.mean(tables[len(tables) // 2 :], axis=0), game.type_of_agent)
 
@@ -191,11 +209,10 @@ def _mean(tables: list[NDArray[np.float64]], game: PopulationGame) -> TabularPol
 class _Learner:
     """DQN as an agent of a type."""
 
-    def __init__(self, game: PopulationGame, number: int, seed: int, n_steps: int) -> None:
+    def __init__(self, game: FiniteGame, number: int, seed: int, n_steps: int) -> None:
         discount = float(game.discounts[number])
-        fields = {name: getattr(game.config, name) for name in game.config.field_names()}
         agent = int(np.flatnonzero(game.type_of_agent == number)[0])
-        self._env = partial(learner_env, type(game), learner=agent, **fields)
+        self._env = partial(learner_env, game, learner=agent)
         self._scale = 1 - discount  # returns are near -1 then
         self._seeds = np.random.SeedSequence([seed, number])
         space = self._env().action_space

@@ -6,7 +6,7 @@ Agents of one type are a group, whose tensors are stacked; one actor is the poli
     actor = masked_actor(env.game, "player")
     for batch in Collector(env, actor, frames_per_batch=32, total_frames=3200):
         ...  # batch["player", "observation"] is [32, 100, 2]
-    distil({"player": actor}, env.game).policy  # a TabularPolicy, for games, evaluators and figures
+    policy_of({"player": actor}, env.game)  # a TabularPolicy, for games, evaluators and figures
 """
 
 from __future__ import annotations
@@ -31,19 +31,34 @@ from torchrl.modules import MLP, MaskedCategorical, ProbabilisticActor
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
+from karma_envs.views.population import SomeGame
 from training.benchmark.algorithms import Trained
+from training.common.trainers import Trainer
+from training.integrations.acting import ActingPolicy
+from training.integrations.budget import prepare_torch, spend
 from training.integrations.distillation import Distilled, tabulate
 
 with warnings.catch_warnings():  # it deprecates a class that it derives others from
     warnings.filterwarnings("ignore", "Creating .*WeightUpdater", DeprecationWarning)
     from torchrl.collectors import Collector
 
-_MOST_AGENT_STEPS = 10**7
-_UPDATES = 30  # at least, unless budgets are tiny
-_LEAST_SAMPLES, _MOST_SAMPLES, _STEPS = 320, 3200, 32  # before an update; at least so many steps
+TRAINER = Trainer(
+    title="TorchRL",
+    extra="torchrl",
+    packages=("torchrl", "tensordict", "torch"),
+    constraints="constraints/torchrl.txt",
+    example="13_torchrl",
+    algorithms={"torchrl-ippo": "torchrl:train"},
+    learns="PPO",
+    legal_actions="yes",
+    continuous="yes",
+    types="an actor each",
+)
+
 _EPOCHS, _BATCH = 10, 800
 _RATE, _LAMBDA, _ENTROPY, _CRITIC, _CLIP, _LARGEST_GRADIENT = 1e-3, 0.9, 0.03, 0.5, 0.2, 0.5
 
@@ -60,7 +75,7 @@ class _Population(PettingZooWrapper):  # type: ignore[misc]
 
 
 def torchrl_env(
-    game: str | type[PopulationGame],
+    game: SomeGame,
     *,
     return_state: bool = False,
     group_map: Any = None,
@@ -71,13 +86,14 @@ def torchrl_env(
     """A game's population as an environment of TorchRL, by way of PettingZoo.
 
     By group there are ``observation`` ``float32[n, d]``, ``action_mask`` ``bool[n, actions]``, ``action``
-    ``int64[n]`` (not one-hot), ``reward`` ``float32[n, 1]``; random actions are legal. At the horizon all
-    are truncated at once, and never terminated. With a seed, given here or to ``env.set_seed``, it plays
-    what :class:`karma_envs.views.parallel.PopulationParallelEnv` plays after a reset with that seed and
-    another without.
+    ``int64[n]`` (not one-hot), ``reward`` ``float32[n, 1]``; random actions are legal. Where actions are not
+    numbered they are ``float32[n, k]``, and there is no mask. At the horizon all are truncated at once; in a
+    game with an end all are terminated. With a seed, given here or to ``env.set_seed``, it plays what
+    :class:`karma_envs.views.parallel.PopulationParallelEnv` plays after a reset with that seed and another
+    without.
 
     Args:
-        game: a game's name in the registry, or a game's class.
+        game: see :class:`karma_envs.views.population.PopulationView`.
         return_state: whether there is ``state`` ``float32[N * d]``, all agents' observations in a row.
         group_map: as PettingZooWrapper takes it; None for a group per type, see :func:`group_of_type`.
         seed: makes the random generator; None for any.
@@ -89,7 +105,7 @@ def torchrl_env(
         ConfigError: for an argument that is not allowed.
     """
     if kwargs.get("observation", "flat") != "flat":
-        raise refuse("observation", kwargs["observation"], "flat; masks are in (group, 'action_mask')")
+        raise refusal("observation", kwargs["observation"], "flat; masks are in (group, 'action_mask')")
     agents = PopulationParallelEnv(game, **kwargs)
     if group_map is None:
         names, types = np.array(agents.possible_agents), agents.game.type_of_agent
@@ -114,7 +130,7 @@ def group_of_type(game: PopulationGame) -> list[str]:
     return ["player"] if n_types == 1 else [f"type_{number}" for number in range(n_types)]
 
 
-def masked_actor(game: PopulationGame, group: str) -> ProbabilisticActor:
+def masked_actor(game: FiniteGame, group: str) -> ProbabilisticActor:
     """A new policy for all agents of a group, two layers of 64 that know which actions are legal."""
     network = TensorDictModule(_network(game, game.n_actions), [(group, "observation")], [(group, "logits")])
     return ProbabilisticActor(
@@ -154,7 +170,7 @@ def action_probabilities(
     draws = any(isinstance(part, ProbabilisticTensorDictModule) for part in actor.modules())
     if draws and not hasattr(actor, "get_dist"):
         allowed = "an actor with get_dist, such as a ProbabilisticTensorDictSequential"
-        raise refuse("actor", type(actor).__name__, allowed)
+        raise refusal("actor", type(actor).__name__, allowed)
     n = len(observations)
     rows = np.resize(np.arange(n), (-(-n // n_agents), n_agents))  # the last agents see the first rows again
     seen = TensorDict(
@@ -169,8 +185,8 @@ def action_probabilities(
             chosen = actor.get_dist(seen).probs
         else:
             chosen = torch.nn.functional.one_hot(actor(seen)[group, "action"], legal.shape[1])
-    found = chosen.double().cpu().numpy().reshape(-1, legal.shape[1])[:n]
-    return np.asarray(found / found.sum(axis=1, keepdims=True))
+    odds = chosen.double().cpu().numpy().reshape(-1, legal.shape[1])[:n]
+    return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
 
 def distil(
@@ -190,60 +206,82 @@ def distil(
             tell from what.
         ValueError: when there is no such table, see :func:`training.integrations.distillation.tabulate`.
     """
-    groups, n_agents = group_of_type(game), np.bincount(game.type_of_agent)
-    if sorted(actors) != sorted(groups):
-        raise refuse("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+    groups, n_agents = _groups_of(actors, game), np.bincount(game.type_of_agent)
 
     def network(
         observations: NDArray[np.float32], legal: NDArray[np.bool_], types: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        found = np.zeros(legal.shape)
+        chosen = np.zeros(legal.shape)
         for number, group in enumerate(groups):
-            if (here := types == number).any():
-                found[here] = action_probabilities(
-                    actors[group], group, observations[here], legal[here], n_agents[number]
+            if (members := types == number).any():
+                chosen[members] = action_probabilities(
+                    actors[group], group, observations[members], legal[members], n_agents[number]
                 )
-        return found
+        return chosen
 
     return tabulate(network, game, n_steps=n_steps, seed=seed)
 
 
-def spend(budget: int, n_agents: int) -> tuple[int, int]:
-    """Steps before each update, and how many updates, for at most ``budget`` agent-steps, and 10^7.
+def policy_of(
+    actors: Mapping[str, TensorDictModuleBase], game: PopulationGame, *, n_steps: int = 1000, seed: int = 0
+) -> Any:
+    """Actors as the policy of a game: a table where it has tables, see :func:`distil`, else as they act.
 
-    A thirtieth of the budget before each update, but 320 to 3200 samples, or 32 steps if those are more.
+    Args:
+        actors: as in :func:`distil`; where actions are not numbered what reads a group's ``observation`` and
+            writes its ``action``, which is drawn if it can be.
+        game: the game; it is not touched.
+        n_steps: for :func:`distil`.
+        seed: for :func:`distil`.
+
+    Returns:
+        what ``game.rollout`` takes.
 
     Raises:
-        ConfigError: when the budget is less than a step.
+        ConfigError: as in :func:`distil`.
+        ValueError: as in :func:`distil`.
     """
-    budget = min(budget, _MOST_AGENT_STEPS)
-    samples = min(max(budget // _UPDATES, _LEAST_SAMPLES), _MOST_SAMPLES)
-    steps = min(max(_STEPS, samples // n_agents), budget // n_agents)
-    if steps < 1:
-        raise refuse("budget", budget, f"at least a step of {n_agents} agents")
-    return steps, budget // (steps * n_agents)
+    if isinstance(game, FiniteGame):
+        return distil(actors, game, n_steps=n_steps, seed=seed).policy
+    return ActingPolicy([(group, actors[group]) for group in _groups_of(actors, game)], game, _actions)
+
+
+def _groups_of(actors: Mapping[str, Any], game: PopulationGame) -> list[str]:
+    """The game's groups, if there is an actor for each."""
+    groups = group_of_type(game)
+    if sorted(actors) != sorted(groups):
+        raise refusal("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+    return groups
+
+
+def _actions(model: tuple[str, TensorDictModuleBase], observations: NDArray[np.float32]) -> NDArray[Any]:
+    """What a group's actor does in the n observations ``float32[n, d]`` of the group."""
+    group, actor = model
+    seen = TensorDict({(group, "observation"): torch.as_tensor(observations)[None]}, batch_size=1)
+    with torch.no_grad(), set_exploration_type(ExplorationType.RANDOM):
+        return np.asarray(actor(seen)[group, "action"][0].cpu().numpy())
 
 
 def train(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """PPO with a masked network for all agents of a type; types learn at the same time, at most 10^7 steps.
+    """PPO of TorchRL, a masked network per type, all types at once; at most 10^7 agent-steps, as it is slow.
 
-    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9;
-    samples before each update as :func:`spend` says, 10 epochs of minibatches of 800 at most; Adam, learning
-    rate from 1e-3 to 0; clipping at 0.2, gradients at 0.5; entropy coefficient 0.03, value coefficient 0.5.
+    Two layers of 64 for actor and critic each; gamma the game's, rewards times 1 - gamma; lambda 0.9; 3200
+    samples, or 32 steps if those are more, before each update, fewer if there were less than 30 updates; 10
+    epochs of minibatches of 800 at most; Adam, learning rate from 1e-3 to 0; clipping at 0.2, gradients at
+    0.5; entropy coefficient 0.03, value coefficient 0.5.
 
     Raises:
-        ConfigError: when the budget is less than a step.
+        ConfigError: for a game without tables; when the budget is less than a step.
     """
-    steps, updates = spend(budget, game.n_agents)
-    torch.set_num_threads(1)  # networks are so small that more threads only wait for each other
-    torch.manual_seed(seed)
-    fields = {name: getattr(game.config, name) for name in game.config.field_names()}
+    game = as_finite(game)
+    steps, updates = spend(game, budget)
+    prepare_torch(seed)
     learners = [
         _PPO(game, group, float(discount), updates)
         for group, discount in zip(group_of_type(game), game.discounts)
     ]
     scaled = Compose(*(learner.reward_scaling for learner in learners))
-    env = TransformedEnv(torchrl_env(type(game), seed=seed, **fields), scaled)
+    env = TransformedEnv(torchrl_env(game, seed=seed), scaled)
     actors = TensorDictSequential(*(learner.actor for learner in learners))
     with warnings.catch_warnings():
         # 0.14 would have environments track beginnings, which only actors with memory need; 0.11, which
@@ -255,14 +293,14 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
             for learner in learners:
                 learner.update(batch)
         collector.shutdown()
-    found = distil({learner.group: learner.actor for learner in learners}, game, seed=seed)
-    return Trained(found.policy, updates * steps * game.n_agents)
+    distilled = distil({learner.group: learner.actor for learner in learners}, game, seed=seed)
+    return Trained(distilled.policy, updates * steps * game.n_agents)
 
 
 class _PPO:
     """The learner of one group."""
 
-    def __init__(self, game: PopulationGame, group: str, discount: float, updates: int) -> None:
+    def __init__(self, game: FiniteGame, group: str, discount: float, updates: int) -> None:
         value, reward = (group, "state_value"), (group, "reward")
         estimates = {
             "advantage": (group, "advantage"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.learners import kind_of, learners
-from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.config import Config, choice, real, refusal, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, Section
@@ -66,13 +66,18 @@ class TrainConfig(GameRunConfig):
         )
         self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
         if self.n_steps % self.epoch_length:
-            raise refuse("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
+            raise refusal("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
 
     @classmethod
     def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
         """The game's configuration, and that of the kind of learner that trains the game."""
         kind = learners()[choice(f"learner of {game.name}", game.learner, learners())]
         return {**super().parts(game), "learner": Section("the learner", kind.config_class)}
+
+    @classmethod
+    def as_in_source(cls, game: type[PopulationGame], preset: str | None = None) -> dict[str, Any]:
+        """How the game's source trains it; fields of a preset over those of all."""
+        return {**game.trained_with.get("", {}), **game.trained_with.get(preset or "", {})}
 
     @classmethod
     def part_of(cls, name: str, value: Any, part: type[Config]) -> Config:

@@ -83,7 +83,7 @@ class Violations:
 
 
 class MirrorAscent:
-    """Policy mirror ascent on a model.
+    """Policy mirror ascent on a mean-field model: its update, value and fixed point; see the module.
 
     Args:
         model: the mean-field model.
@@ -109,7 +109,7 @@ class MirrorAscent:
             whole("population_steps", population_steps, 1)
 
     def value(self, problem: DecisionProblem, policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """V, ``float64[types, X]``."""
+        """V of a policy where agents face a problem, ``float64[types, X]``; with entropy if that counts."""
         if self._entropy_in_value:
             bonus = entropy(policy)[..., None] / self.rationality
             problem = DecisionProblem(problem.reward + bonus, problem.kernel)
@@ -203,13 +203,13 @@ def contractivity_violations(
     )
     whole("n_updates", n_updates, 1)
 
-    def worst_ratio(policy: NDArray[np.float64], there: RegularisedEquilibrium) -> float:
-        distance, worst, mean_field = policy_gap(policy, there.policy), 0.0, None
+    def worst_ratio(policy: NDArray[np.float64], equilibrium: RegularisedEquilibrium) -> float:
+        distance, worst, mean_field = policy_gap(policy, equilibrium.policy), 0.0, None
         for _ in range(n_updates):
             if distance < _NEGLIGIBLE:
                 break
             policy, mean_field = ascent.update(policy, mean_field)
-            after = policy_gap(policy, there.policy)
+            after = policy_gap(policy, equilibrium.policy)
             worst, distance = max(worst, after / distance), after
             if worst > _AWAY:
                 break
@@ -247,11 +247,11 @@ def monotonicity_violations(
     n_updates = whole("n_updates", n_updates, 0)
     better = _BETTER * greatest_reward(model)
 
-    def advantage(policy: NDArray[np.float64], there: RegularisedEquilibrium) -> float:
+    def advantage(policy: NDArray[np.float64], equilibrium: RegularisedEquilibrium) -> float:
         worst, start = -np.inf, None
         for _ in range(n_updates + 1):
             field = stationary_mean_field(model, policy, start, _FIELD_TOLERANCE)
-            gain = ascent.value(field.problem, policy) - ascent.value(field.problem, there.policy)
+            gain = ascent.value(field.problem, policy) - ascent.value(field.problem, equilibrium.policy)
             worst = max(worst, float(model.masses @ (field.mean_field * gain).sum(axis=1)))
             if worst > better:
                 break
@@ -282,14 +282,16 @@ def _violations(
     least = entropy(equilibrium.policy).mean()
     rng = np.random.default_rng(seed)
     drawn = (ascent.random_policy(rng) for _ in range(n_policies))
-    found = np.array([measure(policy, equilibrium) for policy in drawn if entropy(policy).mean() >= least])
-    fraction = float((found > limit).mean()) if len(found) else float("nan")
+    values = np.array([measure(policy, equilibrium) for policy in drawn if entropy(policy).mean() >= least])
+    fraction = float((values > limit).mean()) if len(values) else float("nan")
     return Violations(
         condition=condition,
         fraction=fraction,
-        standard_error=float(np.sqrt(fraction * (1 - fraction) / len(found))) if len(found) else float("nan"),
-        n_tested=len(found),
+        standard_error=float(np.sqrt(fraction * (1 - fraction) / len(values)))
+        if len(values)
+        else float("nan"),
+        n_tested=len(values),
         n_drawn=n_policies,
-        worst=float(found.max()) if len(found) else float("nan"),
+        worst=float(values.max()) if len(values) else float("nan"),
         equilibrium=equilibrium,
     )

@@ -6,22 +6,22 @@ from collections.abc import Callable
 
 
 def constant(start: float, end: float, progress: float) -> float:
-    """``start`` throughout."""
+    """A step size of ``start``, whatever the progress."""
     return start
 
 
 def linear(start: float, end: float, progress: float) -> float:
-    """In equal steps."""
+    """A step size that goes from ``start`` to ``end`` in equal steps."""
     return start + (end - start) * progress
 
 
 def exponential(start: float, end: float, progress: float) -> float:
-    """In equal ratios; both values must be > 0."""
+    """A step size that goes from ``start`` to ``end`` in equal ratios; both must be > 0."""
     return float(start * (end / start) ** progress)
 
 
 def inverse(start: float, end: float, progress: float) -> float:
-    """As 1/t: ``start / (1 + (start/end - 1) * progress)``; both values must be > 0."""
+    """A step size that falls as 1/t: ``start / (1 + (start/end - 1) * progress)``; both must be > 0."""
     return start / (1 + (start / end - 1) * progress)
 
 

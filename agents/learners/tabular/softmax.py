@@ -53,7 +53,7 @@ def exponential(x):
 
 
 class Scratch(NamedTuple):
-    """Working space for a batch.
+    """Arrays in which the policies of a batch of observations are computed, a lane for each.
 
     Attributes:
         row: ``int32[BATCH]``, which Q table, and
@@ -81,7 +81,7 @@ class Scratch(NamedTuple):
 
     @classmethod
     def of(cls, n_actions: int) -> Scratch:
-        """Working space for so many actions."""
+        """Fresh arrays for policies over ``n_actions`` actions."""
         table, lane = (n_actions, BATCH), BATCH
         return cls(
             row=np.zeros(lane, np.int32),
@@ -105,20 +105,24 @@ def _update_batch(q, thresholds, stale, n_rows, rationality, exploration, scratc
     """
     row, observation, weight, legal, threshold, best, total, choices, chosen, explored = scratch
     n_actions = threshold.shape[0]
+    # Ask for all rows before reading one: the memory's latency is then waited for once.
     for lane in range(n_rows):
         for action in range(0, n_actions, _LINE):
             prefetch(q, row[lane], observation[lane], action)
         prefetch(thresholds, row[lane], observation[lane], 0)
+    # Transpose, so that the loops below run along lanes, contiguous in memory, and vectorise.
     for lane in range(n_rows):
         where, what = row[lane], observation[lane]
         for action in range(n_actions):
             weight[action, lane] = q[where, what, action]
+    # The greatest Q counts as 0, so that no exponential overflows and at least one is 1.
     for lane in range(BATCH):
         best[lane] = weight[0, lane]
         total[lane] = choices[lane] = 0.0
     for action in range(1, n_actions):
         for lane in range(BATCH):
             best[lane] = max(best[lane], weight[action, lane])
+    # Running sums over actions; an illegal action adds to neither by selecting 0, not by a branch.
     for action in range(n_actions):
         for lane in range(BATCH):
             value = weight[action, lane]
@@ -127,6 +131,7 @@ def _update_batch(q, thresholds, stale, n_rows, rationality, exploration, scratc
             choices[lane] += _ONE if value > _LEGAL else _ZERO
             weight[action, lane] = total[lane]
             legal[action, lane] = choices[lane]
+    # P(A <= a) = (1 - epsilon) weight[a] / total + epsilon legal[a] / choices, in units of a threshold.
     for lane in range(BATCH):
         chosen[lane] = (_ONE - exploration) * _NEVER / total[lane]
         explored[lane] = exploration * _NEVER / choices[lane]
@@ -134,6 +139,7 @@ def _update_batch(q, thresholds, stale, n_rows, rationality, exploration, scratc
         for lane in range(BATCH):
             cumulative = chosen[lane] * weight[action, lane] + explored[lane] * legal[action, lane]
             threshold[action, lane] = np.int32(cumulative + _HALF)  # truncation rounds
+    # Write back. Between two cumulative distributions the sum of gaps is their Wasserstein-1 distance.
     for lane in range(n_rows):
         where, what = row[lane], observation[lane]
         stale[where, what] = 0
@@ -168,6 +174,7 @@ def update_policy(q, thresholds, stale, updates, rationality, exploration, scrat
         if updates[row] == 0:
             continue
         for observation in range(q.shape[1]):
+            # Every observation is written into the next free lane, which is kept if it is stale.
             scratch.row[n_rows] = row
             scratch.observation[n_rows] = observation
             n_rows += stale[row, observation]  # without a branch, which could not be predicted

@@ -46,7 +46,7 @@ class Branch:
 
 
 class Explorer:
-    """Attempts at equilibria of one model.
+    """Looks for equilibria of one model, an attempt at a time.
 
     Args:
         model: the mean-field model, with rewards in units of the greatest one.
@@ -98,14 +98,14 @@ class Explorer:
         direction *= _FARTHEST_SHIFT * float(np.ptp(model.decision_problem(first.statistic).reward))
         shifted = LogitSystem(model, direction=np.broadcast_to(direction, self._system.legal.shape))
         met = [first.statistic]
-        found: list[Branch] = []
+        branches: list[Branch] = []
         for sense in (1.0, -1.0):
             path = shifted.path(first, direction=sense, most_points=_MOST_POINTS)
             for crossing in self._unshifted(path):
                 if min(float(np.abs(one - crossing.statistic).max()) for one in met) > _SAME:
                     met.append(crossing.statistic)
-                    found += self._ends(crossing)
-        return found
+                    branches += self._ends(crossing)
+        return branches
 
     def _unshifted(self, path: Iterable[LogitPoint]) -> Iterator[LogitPoint]:
         """Where a path along shifts comes back to none, while the shift is less than 1."""

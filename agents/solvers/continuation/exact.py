@@ -64,9 +64,9 @@ def exact_equilibrium(
         statistic, value, probabilities, mean_field = root
         clipped = np.clip(probabilities, 0.0, None)
         policy = clipped / clipped.sum(axis=2, keepdims=True)
-        found = assess(model, policy, np.clip(mean_field, 0.0, None))
-        if best is None or found.exploitability.normalised < best.exploitability.normalised:
-            best = found
+        assessment = assess(model, policy, np.clip(mean_field, 0.0, None))
+        if best is None or assessment.exploitability.normalised < best.exploitability.normalised:
+            best = assessment
         if best.exploitability.normalised <= tolerance:
             break
         support = _repaired(model, statistic, value, probabilities, mean_field, support)
@@ -82,6 +82,7 @@ def _root(
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None:
     """Newton's method for the equations of a support; None where it does not converge."""
     size, n_z = value.size, len(statistic)
+    # Probabilities are unknowns only in states with several supported actions; elsewhere they are 0 and 1.
     mixed = support.sum(axis=2) > 1
     free = support & mixed[..., None]
     pure = (support & ~mixed[..., None]).astype(np.float64)
@@ -108,6 +109,7 @@ def _root(
         rows = slice(n_z, n_z + len(indifference))
         jacobian[rows, :n_z] = here.q_moves[size:, support].T
         jacobian[rows, n_z : n_z + size] = here.q_moves[:size, support].T
+        # Indifference: Q(x, a) = V(x) for every supported action, so each row has -1 in the column of its V.
         supported = np.argwhere(support)
         states = np.ravel_multi_index((supported[:, 0], supported[:, 1]), value.shape)
         jacobian[n_z + np.arange(len(states)), n_z + states] -= 1.0

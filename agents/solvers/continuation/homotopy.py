@@ -71,8 +71,8 @@ def homotopy(
     last = min(unit_of(model) * rationality, _LAST_RATIONALITY * per_payoff)
     history: list[Step] = []
 
-    def record(found: Assessment) -> None:
-        history.append(Step(len(history) + 1, found.exploitability.normalised, found.efficiency))
+    def record(assessment: Assessment) -> None:
+        history.append(Step(len(history) + 1, assessment.exploitability.normalised, assessment.efficiency))
         if observer is not None:
             observer(history[-1])
 
@@ -139,7 +139,7 @@ def exact_near(
         tolerance: normalised exploitability to reach.
     """
     early = point.rationality < _LIMIT * (1.0 - float(model.discounts.max()))
-    found = exact_equilibrium(
+    exact = exact_equilibrium(
         model,
         point.statistic,
         point.value,
@@ -147,9 +147,9 @@ def exact_near(
         tolerance=tolerance,
         most_supports=1 if early else 12,
     )
-    if found is None or not found.within(tolerance):
+    if exact is None or not exact.within(tolerance):
         return None
-    return None if early and _distance(found, here) >= _NEAR else found
+    return None if early and _distance(exact, here) >= _NEAR else exact
 
 
 def _distance(one: Assessment, other: Assessment) -> float:

@@ -44,7 +44,7 @@ _STEP_OF_RATIONALITY = 2.5  # a path along which no logit matters moves log beta
 
 @dataclass(frozen=True)
 class LogitPoint:
-    """A point near or on a path.
+    """A point near or on a path of logit equilibria.
 
     Attributes:
         statistic: z.
@@ -98,6 +98,7 @@ class _Linearised:
         here = Linearisation(model, point.statistic, point.value)
         best = np.eye(model.n_actions)[point.logits.argmax(axis=2)]
 
+        # Adding a number to all logits of a state changes no policy, so they count from the best action's.
         def relative(array: NDArray[np.float64]) -> NDArray[np.float64]:
             return np.asarray((array - (array * best).sum(axis=-1, keepdims=True)) * legal)
 
@@ -108,18 +109,22 @@ class _Linearised:
         logit_gap = beta * relative(q) - logits
         value_gap = (policy * q).sum(axis=2) - point.value
 
-        # Moving V, z or the parameter moves the logits; one more move is that of closing their gap.
+        # The logits' own equation, rho = beta Q, tells how far they move when V, z or the parameter does, and
+        # so they need no row of the linear system; one more move is that of closing their gap.
         along = beta * relative(q if direction is None else direction)
         self.logit_moves = np.concatenate([beta * relative(here.q_moves), along[None], logit_gap[None]])
+        # d softmax = softmax (d rho - its mean under softmax); exploration does not move.
         mean_moves = (self.softmax * self.logit_moves).sum(axis=3, keepdims=True)
         policy_moves = (1 - system.exploration) * self.softmax * (self.logit_moves - mean_moves)
         size = point.value.size
         _, statistic_gap, statistic_moves = here.inconsistency(policy, policy_moves, size)
+        # V = sum of pi Q: it moves with pi, with Q where V or z moves, and minus one with V itself.
         value_moves = (policy_moves * q).sum(axis=3).reshape(len(policy_moves), size)
         value_moves[:-2] += (policy * here.q_moves).sum(axis=3).reshape(-1, size)
         value_moves[np.arange(size), np.arange(size)] -= 1.0
         if direction is not None:
             value_moves[-2] += (policy * direction).sum(axis=2).ravel()
+        # The last column, of the logits' gap, is what closing it adds to the other equations' gaps.
         equations = np.concatenate([value_moves.T, statistic_moves])
         self.jacobian = equations[:, :-1]
         self.gaps = np.concatenate([value_gap.ravel(), statistic_gap]) + equations[:, -1]
@@ -132,6 +137,8 @@ class _Linearised:
 
     def newton(self, plane: _Plane | None) -> _Move:
         """Newton's move to the path at this parameter, or in a plane."""
+        # One equation is missing, as the parameter is an unknown: that it stays, or that the point comes to
+        # lie in the plane (the lack is how far it is off, along the tangent).
         row, lack = np.zeros(len(self.gaps) + 1), 0.0
         if plane is None:
             row[-1] = 1.0
@@ -151,6 +158,7 @@ class _Linearised:
 
     def tangent(self, before: _Plane | None, direction: float) -> _Plane:
         """The path's direction here, on from that of ``before``; the parameter's, at first."""
+        # Along it the equations stay solved; its product with the direction before is 1, so it goes on.
         row = np.zeros(len(self.gaps) + 1)
         if before is None:
             row[-1] = direction
@@ -159,6 +167,7 @@ class _Linearised:
         right = np.append(np.zeros_like(self.gaps), 1.0)
         unknowns = solve_scaled(np.vstack([self.jacobian, row]), right)
         move = _Move(unknowns, np.tensordot(unknowns, self.logit_moves[:-1], axes=1))
+        # A length of 1 moves the fastest of the logits that matter by 1, or log beta where none matters.
         speed = max(self.largest(move.times(0.0), move), _STEP_OF_RATIONALITY * abs(float(unknowns[-1])))
         return _Plane(self.point, move.times(1 / speed), self.softmax)
 
@@ -174,7 +183,7 @@ class _Linearised:
         return float(np.abs(move.logits[matters]).max())
 
     def moved(self, move: _Move) -> LogitPoint:
-        """The point after a move."""
+        """The point that a move leads to from here."""
         size, shape, by = self.point.value.size, self.point.value.shape, float(move.unknowns[-1])
         along_beta = self._system.direction is None
         return LogitPoint(
@@ -227,7 +236,7 @@ class LogitSystem:
         return LogitPoint(field.statistic, value, logits, 0.0)
 
     def policy(self, logits: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """What is played, and its softmax part."""
+        """The policy that is played at some logits, and its part without exploration, softmax(logits)."""
         chosen = softmax(logits)
         return (1 - self.exploration) * chosen + self.exploration * self._uniform, chosen
 
@@ -263,6 +272,7 @@ class LogitSystem:
         plane = here.tangent(None, direction)
         length = min(_FIRST_STEP, longest_step)
         for _ in range(most_points):
+            # Predict along the tangent, correct by Newton's method; on failure try again a third as far.
             following, newton_steps, arrives = None, 0, False
             while following is None:
                 if length < _SHORTEST_STEP:
@@ -277,6 +287,7 @@ class LogitSystem:
             if arrives:
                 return
             plane, here = following.tangent(plane, direction), following
+            # Where the path bends little, the correction takes few steps, and the next may be longer.
             if newton_steps <= 2:
                 length = min(1.5 * length, longest_step)
             elif newton_steps >= 5:
@@ -294,6 +305,7 @@ class LogitSystem:
             move = here.newton(plane)
             if not (np.isfinite(move.logits).all() and np.isfinite(move.unknowns).all()):
                 return None, step
+            # Damped, as the exponential is far from its linearisation where logits move by more.
             length = min(1.0, _MOST_LOGIT_MOVE / max(here.largest(move, move), 1e-300))
             length = min(length, _MOST_LOG_RATIONALITY_MOVE / max(abs(float(move.unknowns[-1])), 1e-300))
             point = here.moved(move.times(length))

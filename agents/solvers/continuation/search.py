@@ -32,7 +32,7 @@ Observer = Callable[[str, "tuple[Found, ...]"], None]
 
 @dataclass(frozen=True, repr=False)
 class Found(Said):
-    """One of several equilibria.
+    """One of the equilibria that a search came by.
 
     Attributes:
         policy: one row per type.
@@ -57,7 +57,7 @@ class Found(Said):
 
     @property
     def times_found(self) -> int:
-        """How often it was found."""
+        """How many attempts of the search ended here."""
         return len(self.origins)
 
     def _said(self) -> dict[str, str]:
@@ -70,7 +70,7 @@ class Found(Said):
 
 @dataclass(frozen=True, repr=False)
 class SearchReport(Said):
-    """What a search found.
+    """The equilibria that a search came by, and how it went.
 
     Attributes:
         found: the distinct equilibria, the most efficient first.
@@ -145,12 +145,12 @@ def search(
     def count(origin: str, met: Sequence[Branch]) -> None:
         nonlocal attempts
         attempts += 1
-        found = tuple(_as_found(assessment_in(own.unit, branch.equilibrium), origin) for branch in met)
-        for branch, one in zip(met, found):
+        equilibria = tuple(_as_found(assessment_in(own.unit, branch.equilibrium), origin) for branch in met)
+        for branch, one in zip(met, equilibria):
             if _add(model, every, one, apart):
                 branches.append(branch)
         if observer is not None:
-            observer(origin, found)
+            observer(origin, equilibria)
 
     own = in_own_units(model)
     explorer = Explorer(own, tolerance)
@@ -214,20 +214,20 @@ def _followed(
     followed: list[Assessment | None] = []
     for model in models:
         with _diverging():
-            found = None if last is None else _polished(model, last, tolerance)
-            found = found if found is not None else _by_homotopy(model, tolerance)
-        followed.append(found)
-        last = found if found is not None else last
+            equilibrium = None if last is None else _polished(model, last, tolerance)
+            equilibrium = equilibrium if equilibrium is not None else _by_homotopy(model, tolerance)
+        followed.append(equilibrium)
+        last = equilibrium if equilibrium is not None else last
     return tuple(followed)
 
 
 def _told(
     path: Sequence[Assessment | None], models: Sequence[FiniteMeanFieldModel]
 ) -> tuple[Assessment | None, ...]:
-    """A path in the rewards of its models."""
+    """The equilibria of a continuation, told in the rewards of its models."""
     return tuple(
-        None if found is None else assessment_in(greatest_reward(model), found)
-        for found, model in zip(path, models)
+        None if equilibrium is None else assessment_in(greatest_reward(model), equilibrium)
+        for equilibrium, model in zip(path, models)
     )
 
 
@@ -272,7 +272,7 @@ def _by_homotopy(model: FiniteMeanFieldModel, tolerance: float) -> Assessment | 
 
 def _polished(model: FiniteMeanFieldModel, guess: Assessment, tolerance: float) -> Assessment | None:
     """The exact equilibrium near a guess; None if there is none within the tolerance."""
-    found = exact_equilibrium(
+    exact = exact_equilibrium(
         model,
         guess.statistic,
         guess.value,
@@ -280,7 +280,7 @@ def _polished(model: FiniteMeanFieldModel, guess: Assessment, tolerance: float) 
         tolerance=tolerance,
         most_supports=20,
     )
-    return found if found is not None and found.within(tolerance) else None
+    return exact if exact is not None and exact.within(tolerance) else None
 
 
 def _as_found(assessment: Assessment, origin: str) -> Found:

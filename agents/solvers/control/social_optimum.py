@@ -114,7 +114,7 @@ def social_optimum(
         gap=own.unit * gap,
         stationary=gap <= tolerance and best.exploitability.at_rest,
         stationary_residual=best.exploitability.stationary_residual,
-        efficiency_by_start=tuple(own.unit * found.efficiency for found, _ in reached),
+        efficiency_by_start=tuple(own.unit * assessment.efficiency for assessment, _ in reached),
         exploitability_normalised=best.exploitability.normalised,
         seconds=time.perf_counter() - began,
     )
@@ -145,9 +145,11 @@ def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float
     for index in range(len(z)):
         moved = z.copy()
         moved[index] += _WIDTH
-        there = model.decision_problem(moved)
-        effect_of_z[index, :size] = np.einsum("txa,txay->ty", flow, there.kernel - problem.kernel).ravel()
-        effect_of_z[index, size] = (masses * flow * (there.reward - problem.reward)).sum()
+        moved_problem = model.decision_problem(moved)
+        effect_of_z[index, :size] = np.einsum(
+            "txa,txay->ty", flow, moved_problem.kernel - problem.kernel
+        ).ravel()
+        effect_of_z[index, size] = (masses * flow * (moved_problem.reward - problem.reward)).sum()
     effect_of_z /= _WIDTH
 
     effect = np.zeros((*shape, size + 1))
@@ -191,11 +193,11 @@ def _ascend(
             break
         for _ in range(_HALVINGS):
             logits = np.log(np.maximum(here.policy, _LEAST_PROBABILITY)) + step * (q - best[..., None])
-            there = assess(model, logit_policy(model, logits), here.mean_field)
-            if there.efficiency > here.efficiency:
+            stepped = assess(model, logit_policy(model, logits), here.mean_field)
+            if stepped.efficiency > here.efficiency:
                 break
             step /= 2
         else:
             break
-        here, step = there, 2 * step
+        here, step = stepped, 2 * step
     return here, gap

@@ -82,17 +82,17 @@ def iterate(
             )
             due = last or resting or iteration >= next_look or (promising and iteration % _PATIENCE == 0)
             if due or (iteration < assess_every and iteration & (iteration - 1) == 0):
-                found = assess(model, policy, mean_field)
+                assessment = assess(model, policy, mean_field)
                 if not due:
-                    early = found
+                    early = assessment
                 else:
-                    mean_field, next_look = found.mean_field, iteration + assess_every
-                    if best is None or rest is not None or _badness(found) < _badness(best):
-                        best = found
-                history.append(Step(iteration, found.exploitability.normalised, found.efficiency))
+                    mean_field, next_look = assessment.mean_field, iteration + assess_every
+                    if best is None or rest is not None or _badness(assessment) < _badness(best):
+                        best = assessment
+                history.append(Step(iteration, assessment.exploitability.normalised, assessment.efficiency))
                 if observer is not None:
                     observer(history[-1])
-                reached = due and (resting if rest is not None else found.within(tolerance))
+                reached = due and (resting if rest is not None else assessment.within(tolerance))
                 if reached:
                     break
             following_policy = update(iteration, problem, mean_field, policy)
@@ -117,6 +117,6 @@ def iterate(
     )
 
 
-def _badness(found: Assessment) -> tuple[bool, float]:
+def _badness(assessment: Assessment) -> tuple[bool, float]:
     """What makes the worse of two assessed policies: not at rest first, then what it leaves to gain."""
-    return not found.exploitability.at_rest, found.exploitability.normalised
+    return not assessment.exploitability.at_rest, assessment.exploitability.normalised

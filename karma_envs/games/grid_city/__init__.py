@@ -14,6 +14,18 @@ Model:
     karma_max = 14, karma_mean = 9.0, urgencies = (1.0, 5.0), equally likely for every trip,
     discount = 0.98. A lane's capacity is 0.75 N / 80, rounded down: 9.
 
+    ============  ==================================================================================
+    agents        ``n_agents = 1000``, of one type or more, with paths of their own; at least 1
+    observation   one of 495 with the defaults, place and karma; in numbers ``Box(5)``: urgency,
+                  karma and the position on the trip as shares of their highest, and which trip it
+                  is, 0 or 1 for each, ``paths_per_agent = 2`` of them; of the dormant karma alone.
+                  With several types, also which type, 0 or 1 for each
+    action        one of karma_max + 1 on fixed paths, the bid; ``karma_max = 14``. With a choice of
+                  routes as many for each option
+    reward        -5 to 0 with the defaults, from minus the highest urgency; ``discount = 0.98``
+    length        none
+    ============  ==================================================================================
+
 State:
     Urgency u (0 if dormant), karma k in 0 … karma_max, and the position in the agent's plan: which of its
     trips, and where on it. The tabular observation is place * (karma_max + 1) + k, with place 0 if
@@ -76,6 +88,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.array_game import LastStep
 from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.grid_city.config import PRESETS, TRAINED_WITH, GridCityConfig
 from karma_envs.games.grid_city.interface import describe, first_illegal
@@ -98,7 +111,7 @@ from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.games.grid_city.path_sets import draw_paths
 from karma_envs.games.grid_city.plans import Plans, make_plans
 from karma_envs.karma.config import check_rules, draw_initial_karma
-from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.game import KarmaGame
 from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
 from karma_envs.numerics.random import new_streams
@@ -291,9 +304,9 @@ class GridCityGame(KarmaGame[CityState]):
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """Agents, with the luck they have with their paths, and lanes."""
         lanes = self.lane_outcome()
-        found = luck(self.network, self.paths_of_agent, lanes)
-        waits = {f"wait_path_{slot + 1}": waits for slot, waits in enumerate(found.waits.T)}
-        agents = super().tables()["agents"] | waits | {"luck": found.names}
+        lucks = luck(self.network, self.paths_of_agent, lanes)
+        waits = {f"wait_path_{slot + 1}": waits for slot, waits in enumerate(lucks.waits.T)}
+        agents = super().tables()["agents"] | waits | {"luck": lucks.names}
         return {"agents": agents, "lanes": lane_table(self.network, lanes)}
 
     def _allowed(self, state: CityState) -> dict[str, Allowed]:

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, real, refusal, whole
 from karma_envs.games.grid_city.graphs import Pair, lane_values, warn
 from karma_envs.games.grid_city.paths import boundary_nodes
 
@@ -56,34 +56,36 @@ def lane_capacities(
     whole_of = ROUNDINGS[choice("rounding", rounding, ROUNDINGS)]
     n_lanes = graph.number_of_edges()
     if isinstance(scale, str) and scale not in SCALES:
-        raise refuse("capacity_scale", scale, f"{', '.join(SCALES)}, or a positive number")
+        raise refusal("capacity_scale", scale, f"{', '.join(SCALES)}, or a positive number")
     if n_agents is not None:
         n_agents = whole("n_agents", n_agents, 1)
     elif capacity is None or isinstance(scale, str):
-        raise refuse("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
+        raise refusal("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
     if capacity is None:
         if scale != 1:
-            raise refuse("capacity_scale", scale, "1 without a capacity to scale")
+            raise refusal("capacity_scale", scale, "1 without a capacity to scale")
         assert n_agents is not None
         return np.full(n_lanes, max(1, int(whole_of(CAPACITY_SHARE * n_agents / n_lanes))), np.int64)
-    given = attribute_capacities(graph, capacity) if isinstance(capacity, str) else _listed(capacity, n_lanes)
-    unlimited = (given == 0) | np.isinf(given)
+    capacities = (
+        attribute_capacities(graph, capacity) if isinstance(capacity, str) else _listed(capacity, n_lanes)
+    )
+    unlimited = (capacities == 0) | np.isinf(capacities)
     if isinstance(scale, str):
-        unlimited |= _stand_for_none(given, unlimited)
+        unlimited |= _stand_for_none(capacities, unlimited)
         with np.errstate(over="ignore"):
-            typical = SCALES[scale](given[~unlimited]) if not unlimited.all() else 1.0
+            typical = SCALES[scale](capacities[~unlimited]) if not unlimited.all() else 1.0
         assert n_agents is not None
         factor = CAPACITY_SHARE * n_agents / n_lanes / typical
     else:
         factor = real("capacity_scale", scale, 0, math.inf, open_low=True)
-    _warn_of_unlimited(graph, given, unlimited)
+    _warn_of_unlimited(graph, capacities, unlimited)
     # Rounded to nine digits first, so that 9 · (1/3) · 3 is not 8.999…
     with np.errstate(over="ignore"):  # to infinity, which is refused
-        scaled = np.round(np.where(unlimited, 1, given) * factor, 9)
+        scaled = np.round(np.where(unlimited, 1, capacities) * factor, 9)
     rounded = np.where(unlimited, UNLIMITED if n_agents is None else n_agents, whole_of(scaled))
     for edge, exact, number in zip(graph.edges, scaled, rounded):
         if not 1 <= number <= UNLIMITED:
-            raise refuse(
+            raise refusal(
                 f"capacity of edge {edge[0]!r} → {edge[1]!r}",
                 float(exact),
                 f"at least 1 agent per step after rounding ({rounding}), and below 2^31; "
@@ -100,12 +102,12 @@ def attribute_capacities(graph: nx.DiGraph, name: str) -> NDArray[np.float64]:
     Raises:
         ConfigError: naming an edge without it, or where it is no such number.
     """
-    given = lane_values(graph, name, infinite=True)
-    free = set() if given.all() else connectors(graph)
-    for (start, end), value in zip(graph.edges(), given):
+    capacities = lane_values(graph, name, infinite=True)
+    free = set() if capacities.all() else connectors(graph)
+    for (start, end), value in zip(graph.edges(), capacities):
         if value == 0 and (start, end) not in free:
-            raise refuse(f"edge {start!r} → {end!r}: {name}", 0, POSITIVE)
-    return given
+            raise refusal(f"edge {start!r} → {end!r}: {name}", 0, POSITIVE)
+    return capacities
 
 
 def _listed(capacity: float | Sequence[float], n_lanes: int) -> NDArray[np.float64]:
@@ -114,32 +116,34 @@ def _listed(capacity: float | Sequence[float], n_lanes: int) -> NDArray[np.float
         capacity = capacity.tolist()
     if isinstance(capacity, Sequence):
         if len(capacity) != n_lanes:
-            raise refuse("capacity", capacity, f"{n_lanes} numbers, one for each lane")
+            raise refusal("capacity", capacity, f"{n_lanes} numbers, one for each lane")
         each = [real(f"capacity[{lane}]", value, 0, open_low=True) for lane, value in enumerate(capacity)]
         return np.array(each, np.float64)
     return np.full(n_lanes, real("capacity", capacity, 0, open_low=True))
 
 
-def _stand_for_none(given: NDArray[np.float64], unlimited: NDArray[np.bool_]) -> NDArray[np.bool_]:
+def _stand_for_none(capacities: NDArray[np.float64], unlimited: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """Lanes whose capacity is a placeholder, like 999999.
 
     Among the capacities that are scaled they would make the mean, and leave a single place to every road.
     """
-    placeholder = np.isin(given, NINES) | (given >= NO_ROADS)
-    roads = given[~(unlimited | placeholder)]
+    placeholder = np.isin(capacities, NINES) | (capacities >= NO_ROADS)
+    roads = capacities[~(unlimited | placeholder)]
     if not len(roads):  # lanes that are all alike say nothing of each other
-        return np.asarray(given > given.min(), np.bool_)
+        return np.asarray(capacities > capacities.min(), np.bool_)
     least, ratio = STAND_FOR_NONE
-    return placeholder | (given >= max(least, ratio * np.quantile(roads, 0.25, method="lower")))
+    return placeholder | (capacities >= max(least, ratio * np.quantile(roads, 0.25, method="lower")))
 
 
-def _warn_of_unlimited(graph: nx.DiGraph, given: NDArray[np.float64], unlimited: NDArray[np.bool_]) -> None:
-    lanes = np.flatnonzero(unlimited & np.isfinite(given))
+def _warn_of_unlimited(
+    graph: nx.DiGraph, capacities: NDArray[np.float64], unlimited: NDArray[np.bool_]
+) -> None:
+    lanes = np.flatnonzero(unlimited & np.isfinite(capacities))
     if len(lanes):
         start, end = list(graph.edges())[lanes[0]]
         warn(
             graph,
-            f"{len(lanes)} of {len(given)} lanes have a capacity that stands for none, as "
-            f"{given[lanes[0]]:g} from {start!r} to {end!r}: nobody waits there, and the other capacities "
-            "are scaled without them (capacity_scale as a number takes all but 0 as they are)",
+            f"{len(lanes)} of {len(capacities)} lanes have a capacity that stands for none, as "
+            f"{capacities[lanes[0]]:g} from {start!r} to {end!r}: nobody waits there, and the other "
+            "capacities are scaled without them (capacity_scale as a number takes all but 0 as they are)",
         )

@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, importable_name, is_list, real, refuse, whole
+from karma_envs.config import choice, importable_name, is_list, real, refusal, whole
 from karma_envs.files import file_digest
 from karma_envs.finite import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
-from karma_envs.karma.config import Given, KarmaConfig, code_of
+from karma_envs.karma.config import KarmaConfig, RuleChoice, code_of
 from karma_envs.karma.urgency import AgentType
 from karma_envs.plugins import import_named
 
@@ -109,8 +109,8 @@ class GridCityConfig(KarmaConfig):
     route_choice: str = "none"
     routes_per_trip: int | None = None
     dormant_probability: float = 0.1
-    allocation: Given = "highest_bid"
-    redistribution: Given = "uniform"
+    allocation: RuleChoice = "highest_bid"
+    redistribution: RuleChoice = "uniform"
 
     def __post_init__(self) -> None:
         self._check_population(1, ("allocation", "redistribution"))
@@ -126,19 +126,19 @@ class GridCityConfig(KarmaConfig):
         )
         if self.routes_per_trip is not None:
             if self.route_choice == "none":
-                raise refuse(
+                raise refusal(
                     "routes_per_trip",
                     self.routes_per_trip,
                     "null (in Python None) where route_choice is none",
                 )
             self._set(routes_per_trip=whole("routes_per_trip", self.routes_per_trip, 1))
         if self.rows * self.columns < 2:
-            raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
+            raise refusal("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
         named = isinstance(self.network, str) and (
             self.network in ("grid", "town") or file_format(self.network) or ":" in self.network
         )
         if not named and not callable(self.network):
-            raise refuse(
+            raise refusal(
                 "network",
                 self.network,
                 f"grid, town, a file whose name ends with {TNTP} or {GRAPHML}, module:function, "
@@ -159,7 +159,7 @@ class GridCityConfig(KarmaConfig):
         ):
             for name in names:
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                    raise refuse(name, getattr(self, name), f"its default where {where}")
+                    raise refusal(name, getattr(self, name), f"its default where {where}")
         self.check_size(1, 1)  # before work that grows with the number of trips
 
     def check_size(self, positions: int, options: int) -> None:
@@ -176,7 +176,7 @@ class GridCityConfig(KarmaConfig):
         n_observations = (1 + self.paths_per_agent * positions * self.n_urgencies) * n_bids
         limited_by = "" if self.route_choice == "none" else " (routes_per_trip limits them)"
         if n_observations > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "paths_per_agent",
                 self.paths_per_agent,
                 f"at most {MOST_INDICES} observations; with {positions} positions or more on a trip, "
@@ -184,7 +184,7 @@ class GridCityConfig(KarmaConfig):
                 f"{limited_by}",
             )
         if options * n_bids > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "karma_max",
                 self.karma_max,
                 f"at most {MOST_INDICES} actions; with {options} options in a position there are "
@@ -194,11 +194,11 @@ class GridCityConfig(KarmaConfig):
     def provenance(self) -> dict[str, str]:
         """The files of the network, by their names without folders, and functions of the user's."""
         functions: dict[str, Any] = {}
-        for field, given in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
-            if not isinstance(given, str):
-                functions[f"{field} {importable_name(given)}"] = given
-            elif ":" in given and file_format(given) is None:
-                functions[f"{field} {given}"] = import_named(field, given, "a function")
+        for field, source in (("network", self.network), *(("path_sets", each) for each in self.path_sets)):
+            if not isinstance(source, str):
+                functions[f"{field} {importable_name(source)}"] = source
+            elif ":" in source and file_format(source) is None:
+                functions[f"{field} {source}"] = import_named(field, source, "a function")
         files = {f"network {file.name}": file_digest(file) for file in network_files(self.network)}
         return super().provenance() | files | code_of(functions)
 
@@ -210,49 +210,49 @@ class GridCityConfig(KarmaConfig):
         return super().functions_named(values)
 
 
-def _path_sets(given: Any, n_types: int) -> tuple[Any, ...]:
+def _path_sets(path_sets: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
-    if not is_list(given):
-        raise refuse("path_sets", given, f"a list: {allowed}")
-    if len(given) not in (0, n_types):
-        raise refuse("path_sets", given, f"none, or as many as types, here {n_types}")
-    for index, each in enumerate(given):
+    if not is_list(path_sets):
+        raise refusal("path_sets", path_sets, f"a list: {allowed}")
+    if len(path_sets) not in (0, n_types):
+        raise refusal("path_sets", path_sets, f"none, or as many as types, here {n_types}")
+    for index, each in enumerate(path_sets):
         named = isinstance(each, str) and (each in PATH_SETS or ":" in each)
         if not named and not callable(each):
-            raise refuse(f"path_sets[{index}]", each, allowed)
-    return tuple(given)
+            raise refusal(f"path_sets[{index}]", each, allowed)
+    return tuple(path_sets)
 
 
-def _capacity(given: Any) -> int | tuple[int, ...] | None:
-    if given is None:
+def _capacity(capacity: Any) -> int | tuple[int, ...] | None:
+    if capacity is None:
         return None
-    if is_list(given):
-        return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(given))
-    if not isinstance(given, numbers.Real):
-        raise refuse(
-            "capacity", given, "a whole number, a list of one for each lane, or null (in Python None)"
+    if is_list(capacity):
+        return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(capacity))
+    if not isinstance(capacity, numbers.Real):
+        raise refusal(
+            "capacity", capacity, "a whole number, a list of one for each lane, or null (in Python None)"
         )
-    return whole("capacity", given, 1, 10**8)
+    return whole("capacity", capacity, 1, 10**8)
 
 
-def _capacity_scale(given: Any) -> str | float:
-    if isinstance(given, str):
-        if given not in ("mean", "median"):
-            raise refuse("capacity_scale", given, "mean, median, or a positive number")
-        return given
-    return real("capacity_scale", given, 0, open_low=True)
+def _capacity_scale(scale: Any) -> str | float:
+    if isinstance(scale, str):
+        if scale not in ("mean", "median"):
+            raise refusal("capacity_scale", scale, "mean, median, or a positive number")
+        return scale
+    return real("capacity_scale", scale, 0, open_low=True)
 
 
-def _pairs(given: Any) -> tuple[tuple[str, str], ...]:
+def _pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
     allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
-    given = given.tolist() if isinstance(given, np.ndarray) else given
-    if not isinstance(given, Sequence) or isinstance(given, (str, bytes)):
-        raise refuse("pairs", given, allowed)
-    for index, pair in enumerate(given):
+    pairs = pairs.tolist() if isinstance(pairs, np.ndarray) else pairs
+    if not isinstance(pairs, Sequence) or isinstance(pairs, (str, bytes)):
+        raise refusal("pairs", pairs, allowed)
+    for index, pair in enumerate(pairs):
         is_pair = isinstance(pair, Sequence) and not isinstance(pair, (str, bytes)) and len(pair) == 2
         if not is_pair or not all(isinstance(name, str) or type(name) is int for name in pair):
-            raise refuse(f"pairs[{index}]", pair, allowed)
-    return tuple((str(origin), str(destination)) for origin, destination in given)
+            raise refusal(f"pairs[{index}]", pair, allowed)
+    return tuple((str(origin), str(destination)) for origin, destination in pairs)
 
 
 PRESETS: dict[str, dict[str, Any]] = {

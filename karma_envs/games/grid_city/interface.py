@@ -33,7 +33,9 @@ def describe(state, tables, urgency_feature, karma_feature, features):
 
 @kernel
 def first_illegal(actions, karma, position, options, karma_max, uses_bids):
-    """The first agent whose option there is not, or whose bid is above its karma (0 if it may not bid).
+    """Find the first agent that takes an option which its position lacks, or bids what it may not.
+
+    A bid may be as high as the agent's karma; only 0 where it is dormant or the rules take no bids.
 
     Args:
         actions: ``int64[N]``, option * (karma_max + 1) + bid.

@@ -22,7 +22,7 @@ _SIGN = np.uint64(2**63)
 
 
 class CityState(NamedTuple):
-    """Everything that changes. N agents; L lanes and the dormant one; karma in units."""
+    """All of a city that a step changes, of N agents and L lanes and the dormant one; karma in units."""
 
     karma: NDArray[np.int16]  # [N] 0 … karma_max
     position: NDArray[np.uint16]  # [N] in the agent's plan; 0 dormant
@@ -40,7 +40,7 @@ class CityState(NamedTuple):
 
 
 class CityTables(NamedTuple):
-    """Everything that does not.
+    """All that a step of a city reads and does not change, of N agents.
 
     A dormant agent is one on the lane L, which has room for all and leads nowhere, so that it needs no
     case of its own.
@@ -117,7 +117,7 @@ def real_key(priority):
 
 @kernel
 def line_up(state, tables, scratch, actions, priority, key_of):
-    """Who wants which lane, how much.
+    """Write down which lane every agent wants and with which priority: the first half of a step.
 
     Returns:
         ``uint64``: the bits in which keys differ.
@@ -218,7 +218,7 @@ def begin_trip(state, tables, agent):
 
 @kernel
 def begin_trips(state, tables):
-    """A new trip for everyone."""
+    """Draw for every agent of a new city whether it is dormant or on which trip."""
     for agent in range(state.position.shape[0]):
         begin_trip(state, tables, agent)
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.plugins import call_named
@@ -41,34 +41,36 @@ def draw_paths(
         rng.choice(
             len(network.paths),
             size=(int((type_of_agent == kind).sum()), config.paths_per_agent),
-            p=path_weights(network, given, f"path_sets[{kind}]"),
+            p=path_weights(network, path_set, f"path_sets[{kind}]"),
         )
-        for kind, given in enumerate(config.path_sets)
+        for kind, path_set in enumerate(config.path_sets)
     ]
     return np.concatenate(drawn)
 
 
 def path_weights(
-    network: RoadNetwork, given: str | Callable[[RoadNetwork], NDArray[np.float64]], field: str = "path_sets"
+    network: RoadNetwork,
+    path_set: str | Callable[[RoadNetwork], NDArray[np.float64]],
+    field: str = "path_sets",
 ) -> NDArray[np.float64]:
     """How likely the paths of a set are drawn, ``float64[paths]`` with sum 1.
 
     Args:
         network: the roads.
-        given: as in the configuration.
+        path_set: as in the configuration.
         field: its name, for errors.
 
     Raises:
         ConfigError: when these are no weights, or no path has any.
     """
-    if given == "all":
+    if path_set == "all":
         return network.weights
-    if given in ("central", "peripheral"):
+    if path_set in ("central", "peripheral"):
         central = _is_central(network)
-        weights = network.weights * (central if given == "central" else ~central)
+        weights = network.weights * (central if path_set == "central" else ~central)
     else:
         allowed = "a function of the network that returns a weight for each path, or its module:function"
-        weights = np.asarray(call_named(field, given, allowed, network))
+        weights = np.asarray(call_named(field, path_set, allowed, network))
     if (
         weights.shape != (len(network.paths),)
         or weights.dtype.kind not in "biuf"
@@ -79,9 +81,9 @@ def path_weights(
         shown = f"{weights.dtype}{list(weights.shape)}"
         if weights.shape == (len(network.paths),) and weights.dtype.kind in "biuf":
             shown += f" in {weights.min()} … {weights.max()}"
-        raise refuse(
+        raise refusal(
             field,
-            given,
+            path_set,
             f"a set that weighs the {len(network.paths)} paths with numbers from 0 up, not all 0; "
             f"these are {shown}",
         )

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import PolyCollection
 from matplotlib.figure import Figure
 
-from karma_envs.rendering.panels import INK, EfficiencyPainter, Places, draw_karma, draw_title
+from karma_envs.rendering.panels import INK, EfficiencyPainter, Places, draw_holdings, draw_title
 from karma_envs.rendering.roads import COLD, Queues, draw_lanes, draw_paths, layout
 
 if TYPE_CHECKING:
@@ -60,25 +60,25 @@ class Painter(EfficiencyPainter):
         for panel in panels:
             panel.clear()
             panel.spines[:].set_visible(True)
-        draw_karma(self._axes["karma"], scene)
+        draw_holdings(self._axes["karma"], "karma", scene["karma"], scene["karma_max"])
         self._draw_efficiency(self._axes["efficiency"])
         for panel in panels:
             panel.spines[["top", "right"]].set_visible(False)
             panel.tick_params(labelsize=9)
-        draw_title(figure, "Grid city", scene, efficiency)
+        draw_title(figure, "Grid city", len(scene["karma"]), scene["steps"], efficiency)
 
     def _begin(self, figure: Figure, scene: dict[str, Any], followed: dict[str, Any] | None) -> None:
         """The maps without values."""
         figure.clear()
         network = scene["network"]
         self._axes = {name: figure.add_axes(place) for name, place in _PLACES.items()}
-        nothing = np.full(len(network.lanes), np.nan)
+        unknown = np.full(len(network.lanes), np.nan)
         self._crowd = draw_lanes(
-            self._axes["crowd"], network, nothing, limits=(0, _FULL), extend="max",
+            self._axes["crowd"], network, unknown, limits=(0, _FULL), extend="max",
             label="agents that want the lane, per place", bar_axis=self._axes["crowd bar"],
         )  # fmt: skip
         self._bids = draw_lanes(
-            self._axes["bids"], network, nothing, colours=COLD,
+            self._axes["bids"], network, unknown, colours=COLD,
             label="mean bid (grey: no bids)", bar_axis=self._axes["bids bar"],
         )  # fmt: skip
         self._queues = Queues(self._axes["crowd"], network, full=2 * float(network.capacity.mean()))

@@ -63,7 +63,7 @@ class Plans:
 
     @property
     def per_slot(self) -> int:
-        """Positions of a slot."""
+        """How many positions a slot has."""
         return (len(self.options) - 1) // int(self.starts.shape[1])
 
     def lanes(self, positions: NDArray[np.int64], options: NDArray[np.int64]) -> NDArray[np.int64]:
@@ -75,7 +75,7 @@ class Plans:
 def choose_routes(
     network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: GridCityConfig
 ) -> tuple[tuple[Routes, ...], NDArray[np.int64]]:
-    """The routes of everyone's trips.
+    """Which paths each agent may take on each of its trips.
 
     Args:
         network: the roads.
@@ -97,15 +97,15 @@ def choose_routes(
     if config.routes_per_trip is None:
         return tuple((path, *rest) for path, rest in others.items()), index
     rng = np.random.default_rng((config.path_seed, 1))  # another stream than the one that paths are of
-    found: dict[Routes, int] = {}
+    numbers: dict[Routes, int] = {}
     for place in np.ndindex(paths_of_agent.shape):
         path = int(paths_of_agent[place])
         rest = others[path]
         n_others = min(config.routes_per_trip - 1, len(rest))
         chosen = np.sort(rng.choice(len(rest), n_others, replace=False)) if n_others else ()
         routes = (path, *(rest[other] for other in chosen))
-        index[place] = found.setdefault(routes, len(found))
-    return tuple(found), index
+        index[place] = numbers.setdefault(routes, len(numbers))
+    return tuple(numbers), index
 
 
 def trip_positions(paths: Sequence[Sequence[int]], *, at_every_node: bool) -> list[list[tuple[int, int]]]:
@@ -121,21 +121,24 @@ def trip_positions(paths: Sequence[Sequence[int]], *, at_every_node: bool) -> li
     """
     parts: dict[tuple[int, int], int] = {}  # ends of paths, each as its first lane and the end after that
     whole = []
+    # From the back, so that paths which end alike share the numbers of their ends.
     for path in paths:
         end = ARRIVED
         for lane in reversed(path):
             end = parts.setdefault((lane, end), len(parts))
         whole.append(end)
     lane_and_rest = list(parts)
-    # The remaining ends, sorted: those of the first path were numbered first.
+    # A position is the set of ends that can still be driven. Sorted, it has one name however it is reached,
+    # and the first path's end comes first, as those were numbered first.
     index = {tuple(sorted(set(whole))): 0}
     queue = list(index)
     positions: list[list[tuple[int, int]]] = []
-    for remaining in queue:
+    for remaining in queue:  # which grows while it is walked through: a search in breadth
         by_choice: dict[int, set[int]] = {}
         for end in remaining:
             lane, rest = lane_and_rest[end]
             by_choice.setdefault(lane if at_every_node else end, set()).add(rest)
+        # Ends that share a choice (a lane at every node, else a whole end) go on together.
         options = []
         for chosen, rests in by_choice.items():
             following = tuple(sorted(rests))
@@ -183,7 +186,7 @@ class Layout:
 
 
 def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: GridCityConfig) -> Plans:
-    """Everyone's plans.
+    """Make of the paths that were drawn what agents may do in each position on their trips.
 
     Args:
         network: the roads.
@@ -205,6 +208,7 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
     per_slot = len(layout.options)
     config.check_size(per_slot, int(layout.options.max()))
 
+    # Steps of each trip in the layout's places, once for all agents and slots that drive it.
     lanes, following = np.zeros((2, len(trips), int(layout.options.sum())), np.int64)
     starts = np.zeros(len(trips), np.int64)
     exists = np.zeros((len(trips), per_slot), np.bool_)
@@ -214,22 +218,26 @@ def make_plans(network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: 
         starts[trip] = numbers[0]
         exists[trip, numbers] = True
         for number, options in zip(numbers, positions):
+            # A trip's own numbers of positions become the layout's.
             for step, (lane, then) in enumerate(options, first_step[number]):
                 lanes[trip, step] = lane
                 following[trip, step] = ARRIVED if then == ARRIVED else numbers[then]
 
+    # Position 0 is outside the city, with one option; then the slots follow, one layout each.
     n_agents, n_slots = routes_of_agent.shape
     all_options = np.append(1, np.tile(layout.options, n_slots))
     before_slot = 1 + per_slot * np.arange(n_slots)
     return Plans(
-        routes,
-        routes_of_agent,
-        all_options,
-        (np.cumsum(all_options) - all_options).astype(np.int32),
-        _packed(lanes, following, before_slot, 1 + per_slot * n_slots, len(network.lanes), routes_of_agent),
-        _lane_bits(len(network.lanes)),
-        (before_slot + starts[routes_of_agent]).astype(np.uint16),
-        np.hstack([np.ones((n_agents, 1), np.bool_), exists[routes_of_agent].reshape(n_agents, -1)]),
+        routes=routes,
+        routes_of_agent=routes_of_agent,
+        options=all_options,
+        first_option=(np.cumsum(all_options) - all_options).astype(np.int32),
+        steps=_packed(
+            lanes, following, before_slot, 1 + per_slot * n_slots, len(network.lanes), routes_of_agent
+        ),
+        lane_bits=_lane_bits(len(network.lanes)),
+        starts=(before_slot + starts[routes_of_agent]).astype(np.uint16),
+        exists=np.hstack([np.ones((n_agents, 1), np.bool_), exists[routes_of_agent].reshape(n_agents, -1)]),
     )
 
 
@@ -263,12 +271,14 @@ def _packed(
     routes_of_agent: NDArray[np.int64],
 ) -> NDArray[Any]:
     """The steps of :class:`Plans`, of the lanes and positions of each trip, ``[trips, steps of a slot]``."""
+    # The narrowest numbers that hold all: the kernel reads one for each agent in every step.
     bits, n_steps = _lane_bits(n_lanes), lanes.shape[1]
     highest = n_positions << bits
     dtype = next(kind for kind in (np.uint16, np.uint32, np.uint64) if highest <= np.iinfo(kind).max)
     packed = np.empty((len(routes_of_agent), 1 + len(before_slot) * n_steps), dtype)
     packed[:, 0] = n_lanes
     for slot, before in enumerate(before_slot):
+        # Positions count from the slot's first one; those of agents' other slots are shifted on.
         then = np.where(following == ARRIVED, 0, before + following)
         of_trip = (then << bits | lanes).astype(dtype)
         packed[:, 1 + slot * n_steps : 1 + (slot + 1) * n_steps] = of_trip[routes_of_agent[:, slot]]

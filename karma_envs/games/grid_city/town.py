@@ -60,13 +60,13 @@ def town() -> Roads:
         inwards = (ring - 1, spoke) if ring > 1 else centre
         along = (ring, (spoke + 1) % SPOKES)
         arc = round(2 * math.pi * ring / SPOKES, 3)
-        for there, capacity, length, minutes in (
+        for neighbour, capacity, length, minutes in (
             (inwards, RADIAL_CAPACITY[index], 1.0, RADIAL_MINUTES[index]),
             (along, RING_CAPACITY[index], arc, RING_MINUTES[index]),
         ):
             data = {"capacity": capacity, "length": length, "free_flow_time": minutes}
-            graph.add_edge(number[here], number[there], **data)
-            graph.add_edge(number[there], number[here], **data)
+            graph.add_edge(number[here], number[neighbour], **data)
+            graph.add_edge(number[neighbour], number[here], **data)
 
     time = dict(nx.all_pairs_dijkstra_path_length(graph, weight="free_flow_time"))
     weight = {number[place]: zones[place] for place in zones}

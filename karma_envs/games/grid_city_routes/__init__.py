@@ -5,6 +5,15 @@ Model:
     and whatever shortest path between the two an agent likes. All other defaults are that game's:
     n_agents = 1000, paths_per_agent = 2, karma_max = 14, karma_mean = 9.0.
 
+    ============  ==================================================================================
+    agents        ``n_agents = 1000``, of one type or more, with trips of their own; at least 1
+    observation   one of 1035 with the default path_seed = 0, place and karma; in numbers ``Box(5)``,
+                  as there
+    action        one of 2 * (karma_max + 1), the lane and the bid; ``karma_max = 14``
+    reward        -5 to 0 with the defaults, from minus the highest urgency
+    length        none
+    ============  ==================================================================================
+
 State:
     As there; a position is a node on one of the agent's trips. With the default path_seed = 0 there are
     1035 observations.

@@ -7,6 +7,16 @@ Model:
     units, and its total never changes. Default: n_agents = 100, karma_max = 20, karma_mean = 10.0,
     discount = 0.98, urgencies = (1.0, 5.0), equally likely at every step.
 
+    ============  ==================================================================================
+    agents        ``n_agents = 100``, of one type or more, exchangeable in each; at least 2
+    observation   one of 42, urgency and karma; in numbers ``Box(2)``: urgency as a share of its
+                  type's highest, karma as a share of ``karma_max = 20``
+    action        one of karma_max + 1, the bid; up to one's karma they are legal
+    reward        -5 to 0 with the defaults, from minus the highest urgency; ``discount = 0.98``
+    length        none
+    statistic     the distribution of bids
+    ============  ==================================================================================
+
 State:
     Urgency (an index into the type's values), karma in 0 … karma_max, and the number of accesses so
     far, which only turn_taking looks at.
@@ -56,6 +66,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.array_game import LastStep
 from karma_envs.finite import Axis, SamplingPolicy
 from karma_envs.games.matching.config import PRESETS, MatchingConfig
 from karma_envs.games.matching.interface import describe, first_illegal
@@ -70,7 +81,7 @@ from karma_envs.games.matching.kernels import (
 )
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.config import check_rules, draw_initial_karma
-from karma_envs.karma.game import KarmaGame, LastStep
+from karma_envs.karma.game import KarmaGame
 from karma_envs.karma.outcome import KarmaOutcome
 from karma_envs.karma.urgency import transition_thresholds
 from karma_envs.numerics.random import new_streams

@@ -23,7 +23,7 @@ PAIR_CROWDING = np.array([0.0, 2.0])
 
 
 class MatchingState(NamedTuple):
-    """Everything that changes. N agents; karma in units."""
+    """All of a matching game that a step changes, of N agents; karma in units."""
 
     karma: NDArray[np.int16]  # [N] 0 … karma_max
     urgency: NDArray[np.uint8]  # [N] index into the type's urgency values
@@ -39,7 +39,7 @@ class MatchingState(NamedTuple):
 
 
 class MatchingTables(NamedTuple):
-    """Everything that does not."""
+    """All that a step of a matching game reads and does not change, of N agents."""
 
     karma_max: int
     type_of_agent: NDArray[np.uint8]  # [N]

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.axes import Axis, by_axes
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.matching.kernels import PAIR_CROWDING
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
@@ -83,9 +83,9 @@ def _tabulate_payment(karma_max, pay, parameters, cost, to_society):
                 cost[bid, other_bid, karma] = -1
                 to_society[bid, other_bid, karma] = 0
                 if other_bid <= min(bid, karma):
-                    given, taken = pay(bid, other_bid, karma, karma_max, parameters)
-                    cost[bid, other_bid, karma] = given + taken
-                    to_society[bid, other_bid, karma] = taken
+                    paid_to_loser, paid_to_society = pay(bid, other_bid, karma, karma_max, parameters)
+                    cost[bid, other_bid, karma] = paid_to_loser + paid_to_society
+                    to_society[bid, other_bid, karma] = paid_to_society
 
 
 class MatchingMeanField(FiniteMeanFieldModel):
@@ -112,7 +112,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
         if not self._allocation.uses_bids:
-            raise refuse("allocation", config.allocation, "one that looks at bids, for a mean-field model")
+            raise refusal("allocation", config.allocation, "one that looks at bids, for a mean-field model")
         self.types = types = tuple(types or config.agent_types)
         self._n = n = config.karma_max + 1
         self._karma = np.arange(n)
@@ -130,7 +130,9 @@ class MatchingMeanField(FiniteMeanFieldModel):
             self._transitions[index, size:, 0] = 1.0  # values the type does not have: left at once
             stationary[index, :size] = agent_type.stationary_urgency
         self.legal_actions = self._karma <= np.tile(self._karma, n_urgencies)[:, None]
-        self.initial_mean_field = np.einsum("tu,k->tuk", stationary, _start(config)).reshape(len(types), -1)
+        self.initial_mean_field = np.einsum("tu,k->tuk", stationary, _initial_karma(config)).reshape(
+            len(types), -1
+        )
 
         tax, self._receives = np.zeros(n), np.zeros(n, np.bool_)
         _tabulate_redistribution(
@@ -259,8 +261,11 @@ def _tax_matrix(tax: NDArray[np.float64]) -> NDArray[np.float64]:
     return matrix
 
 
-def _start(config: MatchingConfig) -> NDArray[np.float64]:
-    """Distribution of karma at the start."""
+def _initial_karma(config: MatchingConfig) -> NDArray[np.float64]:
+    """Distribution of karma in an infinite population that begins, ``float64[karma_max + 1]``.
+
+    Where everyone gets the mean, and this is no whole number, it is shared by the two numbers around it.
+    """
     distribution = config.initial_distribution()
     if distribution is None:
         distribution = np.zeros(config.karma_max + 1)

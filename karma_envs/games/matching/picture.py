@@ -12,7 +12,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 
-from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, Places, draw_karma, draw_title, say
+from karma_envs.rendering.panels import GREY, INK, EfficiencyPainter, Places, draw_holdings, draw_title, say
 
 _MOST_PAIRS = 20
 _MOST_PATCHES = 6
@@ -33,13 +33,13 @@ class Painter(EfficiencyPainter):
         axes = {name: figure.add_axes(place) for name, place in _PLACES.items()}
         colours = _urgency_colours(scene["urgency_values"])
         _draw_pairs(axes["pairs"], scene, colours)
-        draw_karma(axes["karma"], scene)
+        draw_holdings(axes["karma"], "karma", scene["karma"], scene["karma_max"])
         self._draw_efficiency(axes["efficiency"])
         _draw_legend(figure, colours)
         for axis in axes.values():
             axis.spines[["top", "right"]].set_visible(False)
             axis.tick_params(labelsize=9)
-        draw_title(figure, "Matching game", scene, efficiency)
+        draw_title(figure, "Matching game", len(scene["karma"]), scene["steps"], efficiency)
 
 
 def _urgency_colours(values: list[float]) -> dict[float, Any]:

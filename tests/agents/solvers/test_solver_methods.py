@@ -26,7 +26,7 @@ def model_of(**fields: Any) -> FiniteMeanFieldModel:
     return model
 
 
-@pytest.mark.parametrize("method", sorted(methods()))
+@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed"}))  # which seeks no equilibrium
 @pytest.mark.parametrize(
     "fields",
     [

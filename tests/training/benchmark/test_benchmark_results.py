@@ -13,7 +13,7 @@ import pytest
 
 from tests.training.benchmark.tiny_tasks import REAL, TINY, edit
 from training.benchmark import TASKS, Result, Task, add_result, run_benchmark, write_report
-from training.benchmark.algorithms import ALGORITHMS
+from training.benchmark.algorithms import algorithms
 from training.benchmark.columns import columns
 from training.benchmark.report import summarise, to_markdown
 from training.benchmark.tables import number_text
@@ -222,5 +222,5 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     assert "1 failed" not in capsys.readouterr().err  # two seeds
     assert main(["benchmark", "list"]) == 0
     listed = capsys.readouterr().out
-    assert all(name in listed for name in (*TASKS, *ALGORITHMS))
-    assert all(algorithm.description.endswith(".") for algorithm in ALGORITHMS.values())
+    assert all(name in listed for name in (*TASKS, *algorithms()))
+    assert all(algorithm.description.endswith(".") for algorithm in algorithms().values())

@@ -9,7 +9,10 @@ from karma_envs.numerics.sampling import NEVER
 
 @kernel(fastmath={"nnan", "nsz", "reassoc", "contract"})  # sums in vector lanes
 def value(q, thresholds, row, observation, action):
-    """Expectation of Q of the next observation under the policy; illegal actions have weight 0."""
+    """The target of expected SARSA: the mean of Q of the next observation under the policy.
+
+    Illegal actions have weight 0.
+    """
     weighted = np.float32(thresholds[row, observation, 0]) * q[row, observation, 0]
     for candidate in range(1, q.shape[2]):
         weight = np.int32(thresholds[row, observation, candidate]) - np.int32(

@@ -7,7 +7,7 @@ from karma_envs.numerics.compile import kernel
 
 @kernel
 def value(q, thresholds, row, observation, action):
-    """Greatest Q of the next observation."""
+    """The target of Q-learning: the greatest Q of the next observation."""
     return row_maximum(q, row, observation)
 
 

@@ -10,7 +10,7 @@ from karma_envs.numerics.compile import kernel
 
 @kernel
 def value(q, thresholds, row, observation, action):
-    """Q of the next observation and action."""
+    """The target of SARSA: Q of the next observation and of the action that was taken there."""
     return q[row, observation, action]
 
 

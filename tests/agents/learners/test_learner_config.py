@@ -11,7 +11,7 @@ from agents.learners import TabularConfig, targets
 from agents.learners.tabular.schedules import SCHEDULES
 from karma_envs.config import ConfigError
 from karma_envs.transitions import Transitions
-from tests.agents.learner_worlds import ALGORITHMS, World, bids, learner_of
+from tests.agents.learners.learner_worlds import ALGORITHMS, World, bids, learner_of
 
 
 @pytest.mark.parametrize(

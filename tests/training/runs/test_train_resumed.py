@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 from karma_envs.files import read_npz, write_npz
-from tests.training.run_results import Tiny, assert_same_results, contents, status
+from tests.training.runs.run_results import Tiny, assert_same_results, contents, status
 from training import ResultsError, Run, train
 from training.common.config import to_yaml
 from training.runs.figures import figures

@@ -16,7 +16,14 @@ from agents.learners.tabular.kernels import learn, row_maximum
 from agents.learners.tabular.softmax import Scratch, update_policy
 from agents.learners.tabular.targets import ILLEGAL
 from karma_envs.numerics.sampling import NEVER, padded_width, probabilities_of
-from tests.agents.learner_worlds import ALGORITHMS, TWO_TYPES, World, bids, learner_of, random_transitions
+from tests.agents.learners.learner_worlds import (
+    ALGORITHMS,
+    TWO_TYPES,
+    World,
+    bids,
+    learner_of,
+    random_transitions,
+)
 
 
 def random_q(world: World, n_rows: int, rng: np.random.Generator, spread: float) -> NDArray[np.float32]:

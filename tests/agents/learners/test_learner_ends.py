@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from agents.learners import TabularConfig, TabularLearner
 from agents.learners.tabular.grouping import GROUPINGS
 from karma_envs.transitions import Transitions, chunks
-from tests.agents.learner_worlds import (
+from tests.agents.learners.learner_worlds import (
     ALGORITHMS,
     TWO_TYPES,
     World,

@@ -19,6 +19,7 @@ from training import TrainConfig
 from training.common.config import descriptions, load_layer, to_yaml
 from training.common.plain_yaml import dump_yaml, parse_yaml
 from training.solving.solution import SolveConfig
+from training.theory.tools import TheoryConfig
 
 
 @pytest.fixture
@@ -399,3 +400,10 @@ def test_a_part_that_is_none_is_named(given: Any) -> None:
         TrainConfig(learner=given)
     with pytest.raises(ConfigError, match=r"^game_config = .* is not allowed; allowed: a mapping of field"):
         TrainConfig(game_config=given)
+
+
+def test_how_a_game_is_trained_is_nothing_to_its_solver() -> None:
+    """The auction is trained with a rationality of 4; solved it is for a Nash equilibrium all the same."""
+    assert TrainConfig.from_flat("auction", None).learner.rationality == 4.0
+    assert SolveConfig.from_flat("auction", None).rationality is None
+    assert TheoryConfig.from_flat("auction", None).rationality == 5.0

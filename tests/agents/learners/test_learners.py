@@ -12,7 +12,7 @@ from agents.learners.tabular.grouping import GROUPINGS
 from agents.learners.tabular.targets import ILLEGAL
 from karma_envs.numerics.sampling import NEVER
 from karma_envs.transitions import Transitions
-from tests.agents.learner_worlds import (
+from tests.agents.learners.learner_worlds import (
     ALGORITHMS,
     GROUPS,
     TWO_TYPES,

@@ -52,7 +52,7 @@ def test_equations_without_an_isolated_solution_have_a_short_one() -> None:
     np.testing.assert_allclose(solve_scaled(jacobian, np.array([2.0, 2.0 + 1e-6])), [1, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("method", sorted(methods()))
+@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed"}))  # which seeks no equilibrium
 def test_agents_that_never_change_keep_their_share(method: str) -> None:
     # Half of the agents is never urgent and half always is: no policy and no solver can change that.
     model = model_of(**ABSORBING, **SMALL)

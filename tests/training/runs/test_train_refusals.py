@@ -14,7 +14,7 @@ import pytest
 
 from agents import TabularPolicy
 from karma_envs.files import read_npz, write_npz
-from tests.training.run_results import Tiny, contents
+from tests.training.runs.run_results import Tiny, contents
 from training import ResultsError, Run, train
 from training.runs.replica import Replica
 

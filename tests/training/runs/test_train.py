@@ -19,7 +19,7 @@ from agents import TabularPolicy
 from agents.learners import TabularConfig, TabularLearner
 from karma_envs import make, metrics
 from karma_envs.config import ConfigError
-from tests.training.run_results import Tiny, assert_same_policy, assert_same_results, contents, status
+from tests.training.runs.run_results import Tiny, assert_same_policy, assert_same_results, contents, status
 from training import Run, train
 from training.common.config import to_yaml
 from training.common.tables import read_table

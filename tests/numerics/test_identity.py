@@ -210,7 +210,7 @@ def test_kernels_of_this_package_can_be_told_with_their_intrinsics() -> None:
 
 
 def test_digests_are_the_same_in_every_process() -> None:
-    program = "from tests.test_identity import digests; print(*digests())"
+    program = "from tests.numerics.test_identity import digests; print(*digests())"
     environment = os.environ | {
         "PYTHONHASHSEED": "7",
         "PYTHONPATH": str(Path(karma_envs.__file__).parents[1]),

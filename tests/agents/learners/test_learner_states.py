@@ -11,7 +11,7 @@ import karma_envs
 from agents.learners import TabularLearner
 from karma_envs.config import ConfigError
 from karma_envs.numerics.sampling import NEVER
-from tests.agents.learner_worlds import (
+from tests.agents.learners.learner_worlds import (
     ALGORITHMS,
     TWO_TYPES,
     World,

@@ -38,7 +38,7 @@ def played_and_learned(name: str) -> str:
 PROGRAM = """
 import numpy as np
 import karma_envs, agents, training.cli
-from tests.test_without_numba import SMALL, played_and_learned
+from tests.numerics.test_without_numba import SMALL, played_and_learned
 
 print(*map(played_and_learned, SMALL))
 rule = lambda winner_bid, loser_bid, loser_karma, karma_max, parameters: (0, winner_bid)
