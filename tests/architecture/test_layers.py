@@ -16,7 +16,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("karma_envs", "agents", "training")
 FILES = sorted(file for package in PACKAGES for file in (ROOT / package).rglob("*.py"))
-LONGEST = 450
+LONGEST = 420
+LONGEST_TEST = 450
 EVERYWHERE = {"numpy", "numba", "scipy", "llvmlite"}
 ABOVE_CORE = {"__init__", "__main__", "checks", "games", "registry", "rendering", "views"}
 CORE = {path.stem for path in (ROOT / "karma_envs").iterdir() if path.suffix == ".py" or path.is_dir()}
@@ -266,7 +267,7 @@ def test_no_test_or_benchmark_is_too_long() -> None:
     files = [file for folder in ("tests", "benchmarks") for file in (ROOT / folder).rglob("*.py")]
     lengths = {str(file.relative_to(ROOT)): file.read_text(encoding="utf-8").count("\n") for file in files}
     assert len(lengths) > 50
-    assert {file: length for file, length in lengths.items() if length > LONGEST} == {}
+    assert {file: length for file, length in lengths.items() if length > LONGEST_TEST} == {}
 
 
 def test_the_packages_that_are_installed_are_the_folders() -> None:
