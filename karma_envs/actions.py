@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.numerics.random import fill_uniform
 
 _LOWEST, _HIGHEST = -(2**63), 2**63 - 1  # of int64
@@ -112,7 +112,7 @@ class UniformPolicy:
     def __init__(self, space: Discrete[Any] | Box) -> None:
         self._space = space
         if isinstance(space, Box) and not space.is_bounded():
-            raise refuse("policy", "random", f"in a game whose actions have bounds; these are {space}")
+            raise refusal("policy", "random", f"in a game whose actions have bounds; these are {space}")
 
     def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[Any]:
         """See :class:`karma_envs.game.Policy`."""

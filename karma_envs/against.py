@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refusal, whole
 from karma_envs.finite import Axis, FiniteGame, PlayedPolicy, SamplingPolicy
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, as_finite_model
@@ -57,7 +57,7 @@ class AgainstConfig(Config):
         kind = self.game_type.config_class
         fields = {} if self.game_config is None else self.game_config
         if not is_list(self.statistic):
-            raise refuse("statistic", self.statistic, "a list of numbers")
+            raise refusal("statistic", self.statistic, "a list of numbers")
         self._set(
             game_config=fields if isinstance(fields, kind) else kind.from_dict(fields, "game_config"),
             statistic=tuple(real("statistic", number) for number in self.statistic),
@@ -70,7 +70,7 @@ class AgainstConfig(Config):
         allowed = "the class of a game with finite observations and actions, or module:Class"
         game = self.game if isinstance(self.game, type) else import_named("game", str(self.game), allowed)
         if not (isinstance(game, type) and issubclass(game, FiniteGame)):
-            raise refuse("game", self.game, allowed)
+            raise refusal("game", self.game, allowed)
         return game
 
 
@@ -162,13 +162,13 @@ class AgainstPopulation(FiniteGame):
         self._game = game = config.game_type(config.game_config)
         model = game.mean_field()
         if model is None:
-            raise refuse("game", game.name, "a game with a mean-field model")
+            raise refusal("game", game.name, "a game with a mean-field model")
         self._model = as_finite_model(model)
         self._statistic = own = self._model.initial_statistic
         if config.statistic:
             self._statistic = np.array(config.statistic)
         if self._statistic.shape != own.shape:
-            raise refuse("statistic", config.statistic, f"{len(own)} numbers, or none")
+            raise refusal("statistic", config.statistic, f"{len(own)} numbers, or none")
         self.problem = problem = self._model.decision_problem(self._statistic)
         self.n_agents = config.n_agents
         # Evenly spaced among the game's agents, so that types come in its proportions.

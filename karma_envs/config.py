@@ -30,10 +30,14 @@ class ConfigError(ValueError):
     """A configuration that cannot be: the message names the field, the value and what is allowed."""
 
 
-def refuse(field: str, value: object, allowed: str) -> ConfigError:
+def refusal(field: str, value: object, allowed: str) -> ConfigError:
     """The error for ``field`` having ``value``, to be raised."""
     shown = importable_name(value) if callable(value) else _shown(value)
     return ConfigError(f"{field} = {shown} is not allowed; allowed: {allowed}")
+
+
+refuse = refusal
+"""What :func:`refusal` was called; configurations of games of one's own may import it by this name."""
 
 
 class _Repr(reprlib.Repr):
@@ -64,10 +68,10 @@ def whole(field: str, value: object, low: int, high: int = 2**63 - 1) -> int:
     """``value`` as an int in ``low … high``; whole floats are taken, booleans are not."""
     allowed = f"a whole number from {low}" + (f" to {high}" if high < 2**63 - 1 else " up, below 2**63")
     if not _is_number(value):
-        raise refuse(field, value, allowed)
+        raise refusal(field, value, allowed)
     number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
     if number != value or not low <= number <= high:
-        raise refuse(field, value, allowed)
+        raise refusal(field, value, allowed)
     return number
 
 
@@ -83,10 +87,10 @@ def real(
     """``value`` as a finite float in ``[low, high]``, the ends left out where they are open."""
     allowed = f"a number in {'(' if open_low else '['}{low:g}, {high:g}{')' if open_high else ']'}"
     if not _is_number(value):
-        raise refuse(field, value, allowed)
+        raise refusal(field, value, allowed)
     number = float(value)
     if number < low or number > high or (open_low and number == low) or (open_high and number == high):
-        raise refuse(field, value, allowed)
+        raise refusal(field, value, allowed)
     return number
 
 
@@ -104,7 +108,7 @@ def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     """``value`` if it is one of the strings ``allowed``."""
     options = tuple(allowed)
     if not isinstance(value, str) or value not in options:  # an array would be compared item by item
-        raise refuse(field, value, ", ".join(options) + suggestion(value, options))
+        raise refusal(field, value, ", ".join(options) + suggestion(value, options))
     return str(value)
 
 
@@ -149,7 +153,7 @@ class Config:
             ConfigError: for an unknown field or a value that is not allowed.
         """
         if not isinstance(values, Mapping):
-            raise refuse(name or cls.__name__, values, "a mapping of field names to values")
+            raise refusal(name or cls.__name__, values, "a mapping of field names to values")
         names = cls.field_names()
         for field in values:
             if field not in names:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.axes import Axis as Axis  # where games look for it
 from karma_envs.axes import axis_values
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.sampling import NEVER, padded_width, sample_actions, thresholds_of, uniform_over
@@ -239,7 +239,7 @@ def as_finite(game: PopulationGame) -> FiniteGame:
         ConfigError: for a game without; it says how a game with tables is made of it.
     """
     if not isinstance(game, FiniteGame):
-        raise refuse(
+        raise refusal(
             "game",
             game.name,
             "a game with finite observations and actions, which this needs; "
@@ -255,7 +255,7 @@ def check_endless(game: PopulationGame) -> None:
         ConfigError: naming the game and its length.
     """
     if game.length is not None:
-        raise refuse(
+        raise refusal(
             "game",
             game.name,
             f"a game without an end, as this is about stationary play; it is over after {game.length} steps: "

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from karma_envs.config import ConfigError, refuse
+from karma_envs.config import ConfigError, refusal
 
 
 def import_named(field: str, name: str, allowed: str) -> Any:
@@ -38,7 +38,7 @@ def import_named(field: str, name: str, allowed: str) -> Any:
         for part in path.split("."):
             named = getattr(named, part)
     except (Exception, SystemExit) as error:  # a user's module may raise anything
-        raise refuse(field, name, f"{allowed}; {_reason(error)}") from error
+        raise refusal(field, name, f"{allowed}; {_reason(error)}") from error
     return named
 
 
@@ -56,13 +56,13 @@ def call_named(field: str, function: Any, allowed: str, *arguments: Any) -> Any:
     """
     called = import_named(field, function, allowed) if isinstance(function, str) else function
     if not callable(called):
-        raise refuse(field, function, f"{allowed}; it is {type(called).__name__}")
+        raise refusal(field, function, f"{allowed}; it is {type(called).__name__}")
     try:
         return called(*arguments)
     except ConfigError:
         raise
     except Exception as error:  # a user's function may raise anything
-        raise refuse(field, function, f"{allowed}; {_reason(error)}") from error
+        raise refusal(field, function, f"{allowed}; {_reason(error)}") from error
 
 
 def defined_in(package: str, name: str, *, modules: str = "*", nested: bool = True) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from karma_envs import games
-from karma_envs.config import Config, choice, importable_name, is_importable, refuse
+from karma_envs.config import Config, choice, importable_name, is_importable, refusal
 from karma_envs.plugins import import_named
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def game_class(game: str | type[PopulationGame], field: str = "name") -> type[Po
     allowed = f"{', '.join(names())}, or module:Class of a game that can be imported"
     own = import_named(field, game, allowed) if isinstance(game, str) else game
     if (problem := _problem(own)) is not None:
-        raise refuse(field, game, f"{allowed}; this {problem}")
+        raise refusal(field, game, f"{allowed}; this {problem}")
     checked: type[PopulationGame] = own
     return checked
 
@@ -109,7 +109,7 @@ def name_of(game: str | type[PopulationGame], field: str = "name") -> str:
     if own.name in _folder() and game_class(own.name) is own:
         return own.name
     if not is_importable(own):
-        raise refuse(field, own, "a class in a module that can be imported, so that files can name it")
+        raise refusal(field, own, "a class in a module that can be imported, so that files can name it")
     return importable_name(own)
 
 
@@ -143,16 +143,16 @@ def register(game: type[PopulationGame]) -> type[PopulationGame]:
 
     shown = importable_name(game)
     if (problem := _problem(game)) is not None:
-        raise refuse("game", shown, f"a class of a game; this {problem}")
+        raise refusal("game", shown, f"a class of a game; this {problem}")
     if taken := [name for name in VIEW_ARGUMENTS if name in game.config_class.field_names()]:
-        raise refuse("game", shown, f"one without the field {taken[0]!r}, an argument of environments")
+        raise refusal("game", shown, f"one without the field {taken[0]!r}, an argument of environments")
     name = game.name
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
-        raise refuse(f"name of {shown}", name, "lower-case letters, digits and underscores, a letter first")
+        raise refusal(f"name of {shown}", name, "lower-case letters, digits and underscores, a letter first")
     others = {title_of(each) for each in _folder()}
     others |= {title_of(each) for each, other in _registered.items() if importable_name(other) != shown}
     if title_of(name) in others:
-        raise refuse(f"name of {shown}", name, f"a name that no other game has; taken: {', '.join(names())}")
+        raise refusal(f"name of {shown}", name, f"a name that no other game has; taken: {', '.join(names())}")
     _registered[name] = game
     register_game(name)
     return game
@@ -208,7 +208,7 @@ def configured(
     """A game of a class that need not be registered, or another one like a game; else as :func:`make`."""
     if not isinstance(game, type):
         if preset is not None or config:
-            raise refuse("game", game.name, "a name or a class where there is a preset or a field as well")
+            raise refusal("game", game.name, "a name or a class where there is a preset or a field as well")
         return game.fresh()
     fields = game.presets[choice("preset", preset, game.presets)] if preset is not None else {}
     return game(**{**fields, **config})

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete
 from numpy.typing import NDArray
 
 from karma_envs.actions import IllegalActionError
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import sample_actions
@@ -57,11 +57,11 @@ class Grid:
             self.axes: tuple[Axis, ...] = (Axis(name, tuple(range(self.size))),)
             return
         if not space.is_bounded():
-            raise refuse("cells", cells, f"in a game whose boxes have bounds; what is {name} is in {space}")
+            raise refusal("cells", cells, f"in a game whose boxes have bounds; what is {name} is in {space}")
         low, high = space.low.ravel(), space.high.ravel()
         self.size = cells ** len(low)
         if self.size > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "cells",
                 cells,
                 f"such that there are at most {MOST_INDICES} in the {len(low)} dimensions of what is {name}",

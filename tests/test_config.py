@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from karma_envs.config import Config, ConfigError, choice, real, refuse, whole
+from karma_envs.config import Config, ConfigError, choice, real, refusal, whole
 from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.matching import MatchingConfig
 
@@ -71,7 +71,7 @@ def test_choice_suggests_the_closest() -> None:
 
 
 def test_long_values_are_shortened_in_messages() -> None:
-    assert len(str(refuse("x", list(range(10_000)), "less"))) < 300
+    assert len(str(refusal("x", list(range(10_000)), "less"))) < 300
 
 
 @dataclasses.dataclass(frozen=True)
@@ -138,7 +138,7 @@ for _ in range(100_000):
     ids=lambda value: type(value).__name__,
 )  # fmt: skip
 def test_any_value_is_refused_in_one_short_line(value: Any) -> None:
-    message = str(refuse("field", value, "less"))
+    message = str(refusal("field", value, "less"))
     assert len(message) < 300
     assert "\n" not in message
     with pytest.raises(ConfigError, match=r"^field = .* is not allowed; allowed: red, blue$"):
@@ -147,7 +147,7 @@ def test_any_value_is_refused_in_one_short_line(value: Any) -> None:
 
 def test_small_values_are_shown_whole() -> None:
     value = {"types": [{"share": 1, "urgencies": (1.0, 5.0)}, None, "text", {2, 3}]}
-    assert str(refuse("x", value, "less")).startswith(f"x = {value!r} is not allowed")
+    assert str(refusal("x", value, "less")).startswith(f"x = {value!r} is not allowed")
 
 
 class Counter:

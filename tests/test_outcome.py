@@ -254,3 +254,10 @@ def test_what_cannot_be_is_told() -> None:
     assert outcome([-10], [6], contests=[5]).complaint() == "more accesses than contests"
     assert outcome([-10], karma=[-1]).complaint() == "karma is below 0"
     assert outcome([-10], contests=[11]).complaint() == "counted leaves 0 … steps"
+
+
+def test_totals_of_karma_are_told_by_name() -> None:
+    """Seven in a row, as in version 0.1, where they stood in another order, are refused."""
+    ones = [np.ones(2, np.int64)] * 6
+    with pytest.raises(TypeError, match="positional"):
+        KarmaOutcome(1, *ones)  # type: ignore[call-arg, misc, arg-type]

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, refuse
+from karma_envs.config import Config, refusal
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import defined_in
 from karma_envs.transitions import Transitions
@@ -118,4 +118,4 @@ def kind_of(config: Config) -> LearnerKind:
         if type(config) is kind.config_class:
             return kind
     names = ", ".join(kind.config_class.__name__ for kind in kinds)
-    raise refuse("learner", config, f"the configuration of a learner: {names}")
+    raise refusal("learner", config, f"the configuration of a learner: {names}")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refusal, whole
 from karma_envs.karma.urgency import AgentType, type_counts
 from karma_envs.mechanisms import FAMILIES, Rule, is_built_in, resolve
 from karma_envs.mechanisms.trial import Domain, try_rule
@@ -121,7 +121,7 @@ class KarmaConfig(Config):
         )
         self._set(karma_mean=real("karma_mean", self.karma_mean, 0, self.karma_max))
         if abs(self.total_karma - self.n_agents * self.karma_mean) > 1e-6 + 1e-15 * self.total_karma:
-            raise refuse(
+            raise refusal(
                 "karma_mean",
                 self.karma_mean,
                 f"a mean with a whole total; {self.n_agents} agents have {self.n_agents * self.karma_mean:g}",
@@ -130,12 +130,12 @@ class KarmaConfig(Config):
         self._set(urgencies=one.urgencies, urgency_transition=one.urgency_transition, discount=one.discount)
         for name in ("urgencies", "urgency_transition", "discount") if self.types else ():
             if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                raise refuse(
+                raise refusal(
                     name, getattr(self, name), "its default where types are given; set it in each type"
                 )
         type_counts(self.agent_types, self.n_agents)
         if len(self.agent_types) > 255:
-            raise refuse("types", f"{len(self.agent_types)} types", "at most 255 types")
+            raise refusal("types", f"{len(self.agent_types)} types", "at most 255 types")
         self._set(initial_karma=self._checked_initial_karma())
         self._set(_own_rules={})
         for family in families:
@@ -151,14 +151,14 @@ class KarmaConfig(Config):
         allowed = f"equal, uniform, or {n} probabilities of 0 … {n - 1} with mean {self.karma_mean:g}"
         if isinstance(value, str):
             if value not in ("equal", "uniform"):
-                raise refuse("initial_karma", value, allowed)
+                raise refusal("initial_karma", value, allowed)
             return value
         if not is_list(value) or len(value) != n:
-            raise refuse("initial_karma", value, allowed)
+            raise refusal("initial_karma", value, allowed)
         values = tuple(real(f"initial_karma[{index}]", p, 0, 1) for index, p in enumerate(value))
         mean = float(np.arange(n) @ np.array(values))
         if abs(sum(values) - 1) > 1e-9 or abs(mean - self.karma_mean) > 1e-6:
-            raise refuse(
+            raise refusal(
                 "initial_karma", values, f"{allowed}; the sum is {sum(values):.10g}, the mean {mean:.10g}"
             )
         return values
@@ -236,7 +236,7 @@ def check_rules(config: KarmaConfig, crowding: Sequence[float]) -> None:
 
 def _types(value: Any) -> tuple[AgentType, ...]:
     if not is_list(value):
-        raise refuse("types", value, "a list of agent types")
+        raise refusal("types", value, "a list of agent types")
     types = []
     for index, item in enumerate(value):
         name = f"types[{index}]"
@@ -245,5 +245,5 @@ def _types(value: Any) -> tuple[AgentType, ...]:
         elif isinstance(item, Mapping):
             types.append(AgentType.from_dict(item, name))
         else:
-            raise refuse(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
+            raise refusal(name, item, f"an AgentType or its fields: {', '.join(AgentType.field_names())}")
     return tuple(types)

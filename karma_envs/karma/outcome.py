@@ -23,7 +23,7 @@ from karma_envs.outcome import (
 )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class KarmaOutcome(Outcome):
     """Totals of a stretch of play of a karma game.
 

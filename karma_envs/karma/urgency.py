@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, is_list, real, refuse
+from karma_envs.config import Config, is_list, real, refusal
 from karma_envs.game import LARGEST_RETURN
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import GOLDEN, mix
@@ -90,12 +90,12 @@ def _null_space(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _urgencies(values: Any, discount: float) -> tuple[float, ...]:
     if not is_list(values) or not 1 <= len(values) <= MOST_URGENCIES:
-        raise refuse("urgencies", values, f"a list of at least one number, and at most {MOST_URGENCIES}")
+        raise refusal("urgencies", values, f"a list of at least one number, and at most {MOST_URGENCIES}")
     urgencies = tuple(real(f"urgencies[{index}]", value, 0) for index, value in enumerate(values))
     largest = LARGEST_RETURN * (1 - discount)
     for index, urgency in enumerate(urgencies):
         if urgency > largest:
-            raise refuse(
+            raise refusal(
                 f"urgencies[{index}]",
                 urgency,
                 f"a number in [0, {largest:g}]: urgency / (1 - discount), the most that an agent may lose, "
@@ -110,19 +110,19 @@ def _transition(values: Any, n: int) -> tuple[tuple[float, ...], ...] | tuple[fl
         return None
     allowed = f"{n} rows of {n} probabilities, or one row of {n}, or null (in Python None)"
     if not is_list(values):
-        raise refuse(field, values, allowed)
+        raise refusal(field, values, allowed)
     one_row = not any(is_list(row) for row in values)
     rows = [values] if one_row else list(values)
     if not one_row and len(rows) != n:
-        raise refuse(field, values, allowed)
+        raise refusal(field, values, allowed)
     checked = []
     for number, row in enumerate(rows):
         name = field if one_row else f"{field}[{number}]"
         if not is_list(row) or len(row) != n:
-            raise refuse(name, row, f"{n} probabilities")
+            raise refusal(name, row, f"{n} probabilities")
         entries = tuple(real(f"{name}[{index}]", p, 0, 1) for index, p in enumerate(row))
         if abs(sum(entries) - 1) > 1e-9:
-            raise refuse(name, entries, f"{n} probabilities with sum 1; the sum is {sum(entries):.10g}")
+            raise refusal(name, entries, f"{n} probabilities with sum 1; the sum is {sum(entries):.10g}")
         checked.append(entries)
     return checked[0] if one_row else tuple(checked)
 
@@ -141,7 +141,7 @@ def type_counts(types: Sequence[AgentType], n_agents: int) -> NDArray[np.int64]:
         counts[index] += 1
     if (counts == 0).any():
         index = int(np.argmin(counts))
-        raise refuse(
+        raise refusal(
             f"types[{index}].share",
             types[index].share,
             f"shares that give each type one of {n_agents} agents",

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.axes import Axis
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.mean_field.dynamic_programming import (
     DecisionProblem,
     best_response,
@@ -242,7 +242,7 @@ def as_finite_model(model: MeanFieldModel) -> FiniteMeanFieldModel:
         ConfigError: for a model without.
     """
     if not isinstance(model, FiniteMeanFieldModel):
-        raise refuse(
+        raise refusal(
             "model",
             type(model).__name__,
             "a mean-field model with finite states and actions, which this needs",

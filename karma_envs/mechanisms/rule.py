@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import ConfigError, choice, importable_name, real, refuse
+from karma_envs.config import ConfigError, choice, importable_name, real, refusal
 from karma_envs.numerics.compile import as_kernel
 from karma_envs.numerics.identity import python_function
 from karma_envs.plugins import defined_in, import_named
@@ -78,9 +78,9 @@ class Rule:
         for name, value in values.items():
             if not self.parameters:
                 own = "; a Rule of karma_envs.mechanisms has them, a function alone has none"
-                raise refuse(f"{shown}({name})", value, f"no parameters{own if ':' in self.name else ''}")
+                raise refusal(f"{shown}({name})", value, f"no parameters{own if ':' in self.name else ''}")
             if name not in self.parameters:
-                raise refuse(f"{shown}({name})", value, f"parameters {', '.join(self.parameters)}")
+                raise refusal(f"{shown}({name})", value, f"parameters {', '.join(self.parameters)}")
             limits = self.parameters[name]
             real(f"{shown}({name})", value, limits.low, limits.high)
         return replace(self, values={**self.values, **{key: float(value) for key, value in values.items()}})
@@ -159,7 +159,9 @@ def resolve(family: str, value: str | Rule | Callable[..., Any]) -> Rule:
     if callable(value):
         return Rule(_name(value), _accepted(family, _name(value), value))
     if not isinstance(value, str) or not (match := _CALL.match(value)):
-        raise refuse(family, value, "a rule's name, 'name(parameter=value)', 'module:function' or a function")
+        raise refusal(
+            family, value, "a rule's name, 'name(parameter=value)', 'module:function' or a function"
+        )
     name, arguments = match["name"], match["arguments"]
     rule = _user_rule(family, name) if ":" in name else _built_in(family, name)
     if not arguments:

@@ -20,7 +20,7 @@ import numpy as np
 from numba.core.errors import NumbaError
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.mechanisms.rule import ARGUMENTS, Rule, is_built_in
 from karma_envs.numerics.compile import as_kernel, kernel
 
@@ -67,12 +67,12 @@ def try_rule(family: str, configured: Any, rule: Rule, domain: Domain) -> None:
     def check(arguments: tuple[Any, ...], value: Any) -> None:
         if not _is_of_kind(family, value):
             shown = reprlib.repr(_plain(value))
-            raise refuse(family, configured, f"a rule that gives {GIVES[family]}, not {shown}")
+            raise refusal(family, configured, f"a rule that gives {GIVES[family]}, not {shown}")
         if not _is_kept(family, arguments, value):
             allowed = (
                 f"a rule with {KEEPS[family]}; with {_named(family, arguments)} it gives {_plain(value)}"
             )
-            raise refuse(family, configured, allowed)
+            raise refusal(family, configured, allowed)
 
     if not is_built_in(family, rule):
         checked = as_kernel(rule.function, bounds_checked=True)
@@ -81,19 +81,19 @@ def try_rule(family: str, configured: Any, rule: Rule, domain: Domain) -> None:
                 value = checked(*arguments)
             except NumbaError as error:
                 allowed = f"a rule that numba can compile; it says: {_one_line(error)}"
-                raise refuse(family, configured, allowed) from error
+                raise refusal(family, configured, allowed) from error
             except Exception as error:  # whatever the user's code raises
                 allowed = "a rule that gives something for all arguments; with "
                 allowed += f"{_named(family, arguments)} it raises {type(error).__name__}: {_one_line(error)}"
-                raise refuse(family, configured, allowed) from error
+                raise refusal(family, configured, allowed) from error
             check(arguments, value)
             if checked(*arguments) != value:  # it draws random numbers, which no seed of a game's decides
                 allowed = (
                     f"a rule that gives the same each time; with {_named(family, arguments)} it does not"
                 )
-                raise refuse(family, configured, allowed)
+                raise refusal(family, configured, allowed)
         if not np.array_equal(parameters, rule.parameter_array()):
-            raise refuse(family, configured, "a rule that leaves its parameters as they are")
+            raise refusal(family, configured, "a rule that leaves its parameters as they are")
 
     arguments = next(_arguments(family, domain, parameters))
     check(arguments, rule.function(*arguments))

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from karma_envs.config import real, refuse, whole
+from karma_envs.config import real, refusal, whole
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.rendering.canvas import Canvas, rendered_games
@@ -60,7 +60,7 @@ def animate(
     frames_per_second = real("frames_per_second", frames_per_second, 0, 50, open_low=True)
     seed = whole("seed", seed, 0)
     if game.picture is None:
-        raise refuse("game", game.name, f"a game with pictures: {', '.join(rendered_games())}")
+        raise refusal("game", game.name, f"a game with pictures: {', '.join(rendered_games())}")
     game.check_policy(policy)
     canvas = Canvas(game.picture, "rgb_array")
     write = _writer(path)
@@ -100,13 +100,13 @@ def _writer(path: Path) -> Writer:
 
     ending = path.suffix.lower()
     if ending not in (".gif", ".mp4"):
-        raise refuse("path", str(path), "a file that ends in .gif or .mp4")
+        raise refusal("path", str(path), "a file that ends in .gif or .mp4")
     if ending == ".mp4" and not FFMpegWriter.isAvailable():
-        raise refuse(
+        raise refusal(
             "path", str(path), "a .gif file; for .mp4 the program ffmpeg must be installed, on the PATH"
         )
     if not path.parent.is_dir():
-        raise refuse("path", str(path), f"a file in a folder that there is; {path.parent} is none")
+        raise refusal("path", str(path), f"a file in a folder that there is; {path.parent} is none")
     return _write_gif if ending == ".gif" else _write_mp4
 
 

@@ -19,7 +19,7 @@ from matplotlib.collections import EllipseCollection, PolyCollection
 from matplotlib.colors import Colormap, ListedColormap
 from numpy.typing import ArrayLike, NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city.network import RoadNetwork
@@ -135,7 +135,7 @@ def draw_lanes(
     array = np.ma.masked_invalid(_per_lane(network, values))
     low, high = limits or _range_of(array)
     if not low < high:
-        raise refuse("limits", limits, "two numbers, the first below the second")
+        raise refusal("limits", limits, "two numbers, the first below the second")
     bands = _draw_bands(axis, network)
     bands.set_array(array)
     bands.set_cmap(_printable(colours))
@@ -176,7 +176,7 @@ def draw_paths(
     """
     for index, path in enumerate(paths):
         if not len(path) or not all(0 <= lane < len(network.lanes) for lane in path):
-            raise refuse(
+            raise refusal(
                 f"paths[{index}]", path, f"one or more lanes, each from 0 to {len(network.lanes) - 1}"
             )
     if pale_network:
@@ -251,7 +251,9 @@ def _draw_bands(axis: Axes, network: RoadNetwork, **style: Any) -> PolyCollectio
 def _per_lane(network: RoadNetwork, values: ArrayLike) -> NDArray[np.float64]:
     array = np.asarray(values, np.float64)
     if array.shape != (len(network.lanes),):
-        raise refuse("values", f"array of shape {array.shape}", f"{len(network.lanes)} numbers, one per lane")
+        raise refusal(
+            "values", f"array of shape {array.shape}", f"{len(network.lanes)} numbers, one per lane"
+        )
     return array
 
 

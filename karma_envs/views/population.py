@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Dict, Space
 from numpy.typing import NDArray
 
 from karma_envs.actions import IllegalActionError, action_limits
-from karma_envs.config import ConfigError, choice, refuse, whole
+from karma_envs.config import ConfigError, choice, refusal, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import configured, game_class
 from karma_envs.rendering import RENDER_MODES, Canvas
@@ -113,7 +113,7 @@ class PopulationView(CopiedWhole):
         self._steps = -1
         modes = RENDER_MODES if self.game.picture is not None else ()
         if render_mode is not None and render_mode not in modes:
-            raise refuse("render_mode", render_mode, ", ".join(("None", *modes)))
+            raise refusal("render_mode", render_mode, ", ".join(("None", *modes)))
         self.metadata = {
             **self.metadata,
             "name": f"{self.game.name}_v{self.game.VERSION}",

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from karma_envs.actions import as_action
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.numerics.random import new_streams
 from karma_envs.views.population import GymnasiumView, Observation, SomeGame
 
@@ -108,7 +108,7 @@ class SingleAgentEnv(GymnasiumView, gymnasium.Env[Any, Any]):
         self._require_begun()
         masks = self.game.action_mask()
         if masks is None:
-            raise refuse("game", self.game.name, "a game with numbered actions, for there to be a mask")
+            raise refusal("game", self.game.name, "a game with numbered actions, for there to be a mask")
         return np.asarray(masks[self._learner], np.bool_)
 
     def _observed(self) -> tuple[Observation, dict[str, Any]]:

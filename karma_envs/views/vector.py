@@ -14,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.views.population import GymnasiumView, Observation, PopulationView, SomeGame
 
 
@@ -49,11 +49,11 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
     ) -> None:
         if autoreset_mode not in (AutoresetMode.NEXT_STEP, AutoresetMode.NEXT_STEP.value):
             allowed = "AutoresetMode.NEXT_STEP: the step after the horizon begins the next episode"
-            raise refuse("autoreset_mode", autoreset_mode, allowed)
+            raise refusal("autoreset_mode", autoreset_mode, allowed)
         if whole("num_envs", num_envs, 1) > 1:
             kwargs.setdefault("n_agents", num_envs)
         if num_envs not in (1, n_agents := kwargs.get("n_agents")):
-            raise refuse("num_envs", num_envs, f"1, or n_agents, which is {n_agents}")
+            raise refusal("num_envs", num_envs, f"1, or n_agents, which is {n_agents}")
         if max_episode_steps is not None:
             kwargs["max_cycles"] = max_episode_steps
         super().__init__(game, **kwargs)

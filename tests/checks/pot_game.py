@@ -116,7 +116,13 @@ class PotGame(FiniteGame):
         accesses, contests = s["accesses"].astype(np.int64), s["contests"].astype(np.int64)
         karma, steps = s["karma"].astype(np.int64), int(s["steps"][0])
         return KarmaOutcome(
-            steps, s["rewards"].copy(), contests.copy(), accesses, contests, karma, -1.0 * contests
+            steps,
+            s["rewards"].copy(),
+            contests.copy(),
+            accesses=accesses,
+            contests=contests,
+            karma=karma,
+            losses_if_never=-1.0 * contests,
         )
 
     def conserved(self) -> Any:

@@ -9,7 +9,7 @@ import pytest
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.games.matching import MatchingGame
-from tests.integrations.common import SMALL, require, two_types
+from tests.integrations.common import SMALL, TABULAR, require, two_types
 from tests.own_games import DriftGame, SprintGame
 
 require("benchmarl")
@@ -71,14 +71,19 @@ def test_every_game_is_a_task():
         game = karma_envs.make(member.name.lower(), n_agents=6)
         n_features = game.observation_space.shape[0]
         assert task.group_map(env) == {"player": env.possible_agents}
-        assert task.max_steps(env) == 7
+        assert task.max_steps(env) == (game.length or 7)
         assert task.env_name() == KarmaTask.env_name() == "karma_envs"
         assert task.observation_spec(env)["player", "observation"].shape == (6, n_features)
-        assert task.action_spec(env)["player", "action"].space.n == game.n_actions
-        assert task.action_mask_spec(env)["player", "action_mask"].shape == (6, game.n_actions)
+        numbered = game.name in TABULAR
+        if numbered:
+            assert task.action_spec(env)["player", "action"].space.n == game.n_actions
+            assert task.action_mask_spec(env)["player", "action_mask"].shape == (6, game.n_actions)
+        else:
+            assert task.action_spec(env)["player", "action"].shape == (6, *game.action_space.shape)
+            assert task.action_mask_spec(env) is None
         assert task.state_spec(env)["state"].shape == (6 * n_features,)
-        assert task.supports_discrete_actions()
-        assert not task.supports_continuous_actions()
+        assert task.supports_discrete_actions() == numbered
+        assert task.supports_continuous_actions() != numbered
         assert not task.has_render(env)
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from agents.solvers.equilibrium import assess
-from agents.solvers.first_order.iteration import softmax
+from agents.solvers.first_order.iteration import logit_policy
 from karma_envs.games.auction import AuctionConfig
 from karma_envs.games.auction.closed_forms import (
     budgets_where_all_bid_one,
@@ -134,7 +134,7 @@ def rounds(rationality: float, n_rounds: int) -> tuple[list[float], NDArray[np.f
     for _ in range(n_rounds):
         problem = model.decision_problem(bids)
         q = q_values(model, problem, best_response(model, problem)[1])
-        policy = greedy(q) if rationality == np.inf else softmax(model, rationality * q)
+        policy = greedy(q) if rationality == np.inf else logit_policy(model, rationality * q)
         mean_field = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
         bids, before, joint = model.statistic(mean_field, policy), joint, mean_field[..., None] * policy
         changes.append(float(np.abs(joint - before).sum()))

@@ -85,7 +85,7 @@ def test_an_own_reference_is_played_as_it_says() -> None:
 
 def test_figures_are_of_headlines_and_distributions(run: Run) -> None:
     names = {path.stem for path in plot(run, ("png",))}
-    assert {"delay", "roads_distribution", "policy_change"} <= names
+    assert {"delay", "north", "roads_distribution", "policy_change"} <= names
     assert not {"restless", "efficiency", "karma_distribution"} & names
 
 

@@ -20,7 +20,7 @@ import numpy as np
 from agents.learners import TabularConfig, TabularLearner
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import ConfigError, choice, refuse
+from karma_envs.config import ConfigError, choice, refusal
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
@@ -114,7 +114,7 @@ def find(name: str) -> Algorithm:
         return found
     train = import_named("algo", name, "module:function that can be imported")
     if not callable(train):
-        raise refuse("algo", name, "a function train(game, budget, seed)")
+        raise refusal("algo", name, "a function train(game, budget, seed)")
     return Algorithm(name, train)
 
 
@@ -141,7 +141,7 @@ def equilibrium(game: PopulationGame, budget: int, seed: int) -> Trained:
     """The mean-field equilibrium, by homotopy to 1e-10; no play, only games with a mean-field model."""
     model = game.mean_field()
     if model is None:
-        raise refuse("algo", "equilibrium", "tasks whose game has a mean-field model")
+        raise refusal("algo", "equilibrium", "tasks whose game has a mean-field model")
     return Trained(solve(model).policy.for_agents(game.type_of_agent), 0)
 
 
@@ -189,7 +189,7 @@ def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Tr
     config = TabularConfig.from_dict({**known, **learner})
     epoch_length = min(source.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
     if epoch_length < 1:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
+        raise refusal("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
     played = tabulated(game, config.cells)
     played.reset(np.random.default_rng([seed, 0]))

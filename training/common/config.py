@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
 
-from karma_envs.config import Config, ConfigError, choice, refuse, suggestion
+from karma_envs.config import Config, ConfigError, choice, refusal, suggestion
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.registry import game_class, name_of
@@ -68,7 +68,7 @@ class GameRunConfig(Config):
         if isinstance(value, part):
             return value
         if not isinstance(value, Mapping):
-            raise refuse(name, value, f"a mapping of field names to values, or a {part.__name__}")
+            raise refusal(name, value, f"a mapping of field names to values, or a {part.__name__}")
         return part.from_dict(value)
 
     @classmethod
@@ -119,7 +119,7 @@ class GameRunConfig(Config):
         check_model_memory(game)
         model = game.mean_field()
         if model is None:
-            raise refuse("game", self.game, "a game that has a mean-field model as it is configured")
+            raise refusal("game", self.game, "a game that has a mean-field model as it is configured")
         return model
 
     @classmethod
@@ -149,7 +149,7 @@ class GameRunConfig(Config):
             for name, value in layer.items():
                 if name and name in values:
                     if not isinstance(value, Mapping):
-                        raise refuse(name, value, "a mapping of field names to values")
+                        raise refusal(name, value, "a mapping of field names to values")
                     for twice in (each for each in value if owners.get(each) == name and each in layer):
                         raise ConfigError(f"{twice} is given twice, by itself and in {name}; leave out one")
                     values[name].update(value)
@@ -162,7 +162,7 @@ class GameRunConfig(Config):
                     )
         own = values.pop("")
         if own.get("game", game) != game:
-            raise refuse("game", own["game"], f"{game}, the game that is named")
+            raise refusal("game", own["game"], f"{game}, the game that is named")
         return cls.from_dict({**values, **own, "game": game})
 
 

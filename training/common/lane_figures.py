@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from training.common.figures import COLOURS, legend_above, new_figure, paper_style
 
 if TYPE_CHECKING:
@@ -101,12 +101,12 @@ def bid_against_congestion(
     x, y = np.asarray(congestion, np.float64), np.asarray(mean_bid, np.float64)
     weight = np.ones(x.shape) if n_bids is None else np.asarray(n_bids, np.float64)
     if not x.shape == y.shape == weight.shape:
-        raise refuse(
+        raise refusal(
             "mean_bid", f"array of shape {y.shape}", f"one per lane, as congestion {x.shape} and n_bids"
         )
     used = np.isfinite(y) & (weight > 0)
     if used.sum() < 3:
-        raise refuse("mean_bid", f"bids for {used.sum()} lanes", "bids for at least 3")
+        raise refusal("mean_bid", f"bids for {used.sum()} lanes", "bids for at least 3")
     x, y, weight = x[used], y[used], weight[used]
     figure, (panel,) = new_figure(4.4, 3.0)
     panel.scatter(

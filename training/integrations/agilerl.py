@@ -42,7 +42,7 @@ import torch
 from numpy.typing import NDArray
 
 from karma_envs.actions import as_actions
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
@@ -105,7 +105,7 @@ class PopulationVecEnv(CopiedWhole, PettingZooVecEnv):  # type: ignore[misc]
 
     def __init__(self, game: SomeGame, *, copies: int = 1, **kwargs: Any) -> None:
         if kwargs.get("observation", "flat") != "flat":
-            raise refuse("observation", kwargs["observation"], "flat; IPPO takes no masks")
+            raise refusal("observation", kwargs["observation"], "flat; IPPO takes no masks")
         self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
         first = self._copies[0]
         self.game = first.game
@@ -185,7 +185,7 @@ def async_vec_env(game: SomeGame, *, copies: int = 2, **kwargs: Any) -> AsyncPet
         ConfigError: for an argument that is not allowed.
     """
     if kwargs.get("observation", "flat") != "flat":
-        raise refuse("observation", kwargs["observation"], "flat; AgileRL reads masks from infos")
+        raise refusal("observation", kwargs["observation"], "flat; AgileRL reads masks from infos")
     make = partial(PopulationParallelEnv, game, **kwargs)
     return AsyncPettingZooVecEnv([make] * whole("copies", copies, 1))
 
@@ -245,9 +245,9 @@ def policy_of(agent: IPPO, game: PopulationGame, *, n_steps: int = 1000, seed: i
 def _check(agent: Any) -> None:
     """Refuse what does not have one network for all, and wrappers, which only look as if they had."""
     if not isinstance(agent, IPPO):
-        raise refuse("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
+        raise refusal("agent", type(agent).__name__, "IPPO, not in a wrapper that changes what it sees")
     if list(agent.actors) != [PLAYER]:
-        raise refuse("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
+        raise refusal("agent", f"one with networks {', '.join(agent.actors)}", f"one with network {PLAYER}")
 
 
 def _actions(agent: IPPO, observations: NDArray[np.float32]) -> NDArray[Any]:
@@ -269,7 +269,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """
     game = as_finite(game)
     if (n_types := len(game.discounts)) > 1:
-        raise refuse("game", f"{game.name} with {n_types} types", "a game with one type of agents")
+        raise refusal("game", f"{game.name} with {n_types} types", "a game with one type of agents")
     steps, updates = spend(game, budget)
     prepare_torch(seed)
     env = PopulationVecEnv(game, max_cycles=sys.maxsize)

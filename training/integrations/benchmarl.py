@@ -30,7 +30,7 @@ from tensordict.nn import TensorDictModuleBase
 from torchrl.envs import Compose, EnvBase, RewardScaling, Transform, TransformedEnv
 
 import karma_envs
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
@@ -178,9 +178,9 @@ def policy_of_experiment(
 def _actors_of(experiment: Experiment) -> dict[str, TensorDictModuleBase]:
     """The actor of each group, if agents of one type are alike and see the game's observations."""
     if not experiment.config.share_policy_params:
-        raise refuse("share_policy_params", False, "True: all agents of a type are to be alike")
+        raise refusal("share_policy_params", False, "True: all agents of a type are to be alike")
     if experiment.algorithm.has_rnn:
-        raise refuse("model", experiment.model_name, "a model without memory")
+        raise refusal("model", experiment.model_name, "a model without memory")
     _check_transforms(experiment)
     return {group: experiment.algorithm.get_policy_for_loss(group) for group in experiment.group_map}
 
@@ -193,7 +193,7 @@ def _check_transforms(experiment: Experiment) -> None:
         for transform in env.transform if isinstance(env.transform, Compose) else [env.transform]:
             if observations & set(map(unravel_key, transform.in_keys)):
                 name = type(transform).__name__
-                raise refuse(
+                raise refusal(
                     "experiment", f"one with {name}", "one whose policies see the game's observations"
                 )
         env = env.base_env
@@ -213,7 +213,9 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     """
     game = as_finite(game)
     if len(discounts := set(game.discounts.tolist())) > 1:
-        raise refuse("game", f"types with discounts {sorted(discounts)}", "one discount factor for all types")
+        raise refusal(
+            "game", f"types with discounts {sorted(discounts)}", "one discount factor for all types"
+        )
     steps, updates = spend(game, budget)
     prepare_torch(seed)
     logging.getLogger("torchrl").setLevel(logging.WARNING)  # it reports the storage it makes

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.game import PopulationGame
 
 
@@ -36,7 +36,7 @@ def spend(
     """
     in_all = min(budget, most) // game.n_agents
     if in_all < 1:
-        raise refuse("budget", budget, f"at least a step of {game.n_agents} agents")
+        raise refusal("budget", budget, f"at least a step of {game.n_agents} agents")
     steps = max(1, min(max(least_steps, samples // game.n_agents), in_all // updates))
     return steps, in_all // steps
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.finite import FiniteGame, SamplingPolicy, as_finite, highest_legal
 from karma_envs.game import PopulationGame
 
@@ -40,7 +40,7 @@ def one_for_each_type(what: str, models: Any, game: PopulationGame) -> list[Any]
     n_types = len(game.discounts)
     each = list(models) if isinstance(models, Sequence) else [models] * n_types
     if len(each) != n_types:
-        raise refuse(what, f"{len(each)} models", f"one, or one for each of {n_types} types")
+        raise refusal(what, f"{len(each)} models", f"one, or one for each of {n_types} types")
     return each
 
 

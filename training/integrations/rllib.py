@@ -43,7 +43,7 @@ from ray.rllib.core.columns import Columns
 from ray.rllib.core.rl_module import RLModuleSpec
 from ray.rllib.env.multi_agent_env import MultiAgentEnv
 
-from karma_envs.config import choice, refuse, whole
+from karma_envs.config import choice, refusal, whole
 from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
@@ -99,7 +99,7 @@ class PopulationMultiAgentEnv(CopiedWhole, MultiAgentEnv):  # type: ignore[misc]
 
     def __init__(self, config: Mapping[str, Any]) -> None:
         if "game" not in config:
-            raise refuse("env_config", dict(config), "a dict with game, a name or a class")
+            raise refusal("env_config", dict(config), "a dict with game, a name or a class")
         kind = observation_with_mask(config["game"])
         choice("observation", config.get("observation", kind), (kind,))
         self._env = PopulationParallelEnv(**{**config, "observation": kind})

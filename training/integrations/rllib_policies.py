@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ray.rllib.core.columns import Columns
 from ray.rllib.utils.spaces.space_utils import unsquash_action
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from training.integrations.acting import ActingPolicy
@@ -36,13 +36,13 @@ def action_probabilities(
         ConfigError: for a module without masks or without logits.
     """
     if not isinstance(module.observation_space, Dict):
-        raise refuse("module", type(module).__name__, "a module for observations with masks")
+        raise refusal("module", type(module).__name__, "a module for observations with masks")
     mask = torch.as_tensor(legal.astype(np.int8))
     batch = {Columns.OBS: {"observations": torch.as_tensor(observations), "action_mask": mask}}
     with torch.no_grad():
         output = module.forward_exploration(batch)
     if Columns.ACTION_DIST_INPUTS not in output:
-        raise refuse("module", type(module).__name__, "a module that gives logits of actions")
+        raise refusal("module", type(module).__name__, "a module that gives logits of actions")
     return np.asarray(torch.softmax(output[Columns.ACTION_DIST_INPUTS].double(), dim=1).cpu().numpy())
 
 
@@ -101,7 +101,7 @@ def _check(module: Any, game: PopulationGame) -> None:
     space = space["observations"] if isinstance(space, Dict) else space
     if space != own:
         seen = f"{type(module).__name__} that sees {space}"
-        raise refuse("module", seen, f"one that sees the game's {own}, which no connector has changed")
+        raise refusal("module", seen, f"one that sees the game's {own}, which no connector has changed")
 
 
 def _actions(space: Space[Any], module: Any, observations: NDArray[np.float32]) -> NDArray[Any]:

@@ -36,7 +36,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices, VecEnvS
 
 from karma_envs.actions import as_actions
 from karma_envs.baselines import baseline_policy
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.numerics.random import new_streams
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.population import CopiedWhole, SomeGame
@@ -103,7 +103,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
         **kwargs: Any,
     ) -> None:
         if kwargs.get("observation", "flat") != "flat":
-            raise refuse("observation", kwargs["observation"], "flat; masks are asked for by action_masks")
+            raise refusal("observation", kwargs["observation"], "flat; masks are asked for by action_masks")
         self._copies = [PopulationVectorEnv(game, **kwargs) for _ in range(whole("copies", copies, 1))]
         self.game = self._copies[0].game
         self.agents = np.arange(self.game.n_agents)
@@ -283,7 +283,7 @@ class PopulationVecEnv(CopiedWhole, VecEnv):
     def _masks(self) -> NDArray[np.bool_]:
         """Legal actions now, once there was a reset."""
         if self._legal is None:
-            raise refuse("game", self.game.name, "a game with numbered actions, for there to be masks")
+            raise refusal("game", self.game.name, "a game with numbered actions, for there to be masks")
         if not self._legal.any():  # action 0 always is
             raise RuntimeError("the environment has not begun: call reset() first")
         return self._legal
@@ -319,7 +319,7 @@ def supersuit_vec_env(game: SomeGame, *, copies: int = 1, **kwargs: Any) -> VecE
     import supersuit
 
     if whole("copies", copies, 1) > 1 and kwargs.get("strict"):
-        raise refuse("strict", kwargs["strict"], "False with several copies; PopulationVecEnv takes both")
+        raise refusal("strict", kwargs["strict"], "False with several copies; PopulationVecEnv takes both")
     agents = supersuit.pettingzoo_env_to_vec_env_v1(PopulationParallelEnv(game, **kwargs))
     env: VecEnv = supersuit.concat_vec_envs_v1(agents, copies, num_cpus=1, base_class="stable_baselines3")
     populations: Any = env

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from training.integrations.acting import ActingPolicy
@@ -66,7 +66,7 @@ def _asked(model: Any) -> Any:
     """
     asked = getattr(getattr(model, "policy", None), "get_distribution", model.predict)
     if "lstm_states" in signature(asked).parameters:
-        raise refuse("model", type(model).__name__, "a model without memory")
+        raise refusal("model", type(model).__name__, "a model without memory")
     return asked
 
 

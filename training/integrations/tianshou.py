@@ -41,7 +41,7 @@ from tianshou.utils.torch_utils import policy_within_training_step
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs import baselines
-from karma_envs.config import choice, refuse
+from karma_envs.config import choice, refusal
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.population import SomeGame
@@ -87,7 +87,7 @@ class MaskedObservation(gymnasium.ObservationWrapper[Any, Any, Any]):
     def __init__(self, env: gymnasium.Env[Any, Any]) -> None:
         super().__init__(env)
         if not isinstance(env.observation_space, Dict):
-            raise refuse("env", env, "an environment made with observation='dict'")
+            raise refusal("env", env, "an environment made with observation='dict'")
         self.observation_space = Dict(self.observation(env.observation_space))
 
     def observation(self, observation: Any) -> dict[str, Any]:
@@ -155,7 +155,7 @@ def _greedy(
 ) -> NDArray[np.float64]:
     """1 for what a policy does without exploration."""
     if not isinstance(policy, DiscreteQLearningPolicy):
-        raise refuse(
+        raise refusal(
             "policy", type(policy).__name__, "a policy with action values, a DiscreteQLearningPolicy"
         )
     with torch.no_grad():
@@ -185,7 +185,7 @@ def train(game: PopulationGame, budget: int, seed: int) -> Trained:
     cost = game.n_agents * _ENVS * n_types
     n_steps = min(budget // cost, _MOST_TRANSITIONS // (_ENVS * n_types))
     if n_steps < 1:
-        raise refuse("budget", budget, f"at least {cost}: a step in {_ENVS} games for every type")
+        raise refusal("budget", budget, f"at least {cost}: a step in {_ENVS} games for every type")
     prepare_torch(seed)
     stages = max(1, min(_STAGES, n_steps // _LEAST_STEPS))
     learners = [_Learner(game, number, seed, n_steps) for number in range(n_types)]

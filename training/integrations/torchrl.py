@@ -31,7 +31,7 @@ from torchrl.modules import MLP, MaskedCategorical, ProbabilisticActor
 from torchrl.objectives import ClipPPOLoss
 from torchrl.objectives.value import GAE
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.views.parallel import PopulationParallelEnv
@@ -105,7 +105,7 @@ def torchrl_env(
         ConfigError: for an argument that is not allowed.
     """
     if kwargs.get("observation", "flat") != "flat":
-        raise refuse("observation", kwargs["observation"], "flat; masks are in (group, 'action_mask')")
+        raise refusal("observation", kwargs["observation"], "flat; masks are in (group, 'action_mask')")
     agents = PopulationParallelEnv(game, **kwargs)
     if group_map is None:
         names, types = np.array(agents.possible_agents), agents.game.type_of_agent
@@ -170,7 +170,7 @@ def action_probabilities(
     draws = any(isinstance(part, ProbabilisticTensorDictModule) for part in actor.modules())
     if draws and not hasattr(actor, "get_dist"):
         allowed = "an actor with get_dist, such as a ProbabilisticTensorDictSequential"
-        raise refuse("actor", type(actor).__name__, allowed)
+        raise refusal("actor", type(actor).__name__, allowed)
     n = len(observations)
     rows = np.resize(np.arange(n), (-(-n // n_agents), n_agents))  # the last agents see the first rows again
     seen = TensorDict(
@@ -250,7 +250,7 @@ def _groups_of(actors: Mapping[str, Any], game: PopulationGame) -> list[str]:
     """The game's groups, if there is an actor for each."""
     groups = group_of_type(game)
     if sorted(actors) != sorted(groups):
-        raise refuse("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
+        raise refusal("actors", sorted(actors), f"one for each of the groups {', '.join(groups)}")
     return groups
 
 

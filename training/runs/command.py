@@ -7,7 +7,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from karma_envs.config import ConfigError, refuse
+from karma_envs.config import ConfigError, refusal
 from training.common.console import console
 from training.common.flags import add_games, flag_of, layers
 from training.common.plot_command import drawn
@@ -62,7 +62,7 @@ def _run(options: argparse.Namespace) -> None:
         if "field:n_steps" in options:
             longer = config.replace(n_steps=vars(options)["field:n_steps"])
             if longer.n_steps < config.n_steps:
-                raise refuse("n_steps", longer.n_steps, f"{config.n_steps}, as many as the run has, or more")
+                raise refusal("n_steps", longer.n_steps, f"{config.n_steps}, as many as the run has, or more")
             config = longer
     else:
         config = TrainConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from agents.learners import kind_of, learners
-from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.config import Config, choice, real, refusal, whole
 from karma_envs.game import PopulationGame
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig, Section
@@ -66,7 +66,7 @@ class TrainConfig(GameRunConfig):
         )
         self._set(n_steps=whole("n_steps", self.n_steps, self.epoch_length, 10**12))
         if self.n_steps % self.epoch_length:
-            raise refuse("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
+            raise refusal("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
 
     @classmethod
     def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:

@@ -35,7 +35,7 @@ from training.common.tables import Row, read_table
 from training.evaluation.references import reference_outcomes
 from training.runs.exploitability import KINDS
 from training.runs.exploitability_figure import exploitability_figure
-from training.runs.folder import Run
+from training.runs.folder import RECORD, Run
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -89,6 +89,15 @@ def over_time(run: Run, metric: Metric, references: Mapping[int, Mapping[str, Ou
     return figure
 
 
+@paper_style()
+def recorded(run: Run, column: str) -> Figure:
+    """What a game has recorded besides its metrics, over training, one line per replica."""
+    figure, (panel,) = new_figure(4.4, 3.0)
+    _draw_replicas(panel, run.metrics, column, COLOURS[0], "learning")
+    panel.set(xlabel="timestep", ylabel=column.replace("_", " "))
+    return figure
+
+
 def _over_windows(run: Run) -> str:
     """How many steps the records are over, in words."""
     windows = sorted({row["window"] for row in run.metrics})
@@ -107,20 +116,22 @@ def distribution(run: Run, name: str) -> Figure:
     (quantity,) = rows[0].keys() - {"replica", "step", "share"}
     steps = sorted({row["step"] for row in rows})
     last = steps[-max(1, len(steps) // 10) :]
-    values, place = np.unique([row[quantity] for row in rows], return_inverse=True)
+    values = np.unique([row[quantity] for row in rows])
+    if values.dtype.kind == "i":  # nobody may ever have been at some of them
+        values = np.arange(values[0], values[-1] + 1)
     width = 0.8 * min(np.diff(values), default=1.0)
     figure, (panel,) = new_figure(4.4, 3.0)
     for chosen, label in ((steps[:1], "first record"), (last, "end of training")):
         share = np.zeros(len(values))
-        for row, index in zip(rows, place):
+        for row in rows:
             if row["step"] in chosen:
-                share[index] += row["share"]
+                share[np.searchsorted(values, row[quantity])] += row["share"]
         share /= len(chosen) * run.config.replicas
         if chosen is last:
             panel.bar(values, share, width=width, color=COLOURS[0], label=label)
         else:
             panel.step(values, share, where="mid", color="0.45", label=label)
-    panel.axvline(float(values @ share), color="0.2", linewidth=0.8, linestyle="--", label="mean at the end")
+    panel.axvline(float(values @ share), color="0.2", linewidth=0.8, linestyle="--", label="mean")
     panel.set(xlabel=quantity.replace("_", " "), ylabel="share of agents")
     legend_above(panel)
     return figure
@@ -238,6 +249,12 @@ def _of_metrics(run: Run, game: PopulationGame) -> Figures:
     }
 
 
+def _of_records(run: Run, game: PopulationGame) -> Figures:
+    """What the game has recorded besides its metrics."""
+    others = {*RECORD, *(metric.name for metric in game.metrics)}
+    return {column: partial(recorded, run, column) for column in run.metrics[0] if column not in others}
+
+
 def _of_distributions(run: Run, game: PopulationGame) -> Figures:
     """Distributions of a single quantity that the run has recorded."""
     game.reset(np.random.default_rng(0))  # before that it has no agents that are spread
@@ -274,6 +291,7 @@ def _of_exploitability(run: Run, game: PopulationGame) -> Figures:
 FIGURES: tuple[Callable[[Run, PopulationGame], Figures], ...] = (
     _of_tables,
     _of_metrics,
+    _of_records,
     _of_distributions,
     _of_learning,
     _of_lanes,

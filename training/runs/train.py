@@ -12,7 +12,7 @@ from pathlib import Path
 
 from agents.evaluators.exploitability.exact import check_by_agent
 from agents.learners import kind_of
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.files import remove_leftovers, write_text
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
@@ -122,7 +122,7 @@ def _opened(config: TrainConfig, folder: Path) -> Run:
         raise ResultsError(f"{folder} holds a run of another configuration")
     schedule = config.learner.schedule
     if recorded.n_steps != config.n_steps and schedule != "constant":
-        raise refuse(
+        raise refusal(
             "n_steps",
             config.n_steps,
             f"{recorded.n_steps}, as before: the learning rate's schedule, {schedule}, depends on it",

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.search import Found, Observer, SearchReport, search
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.files import read_npz, write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.mean_field import as_finite_model
@@ -40,7 +40,7 @@ def search_to_folder(solution: Solution, observer: Observer | None = None) -> Se
     """
     config = solution.config
     if config.search < 1:
-        raise refuse("search", config.search, "a whole number from 1 up, to search")
+        raise refusal("search", config.search, "a whole number from 1 up, to search")
     report = search(
         as_finite_model(config.model()),
         starts=config.search,

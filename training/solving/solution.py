@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, Step, TabularEquilibrium, methods, solve
-from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.config import Config, choice, real, refusal, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
@@ -89,20 +89,20 @@ class SolveConfig(GameRunConfig):
             search_seed=whole("search_seed", self.search_seed, 0, 2**63 - 1),
         )
         if self.search and (self.rationality is not None or self.exploration > 0):
-            raise refuse(
+            raise refusal(
                 "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
             )
         if self.search:
             as_finite_model(self.model())  # may be refused, before anything is solved
         if self.options is not None and not isinstance(self.options, dict):
-            raise refuse("options", self.options, "a mapping of the method's options")
+            raise refusal("options", self.options, "a mapping of the method's options")
         if self.method_options():
             method = self.model().solver if self.method == "auto" else self.method
             known = inspect.signature(methods()[method]).parameters
             for name, option in self.method_options().items():
                 if name not in known:
                     shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
-                    raise refuse(f"{name} of method {self.method}", option, shown)
+                    raise refusal(f"{name} of method {self.method}", option, shown)
 
     def method_options(self) -> dict[str, Any]:
         """What is passed to the method besides the tolerance."""
@@ -229,7 +229,7 @@ def solve_to_folder(
             model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
         )
         if not isinstance(found.policy, SavedPolicy):
-            raise refuse(
+            raise refusal(
                 "game",
                 config.game,
                 "one whose policies can be saved, as karma_envs.saved_policy.SavedPolicy; "

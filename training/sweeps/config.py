@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from agents.evaluators.exploitability.exact import check_by_agent
-from karma_envs.config import Config, ConfigError, choice, is_list, refuse
+from karma_envs.config import Config, ConfigError, choice, is_list, refusal
 from karma_envs.registry import game_class
 from training.runs.config import TrainConfig
 from training.runs.memory import check_memory, memory_kind
@@ -93,7 +93,7 @@ class SweepConfig(Config):
 def _checked(game: str, over: Any) -> dict[str, list[Any]]:
     """What is swept, if the fields exist and have values; those of arrays as plain numbers."""
     if not isinstance(over, Mapping) or not over:
-        raise refuse("over", over, "a mapping of at least one field to a list of values")
+        raise refusal("over", over, "a mapping of at least one field to a list of values")
     swept_in = game_class(game)
     whole = ("game", *TrainConfig.parts(swept_in))
     fields = [name for name in TrainConfig.owners(swept_in) if name not in whole]
@@ -101,7 +101,7 @@ def _checked(game: str, over: Any) -> dict[str, list[Any]]:
     for name, values in over.items():
         choice("over", name, fields)
         if not is_list(values) or not len(values):
-            raise refuse(f"over {name}", values, "a list of at least one value")
+            raise refusal(f"over {name}", values, "a list of at least one value")
         checked[name] = [
             value.tolist() if isinstance(value, (np.generic, np.ndarray)) else value for value in values
         ]

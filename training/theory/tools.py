@@ -38,7 +38,7 @@ from agents.evaluators.theory.mirror_ascent import policy_gap
 from agents.mean_field.units import greatest_reward
 from agents.solvers import Equilibrium, solve
 from karma_envs.axes import by_axes
-from karma_envs.config import ConfigError, choice, real, refuse, whole
+from karma_envs.config import ConfigError, choice, real, refusal, whole
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
@@ -90,7 +90,7 @@ class TheoryConfig(GameRunConfig):
         super().__post_init__()
         tools = (self.tools,) if isinstance(self.tools, str) else self.tools
         if not isinstance(tools, (tuple, list)) or not tools:
-            raise refuse("tools", tools, f"a list of {', '.join(TOOLS)}")
+            raise refusal("tools", tools, f"a list of {', '.join(TOOLS)}")
         for tool in tools:
             choice("tools", tool, TOOLS)
         self._set(

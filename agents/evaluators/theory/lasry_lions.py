@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.evaluators.theory.matching import as_matching, only_type
-from karma_envs.config import real, refuse, whole
+from karma_envs.config import real, refusal, whole
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 from karma_envs.numerics.sampling import uniform_over
 
@@ -46,11 +46,11 @@ def lasry_lions_sum(
     for name, flow in (("first", first), ("second", second)):
         shape = (model.n_types, *model.legal_actions.shape)
         if flow.shape != shape:
-            raise refuse(name, flow.shape, f"an array of shape {shape}")
+            raise refusal(name, flow.shape, f"an array of shape {shape}")
         if (flow < 0).any() or flow[:, ~model.legal_actions].any():
-            raise refuse(name, flow.min(), "probabilities, 0 for illegal actions")
+            raise refusal(name, flow.min(), "probabilities, 0 for illegal actions")
         if np.abs(flow.sum(axis=(1, 2)) - 1).max() > 1e-9:
-            raise refuse(name, flow.sum(axis=(1, 2)).tolist(), "sum 1 within each type")
+            raise refusal(name, flow.sum(axis=(1, 2)).tolist(), "sum 1 within each type")
     rewards = []
     for flow in (first, second):
         mean_field = flow.sum(axis=2)
@@ -146,11 +146,11 @@ def counterexample(
     values = np.array([real(f"urgencies[{index}]", u, 0) for index, u in enumerate(urgencies)])
     chances = np.array([real(f"probabilities[{index}]", p, 0, 1) for index, p in enumerate(probabilities)])
     if chances.shape != values.shape or abs(chances.sum() - 1) > 1e-9:
-        raise refuse("probabilities", probabilities, f"{len(values)} numbers that sum to 1")
+        raise refusal("probabilities", probabilities, f"{len(values)} numbers that sum to 1")
     occur = np.flatnonzero(chances)
     low, high = (int(occur[index]) for index in (values[occur].argmin(), values[occur].argmax()))
     if values[low] == values[high]:
-        raise refuse("urgencies", urgencies, "at least two different numbers that occur")
+        raise refusal("urgencies", urgencies, "at least two different numbers that occur")
     karma = _karma_with_mean(karma_mean, whole("karma_max", karma_max, 2))
     n = len(karma)
     mean_field = np.outer(chances, karma).ravel()

@@ -20,7 +20,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from agents.evaluators.theory.matching import as_matching, only_type
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, real, refusal, whole
 from karma_envs.mean_field import MeanFieldModel
 
 
@@ -74,7 +74,7 @@ def lipschitz_of(model: MeanFieldModel) -> Lipschitz:
     allocation, payments, redistribution = _RULES
     rules = config.allocation, config.payment, config.redistribution
     if rules not in [(allocation, payment, redistribution) for payment in payments]:
-        raise refuse(
+        raise refusal(
             "rules",
             ", ".join(map(str, rules)),
             f"{allocation} with {' or '.join(payments)} and {redistribution} redistribution, whose constants "

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field import MeanFieldModel
@@ -15,7 +15,7 @@ def as_matching(model: MeanFieldModel) -> MatchingMeanField:
         ConfigError: naming the model that is another game's.
     """
     if not isinstance(model, MatchingMeanField):
-        raise refuse("model", type(model).__name__, "that of the matching game, which this is about")
+        raise refusal("model", type(model).__name__, "that of the matching game, which this is about")
     return model
 
 
@@ -26,5 +26,5 @@ def only_type(model: MatchingMeanField) -> AgentType:
         ConfigError: where there are several.
     """
     if len(model.types) > 1:
-        raise refuse("types", len(model.types), "one type of agents, which this is about")
+        raise refusal("types", len(model.types), "one type of agents, which this is about")
     return model.types[0]

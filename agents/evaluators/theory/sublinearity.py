@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.theory.matching import as_matching
-from karma_envs.config import real, refuse, whole
+from karma_envs.config import real, refusal, whole
 from karma_envs.mean_field import MeanFieldModel
 
 _ROUNDING_ERROR = 1e-9  # of the arithmetic, in karma
@@ -99,9 +99,9 @@ def sublinearity_of(
     karma_max = whole("karma_max", karma_max, 2)
     rounding = real("rounding", rounding, 0)
     if mean_bids.ndim != 2 or mean_bids.shape[1] % (karma_max + 1):
-        raise refuse("mean_bids", mean_bids.shape, f"[types, a multiple of {karma_max + 1} observations]")
+        raise refusal("mean_bids", mean_bids.shape, f"[types, a multiple of {karma_max + 1} observations]")
     if mean_field is not None and mean_field.shape != mean_bids.shape:
-        raise refuse("mean_field", mean_field.shape, f"the shape of mean_bids, {mean_bids.shape}")
+        raise refusal("mean_field", mean_field.shape, f"the shape of mean_bids, {mean_bids.shape}")
     shape = (len(mean_bids), -1, karma_max + 1)
     bids = mean_bids.reshape(shape)
     counts = np.ones_like(bids, bool) if mean_field is None else mean_field.reshape(shape) >= least_mass

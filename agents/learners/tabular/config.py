@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.learners.tabular.schedules import SCHEDULES
 from agents.learners.tabular.targets import targets
-from karma_envs.config import Config, choice, real, refuse, whole
+from karma_envs.config import Config, choice, real, refusal, whole
 from karma_envs.finite import MOST_INDICES
 
 
@@ -59,7 +59,7 @@ class TabularConfig(Config):
             cells=whole("cells", self.cells, 2, MOST_INDICES),
         )
         if (self.learning_rate_final is None) != (self.learning_rate_schedule == "constant"):
-            raise refuse(
+            raise refusal(
                 "learning_rate_final",
                 self.learning_rate_final,
                 "a number where learning_rate_schedule is not constant, and only there",

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from agents.mean_field.units import unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, logit_policy
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, real, refusal, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
@@ -70,7 +70,7 @@ def policy_mirror_ascent(
     if step_size is not None:
         eta = real("step_size", step_size, 0, open_low=True) * unit
     if regulariser == "kl" and eta * tau >= 1:
-        raise refuse("step_size", eta / unit, f"less than 1 / strength = {1 / (tau * unit):g} with kl")
+        raise refusal("step_size", eta / unit, f"less than 1 / strength = {1 / (tau * unit):g} with kl")
 
     def update(
         iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]

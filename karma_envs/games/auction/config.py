@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from karma_envs.axes import Axis
-from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refusal, whole
 from karma_envs.game import LARGEST_RETURN
 
 PRESETS: Mapping[str, Mapping[str, Any]] = {"pairs": {"n_bidders": 2}}
@@ -83,6 +83,6 @@ class AuctionConfig(Config):
 def _checked_values(values: object, discount: float) -> tuple[float, ...]:
     """The field ``values``: numbers whose discounted sum single precision holds."""
     if not is_list(values) or not 1 <= len(values) <= _MOST_VALUES:
-        raise refuse("values", values, f"a list of 1 to {_MOST_VALUES} numbers")
+        raise refusal("values", values, f"a list of 1 to {_MOST_VALUES} numbers")
     highest = LARGEST_RETURN * (1 - discount)
     return tuple(real(f"values[{index}]", value, 0, highest) for index, value in enumerate(values))

@@ -10,7 +10,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, real, refusal, whole
 from karma_envs.games.grid_city.graphs import Pair, lane_values, warn
 from karma_envs.games.grid_city.paths import boundary_nodes
 
@@ -56,14 +56,14 @@ def lane_capacities(
     whole_of = ROUNDINGS[choice("rounding", rounding, ROUNDINGS)]
     n_lanes = graph.number_of_edges()
     if isinstance(scale, str) and scale not in SCALES:
-        raise refuse("capacity_scale", scale, f"{', '.join(SCALES)}, or a positive number")
+        raise refusal("capacity_scale", scale, f"{', '.join(SCALES)}, or a positive number")
     if n_agents is not None:
         n_agents = whole("n_agents", n_agents, 1)
     elif capacity is None or isinstance(scale, str):
-        raise refuse("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
+        raise refusal("n_agents", n_agents, "a whole number from 1 up where the capacity depends on it")
     if capacity is None:
         if scale != 1:
-            raise refuse("capacity_scale", scale, "1 without a capacity to scale")
+            raise refusal("capacity_scale", scale, "1 without a capacity to scale")
         assert n_agents is not None
         return np.full(n_lanes, max(1, int(whole_of(CAPACITY_SHARE * n_agents / n_lanes))), np.int64)
     capacities = (
@@ -85,7 +85,7 @@ def lane_capacities(
     rounded = np.where(unlimited, UNLIMITED if n_agents is None else n_agents, whole_of(scaled))
     for edge, exact, number in zip(graph.edges, scaled, rounded):
         if not 1 <= number <= UNLIMITED:
-            raise refuse(
+            raise refusal(
                 f"capacity of edge {edge[0]!r} → {edge[1]!r}",
                 float(exact),
                 f"at least 1 agent per step after rounding ({rounding}), and below 2^31; "
@@ -106,7 +106,7 @@ def attribute_capacities(graph: nx.DiGraph, name: str) -> NDArray[np.float64]:
     free = set() if capacities.all() else connectors(graph)
     for (start, end), value in zip(graph.edges(), capacities):
         if value == 0 and (start, end) not in free:
-            raise refuse(f"edge {start!r} → {end!r}: {name}", 0, POSITIVE)
+            raise refusal(f"edge {start!r} → {end!r}: {name}", 0, POSITIVE)
     return capacities
 
 
@@ -116,7 +116,7 @@ def _listed(capacity: float | Sequence[float], n_lanes: int) -> NDArray[np.float
         capacity = capacity.tolist()
     if isinstance(capacity, Sequence):
         if len(capacity) != n_lanes:
-            raise refuse("capacity", capacity, f"{n_lanes} numbers, one for each lane")
+            raise refusal("capacity", capacity, f"{n_lanes} numbers, one for each lane")
         each = [real(f"capacity[{lane}]", value, 0, open_low=True) for lane, value in enumerate(capacity)]
         return np.array(each, np.float64)
     return np.full(n_lanes, real("capacity", capacity, 0, open_low=True))

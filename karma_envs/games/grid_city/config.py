@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import choice, importable_name, is_list, real, refuse, whole
+from karma_envs.config import choice, importable_name, is_list, real, refusal, whole
 from karma_envs.files import file_digest
 from karma_envs.finite import MOST_INDICES
 from karma_envs.games.grid_city.network_files import GRAPHML, TNTP, file_format, network_files
@@ -126,19 +126,19 @@ class GridCityConfig(KarmaConfig):
         )
         if self.routes_per_trip is not None:
             if self.route_choice == "none":
-                raise refuse(
+                raise refusal(
                     "routes_per_trip",
                     self.routes_per_trip,
                     "null (in Python None) where route_choice is none",
                 )
             self._set(routes_per_trip=whole("routes_per_trip", self.routes_per_trip, 1))
         if self.rows * self.columns < 2:
-            raise refuse("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
+            raise refusal("rows", self.rows, "a grid of at least 2 inner nodes, rows * columns")
         named = isinstance(self.network, str) and (
             self.network in ("grid", "town") or file_format(self.network) or ":" in self.network
         )
         if not named and not callable(self.network):
-            raise refuse(
+            raise refusal(
                 "network",
                 self.network,
                 f"grid, town, a file whose name ends with {TNTP} or {GRAPHML}, module:function, "
@@ -159,7 +159,7 @@ class GridCityConfig(KarmaConfig):
         ):
             for name in names:
                 if getattr(self, name) != type(self).__dataclass_fields__[name].default:
-                    raise refuse(name, getattr(self, name), f"its default where {where}")
+                    raise refusal(name, getattr(self, name), f"its default where {where}")
         self.check_size(1, 1)  # before work that grows with the number of trips
 
     def check_size(self, positions: int, options: int) -> None:
@@ -176,7 +176,7 @@ class GridCityConfig(KarmaConfig):
         n_observations = (1 + self.paths_per_agent * positions * self.n_urgencies) * n_bids
         limited_by = "" if self.route_choice == "none" else " (routes_per_trip limits them)"
         if n_observations > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "paths_per_agent",
                 self.paths_per_agent,
                 f"at most {MOST_INDICES} observations; with {positions} positions or more on a trip, "
@@ -184,7 +184,7 @@ class GridCityConfig(KarmaConfig):
                 f"{limited_by}",
             )
         if options * n_bids > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "karma_max",
                 self.karma_max,
                 f"at most {MOST_INDICES} actions; with {options} options in a position there are "
@@ -213,13 +213,13 @@ class GridCityConfig(KarmaConfig):
 def _path_sets(path_sets: Any, n_types: int) -> tuple[Any, ...]:
     allowed = "all, central, peripheral, module:function, or a function of the network, for each type"
     if not is_list(path_sets):
-        raise refuse("path_sets", path_sets, f"a list: {allowed}")
+        raise refusal("path_sets", path_sets, f"a list: {allowed}")
     if len(path_sets) not in (0, n_types):
-        raise refuse("path_sets", path_sets, f"none, or as many as types, here {n_types}")
+        raise refusal("path_sets", path_sets, f"none, or as many as types, here {n_types}")
     for index, each in enumerate(path_sets):
         named = isinstance(each, str) and (each in PATH_SETS or ":" in each)
         if not named and not callable(each):
-            raise refuse(f"path_sets[{index}]", each, allowed)
+            raise refusal(f"path_sets[{index}]", each, allowed)
     return tuple(path_sets)
 
 
@@ -229,7 +229,7 @@ def _capacity(capacity: Any) -> int | tuple[int, ...] | None:
     if is_list(capacity):
         return tuple(whole(f"capacity[{lane}]", value, 1, 10**8) for lane, value in enumerate(capacity))
     if not isinstance(capacity, numbers.Real):
-        raise refuse(
+        raise refusal(
             "capacity", capacity, "a whole number, a list of one for each lane, or null (in Python None)"
         )
     return whole("capacity", capacity, 1, 10**8)
@@ -238,7 +238,7 @@ def _capacity(capacity: Any) -> int | tuple[int, ...] | None:
 def _capacity_scale(scale: Any) -> str | float:
     if isinstance(scale, str):
         if scale not in ("mean", "median"):
-            raise refuse("capacity_scale", scale, "mean, median, or a positive number")
+            raise refusal("capacity_scale", scale, "mean, median, or a positive number")
         return scale
     return real("capacity_scale", scale, 0, open_low=True)
 
@@ -247,11 +247,11 @@ def _pairs(pairs: Any) -> tuple[tuple[str, str], ...]:
     allowed = "pairs of names of nodes, as [[a, b], [b, a]]"
     pairs = pairs.tolist() if isinstance(pairs, np.ndarray) else pairs
     if not isinstance(pairs, Sequence) or isinstance(pairs, (str, bytes)):
-        raise refuse("pairs", pairs, allowed)
+        raise refusal("pairs", pairs, allowed)
     for index, pair in enumerate(pairs):
         is_pair = isinstance(pair, Sequence) and not isinstance(pair, (str, bytes)) and len(pair) == 2
         if not is_pair or not all(isinstance(name, str) or type(name) is int for name in pair):
-            raise refuse(f"pairs[{index}]", pair, allowed)
+            raise refusal(f"pairs[{index}]", pair, allowed)
     return tuple((str(origin), str(destination)) for origin, destination in pairs)
 
 

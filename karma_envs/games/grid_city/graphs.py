@@ -19,7 +19,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import ConfigError, refuse
+from karma_envs.config import ConfigError, refusal
 
 Node = Hashable
 Pair = tuple[Node, Node]
@@ -38,7 +38,7 @@ def truth(field: str, value: object) -> bool:
     if isinstance(value, (numbers.Real, np.bool_)) and value in (0, 1):
         return bool(value)
     if not isinstance(value, str) or text not in TRUE + FALSE:
-        raise refuse(field, value, ", ".join((*TRUE, *FALSE)))
+        raise refusal(field, value, ", ".join((*TRUE, *FALSE)))
     return text in TRUE
 
 
@@ -84,9 +84,9 @@ def checked_graph(graph: Any) -> nx.DiGraph:
             be read.
     """
     if not isinstance(graph, nx.Graph) or not graph.is_directed():
-        raise refuse("graph", graph, "a networkx.DiGraph (of an undirected graph: graph.to_directed())")
+        raise refusal("graph", graph, "a networkx.DiGraph (of an undirected graph: graph.to_directed())")
     if not graph.number_of_edges():
-        raise refuse("graph", graph, "a graph with edges")
+        raise refusal("graph", graph, "a graph with edges")
     graph = nx.MultiDiGraph(graph) if graph.is_multigraph() else nx.DiGraph(graph)
     for node, data in graph.nodes(data=True):
         for name in ("boundary", "through", "x", "y"):
@@ -95,7 +95,7 @@ def checked_graph(graph: Any) -> nx.DiGraph:
             elif name in ("boundary", "through"):
                 data[name] = truth(f"node {node!r}: {name}", data[name])
             elif not math.isfinite(number(data[name])):
-                raise refuse(f"node {node!r}: {name}", data[name], "a finite number")
+                raise refusal(f"node {node!r}: {name}", data[name], "a finite number")
             elif isinstance(data[name], str):
                 data[name] = number(data[name])
     return graph
@@ -122,7 +122,7 @@ def lane_value(
     value = number(data[attribute])
     if math.isnan(value) or value < 0 or (positive and value == 0) or (value == math.inf and not infinite):
         allowed = "a positive number" if positive else "a number from 0 up"
-        raise refuse(f"{name}: {attribute}", data[attribute], f"{allowed}, without unit")
+        raise refusal(f"{name}: {attribute}", data[attribute], f"{allowed}, without unit")
     return value
 
 
@@ -156,7 +156,7 @@ def single_lanes(graph: nx.DiGraph, weight: str | None, capacity: str | None) ->
         graph.remove_edges_from(loops)
         warn(graph, f"lanes from a node to itself ({len(loops)}, as at {loops[0][0]!r}) are left out")
         if not graph.number_of_edges():
-            raise refuse("graph", graph, "a graph with edges between different nodes")
+            raise refusal("graph", graph, "a graph with edges between different nodes")
     if not graph.is_multigraph():
         return graph
     single = nx.DiGraph()

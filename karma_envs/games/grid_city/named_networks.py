@@ -8,7 +8,7 @@ from typing import Any
 
 import networkx as nx
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.graphml import read_graphml
 from karma_envs.games.grid_city.graphs import Pair, errors_name
@@ -39,7 +39,7 @@ def network_of(config: GridCityConfig) -> RoadNetwork:
     else:
         network = call_named("network", config.network, ALLOWED, config.n_agents)
         if not isinstance(network, RoadNetwork):
-            raise refuse("network", config.network, f"{ALLOWED}; it returned {type(network).__name__}")
+            raise refusal("network", config.network, f"{ALLOWED}; it returned {type(network).__name__}")
         return network
     graph, arguments = roads
     if "capacity_scale" in arguments:
@@ -114,5 +114,5 @@ def named_pairs(graph: nx.DiGraph, pairs: Sequence[tuple[str, str]]) -> list[Pai
     if unknown:
         with errors_name(graph.graph.get("source")):
             allowed = f"the name of one of the {len(node_of)} nodes, such as {next(iter(node_of))}"
-            raise refuse("a node of pairs", unknown[0], allowed)
+            raise refusal("a node of pairs", unknown[0], allowed)
     return [(node_of[origin], node_of[destination]) for origin, destination in pairs]

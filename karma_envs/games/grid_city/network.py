@@ -31,7 +31,7 @@ import networkx as nx
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse, whole
+from karma_envs.config import refusal, whole
 from karma_envs.games.grid_city.capacities import CAPACITY_SHARE, lane_capacities
 from karma_envs.games.grid_city.graphs import Node, Pair, checked_graph, errors_name, single_lanes
 from karma_envs.games.grid_city.paths import choose_pairs, find_paths
@@ -65,22 +65,22 @@ class RoadNetwork:
     def __post_init__(self) -> None:
         n_lanes = len(self.lanes)
         if sorted(lane for _, _, lane in self.graph.edges(data="lane", default=-1)) != list(range(n_lanes)):
-            raise refuse(
+            raise refusal(
                 "graph", self.graph, f"a graph whose edges carry lane, each of 0 … {n_lanes - 1} once"
             )
         for index, lane in enumerate(self.lanes):
             if not self.graph.has_edge(*lane) or self.graph.edges[lane]["lane"] != index:
-                raise refuse(f"lanes[{index}]", lane, f"the edge of the graph that carries lane {index}")
+                raise refusal(f"lanes[{index}]", lane, f"the edge of the graph that carries lane {index}")
         if not self.paths:
-            raise refuse("paths", self.paths, "at least one path")
+            raise refusal("paths", self.paths, "at least one path")
         for index, path in enumerate(self.paths):
             self._check_path(index, path)
         weights = np.array(self.weights, np.float64)
         if weights.shape != (len(self.paths),) or not (weights >= 0).all() or abs(weights.sum() - 1) > 1e-9:
-            raise refuse("weights", self.weights, f"{len(self.paths)} numbers from 0 up with sum 1")
+            raise refusal("weights", self.weights, f"{len(self.paths)} numbers from 0 up with sum 1")
         capacity = np.array(self.capacity)
         if capacity.shape != (n_lanes,) or capacity.dtype.kind not in "iu" or not (capacity >= 1).all():
-            raise refuse("capacity", self.capacity, f"{n_lanes} whole numbers from 1 up")
+            raise refusal("capacity", self.capacity, f"{n_lanes} whole numbers from 1 up")
         for name, array in (("weights", weights), ("capacity", capacity.astype(np.int64))):
             array.flags.writeable = False
             object.__setattr__(self, name, array)
@@ -88,12 +88,12 @@ class RoadNetwork:
     def _check_path(self, index: int, path: tuple[int, ...]) -> None:
         field = f"paths[{index}]"
         if not path or not all(0 <= lane < len(self.lanes) for lane in path):
-            raise refuse(field, path, f"one or more lanes, each from 0 to {len(self.lanes) - 1}")
+            raise refusal(field, path, f"one or more lanes, each from 0 to {len(self.lanes) - 1}")
         nodes = [self.lanes[path[0]][0], *(self.lanes[lane][1] for lane in path)]
         if any(self.lanes[lane][0] != node for lane, node in zip(path, nodes)):
-            raise refuse(field, path, "lanes each of which begins where the one before ends")
+            raise refusal(field, path, "lanes each of which begins where the one before ends")
         if len(set(nodes)) < len(nodes):
-            raise refuse(field, path, "a path that visits no node twice")
+            raise refusal(field, path, "a path that visits no node twice")
 
     @property
     def longest(self) -> int:

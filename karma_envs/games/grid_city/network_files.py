@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 
 TNTP, GRAPHML = "_net.tntp", ".graphml"
 """How the names of files with networks end, in small letters or capitals."""
@@ -35,9 +35,9 @@ def beside(net_path: str, kind: str) -> Path | None:
             if file.name.startswith(stem) and file.name[len(stem) :].lower() in BESIDE[kind]
         )
     except OSError as error:
-        raise refuse("network", net_path, f"a file in a folder that can be read ({error})") from error
+        raise refusal("network", net_path, f"a file in a folder that can be read ({error})") from error
     if len(names) > 1:
-        raise refuse("network", net_path, f"one file of {kind} beside it; there are {', '.join(names)}")
+        raise refusal("network", net_path, f"one file of {kind} beside it; there are {', '.join(names)}")
     return path.parent / names[0] if names else None
 
 
@@ -59,6 +59,6 @@ def network_files(network: object) -> tuple[Path, ...]:
         return ()
     name = str(network)
     if not Path(name).is_file():
-        raise refuse("network", name, "a file that is there")
+        raise refusal("network", name, "a file that is there")
     others = (beside(name, kind) for kind in BESIDE) if ending == TNTP else ()
     return (Path(name), *(path for path in others if path is not None))

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.grid_city.config import GridCityConfig
 from karma_envs.games.grid_city.network import RoadNetwork
 from karma_envs.plugins import call_named
@@ -81,7 +81,7 @@ def path_weights(
         shown = f"{weights.dtype}{list(weights.shape)}"
         if weights.shape == (len(network.paths),) and weights.dtype.kind in "biuf":
             shown += f" in {weights.min()} … {weights.max()}"
-        raise refuse(
+        raise refusal(
             field,
             path_set,
             f"a set that weighs the {len(network.paths)} paths with numbers from 0 up, not all 0; "

@@ -7,7 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
 import networkx as nx
 
-from karma_envs.config import choice, real, refuse, whole
+from karma_envs.config import choice, real, refusal, whole
 from karma_envs.games.grid_city.graphs import Node, Pair, lane_values, warn
 
 MOST_LEGS = 5 * 10**6
@@ -45,7 +45,7 @@ def choose_pairs(
     if most_pairs is not None:
         whole("most_pairs", most_pairs, 1)
         if demand is None:
-            raise refuse("most_pairs", most_pairs, "None without demand: it keeps the largest demands")
+            raise refusal("most_pairs", most_pairs, "None without demand: it keeps the largest demands")
     listed = None if pairs is None else _listed(graph, pairs)
     if demand is not None:
         return _largest(_positive(graph, demand, listed), most_pairs)
@@ -53,7 +53,7 @@ def choose_pairs(
         return listed
     nodes = boundary_nodes(graph)
     if not 2 <= len(nodes) <= MOST_BOUNDARY_NODES:
-        raise refuse(
+        raise refusal(
             "graph",
             f"{len(nodes)} boundary nodes",
             f"2 … {MOST_BOUNDARY_NODES}: nodes with the attribute boundary = true, or where none has it, "
@@ -66,13 +66,13 @@ def choose_pairs(
         if junctions.get(origin) is None or junctions[origin] != junctions[destination]
     ]
     if not apart:
-        raise refuse("exclude", exclude, "None here: all boundary nodes hang on the same junction")
+        raise refusal("exclude", exclude, "None here: all boundary nodes hang on the same junction")
     # One-way roads that leave the map have no trips from their end, those that enter it none to theirs.
     ends = {node for node in nodes if graph.in_degree(node) and not graph.out_degree(node)}
     beginnings = {node for node in nodes if graph.out_degree(node) and not graph.in_degree(node)}
     possible = [pair for pair in apart if pair[0] not in ends and pair[1] not in beginnings]
     if not possible:
-        raise refuse(
+        raise refusal(
             "graph", f"{len(nodes)} boundary nodes", "some with a lane that leads away, some with one to them"
         )
     return possible
@@ -109,7 +109,7 @@ def find_paths(
     choice("paths", method, ("shortest", "k_shortest"))
     whole("k", k, 1)
     if method == "shortest" and k != 1:
-        raise refuse("k", k, "1 with paths = shortest, which takes every path that ties for it")
+        raise refusal("k", k, "1 with paths = shortest, which takes every path that ties for it")
     if weight is not None:
         lengths = lane_values(graph, weight)
         if any(isinstance(length, str) for _, _, length in graph.edges(data=weight)):
@@ -129,7 +129,7 @@ def find_paths(
             pair = (origin, destination)
             if destination not in predecessors:
                 if all_joined:
-                    raise refuse("pairs", pair, "pairs that a path joins (where some are not, list pairs)")
+                    raise refusal("pairs", pair, "pairs that a path joins (where some are not, list pairs)")
                 continue
             routes = (
                 _walk_back(predecessors, origin, destination)
@@ -141,10 +141,10 @@ def find_paths(
                 legs += len(route) - 1
                 if legs > MOST_LEGS:
                     allowed = f"at most {MOST_LEGS} lanes in all paths; take k_shortest, or fewer pairs"
-                    raise refuse("paths", method, f"{allowed} (pairs, most_pairs)")
+                    raise refusal("paths", method, f"{allowed} (pairs, most_pairs)")
     apart = [pair for pair, of_pair in paths_of_pair.items() if not of_pair]
     if len(apart) == len(paths_of_pair):
-        raise refuse("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")
+        raise refusal("graph", f"{len(apart)} pairs of boundary nodes", "some that a path joins")
     if apart:
         warn(
             graph,
@@ -187,7 +187,7 @@ def _detours(
     tight = nx.DiGraph((before, node) for node, each in predecessors.items() for before in each)
     for count, path in enumerate(map(tuple, nx.shortest_simple_paths(tight, origin, destination))):
         if count == MOST_DETOURS:
-            raise refuse(
+            raise refusal(
                 "paths",
                 "shortest",
                 f"at most {MOST_DETOURS} paths from {origin!r} to {destination!r} through links of length 0 "
@@ -219,23 +219,23 @@ def _junction(graph: nx.DiGraph, node: Node) -> Node | None:
 
 def _checked_pair(graph: nx.DiGraph, field: str, pair: object) -> Pair:
     if not isinstance(pair, Sequence) or isinstance(pair, str) or len(pair) != 2:
-        raise refuse(field, pair, "pairs (origin, destination)")
+        raise refusal(field, pair, "pairs (origin, destination)")
     for node in pair:
         if node not in graph:
-            raise refuse(f"a node of {field}", node, f"one of the {len(graph)} nodes of the graph")
+            raise refusal(f"a node of {field}", node, f"one of the {len(graph)} nodes of the graph")
     return (pair[0], pair[1])
 
 
 def _listed(graph: nx.DiGraph, pairs: Iterable[Pair]) -> list[Pair]:
     if not isinstance(pairs, Iterable):
-        raise refuse("pairs", pairs, "a list of pairs (origin, destination)")
+        raise refusal("pairs", pairs, "a list of pairs (origin, destination)")
     listed = [_checked_pair(graph, "pairs", pair) for pair in pairs]
     if not listed:
-        raise refuse("pairs", listed, "at least one pair, or None for all pairs of boundary nodes")
+        raise refusal("pairs", listed, "at least one pair, or None for all pairs of boundary nodes")
     seen: set[Pair] = set()
     for pair in listed:
         if pair[0] == pair[1] or pair in seen:
-            raise refuse("pairs", pair, "two different nodes, each pair once")
+            raise refusal("pairs", pair, "two different nodes, each pair once")
         seen.add(pair)
     return listed
 
@@ -245,20 +245,20 @@ def _positive(
 ) -> dict[Pair, float]:
     """The pairs whose demand is above 0, those within a node left out: they take no lane."""
     if not isinstance(demand, Mapping):
-        raise refuse("demand", demand, "a mapping of (origin, destination) to a number from 0 up")
+        raise refusal("demand", demand, "a mapping of (origin, destination) to a number from 0 up")
     checked = {
         _checked_pair(graph, "demand", pair): real(f"demand[{pair!r}]", flow, 0)
         for pair, flow in demand.items()
     }
     for pair in listed or ():
         if not checked.get(pair):
-            raise refuse("pairs", pair, "pairs with a positive demand, where demand is given too")
+            raise refusal("pairs", pair, "pairs with a positive demand, where demand is given too")
     wanted = set(checked if listed is None else listed)
     positive = {
         pair: flow for pair, flow in checked.items() if pair in wanted and flow and pair[0] != pair[1]
     }
     if not positive:
-        raise refuse("demand", demand, "a positive demand between two different nodes")
+        raise refusal("demand", demand, "a positive demand between two different nodes")
     return positive
 
 

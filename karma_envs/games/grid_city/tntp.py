@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import networkx as nx
 
-from karma_envs.config import ConfigError, real, refuse, whole
+from karma_envs.config import ConfigError, real, refusal, whole
 from karma_envs.files import PathLike, write_text
 from karma_envs.games.grid_city.capacities import POSITIVE, attribute_capacities, connectors
 from karma_envs.games.grid_city.graphs import Pair, checked_graph, lane_value, number
@@ -97,12 +97,12 @@ def _metadata(path: PathLike, lines: Iterator[tuple[str, str]]) -> dict[str, tup
     for place, text in lines:
         tag_line = re.fullmatch(r"<([^<>]+)>(.*)", text)
         if not tag_line:
-            raise refuse(place, text, "metadata <TAG> value, before <END OF METADATA>")
+            raise refusal(place, text, "metadata <TAG> value, before <END OF METADATA>")
         tag = tag_line[1].strip().upper()
         if tag == "END OF METADATA":
             return tags
         if tag in tags:
-            raise refuse(place, text, f"each tag once; {tags[tag][0]} has <{tag}> too")
+            raise refusal(place, text, f"each tag once; {tags[tag][0]} has <{tag}> too")
         tags[tag] = (place, tag_line[2].strip())
     raise ConfigError(f"{os.fspath(path)} has no <END OF METADATA>")
 
@@ -111,7 +111,7 @@ def _number(place: str, text: str, allowed: str, low: float = -math.inf) -> floa
     """A finite number from ``low`` up."""
     value = number(text)
     if not math.isfinite(value) or value < low:
-        raise refuse(place, text, allowed)
+        raise refusal(place, text, allowed)
     return value
 
 
@@ -131,7 +131,7 @@ def _count(name: str, tags: Mapping[str, tuple[str, str]], tag: str, low: int, h
 def _node(place: str, text: str, most: int, what: str = "a node") -> int:
     node = _whole(text)
     if isinstance(node, str) or not 1 <= node <= most:
-        raise refuse(place, text, f"{what}, 1 … {most}")
+        raise refusal(place, text, f"{what}, 1 … {most}")
     return node
 
 
@@ -148,19 +148,19 @@ def _read_links(path: PathLike) -> nx.DiGraph:
     for place, text in lines:
         values = text.removesuffix(";").split()
         if not 5 <= len(values) <= 2 + len(COLUMNS):
-            raise refuse(place, text, LINK)
+            raise refusal(place, text, LINK)
         start, end = (_node(place, value, n_nodes) for value in values[:2])
         if start == end:
-            raise refuse(place, text, "a link between two different nodes")
+            raise refusal(place, text, "a link between two different nodes")
         columns = _columns(place, values[2:])
         links.append((start, end, columns))
         if columns["capacity"] == 0:
             no_limit.append((start, end, f"{place}: capacity"))
     if len(links) != n_links:
-        raise refuse(f"{name}: <NUMBER OF LINKS>", n_links, f"the number of links in the file, {len(links)}")
+        raise refusal(f"{name}: <NUMBER OF LINKS>", n_links, f"the number of links in the file, {len(links)}")
     if n_nodes > MOST_NODES_PER_LINK * n_links:
         allowed = f"at most {MOST_NODES_PER_LINK} for each of the {n_links} links in the file"
-        raise refuse(f"{name}: <NUMBER OF NODES>", n_nodes, allowed)
+        raise refusal(f"{name}: <NUMBER OF NODES>", n_nodes, allowed)
     beside = len({link[:2] for link in links}) < n_links
     graph = nx.MultiDiGraph() if beside else nx.DiGraph()
     for node in range(1, n_nodes + 1):
@@ -169,7 +169,7 @@ def _read_links(path: PathLike) -> nx.DiGraph:
     free = connectors(graph) if no_limit else set()
     for start, end, place in no_limit:
         if (start, end) not in free:
-            raise refuse(place, 0, POSITIVE)
+            raise refusal(place, 0, POSITIVE)
     graph.graph["source"] = name
     return graph
 
@@ -178,7 +178,7 @@ def _columns(place: str, values: list[str]) -> dict[str, float]:
     numbers = dict(zip(COLUMNS, (_number(place, value, f"numbers: {LINK}") for value in values)))
     for column in COLUMNS[:3]:
         if numbers[column] < 0:
-            raise refuse(f"{place}: {column}", numbers[column], "a number from 0 up")
+            raise refusal(f"{place}: {column}", numbers[column], "a number from 0 up")
     return numbers
 
 
@@ -191,7 +191,7 @@ def _read_trips(path: PathLike, graph: nx.DiGraph) -> dict[Pair, float]:
         zones_told = _count(name, tags, "NUMBER OF ZONES", 1, 10**7)
         if zones_told != n_zones:
             place, _ = tags["NUMBER OF ZONES"]
-            raise refuse(f"{place}: <NUMBER OF ZONES>", zones_told, f"the number that {net} has, {n_zones}")
+            raise refusal(f"{place}: <NUMBER OF ZONES>", zones_told, f"the number that {net} has, {n_zones}")
     demand: dict[Pair, float] = {}
     origin = None
     for place, text in lines:
@@ -200,14 +200,14 @@ def _read_trips(path: PathLike, graph: nx.DiGraph) -> dict[Pair, float]:
             origin = _node(place, heading[1], n_zones, f"a zone of {net}")
             continue
         if origin is None:
-            raise refuse(place, text, TRIPS)
+            raise refusal(place, text, TRIPS)
         for entry in text.removesuffix(";").split(";"):
             destination, colon, flow = (part.strip() for part in entry.partition(":"))
             if not colon:
-                raise refuse(place, entry.strip(), TRIPS)
+                raise refusal(place, entry.strip(), TRIPS)
             pair = (origin, _node(place, destination, n_zones, f"a zone of {net}"))
             if pair in demand:
-                raise refuse(place, pair, "each origin and destination once; this pair was given before")
+                raise refusal(place, pair, "each origin and destination once; this pair was given before")
             demand[pair] = _number(place, flow, "a flow from 0 up", 0)
     if "TOTAL OD FLOW" in tags:
         place, text = tags["TOTAL OD FLOW"]
@@ -226,10 +226,10 @@ def _read_coordinates(path: PathLike, graph: nx.DiGraph) -> None:
         if index == 0 and values and not values[0].isdecimal():
             continue
         if len(values) != 3:
-            raise refuse(place, text, "node x y ;")
+            raise refusal(place, text, "node x y ;")
         node = _node(place, values[0], len(graph))
         if node in seen:
-            raise refuse(place, node, "each node once; this one was given before")
+            raise refusal(place, node, "each node once; this one was given before")
         seen.add(node)
         x, y = (_number(place, value, "coordinates: node x y ;") for value in values[1:])
         graph.nodes[node].update(x=x, y=y)
@@ -260,7 +260,7 @@ def write_tntp(
         ConfigError: when the format has no room for this network.
     """
     if (demand is None) != (trips_path is None):
-        raise refuse("trips_path", trips_path, "a path with demand, None without")
+        raise refusal("trips_path", trips_path, "a path with demand, None without")
     graph = checked_graph(graph)
     links, coordinates = _link_lines(graph), [] if node_path is None else _node_lines(graph)
     trips = [] if demand is None else _trip_lines(graph, demand)
@@ -278,13 +278,13 @@ def _link_lines(graph: nx.DiGraph) -> list[str]:
     )
     n_zones, n_closed = sum(boundary), len(through) - sum(through)
     if list(graph) != list(range(1, len(graph) + 1)):
-        raise refuse("graph", list(graph), f"nodes 1 … {len(graph)}, in order")
+        raise refusal("graph", list(graph), f"nodes 1 … {len(graph)}, in order")
     if not all(boundary[:n_zones]) or n_zones == 0:
-        raise refuse("graph", graph, "one or more nodes marked boundary, before all others")
+        raise refusal("graph", graph, "one or more nodes marked boundary, before all others")
     if any(through[:n_closed]):
-        raise refuse("graph", graph, "nodes with through = False before all others")
+        raise refusal("graph", graph, "nodes with through = False before all others")
     if len(graph) > MOST_NODES_PER_LINK * graph.number_of_edges():
-        raise refuse("graph", f"{len(graph)} nodes", f"at most {MOST_NODES_PER_LINK} for each edge")
+        raise refusal("graph", f"{len(graph)} nodes", f"at most {MOST_NODES_PER_LINK} for each edge")
     lines = [
         f"<NUMBER OF ZONES> {n_zones}",
         f"<NUMBER OF NODES> {len(graph)}",
@@ -297,9 +297,9 @@ def _link_lines(graph: nx.DiGraph) -> list[str]:
     for start, end, data in graph.edges(data=True):
         known = tuple(column for column in COLUMNS if column in data)
         if known != COLUMNS[: len(known)] or len(known) < 3:
-            raise refuse(f"edge {start} → {end}", sorted(data), f"the first three or more of {COLUMNS}")
+            raise refusal(f"edge {start} → {end}", sorted(data), f"the first three or more of {COLUMNS}")
         if start == end:
-            raise refuse("graph", (start, end), "edges between two different nodes")
+            raise refusal("graph", (start, end), "edges between two different nodes")
         values = [lane_value((start, end), data, column) for column in COLUMNS[:3]]
         values += [_finite(f"edge {start} → {end}: {column}", data[column]) for column in known[3:]]
         lines.append("\t".join(("", str(start), str(end), *map(_text, values), ";")))
@@ -318,7 +318,7 @@ def _trip_lines(graph: nx.DiGraph, demand: Mapping[Pair, float]) -> list[str]:
     last = None
     for (origin, destination), flow in sorted(demand.items()):
         if not all(node in graph and graph.nodes[node].get("boundary") for node in (origin, destination)):
-            raise refuse("demand", (origin, destination), "pairs of zones, nodes marked boundary")
+            raise refusal("demand", (origin, destination), "pairs of zones, nodes marked boundary")
         if origin != last:
             lines.append(f"Origin {origin}")
         last = origin
@@ -330,14 +330,14 @@ def _node_lines(graph: nx.DiGraph) -> list[str]:
     lines = ["Node\tX\tY\t;"]
     for node, data in graph.nodes(data=True):
         if "x" not in data or "y" not in data:
-            raise refuse("graph", node, "nodes with x and y, where coordinates are to be written")
+            raise refusal("graph", node, "nodes with x and y, where coordinates are to be written")
         lines.append(f"{node}\t{_text(float(data['x']))}\t{_text(float(data['y']))}\t;")
     return [*lines, ""]
 
 
 def _finite(field: str, value: object) -> float:
     if not math.isfinite(number(value)):
-        raise refuse(field, value, "a finite number")
+        raise refusal(field, value, "a finite number")
     return number(value)
 
 

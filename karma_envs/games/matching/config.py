@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from karma_envs.axes import Axis
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.finite import MOST_INDICES
 from karma_envs.karma.config import KarmaConfig, RuleChoice
 from karma_envs.karma.urgency import AgentType
@@ -51,13 +51,13 @@ class MatchingConfig(KarmaConfig):
     def __post_init__(self) -> None:
         self._check_population(2, ("allocation", "payment", "redistribution"))
         if self.rule("redistribution").by_resource:
-            raise refuse(
+            raise refusal(
                 "redistribution",
                 self.redistribution,
                 "a rule that is not by resource: what a pair pays to society is not kept apart here",
             )
         if self.n_observations > MOST_INDICES:
-            raise refuse(
+            raise refusal(
                 "karma_max",
                 self.karma_max,
                 f"at most {MOST_INDICES} observations; with {self.n_urgencies} urgencies there are "

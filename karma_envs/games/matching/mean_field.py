@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.axes import Axis, by_axes
-from karma_envs.config import refuse
+from karma_envs.config import refusal
 from karma_envs.games.matching.kernels import PAIR_CROWDING
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
@@ -112,7 +112,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
         if not self._allocation.uses_bids:
-            raise refuse("allocation", config.allocation, "one that looks at bids, for a mean-field model")
+            raise refusal("allocation", config.allocation, "one that looks at bids, for a mean-field model")
         self.types = types = tuple(types or config.agent_types)
         self._n = n = config.karma_max + 1
         self._karma = np.arange(n)

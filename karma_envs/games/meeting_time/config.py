@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.config import Config, is_list, real, refuse, whole
+from karma_envs.config import Config, is_list, real, refusal, whole
 
 _LARGEST = 1e9
 """Of costs, times and uncertainties, so that float32 holds what follows from them."""
@@ -64,7 +64,9 @@ class MeetingTimeConfig(Config):
             uncertainty=_checked_uncertainty(self.uncertainty),
         )
         if self.lateness_cost == 0 and self.delay_cost == 0:
-            raise refuse("delay_cost", self.delay_cost, "above 0 where lateness_cost is 0: else nobody comes")
+            raise refusal(
+                "delay_cost", self.delay_cost, "above 0 where lateness_cost is 0: else nobody comes"
+            )
         furthest = _FINEST * self.uncertainty_range[0]
         self._set(scheduled_time=real("scheduled_time", self.scheduled_time, -furthest, furthest))
 
@@ -96,16 +98,16 @@ class MeetingTimeConfig(Config):
 
 def _checked_uncertainty(given: Any) -> Any:
     if not is_list(given) or not len(given):
-        raise refuse("uncertainty", given, _UNCERTAINTY)
+        raise refusal("uncertainty", given, _UNCERTAINTY)
     if any(is_list(item) for item in given):
         if not all(is_list(item) and len(item) == 2 for item in given):
-            raise refuse("uncertainty", given, _UNCERTAINTY)
+            raise refusal("uncertainty", given, _UNCERTAINTY)
         return tuple(tuple(_positive(number, given) for number in item) for item in given)
     if len(given) != 2:
-        raise refuse("uncertainty", given, _UNCERTAINTY)
+        raise refusal("uncertainty", given, _UNCERTAINTY)
     low, high = (_positive(number, given) for number in given)
     if low > high:
-        raise refuse("uncertainty", given, _UNCERTAINTY)
+        raise refusal("uncertainty", given, _UNCERTAINTY)
     return low, high
 
 
@@ -113,7 +115,7 @@ def _positive(number: Any, given: Any) -> float:
     try:
         return real("uncertainty", number, 0, _LARGEST, open_low=True)
     except ValueError as error:
-        raise refuse("uncertainty", given, _UNCERTAINTY) from error
+        raise refusal("uncertainty", given, _UNCERTAINTY) from error
 
 
 def _quadrature(low: float, high: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

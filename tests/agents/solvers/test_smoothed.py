@@ -9,7 +9,7 @@ import pytest
 
 import karma_envs
 from agents.solvers import Step, solve
-from agents.solvers.first_order.iteration import softmax
+from agents.solvers.first_order.iteration import logit_policy
 from karma_envs.config import ConfigError
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import best_response, q_values
@@ -43,7 +43,7 @@ def test_a_fixed_point_of_a_karma_game(fields: dict[str, Any]) -> None:
     assert found.converged
     problem = model.decision_problem(found.statistic)
     q = q_values(model, problem, best_response(model, problem)[1])
-    np.testing.assert_allclose(softmax(model, q), found.policy.probabilities, atol=1e-7)
+    np.testing.assert_allclose(logit_policy(model, q), found.policy.probabilities, atol=1e-7)
 
 
 @pytest.mark.parametrize("factor", [400.0, 1e-3])

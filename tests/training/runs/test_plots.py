@@ -148,7 +148,7 @@ def test_the_karma_distribution_has_mass_one(two_types: Run) -> None:
     assert heights.sum() == pytest.approx(1)
     assert heights @ karma == pytest.approx(10)
     assert set(karma.round(6)) <= set(range(21))
-    assert lines_of(panel)["mean at the end"].get_xdata()[0] == pytest.approx(10)
+    assert lines_of(panel)["mean"].get_xdata()[0] == pytest.approx(10)
 
 
 def test_policy_change_shows_mean_and_largest(one_type: Run) -> None:
