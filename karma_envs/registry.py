@@ -24,11 +24,14 @@ from karma_envs.plugins import import_named
 if TYPE_CHECKING:
     from karma_envs.game import PopulationGame
 
-ARGUMENTS = (
-    *("name", "game", "config", "preset", "max_cycles", "render_mode", "observation", "strict"),
+GAME_ARGUMENTS = ("name", "preset", "config")
+"""What making a game takes besides the fields of its configuration."""
+
+VIEW_ARGUMENTS = (
+    *("game", "preset", "max_cycles", "render_mode", "observation", "strict"),
     *("learner", "population", "num_envs", "max_episode_steps", "autoreset_mode"),
 )
-"""What making a game or one of its environments takes besides the fields of the game's configuration."""
+"""What making an environment takes besides these."""
 
 _VERSION = re.compile(r"^    VERSION\b[^=\n]*=\s*(\d+)", re.MULTILINE)
 _registered: dict[str, type[PopulationGame]] = {}
@@ -141,6 +144,8 @@ def register(game: type[PopulationGame]) -> type[PopulationGame]:
     shown = importable_name(game)
     if (problem := _problem(game)) is not None:
         raise refusal("game", shown, f"a class of a game; this {problem}")
+    if taken := [name for name in VIEW_ARGUMENTS if name in game.config_class.field_names()]:
+        raise refusal("game", shown, f"one without the field {taken[0]!r}, an argument of environments")
     name = game.name
     if not isinstance(name, str) or not re.fullmatch(r"[a-z][a-z0-9_]*", name) or keyword.iskeyword(name):
         raise refusal(f"name of {shown}", name, "lower-case letters, digits and underscores, a letter first")
@@ -170,8 +175,8 @@ def _problem(game: Any) -> str | None:
     fields = game.config_class.field_names()
     if "n_agents" not in fields:
         return "has a configuration without n_agents"
-    if taken := [name for name in ARGUMENTS if name in fields]:
-        return f"has a configuration whose field {taken[0]!r} is an argument of environments; rename it"
+    if taken := [name for name in GAME_ARGUMENTS if name in fields]:
+        return f"has a configuration whose field {taken[0]!r} is an argument of make; rename it"
     if not isinstance(game.presets, Mapping):
         return "has presets that are no mapping of names to fields"
     for preset, values in game.presets.items():

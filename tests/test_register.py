@@ -114,9 +114,16 @@ def test_files_name_a_registered_game_by_its_class() -> None:
 
 @dataclass(frozen=True)
 class PresetConfig(OwnConfig):
-    """A field that no environment can be given."""
+    """A field that no game can be given."""
 
     preset: int = 0
+
+
+@dataclass(frozen=True)
+class StrictConfig(OwnConfig):
+    """A field that no environment can be given."""
+
+    strict: bool = True
 
 
 class NoCounts(Config):
@@ -138,7 +145,8 @@ def roads(**attributes: Any) -> Any:
         (OwnGame, "it lacks .*observations, start"),
         (roads(config_class=dict), "config_class that is no karma_envs.config.Config"),
         (roads(config_class=NoCounts), "a configuration without n_agents"),
-        (roads(config_class=PresetConfig), "field 'preset' is an argument of environments; rename it"),
+        (roads(config_class=PresetConfig), "field 'preset' is an argument of make; rename it"),
+        (roads(config_class=StrictConfig), "without the field 'strict', an argument of environments"),
         (roads(presets={"many": {"agents": 9}}), "a preset 'many' with 'agents', which is no field"),
         (roads(presets=[]), "presets that are no mapping"),
         (roads(name="matching"), "name of .* = 'matching' is not allowed; allowed: a name that no other"),
@@ -164,10 +172,14 @@ def test_a_name_of_another_registered_game_is_refused() -> None:
 def test_the_arguments_that_no_field_may_be_called_like_are_those_of_the_views() -> None:
     views = PopulationParallelEnv, PopulationAECEnv, SingleAgentEnv, PopulationVectorEnv
     makers = [*(mro.__init__ for view in views for mro in view.__mro__ if "karma_envs" in mro.__module__)]
-    named = {
-        name
-        for maker in (*makers, karma_envs.make, RoadsGame.__init__)
-        for name, argument in inspect.signature(maker).parameters.items()
-        if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
-    }
-    assert named - {"self"} == set(registry.ARGUMENTS)
+
+    def named(*functions: Any) -> set[str]:
+        return {
+            name
+            for function in functions
+            for name, argument in inspect.signature(function).parameters.items()
+            if argument.kind in (argument.POSITIONAL_OR_KEYWORD, argument.KEYWORD_ONLY)
+        } - {"self"}
+
+    assert named(*makers) == set(registry.VIEW_ARGUMENTS)
+    assert named(karma_envs.make, RoadsGame.__init__) == set(registry.GAME_ARGUMENTS)

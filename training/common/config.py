@@ -50,7 +50,6 @@ class GameRunConfig(Config):
     def __post_init__(self) -> None:
         game = game_class(self.game, "game")
         self._set(game=name_of(self.game, "game"))
-        self.owners(game)  # may be refused
         for name, (_, part) in self.parts(game).items():
             self._set(**{name: self.part_of(name, getattr(self, name), part)})
 
@@ -84,7 +83,7 @@ class GameRunConfig(Config):
 
     @classmethod
     def owners(cls, game: type[PopulationGame]) -> dict[str, str]:
-        """The section of each field, by the field's name.
+        """The section of each field, by the field's name, where fields are set by name alone.
 
         Raises:
             ConfigError: when two sections have a field of the same name, naming the field and both.

@@ -52,7 +52,7 @@ def test_every_field_has_one_owner() -> None:
 
 
 def test_a_clash_is_of_its_game_alone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """All else goes on working; where the other section has no such field, the game does, too."""
+    """All else goes on working, and what says the section, or has no other field of the name."""
     (folder / "seeded.py").write_text(CLASHING)
     says = (
         "karma_envs.games.seeded:SeededGame cannot be used here: 'seed' is a field of the game "
@@ -63,9 +63,10 @@ def test_a_clash_is_of_its_game_alone(folder: Path, capsys: pytest.CaptureFixtur
         assert capsys.readouterr().err == f"karma-envs: {says}\n"
     with pytest.raises(ConfigError, match="'seed' is a field of the game"):
         SweepConfig.from_flat("seeded", None, over={"seed": [1]})
-    with pytest.raises(ConfigError, match="'seed' is a field of the game"):
-        TrainConfig("seeded", {"seed": 1})
-    assert SolveConfig("seeded", {"seed": 1}).game_config.seed == 1
+    nested = TrainConfig("seeded", {"seed": 1}, seed=2)
+    assert (nested.game_config.seed, nested.seed) == (1, 2)
+    assert TrainConfig.from_dict(nested.to_dict()) == nested
+    assert SolveConfig.from_flat("seeded", None, {"seed": 1}).game_config.seed == 1
     for command in (["list"], ["show-config", "matching"]):
         assert main(command) == 0
     with pytest.raises(SystemExit) as ended:
