@@ -26,7 +26,8 @@ PRINTED = {
     "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d in the",
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
     "11_stable_baselines": (
-        r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\nCOIN.* -1\.[45].*\nTURN.* -1\.[45].*\n"
+        r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\n"
+        r"COIN.* -1\.[45].*\nTURN.* -1\.[45].*\n"
         r"(.*exploit.*\n)+equil.* 0\.000\n.*bids\.png\n$"
     ),
     "12_rllib": r"(agent-step .* -1\.\d{3}\n){5}PPO +eff.* -1\.2.*\nrandom +eff.* -1\.(50|49)",
