@@ -9,7 +9,7 @@ import pytest
 
 from karma_envs.checks import check_game
 from karma_envs.outcome import EFFICIENCY
-from tests.training.counted_roads import DELAY, CountedRoads, RoadsOutcome
+from tests.training.runs.counted_roads import DELAY, CountedRoads, RoadsOutcome
 from training import Run, TrainConfig, train
 from training.cli import main
 from training.common.tables import read_table
@@ -19,7 +19,7 @@ from training.runs.figures import plot
 from training.sweeps.figures import plot_sweep
 from training.sweeps.sweep import sweep
 
-NAME = "tests.training.counted_roads:CountedRoads"
+NAME = "tests.training.runs.counted_roads:CountedRoads"
 BASE = TrainConfig(game=NAME, n_steps=200, epoch_length=50, records=4, replicas=2, threads=1)
 
 
