@@ -13,7 +13,8 @@ from rich.text import Text
 from karma_envs.config import choice, whole
 from training.common.console import console, print_table
 from training.common.flags import docs_folder, value
-from training.reproduction.experiment import SCALES, experiments, reproduce, summary_line
+from training.reproduction.experiment import experiments
+from training.reproduction.reproduce import SCALES, reproduce, summary_line
 
 _RESULTS = "docs/results"
 

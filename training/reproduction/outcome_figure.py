@@ -9,7 +9,7 @@ import numpy as np
 
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import mean_over_seeds
+from training.reproduction.numbers import mean_over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

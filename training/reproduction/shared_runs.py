@@ -8,7 +8,7 @@ from pathlib import Path
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.trust import functions_named
-from training.reproduction.experiment import announcer
+from training.reproduction.reproduce import announcer
 from training.runs.config import TrainConfig
 from training.runs.folder import Run
 from training.runs.replica import Observer, Replica

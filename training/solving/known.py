@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import cache
+from functools import lru_cache
 
 from agents import solve
 from agents.policies.tabular import TabularPolicy
@@ -11,7 +11,7 @@ from karma_envs.config import Config
 from karma_envs.registry import game_class
 
 
-@cache
+@lru_cache(maxsize=8)  # replicas of a run ask for the same; a sweep has many configurations
 def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
     """The policy of an equilibrium of the mean field, a row per type; nothing where there is no table."""
     model = game_class(game)(game_config).mean_field()

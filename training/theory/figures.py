@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -118,7 +119,7 @@ def plot_theory(theory: Theory, formats: tuple[str, ...] = ("png", "pdf")) -> li
         "contractivity": ("distances", contractivity),
     }
     figures: dict[str, Callable[[], Figure]] = {
-        draw.__name__: lambda draw=draw: draw(theory)  # type: ignore[misc]
+        draw.__name__: functools.partial(draw, theory)
         for tool, (needed, draw) in drawable.items()
         if numbers.get(tool, {}).get(needed)
     }

@@ -20,8 +20,9 @@ from training import ResultsError, Run, TrainConfig, train
 from training.benchmark.run import run_benchmark
 from training.cli import main
 from training.common.folders import all_or_nothing, new_folder, owned
-from training.reproduction import experiment as machinery
-from training.reproduction.experiment import Experiment, reproduce
+from training.reproduction import reproduce as machinery
+from training.reproduction.experiment import Experiment
+from training.reproduction.reproduce import reproduce
 from training.runs.replica import Replica
 from training.solving.solution import SolveConfig, solve_to_folder
 from training.sweeps.sweep import sweep

@@ -13,15 +13,10 @@ from karma_envs.config import ConfigError
 from training.cli import main
 from training.common.figures import new_figure
 from training.reproduction import command as command
-from training.reproduction import experiment as machinery
-from training.reproduction.experiment import (
-    Experiment,
-    Published,
-    experiments,
-    mean_over_seeds,
-    reproduce,
-    with_error,
-)
+from training.reproduction import reproduce as machinery
+from training.reproduction.experiment import Experiment, Published, experiments
+from training.reproduction.numbers import mean_over_seeds, with_error
+from training.reproduction.reproduce import reproduce
 
 
 def toy(calls: list[tuple[str, int]]) -> Experiment:

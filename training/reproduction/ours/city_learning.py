@@ -15,7 +15,8 @@ import numpy as np
 from karma_envs.games.grid_city import GridCityGame
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, points, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import points, row_of
 from training.reproduction.outcome_figure import MEASURES
 from training.reproduction.thesis.city_training import (
     LARGE_STEPS,

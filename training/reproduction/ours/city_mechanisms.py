@@ -15,7 +15,8 @@ from typing import Any
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import row_of
 from training.reproduction.outcome_figure import MEASURES, outcome_figure
 from training.reproduction.thesis.city_training import (
     LARGE_STEPS,

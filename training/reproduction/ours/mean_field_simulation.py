@@ -20,7 +20,8 @@ from karma_envs.mechanisms.rule import rules
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, Published, mean_over_seeds
+from training.reproduction.experiment import Experiment, Published
+from training.reproduction.numbers import mean_over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

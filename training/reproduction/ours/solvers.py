@@ -13,7 +13,8 @@ from agents import solve
 from karma_envs.registry import make
 from training.common.figures import COLOURS, legend_above, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, Published, mean_over_seeds
+from training.reproduction.experiment import Experiment, Published
+from training.reproduction.numbers import mean_over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

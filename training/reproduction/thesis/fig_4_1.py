@@ -14,7 +14,8 @@ from karma_envs.finite import as_finite
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, Published, mean_over_seeds, points, row_of
+from training.reproduction.experiment import Experiment, Published
+from training.reproduction.numbers import mean_over_seeds, points, row_of
 from training.reproduction.thesis.monitored_training import MOMENTS, Moment, coarse, monitored_training
 
 if TYPE_CHECKING:

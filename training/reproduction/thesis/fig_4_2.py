@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 
 from training.common.figures import COLOURS, legend_above, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, points, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import points, row_of
 from training.reproduction.thesis.monitored_training import MOMENTS, coarse, monitored_training
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, mean_over_seeds
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import mean_over_seeds
 from training.reproduction.thesis.monitored_training import monitored_training
 
 if TYPE_CHECKING:

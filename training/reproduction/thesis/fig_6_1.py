@@ -23,7 +23,8 @@ from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.evaluation.play import measure
-from training.reproduction.experiment import Experiment, mean_over_seeds
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import mean_over_seeds
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica
 

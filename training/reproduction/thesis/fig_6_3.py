@@ -13,7 +13,8 @@ from karma_envs.games.grid_city import GridCityGame, RoadNetwork
 from karma_envs.games.grid_city.capacities import CAPACITY_SHARE
 from training.common.lane_figures import lane_histogram, lane_maps
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import row_of
 from training.reproduction.thesis.city_training import play_city
 
 if TYPE_CHECKING:

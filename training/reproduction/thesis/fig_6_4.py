@@ -10,7 +10,8 @@ import numpy as np
 
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row, read_table
-from training.reproduction.experiment import Experiment, points, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import points, row_of
 from training.reproduction.thesis.city_training import city_run
 
 if TYPE_CHECKING:

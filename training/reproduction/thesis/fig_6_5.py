@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from karma_envs.games.grid_city import GridCityGame
 from training.common.lane_figures import lane_maps
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import row_of
 from training.reproduction.thesis.city_training import learned_play
 
 if TYPE_CHECKING:

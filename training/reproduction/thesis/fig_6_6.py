@@ -11,7 +11,8 @@ from scipy.stats import linregress, spearmanr
 
 from training.common.lane_figures import bid_against_congestion
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import row_of
 from training.reproduction.thesis.city_training import LEARNERS, Play, learned_play
 from training.reproduction.thesis.fig_6_5 import mean_by_lane
 

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from karma_envs.games.grid_city import GridCityGame
 from training.common.lane_figures import path_panels
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import row_of
 from training.reproduction.thesis.city_training import learned_play
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, points, row_of
+from training.reproduction.experiment import Experiment
+from training.reproduction.numbers import points, row_of
 from training.reproduction.thesis.city_training import LEARNERS, Play, learned_play
 
 if TYPE_CHECKING:

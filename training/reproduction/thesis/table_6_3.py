@@ -7,7 +7,8 @@ from functools import partial
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
 from training.common.tables import Row
-from training.reproduction.experiment import Experiment, Published, row_of
+from training.reproduction.experiment import Experiment, Published
+from training.reproduction.numbers import row_of
 from training.reproduction.outcome_figure import MEASURES, outcome_figure
 from training.reproduction.thesis.city_training import Play, city_run, learned_play, play_city
 

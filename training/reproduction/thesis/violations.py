@@ -10,7 +10,7 @@ from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.reproduction.experiment import mean_over_seeds
+from training.reproduction.numbers import mean_over_seeds
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
