@@ -8,9 +8,13 @@ import numpy as np
 import pytest
 
 import karma_envs
+from karma_envs.finite import FiniteGame
 from karma_envs.game import IllegalActionError, PopulationGame
+from karma_envs.registry import game_class
 
 N = 12
+TABULAR = [name for name in karma_envs.names() if issubclass(game_class(name), FiniteGame)]
+"""Those with numbered actions."""
 SMALL: dict[str, dict[str, Any]] = {
     "grid_city": {"rows": 1, "columns": 2},
     "grid_city_routes": {"rows": 2, "columns": 2},
@@ -48,7 +52,7 @@ REFUSED: dict[str, tuple[Any, str]] = {
 }
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_what_is_no_action_of_everyone_is_refused(name: str) -> None:
     game = begun(name)
     before = game.state_dict()

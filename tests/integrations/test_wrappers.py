@@ -6,12 +6,12 @@ import pytest
 from pettingzoo.utils.conversions import aec_to_parallel
 from pettingzoo.utils.wrappers import TerminateIllegalWrapper
 
-import karma_envs
 from karma_envs import matching_v0
 from karma_envs.views import GameViews
 from karma_envs.views.parallel import PopulationParallelEnv
 from karma_envs.views.single_agent import SingleAgentEnv
 from karma_envs.views.vector import PopulationVectorEnv
+from tests.integrations.common import TABULAR
 
 extra = "nox -s wrappers"
 
@@ -81,7 +81,7 @@ def test_infos_of_a_learner_always_have_the_same_keys(observation):
     assert [info["TimeLimit.truncated"] for info in infos] == CUT
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 def test_supersuit_skips_frames(name):
     """A population that repeats its actions: twice the rewards of one that has them once."""
     supersuit = pytest.importorskip("supersuit")
@@ -129,7 +129,7 @@ def test_gymnasium_films_the_population(tmp_path):
     assert len(list((tmp_path / "videos").glob("*.mp4"))) == 2
 
 
-@pytest.mark.parametrize("name", karma_envs.names())
+@pytest.mark.parametrize("name", TABULAR)
 @pytest.mark.parametrize("observation", ["flat", "dict"])
 def test_pettingzoo_ends_the_game_at_an_illegal_action(name, observation):
     env = TerminateIllegalWrapper(GameViews(name).env(n_agents=6, observation=observation), illegal_reward=-9)
