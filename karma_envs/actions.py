@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -45,7 +46,7 @@ def as_action(value: Any, space: Discrete[Any] | Box) -> NDArray[Any] | int:
     if whole and type(value) is int:
         return min(max(value, _LOWEST), _HIGHEST)
     array, shape = np.asarray(value), _shape_of(space)
-    if array.size != np.prod(shape) or array.dtype.kind not in ("iu" if whole else "iuf"):
+    if array.size != math.prod(shape) or array.dtype.kind not in ("iu" if whole else "iuf"):
         what = "whole number" if whole else f"number of shape {list(shape)}"
         raise IllegalActionError(f"action {value!r} is not a {what}")
     if whole:
@@ -68,27 +69,32 @@ def as_actions(values: Any, n_agents: int, space: Discrete[Any] | Box) -> NDArra
         IllegalActionError: when they are not so many actions of that shape and kind.
     """
     own = _shape_of(space)
-    if type(values) is np.ndarray and values.dtype == space.dtype and values.shape == (n_agents, *own):
-        array = values.copy()  # as trainers have them: nothing is to be asked of whole numbers
-    else:
-        array = _taken_over(values, n_agents, space, own)
+    array = _new_array(values)
+    if array.dtype != space.dtype or array.shape != (n_agents, *own):  # as they are not where they come often
+        array = _of_space(array, values, n_agents, space, own)
     if array.dtype.kind == "f" and not (finite := np.isfinite(array)).all():
         agent = int(np.argmin(finite.reshape(n_agents, -1).all(axis=1)))
         raise IllegalActionError(f"agent {agent} takes action {array[agent]}, which is not finite")
     return array
 
 
-def _taken_over(values: Any, n_agents: int, space: Discrete[Any] | Box, own: tuple[int, ...]) -> NDArray[Any]:
-    """Actions of any form as an array of the space's dtype, of ``own`` shape each."""
+def _new_array(values: Any) -> NDArray[Any]:
+    """Values as one array; an empty one of objects where numbers, arrays and tensors are mixed."""
+    try:
+        return np.array(values)
+    except ValueError:
+        return np.empty(0, np.object_)
+
+
+def _of_space(
+    array: NDArray[Any], values: Any, n_agents: int, space: Discrete[Any] | Box, own: tuple[int, ...]
+) -> NDArray[Any]:
+    """The array of some values as one of the space's dtype, of ``own`` shape for each agent."""
     whole = space.dtype.kind in "iu"
     kinds = "iu" if whole else "iuf"
-    try:
-        array = np.asarray(values)
-    except ValueError:  # numbers, arrays and tensors mixed
-        array = np.empty(0, np.object_)
     if array.dtype.kind not in kinds and isinstance(values, Sequence):
         array = np.array([as_action(value, space) for value in values], space.dtype)
-    one_each = np.prod(own) == 1 and array.shape in ((n_agents,), (n_agents, 1))
+    one_each = math.prod(own) == 1 and array.shape in ((n_agents,), (n_agents, 1))
     if not (array.shape == (n_agents, *own) or one_each) or array.dtype.kind not in kinds:
         what = "whole numbers" if whole else f"numbers, {list(own)} each"
         raise IllegalActionError(
@@ -96,7 +102,7 @@ def _taken_over(values: Any, n_agents: int, space: Discrete[Any] | Box, own: tup
         )
     if array.dtype == np.uint64 and whole:
         array = np.minimum(array, np.uint64(_HIGHEST))
-    return array.reshape((n_agents, *own)).astype(space.dtype)
+    return array.reshape((n_agents, *own)).astype(space.dtype, copy=False)
 
 
 class UniformPolicy:

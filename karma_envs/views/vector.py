@@ -115,8 +115,8 @@ class PopulationVectorEnv(GymnasiumView, VectorEnv[Any, Any, NDArray[Any]]):
         return (
             observations,
             rewards,
-            np.full(n_agents, over),
-            np.full(n_agents, truncated),
+            np.ones(n_agents, np.bool_) if over else np.zeros(n_agents, np.bool_),
+            np.ones(n_agents, np.bool_) if truncated else np.zeros(n_agents, np.bool_),
             infos,
         )
 
