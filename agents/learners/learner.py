@@ -60,14 +60,16 @@ class Learner(Protocol):
 
 
 def _as_it_is(game: PopulationGame, config: Any) -> PopulationGame:
+    """The game, of a kind that plays all games as they are."""
     return game
 
 
 def _any_game(game: Any) -> None:
-    pass
+    """Refuse no game, of a kind that learns in all."""
 
 
 def _little_memory(game: PopulationGame, config: Any) -> tuple[int, str]:
+    """Nothing that counts, of a kind whose learners do not grow with the game."""
     return 0, ""
 
 
