@@ -26,7 +26,8 @@ from training.common.trust import add_trust
 from training.runs.config import TrainConfig
 from training.sweeps.backends import BACKENDS
 from training.sweeps.config import SweepConfig, as_text
-from training.sweeps.sweep import LEARNED_STEPS, Progress, Sweep, estimate_in, sweep
+from training.sweeps.folder import Sweep, estimate_in
+from training.sweeps.sweep import LEARNED_STEPS, Progress, sweep
 
 _MOST_ROWS = 30
 _WIDEST_VALUE = 40  # letters; longer ones take several lines

@@ -21,7 +21,8 @@ from training.common.figures import (
 )
 from training.common.tables import Row
 from training.sweeps.config import as_text, shown
-from training.sweeps.sweep import LEARNED_STEPS, Sweep, estimate_in
+from training.sweeps.folder import Sweep, estimate_in
+from training.sweeps.sweep import LEARNED_STEPS
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

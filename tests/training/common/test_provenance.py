@@ -31,7 +31,8 @@ from training.common.workers import Interrupted
 from training.runs.evaluate import evaluate
 from training.runs.folder import create_run, read_metadata, write_metadata
 from training.solving.solution import Solution, SolveConfig, solve_to_folder
-from training.sweeps.sweep import Sweep, sweep
+from training.sweeps.folder import Sweep
+from training.sweeps.sweep import sweep
 from training.theory.tools import Theory, TheoryConfig, theory_to_folder
 
 Tiny = Callable[..., TrainConfig]

@@ -32,7 +32,8 @@ from training.runs.figures import distribution
 from training.runs.folder import read_metadata
 from training.runs.replica import Replica
 from training.solving.solution import SolveConfig, solve_to_folder
-from training.sweeps.sweep import Sweep, sweep
+from training.sweeps.folder import Sweep
+from training.sweeps.sweep import sweep
 
 Tiny = Callable[..., TrainConfig]
 

@@ -17,7 +17,8 @@ from training.cli import main
 from training.common.config import load_layer, to_yaml
 from training.runs.replica import Replica
 from training.sweeps.backends import StopFile
-from training.sweeps.sweep import Progress, Sweep, sweep
+from training.sweeps.folder import Sweep
+from training.sweeps.sweep import Progress, sweep
 
 
 @pytest.fixture(scope="module")

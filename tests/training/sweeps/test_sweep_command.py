@@ -16,7 +16,7 @@ from training.runs.replica import Replica
 from training.sweeps.command import report
 from training.sweeps.config import SweepConfig
 from training.sweeps.figures import NothingToDrawError, axes_of, lines, plot_sweep
-from training.sweeps.sweep import Sweep
+from training.sweeps.folder import Sweep
 
 TINY = [
     "--n-agents", "20", "--n-steps", "400", "--epoch-length", "50", "--records", "4", "--initial-q", "-50",
