@@ -297,6 +297,17 @@ def equilibrium_of(
 Solver = Callable[..., Equilibrium]
 
 
+def from_play(solver: Solver) -> Solver:
+    """Mark a solver that learns from play: its first argument is the game, not its mean-field model."""
+    vars(solver)["from_play"] = True
+    return solver
+
+
+def learns_from_play(solver: Solver) -> bool:
+    """Whether a solver takes a game, see :func:`from_play`."""
+    return bool(vars(solver).get("from_play", False))
+
+
 def in_units(solver: Solver) -> Solver:
     """A solver of finite models that is shown rewards in units of their greatest, whatever they count in.
 

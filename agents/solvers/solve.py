@@ -9,8 +9,9 @@ from typing import Any
 from rich.console import Console
 from threadpoolctl import threadpool_limits
 
-from agents.solvers.equilibrium import Equilibrium, Observer, Step
-from karma_envs.config import choice, real
+from agents.solvers.equilibrium import Equilibrium, Observer, Step, learns_from_play
+from karma_envs.config import choice, real, refusal
+from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.plugins import defined_in
 
@@ -23,7 +24,7 @@ def methods() -> dict[str, Callable[..., Equilibrium]]:
 
 
 def solve(
-    model: MeanFieldModel,
+    model: MeanFieldModel | PopulationGame,
     method: str = "auto",
     *,
     tolerance: float | None = None,
@@ -31,7 +32,7 @@ def solve(
     progress: bool = False,
     **options: Any,
 ) -> Equilibrium:
-    """Find an equilibrium of a mean-field model.
+    """Find an equilibrium of a game's mean-field model.
 
     A game may have several; a solver returns one. Which, and how exact, is told by the result:
     ``converged`` is whether the exploitability of the policy returned, evaluated exactly, is within
@@ -43,7 +44,8 @@ def solve(
     urgencies 1 and 5; for urgencies 100 and 500 the same policy is that of ``rationality=.05``.
 
     Args:
-        model: the model, for instance ``game.mean_field()``.
+        model: the model, ``game.mean_field()``, or the game itself, which stands for it. Methods that learn
+            from play take the game.
         method: a name in :func:`methods`; ``auto`` is the one that the model names: for finite models the
             homotopy, which reaches 1e-10, for others the fixed point, the only one that takes them.
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
@@ -53,16 +55,17 @@ def solve(
         **options: of the method, see its module.
 
     Raises:
-        ConfigError: for an unknown method or a tolerance that is not positive, and for a method that needs
-            a model with finite states and actions, where this one has none.
+        ConfigError: for an unknown method or a tolerance that is not positive, for a method that needs
+            a model with finite states and actions, where this one has none, for one that learns from play,
+            where there is only a model, and for a game without a model.
     """
     name = choice("method", method, ("auto", *methods()))
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
-    solver = methods()[model.solver if name == "auto" else name]
+    solver, problem = _solver_of(model, name)
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
         if not progress:
-            return solver(model, observer=observer, **options)
+            return solver(problem, observer=observer, **options)
         with Console(stderr=True, highlight=False).status("solving") as status:
 
             def show(step: Step) -> None:
@@ -70,4 +73,21 @@ def solve(
                 if observer is not None:
                     observer(step)
 
-            return solver(model, observer=show, **options)
+            return solver(problem, observer=show, **options)
+
+
+def _solver_of(
+    model: MeanFieldModel | PopulationGame, method: str
+) -> tuple[Callable[..., Equilibrium], MeanFieldModel | PopulationGame]:
+    """The solver of a name, and what it takes: a model, or the game where it learns from play."""
+    solver = None if method == "auto" else methods()[method]
+    if solver is not None and learns_from_play(solver):
+        if not isinstance(model, PopulationGame):
+            raise refusal("method", method, "one that takes a model: this one learns from play, in a game")
+        return solver, model
+    if isinstance(model, PopulationGame):
+        limit = model.mean_field()
+        if limit is None:
+            raise refusal("model", model.name, "a game that has a mean-field model as it is configured")
+        model = limit
+    return solver or methods()[model.solver], model

@@ -101,7 +101,7 @@ class SolveConfig(GameRunConfig):
             known = inspect.signature(methods()[method]).parameters
             for name, option in self.method_options().items():
                 if name not in known:
-                    shown = ", ".join(known.keys() - {"model", "tolerance", "observer"})
+                    shown = ", ".join(known.keys() - {"model", "game", "tolerance", "observer"})
                     raise refusal(f"{name} of method {self.method}", option, shown)
 
     def method_options(self) -> dict[str, Any]:
@@ -226,7 +226,11 @@ def solve_to_folder(
     model = config.model()
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         found = solve(
-            model, config.method, tolerance=config.tolerance, observer=observer, **config.method_options()
+            config.make_game(),
+            config.method,
+            tolerance=config.tolerance,
+            observer=observer,
+            **config.method_options(),
         )
         if not isinstance(found.policy, SavedPolicy):
             raise refusal(
