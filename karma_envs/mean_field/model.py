@@ -80,6 +80,14 @@ class MeanFieldModel(ABC):
         """
         return np.asarray((1 - self.discounts) * self.policy_value(policy, statistic))
 
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
+        """Mean reward per agent and step of a population that plays a policy, ``float64[types]``.
+
+        As it stands here for a population in which every step gives the same on average, and for models whose
+        values are by type only.
+        """
+        return (1 - self.discounts) * self.policy_value(policy, self.statistic_of(policy))
+
     @property
     def type_features(self) -> Mapping[str, NDArray[np.float64]]:
         """What types differ in besides shares and discounts, by name: ``float64[types]``."""
@@ -243,6 +251,13 @@ class FiniteMeanFieldModel(MeanFieldModel):
         problem, table = self.decision_problem(statistic), type_policies(self, policy)
         at_rest = stationary_distribution(transition_matrix(problem, table), self.initial_mean_field)
         return np.asarray((at_rest[..., None] * table * problem.reward).sum(axis=(1, 2)))
+
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
+        """Mean reward per agent and step of a population at rest that plays a policy, ``float64[types]``."""
+        table = type_policies(self, policy)
+        field = stationary_mean_field(self, table)
+        flow = field.mean_field[..., None] * table
+        return np.asarray((flow * field.problem.reward).sum(axis=(1, 2)))
 
     def exploitability(self, policy: Any, start: NDArray[np.float64] | None = None) -> Exploitability:
         """Exact exploitability of a population at rest that plays a policy.
