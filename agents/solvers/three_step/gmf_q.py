@@ -31,6 +31,7 @@ def gmf_q(
     sweeps: int = 10_000,
     exponent: float = 0.75,
     seed: int = 0,
+    population: str = "step",
     iterations: int = 50,
     start: NDArray[np.float64] | None = None,
     observer: Observer | None = None,
@@ -46,6 +47,8 @@ def gmf_q(
         sweeps: T_k of Q-learning in each round.
         exponent: h of its learning rate (t + 1)^-h, in (0, 1].
         seed: of its draws.
+        population: Gamma_2: step, as published; own_step for games that conserve something, such as karma;
+            or rest, see :mod:`agents.solvers.three_step.three_step`.
         iterations: the most rounds.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
         observer: called at rounds 0, 1, 2, 4, 8 … and the last one.
@@ -63,6 +66,7 @@ def gmf_q(
         inner_options={"sweeps": sweeps, "exponent": exponent, "seed": seed},
         rationality=rationality,
         net=net,
+        population=population,
         iterations=iterations,
         start=start,
         observer=observer,

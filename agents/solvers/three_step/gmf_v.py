@@ -33,6 +33,7 @@ def gmf_v(
     tolerance: float | None = None,
     rationality: float | None = None,
     net: float = 1e-4,
+    population: str = "step",
     iterations: int = 1000,
     start: NDArray[np.float64] | None = None,
     observer: Observer | None = None,
@@ -45,6 +46,8 @@ def gmf_v(
             of the net that moves.
         rationality: c > 0 of the softmax, per unit of payoff; None: 5 over the greatest reward.
         net: epsilon, in (0, 1]: probabilities of L are multiples of it.
+        population: Gamma_2: step, as published; own_step for games that conserve something, such as karma;
+            or rest, see :mod:`agents.solvers.three_step.three_step`.
         iterations: the most rounds.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
         observer: called at rounds 0, 1, 2, 4, 8 … and the last one.
@@ -60,6 +63,7 @@ def gmf_v(
         tolerance=_UNIT_MOVES * net if tolerance is None else tolerance,
         rationality=rationality,
         net=net,
+        population=population,
         iterations=iterations,
         start=start,
         observer=observer,

@@ -29,6 +29,7 @@ def naive(
     tolerance: float = 1e-8,
     inner: str = "exact",
     inner_options: Mapping[str, Any] | None = None,
+    population: str = "step",
     iterations: int = 100,
     start: NDArray[np.float64] | None = None,
     observer: Observer | None = None,
@@ -40,6 +41,8 @@ def naive(
         tolerance: to stop at: of the change of L in a round, in l_1 (0 … 2).
         inner: exact or q_learning.
         inner_options: the fields of that inner solver which differ from its defaults.
+        population: Gamma_2: step, as published; own_step for games that conserve something, such as karma;
+            or rest, see :mod:`agents.solvers.three_step.three_step`.
         iterations: the most rounds.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
         observer: called at rounds 0, 1, 2, 4, 8 … and the last one.
@@ -57,6 +60,7 @@ def naive(
         inner=inner,
         inner_options=inner_options,
         smoothing="argmax_e",
+        population=population,
         iterations=iterations,
         start=start,
         observer=observer,

@@ -7,13 +7,14 @@ values its actions as if it would play the best ones ever after. (In logit equil
 ``logit_dynamics`` find at the same rationality, it values them as it plays: Q^pi for Q*.) Smoothing is what
 makes it converge: at infinite rationality it is the naive iteration of exact best responses, which cycles.
 
-It is :mod:`agents.solvers.three_step.gmf_v` without the net.
+It is :mod:`agents.solvers.three_step.gmf_v` without the net, and with a population that moves as it plays
+now, not as it played before, so that karma is conserved.
 
 Source: X. Guo, A. Hu, R. Xu and J. Zhang, *Learning Mean-Field Games*, NeurIPS 2019 (GMF-V, section 4; c is
 ``rationality``), after M. Huang, R. Malhamé and P. Caines 2006.
 
 Differences from the source: Q* is exact; there is no projection on an epsilon-net, which moves a fixed point
-by about epsilon.
+by a few epsilon.
 """
 
 from __future__ import annotations
@@ -62,6 +63,7 @@ def smoothed(
         tolerance=tolerance,
         rationality=rationality,
         iterations=iterations,
+        population="own_step",
         population_steps=population_steps,
         start=start,
         observer=observer,

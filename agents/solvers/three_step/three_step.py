@@ -5,24 +5,26 @@
     L_{k+1} <- the net's nearest point to Gamma_2(pi_k, L_k),
 
 with L the joint distribution of states and actions, ``float64[types, X, A]``. Gamma_2 is a step of time: the
-states of L_k move by pi_k in a population that behaves as L_k, and pi_k tells what is done there. At infinite
-rationality its fixed points are equilibria, which it seldom comes to; smoothed ones are none, see
-:mod:`agents.solvers.three_step.smoothed`.
+states of L_k move by pi_k in a population that behaves as L_k, and pi_k tells what is done where they come
+to. At infinite rationality its fixed points are equilibria, which it seldom comes to; smoothed ones are none,
+see :mod:`agents.solvers.three_step.smoothed`.
 
 Source: X. Guo, A. Hu, R. Xu and J. Zhang, *Learning Mean-Field Games*, NeurIPS 2019, and *A general framework
 for learning mean-field games*, 2020; R. Xu, *Multi-agent RL from a mean-field perspective*, RLChina 2020. The
 naive algorithm, GMF-V and GMF-Q are settings of it, each a file here.
 
-Differences from the source: L_{k+1} is the distribution itself, where the source draws samples of it. More
-steps of time, or as many as it takes to come to rest, are ours. In a game that conserves something, such as
-karma, a net does not: what is reported is the population that its policy makes from the game's own start.
+Differences from the source: L_{k+1} is the distribution itself, where the source draws samples of it. The
+other choices of Gamma_2 are ours. In games that conserve something, such as karma, neither a net nor the
+source's Gamma_2 does, where pi_k plays among others who do what pi_{k-1} did: L may come to rest where the
+game's own start never leads to. The solver looks at the population that the policy makes from that start, and
+has not converged if it is another one.
 """
 
 from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -48,9 +50,52 @@ from karma_envs.mean_field.dynamic_programming import transition_matrix, uniform
 from karma_envs.mean_field.stationary import advance, stationary_mean_field
 
 _RATIONALITY = 5.0  # per greatest reward
+_ANOTHER = 0.01  # in l_1: populations that differ by more are two, tolerance and net apart
+_ROUNDS_TO_GO = 10.0  # changes of a round that may still be between L and where it comes to rest
 
 Joint = NDArray[np.float64]
 """L, the joint distribution of states and actions within each type, ``float64[types, X, A]``."""
+
+
+Following = Callable[
+    [FiniteMeanFieldModel, NDArray[np.float64], NDArray[np.float64], DecisionProblem], NDArray[np.float64]
+]
+"""From mu, a policy and what an agent faces in L_k to the next mu."""
+
+
+def _step(
+    model: FiniteMeanFieldModel,
+    mean_field: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    faced: DecisionProblem,
+) -> NDArray[np.float64]:
+    """A step among others who behave as L_k."""
+    following = np.einsum("tx,txy->ty", mean_field, transition_matrix(faced, policy))
+    return np.asarray(following / following.sum(axis=1, keepdims=True))  # rounding of the mass ends here
+
+
+def _own_step(
+    model: FiniteMeanFieldModel,
+    mean_field: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    faced: DecisionProblem,
+) -> NDArray[np.float64]:
+    """A step among others who play the policy, too."""
+    return advance(model, mean_field, policy)
+
+
+def _rest(
+    model: FiniteMeanFieldModel,
+    mean_field: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    faced: DecisionProblem,
+) -> NDArray[np.float64]:
+    """As many steps of the population as it takes to come to rest."""
+    return stationary_mean_field(model, policy, mean_field).mean_field
+
+
+FOLLOWING: dict[str, Following] = {"step": _step, "own_step": _own_step, "rest": _rest}
+"""Choices of Gamma_2 by name: a step of time among others as they were, or as they are now; or at rest."""
 
 
 class TabularMap:
@@ -61,7 +106,8 @@ class TabularMap:
         inner: gives Q of what agents face.
         smoothing: makes a policy of Q.
         rationality: of the smoothing, per unit of the model's payoff.
-        population_steps: of Gamma_2; None: until the population is at rest.
+        following: Gamma_2, of :data:`FOLLOWING`.
+        population_steps: how many of them Gamma_2 is.
     """
 
     def __init__(
@@ -70,9 +116,11 @@ class TabularMap:
         inner: InnerSolver,
         smoothing: Smoothing,
         rationality: float,
-        population_steps: int | None = 1,
+        following: Following,
+        population_steps: int = 1,
     ) -> None:
-        self.model, self.population_steps = model, population_steps
+        self.model = model
+        self._following, self._population_steps = following, population_steps
         self._inner, self._smoothing, self._rationality = inner, smoothing, rationality
         self._faced: tuple[Joint, DecisionProblem] | None = None
 
@@ -99,16 +147,10 @@ class TabularMap:
         return self._smoothing(self.q(population), self._rationality)
 
     def follow(self, policy: NDArray[np.float64], population: Joint) -> Joint:
-        """Gamma_2: L of the population after its steps, in which all play a policy."""
+        """Gamma_2: L of the population that follows, in which all play a policy."""
         mean_field = population.sum(axis=2)
-        if self.population_steps is None:
-            mean_field = stationary_mean_field(self.model, policy, mean_field).mean_field
-            return np.asarray(mean_field[..., None] * policy)
-        moves = transition_matrix(self.problem(population), policy)
-        mean_field = np.einsum("tx,txy->ty", mean_field, moves)
-        mean_field /= mean_field.sum(axis=1, keepdims=True)  # so that rounding of the mass is not carried on
-        for _ in range(self.population_steps - 1):
-            mean_field = advance(self.model, mean_field, policy)
+        for _ in range(self._population_steps):
+            mean_field = self._following(self.model, mean_field, policy, self.problem(population))
         return np.asarray(mean_field[..., None] * policy)
 
     def projected(self, population: Joint, n_units: int) -> Joint:
@@ -130,7 +172,8 @@ def three_step(
     rationality: float | None = None,
     net: float | None = None,
     step: float = 1.0,
-    population_steps: int | None = 1,
+    population: str = "step",
+    population_steps: int = 1,
     tolerance: float = 1e-8,
     iterations: int = 5000,
     start: NDArray[np.float64] | None = None,
@@ -147,7 +190,9 @@ def three_step(
             greatest reward.
         net: epsilon of the net, in (0, 1], whose distributions are multiples of it; None for no net.
         step: how far to go towards what follows, in (0, 1]; 1 - step is the *momentum* of the source.
-        population_steps: steps of the population per round, >= 1; None: until it is at rest.
+        population: Gamma_2: step (of time, among others who behave as L_k, the source's), own_step (among
+            others who play pi_k, which conserves what the game conserves), or rest (until at rest).
+        population_steps: how many such steps a round has.
         tolerance: to stop at: of the change of L in a round, in l_1 (0 … 2).
         iterations: the most rounds.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
@@ -169,16 +214,21 @@ def three_step(
         inner_options or {}, "inner_options"
     )
     smoothed = SMOOTHINGS[choice("smoothing", smoothing, SMOOTHINGS)]
-    if population_steps is not None:
-        population_steps = whole("population_steps", population_steps, 1)
-    world = TabularMap(model, solver.start(), smoothed, unit * rationality, population_steps)
+    world = TabularMap(
+        model,
+        solver.start(),
+        smoothed,
+        unit * rationality,
+        FOLLOWING[choice("population", population, FOLLOWING)],
+        whole("population_steps", population_steps, 1),
+    )
     n_units = None if net is None else nets.units_of(net)
     every_round = rounds(
         world.respond,
         world.follow,
         world.start(start),
         step=real("step", step, 0, 1, open_low=True),
-        project=None if n_units is None else lambda population: world.projected(population, n_units),
+        project=None if n_units is None else lambda joint: world.projected(joint, n_units),
     )
     iterations = whole("iterations", iterations, 1)
     began = time.perf_counter()
@@ -191,7 +241,7 @@ def three_step(
             assessment, change = None, world.distance(last.after, last.before)
             rests = change <= tolerance
             if rests or last.number & (last.number - 1) == 0 or last.number == iterations - 1:
-                assessment = _assessed(model, last, on_net=net is not None)
+                assessment = assess(model, last.response)
                 history.append(Step(last.number, assessment.exploitability.normalised, assessment.efficiency))
                 if observer is not None:
                     observer(history[-1])
@@ -202,22 +252,26 @@ def three_step(
             raise
         interrupted = True
     assert last is not None, "iterations is at least 1"
+    assessment = assessment or assess(model, last.response)
     reason = "" if rests else f"a round still changes the population by {change:.1e}, in l_1"
+    distance = world.distance(assessment.mean_field[..., None] * assessment.policy, last.after)
+    # On a net each probability is off by at most a unit.
+    unlike = _ANOTHER + _ROUNDS_TO_GO * tolerance + (model.legal_actions.sum() / n_units if n_units else 0.0)
+    if rests and distance > unlike:
+        reason = (
+            f"it rests at a population that differs by {distance:.1e}, in l_1, from the one that the game's "
+            "own start leads to: a game that conserves something asks for population = own_step"
+        )
     return as_equilibrium(
         "three_step",
-        assessment or _assessed(model, last, on_net=net is not None),
+        assessment,
         tolerance,
         history,
         time.perf_counter() - began,
         interrupted=interrupted,
-        rests=rests,
+        rests=not reason,
         reason=reason,
     )
-
-
-def _assessed(model: FiniteMeanFieldModel, last: Round, *, on_net: bool) -> Assessment:
-    """The policy of a round, in the population that it makes: from where it is, or from the game's start."""
-    return assess(model, last.response, None if on_net else last.made.sum(axis=2))
 
 
 SOLVER = three_step
