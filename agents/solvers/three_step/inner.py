@@ -77,8 +77,9 @@ class QLearning(Config):
 
         def learned(model: FiniteMeanFieldModel, problem: DecisionProblem) -> NDArray[np.float64]:
             cumulative = np.cumsum(problem.kernel, axis=3)
-            # Rounding must not leave a draw, which is below 1, above the whole row.
-            cumulative = np.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
+            # Rounding must not leave a draw, which is below 1, above the whole row, if that leads anywhere.
+            total = cumulative[..., -1:]
+            cumulative = np.where((cumulative >= total) & (total > 0.5), 1.0, cumulative)
             q = np.full(problem.reward.shape, self.initial_q)
             value = np.empty(q.shape[:2])
             for begun in range(0, self.sweeps, _SWEEPS_AT_ONCE):
@@ -104,7 +105,8 @@ def _sweep(q, value, reward, cumulative, legal, discounts, exponent, begun, ends
         q: ``float64[types, X, A]``, changed.
         value: ``float64[types, X]``, written: max Q of the last sweep but one.
         reward: ``float64[types, X, A]``.
-        cumulative: ``float64[types, X, A, X]``, distribution functions of the next state.
+        cumulative: ``float64[types, X, A, X]``, distribution functions of the next state; a row of 0 where
+            there is none.
         legal: ``bool[X, A]``.
         discounts: ``float64[types]``.
         exponent: h.
@@ -136,5 +138,6 @@ def _sweep(q, value, reward, cumulative, legal, discounts, exponent, begun, ends
                             high = middle
                         else:
                             low = middle + 1
-                    target = reward[kind, state, action] + discounts[kind] * value[kind, low]
+                    ahead = value[kind, low] if draw < row[n_states - 1] else 0.0
+                    target = reward[kind, state, action] + discounts[kind] * ahead
                     q[kind, state, action] += rate * (target - q[kind, state, action])
