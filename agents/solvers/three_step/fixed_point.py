@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of
-from agents.solvers.three_step.rounds import rounds
+from agents.solvers.three_step.rounds import looked_at, rounds
 from karma_envs.config import real, whole
 from karma_envs.mean_field import MeanFieldModel
 
@@ -67,9 +67,7 @@ def fixed_point(
     history: list[Step] = []
 
     def record(iteration: int, response: object) -> None:
-        distance = model.exploitability(response)
-        efficiency = float(model.masses @ ((1 - model.discounts) * distance.payoff_by_type))
-        history.append(Step(iteration, distance.normalised, efficiency))
+        history.append(looked_at(model, iteration, response)[0])
         if observer is not None:
             observer(history[-1])
 

@@ -13,6 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.solvers.equilibrium import Step
+from karma_envs.mean_field import Exploitability, MeanFieldModel
+
 Population = NDArray[np.float64]
 """L, whatever a method takes for the population: a joint distribution, or a statistic."""
 
@@ -62,3 +65,16 @@ def rounds(
             after = project(after)
         yield Round(number, before, response, made, after)
         before = after
+
+
+def looked_at(model: MeanFieldModel, number: int, policy: Any) -> tuple[Step, Exploitability]:
+    """What is recorded of a round, how exploitable its policy is and how efficient; and the former in full.
+
+    Args:
+        model: of any kind.
+        number: of the round.
+        policy: as the model has policies.
+    """
+    distance = model.exploitability(policy)
+    efficiency = float(model.masses @ ((1 - model.discounts) * distance.payoff_by_type))
+    return Step(number, distance.normalised, efficiency), distance
