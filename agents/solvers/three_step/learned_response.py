@@ -35,6 +35,7 @@ from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_
 from agents.solvers.three_step.rounds import Round, looked_at, rounds
 from agents.solvers.three_step.simulated import simulated_statistic
 from karma_envs.config import choice, real, refusal, whole
+from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
@@ -172,7 +173,7 @@ def _trainer(learner: str | Train, fields: Mapping[str, Any] | None, epochs: int
             raise refusal("learner", learner, allowed)
         if fields:
             raise refusal("learner_config", fields, "none with a function, which has its own settings")
-        return train  # type: ignore[no-any-return]
+        return train
     kind = learners()[choice("learner", learner, learners())]
     config = kind.config_class.from_dict(
         {**_FOR_A_RESPONSE.get(learner, {}), **(fields or {})}, "learner_config"
@@ -189,7 +190,7 @@ def _trainer(learner: str | Train, fields: Mapping[str, Any] | None, epochs: int
             for done, chunk in chunks(played, student.policy, length):
                 student.update(chunk, progress=epoch / epochs, end_of_epoch=done + len(chunk) == length)
         policy = student.learned_policy()
-        return policy if played is game else played.acting(policy)
+        return policy if played is game else as_finite(played).acting(policy)
 
     return learned
 

@@ -76,5 +76,5 @@ def looked_at(model: MeanFieldModel, number: int, policy: Any) -> tuple[Step, Ex
         policy: as the model has policies.
     """
     distance = model.exploitability(policy)
-    efficiency = float(model.masses @ ((1 - model.discounts) * distance.payoff_by_type))
+    efficiency = float(model.masses @ model.efficiency(policy))
     return Step(number, distance.normalised, efficiency), distance

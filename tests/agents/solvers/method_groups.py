@@ -5,7 +5,12 @@ from __future__ import annotations
 from agents.solvers import methods
 from agents.solvers.equilibrium import learns_from_play
 
-ON_TABLES = sorted(name for name, solver in methods().items() if not learns_from_play(solver))
+FOR_SOME_MODELS = {"riccati"}
+"""Methods that take models of their own kind only."""
+
+ON_TABLES = sorted(
+    name for name, solver in methods().items() if name not in FOR_SOME_MODELS and not learns_from_play(solver)
+)
 """Methods that take any finite mean-field model."""
 
 SEEKING_ANOTHER_FIXED_POINT = {"three_step", "smoothed", "naive", "gmf_v", "gmf_q"}
