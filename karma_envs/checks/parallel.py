@@ -206,7 +206,7 @@ def check_state(env: Any) -> None:
     state = copy.state()
     expect(isinstance(state, np.ndarray) and state.dtype == np.float32, "state() must be a float32 array")
     own = [copy.observation_space(agent) for agent in copy.possible_agents]
-    flat = [space["observation"] if isinstance(space, Dict) else space for space in own]
+    flat: list[Any] = [space["observation"] if isinstance(space, Dict) else space for space in own]
     bounded = copy.state_space.is_bounded() or not all(space.is_bounded() for space in flat)
     expect(bounded, "state_space must be bounded where observations are")
     expect(state in copy.state_space, "state() is outside state_space")

@@ -8,7 +8,7 @@ Model:
     ============  ==================================================================================
     agents        ``n_agents = 200``, one type, exchangeable; at least 1
     observation   ``Box(2)``: x, unbounded; in a game that ends the step besides;
-                  ``start_mean = 0.0``, ``start_covariance = 0.0``
+                  ``start_mean = 0.0``, ``start_covariance = 0.1``
     action        ``Box(2)``: u, each of at most ``largest_action = 5.0``; ``state_matrix = 1.0``,
                   ``control_matrix = 0.3``, ``noise = 0.25``
     reward        at most 0; ``target = (0.5, -0.5)``, ``state_cost = 0.5``, ``control_cost = 1.0``
@@ -151,8 +151,8 @@ class LqRegulatorGame(ExchangeableGame):
     config_class = LqRegulatorConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         "default": {},
-        "crowd-averse": {"target_coupling": -0.5, "start_covariance": 0.1},
-        "finite-horizon": {"length": 20, "target_coupling": 0.5, "start_covariance": 0.1},
+        "crowd-averse": {"target_coupling": -0.5},
+        "finite-horizon": {"length": 20, "target_coupling": 0.5},
     }
     metrics: ClassVar[tuple[Metric, ...]] = (*ExchangeableGame.metrics, POSITION_VARIANCE)
     baselines: ClassVar[Mapping[str, Baseline]] = {

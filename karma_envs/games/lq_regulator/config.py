@@ -70,7 +70,7 @@ class LqRegulatorConfig(Config):
     discount: float = 0.99
     length: int | None = None
     start_mean: float | tuple[float, ...] = 0.0
-    start_covariance: Matrix = 0.0
+    start_covariance: Matrix = 0.1
     largest_action: float = 5.0
 
     def __post_init__(self) -> None:
