@@ -253,3 +253,23 @@ def test_policies_that_bring_no_population_to_rest() -> None:
     assert model.policy_value(LinearPolicy(-np.eye(2), np.zeros(2)), np.zeros(2)).tolist() == [-np.inf]
     with pytest.raises(ConfigError, match="that of a linear-quadratic game"):
         solve(make("meeting_time"), "riccati")
+
+
+def test_efficiency_in_play() -> None:
+    """Mean rewards per step within 4 standard errors: over all steps, and of 10^4 agents at rest (seed 5)."""
+    ending = LqRegulatorGame(length=8, target_coupling=0.5, start_mean=2.0)
+    found = solve(ending)
+    alone = ending.against(found.statistic, n_agents=10_000)
+    alone.reset(np.random.default_rng(5))
+    rewards = alone.rollout(found.policy, 8).rewards.mean(axis=0)
+    assert rewards.mean() == pytest.approx(found.efficiency, abs=float(4 * rewards.std() / 100))
+    forever = LqRegulatorGame(n_agents=10_000)
+    policy = LinearPolicy(0.5 * np.eye(2), (0.5, 0.0), 0.1)
+    model = LqRegulatorMeanField(forever.config)
+    game = forever.against(model.statistic_of(policy))
+    game.reset(np.random.default_rng(5))
+    game.rollout(policy, 100)
+    rewards = game.rollout(policy, 1).rewards[0]
+    efficiency = model.efficiency(policy, model.statistic_of(policy))
+    assert rewards.mean() == pytest.approx(efficiency[0], abs=float(4 * rewards.std() / 100))
+    assert model.efficiency(LinearPolicy(-np.eye(2), (0, 0)), np.zeros(2)).tolist() == [-np.inf]

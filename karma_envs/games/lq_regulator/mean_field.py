@@ -99,6 +99,20 @@ class LqRegulatorMeanField(MeanFieldModel):
         rest = lq.at_rest(self._regulator, best.gain, best.offset, self._coupling.drifts(statistic))
         return self._payoff(policy, statistic, rest)
 
+    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``float64[1]``: mean reward per step of an agent among others who have a mean, or its flow.
+
+        In the long run, minus infinity where there is none; in a game that ends over its steps.
+        """
+        if self.config.length is not None:
+            return -np.array([self._costs_of_steps(policy, statistic).mean()])
+        regulator, chosen = self._regulator, _linear(policy)
+        if lq.radius(regulator.closed_loop(chosen.gain)) >= 1:
+            return np.array([-np.inf])
+        drift = self._coupling.drifts(statistic)
+        rest = lq.at_rest(regulator, chosen.gain, chosen.offset, drift, chosen.variance)
+        return (1 - self.discounts) * self._payoff(chosen, statistic, rest)
+
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The mean of a population that plays a policy: at rest, or its flow.
 
@@ -152,19 +166,24 @@ class LqRegulatorMeanField(MeanFieldModel):
         return self._coupling.targets(statistic), self._coupling.drifts(statistic)
 
     def _payoff(self, policy: Any, statistic: NDArray[np.float64], start: lq.Rest) -> NDArray[np.float64]:
-        """``float64[1]``: what an agent may expect of a policy that starts so."""
-        regulator, chosen, length = self._regulator, _linear(policy), self.config.length
-        targets, drifts = self._faced(statistic)
-        if length is None:
-            rule = (chosen.gain, chosen.offset, chosen.variance)
-            return -np.array([lq.cost_without_end(regulator, rule, targets, drifts, start)])
-        rule = gains, offsets, variance = chosen.over_steps(length)
+        """``float64[1]``: the payoff of an agent; without an end of one that starts so."""
+        length = self.config.length
+        if length is not None:
+            costs = self._costs_of_steps(policy, statistic)
+            return -np.array([self.config.discount ** np.arange(length) @ costs])
+        chosen = _linear(policy)
+        rule = (chosen.gain, chosen.offset, chosen.variance)
+        return -np.array([lq.cost_without_end(self._regulator, rule, *self._faced(statistic), start)])
+
+    def _costs_of_steps(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """``float64[T]``: what an agent may expect to pay in each step of a game that ends."""
+        regulator, (targets, drifts) = self._regulator, self._faced(statistic)
+        rule = gains, offsets, variance = _linear(policy).over_steps(len(targets))
         loops = regulator.dynamics - regulator.control @ gains
-        means = lq.means_over_time(loops, offsets @ regulator.control.T + drifts, start.mean)
+        means = lq.means_over_time(loops, offsets @ regulator.control.T + drifts, self._start.mean)
         noise = lq.noise_of_a_step(regulator, variance)
-        covariances = lq.covariances_over_time(loops, noise, start.covariance)
-        costs = lq.costs_of_steps(regulator, rule, targets, means, covariances)
-        return -np.array([self.config.discount ** np.arange(length) @ costs])
+        covariances = lq.covariances_over_time(loops, noise, self._start.covariance)
+        return lq.costs_of_steps(regulator, rule, targets, means, covariances)
 
     def _population(self, policy: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and covariance of a population at rest; or of each step, ``[T, d]`` and ``[T, d, d]``."""
