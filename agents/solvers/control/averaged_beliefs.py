@@ -8,7 +8,7 @@ there, the average comes to rest at the statistic of an equilibrium. The best re
 it, where agents have many best responses; what it leaves to gain is told.
 
 Source: P. Cardaliaguet, S. Hadikhanloo, *Learning in mean field games: the fictitious play*, 2017; D. Mguni,
-J. Jennings, E. Munoz de Cote, *Decentralised learning in systems with many, many strategic agents*, 2018, eq. 14.
+J. Jennings, E. Munoz de Cote, *Decentralised learning in systems with many, many strategic agents*, 2018.
 
 Differences from the source:
     ``power = 1`` is the source's average 1 / n; lower powers forget the start sooner. The policy returned is
@@ -61,7 +61,9 @@ def averaged_beliefs(
         for iteration in range(1 if reason else whole("iterations", iterations, 1)):
             response = model.best_response(statistic)
             distance = model.exploitability(response)
-            history.append(Step(iteration, distance.normalised, float(model.masses @ distance.payoff_by_type)))
+            history.append(
+                Step(iteration, distance.normalised, float(model.masses @ distance.payoff_by_type))
+            )
             if observer is not None:
                 observer(history[-1])
             if best is None or distance.normalised < least:
