@@ -23,7 +23,7 @@ from karma_envs.games.spatial_congestion import (
 from karma_envs.games.spatial_congestion.closed_forms import peak_level
 from karma_envs.numerics.density import PlaneGrid
 
-SMALL: dict[str, Any] = {"cells": 24, "bandwidth": 0.25}
+SMALL: dict[str, Any] = {"grid_cells": 24, "bandwidth": 0.25}
 
 
 def begun(seed: int = 3, **fields: Any) -> SpatialCongestionGame:
@@ -123,12 +123,12 @@ def test_where_there_are_several_steps_agents_know_the_time() -> None:
     ids=["jitted", "named", "rows"],
 )
 def test_fields_of_ones_own(field: Any) -> None:
-    cells = {"cells": 4} if not isinstance(field, list) else {}
+    cells = {"grid_cells": 4} if not isinstance(field, list) else {}
     if isinstance(field, list):
         with pytest.raises(ConfigError, match="desirability"):
-            SpatialCongestionConfig(desirability=field, cells=4, bandwidth=1.5)
+            SpatialCongestionConfig(desirability=field, grid_cells=4, bandwidth=1.5)
         field = [[4.0 + x + 0.5 * y for y in (-2.25, -0.75, 0.75, 2.25)] for x in (-2.25, -0.75, 0.75, 2.25)]
-        cells = {"cells": 4}
+        cells = {"grid_cells": 4}
     game = begun(n_agents=2, desirability=field, bandwidth=1.5, **cells)
     places = np.array([[0.3, -1.0], [-2.0, 2.0]])
     expected = 4 + places @ [1, 0.5]
@@ -138,7 +138,7 @@ def test_fields_of_ones_own(field: Any) -> None:
 
 def test_fields_travel_as_plain_data() -> None:
     rows = np.arange(16.0).reshape(4, 4)
-    config = SpatialCongestionConfig(desirability=rows, cells=4, bandwidth=1.5)
+    config = SpatialCongestionConfig(desirability=rows, grid_cells=4, bandwidth=1.5)
     assert SpatialCongestionConfig.from_dict(config.to_dict()) == config
     assert hash(config) == hash(config.replace(n_agents=1000))
 
@@ -158,7 +158,7 @@ def test_fields_travel_as_plain_data() -> None:
         ({"region": ((-1, 1),)}, "region"),
         ({"region": ((1, -1), (0, 1))}, "region"),
         ({"bandwidth": 0.01}, r"bandwidth = 0.01 is not allowed; allowed: a number in \[0.06, 1.5\]"),
-        ({"cells": 3}, "cells"),
+        ({"grid_cells": 3}, "cells"),
         ({"length": 0}, "length"),
         ({"discount": 1}, "discount"),
         ({"largest_move": 0}, "largest_move"),
@@ -180,8 +180,8 @@ def test_configurations_that_cannot_be(fields: dict[str, Any], message: str) -> 
 def test_the_equilibrium_in_play() -> None:
     """1000 agents play it 40 times (seed 3); E|x|^2 and the mean reward within 4 standard errors.
 
-    The grid adds spacing^2 / 6 to the spread. Rewards differ from lambda by the estimator's bias, some percent
-    at most: an agent counts itself, and the kernel flattens the top.
+    The grid adds spacing^2 / 6 to the spread. Rewards differ from lambda by the estimator's bias, by some
+    percent: an agent counts itself, and the kernel flattens the top.
     """
     game = begun()
     _, policy = game.references()["equilibrium"]

@@ -156,7 +156,7 @@ def test_noise_is_an_expectation() -> None:
 
 def test_what_the_model_says_is_what_is_played() -> None:
     """A policy's value among a density, from the model's play and from a game's own (seed 9)."""
-    game = SpatialCongestionGame(movement_cost=0.5, cells=30, bandwidth=0.2, n_agents=2000, length=2)
+    game = SpatialCongestionGame(movement_cost=0.5, grid_cells=30, bandwidth=0.2, n_agents=2000, length=2)
     model = game.mean_field()
     statistic = model.initial_statistic
     policy = model.best_response(statistic)

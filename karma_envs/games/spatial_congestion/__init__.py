@@ -12,7 +12,7 @@ Model:
     action        ``Box(2)``: the move u, along each axis at most ``largest_move = 4.0``
     reward        0 to 0.15915494 with the defaults; ``crowd_aversion = 1.0``, ``movement_cost = 0.0``
     length        1; ``length = 1``
-    statistic     m, the density of the places reached, on a grid; ``cells = 100``, ``bandwidth = 0.1``
+    statistic     m, the density of the places reached, on a grid; ``grid_cells = 100``, ``bandwidth = 0.1``
     ============  ==================================================================================
 
 State:

@@ -36,7 +36,8 @@ class SpatialCongestionConfig(CrowdConfig):
         start_variance: variance per axis of where agents start, >= 0.
         noise: sigma >= 0, standard deviation per axis of a disturbance of every move.
         region: ((lowest x, highest x), (lowest y, highest y)): agents who would leave it stop at its edge.
-        cells: of the grid on which the density is estimated, along each side of the region; 4 to 1000.
+        grid_cells: cells of the grid on which the density is estimated, along each side of the region;
+            4 to 1000.
         bandwidth: standard deviation per axis of the kernel that smooths the density, from one side of a
             cell to a quarter of the region's shorter side.
         largest_move: greatest move along each axis in a step, > 0.
@@ -44,8 +45,8 @@ class SpatialCongestionConfig(CrowdConfig):
         scales: s_i > 0 of the peaks, Sigma_i = s_i^2 times the identity; one for each, or one for all.
         weights: w_i > 0 of the peaks; one for each, or one for all.
         desirability: a field in place of the peaks: a function of x and y, jitted or not, that gives a
-            number, or its name as module:function; or rows of numbers, ``[cells, cells]``, along x and then
-            along y. Either is taken at the centres of the cells, and is linear between them.
+            number, or its name as module:function; or rows of numbers, ``[grid_cells, grid_cells]``, along x
+            and then along y. Either is taken at the centres of the cells, and is linear between them.
 
     Raises:
         ConfigError: naming the field, the value and what is allowed.

@@ -46,7 +46,8 @@ class CrowdConfig(Config):
         start_variance: variance per axis of where agents start, >= 0.
         noise: sigma >= 0, standard deviation per axis of a disturbance of every move.
         region: ((lowest x, highest x), (lowest y, highest y)): agents who would leave it stop at its edge.
-        cells: of the grid on which the density is estimated, along each side of the region; 4 to 1000.
+        grid_cells: cells of the grid on which the density is estimated, along each side of the region;
+            4 to 1000.
         bandwidth: standard deviation per axis of the kernel that smooths the density, from one side of a
             cell to a quarter of the region's shorter side.
         largest_move: greatest move along each axis in a step, > 0.
@@ -64,7 +65,7 @@ class CrowdConfig(Config):
     start_variance: float = 0.1
     noise: float = 0.0
     region: tuple[tuple[float, float], tuple[float, float]] = ((-3.0, 3.0), (-3.0, 3.0))
-    cells: int = 100
+    grid_cells: int = 100
     bandwidth: float = 0.1
     largest_move: float = 4.0
 
@@ -81,7 +82,7 @@ class CrowdConfig(Config):
             start_variance=real("start_variance", self.start_variance, 0, LARGEST),
             noise=real("noise", self.noise, 0, LARGEST),
             region=region,
-            cells=whole("cells", self.cells, 4, _MOST_CELLS),
+            grid_cells=whole("grid_cells", self.grid_cells, 4, _MOST_CELLS),
             largest_move=real("largest_move", self.largest_move, 0, LARGEST, open_low=True),
         )
         (start_mean,) = points("start_mean", [self.start_mean], "a point (x, y)")
@@ -94,7 +95,7 @@ class CrowdConfig(Config):
     def grid(self) -> PlaneGrid:
         """The grid of densities."""
         low, high = np.transpose(self.region).tolist()
-        return PlaneGrid(tuple(low), tuple(high), (self.cells, self.cells))
+        return PlaneGrid(tuple(low), tuple(high), (self.grid_cells, self.grid_cells))
 
 
 def points(field: str, value: Any, allowed: str) -> tuple[tuple[float, float], ...]:
@@ -266,8 +267,8 @@ class CrowdGame(ExchangeableGame):
 
         Returns:
             ``steps`` and ``outcome`` since reset, ``title``, ``n_agents``, ``region``, ``positions[N, 2]``,
-            ``desirability[cells, cells]`` of the last step, or the first; and of the last step, if there is
-            one, ``density[cells, cells]`` and ``rewards[N]``.
+            ``desirability[grid_cells, grid_cells]`` of the last step, or the first; and of the last step, if
+            there is one, ``density[grid_cells, grid_cells]`` and ``rewards[N]``.
         """
         outcome, grid, positions = self.outcome(), self.grid, self.states["position"]
         step = max(int(self.states["step"][0]) - 1, 0)
