@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.config import refusal
+from karma_envs.game import PolicyError
 from karma_envs.numerics.random import fill_normal
 from karma_envs.saved_policy import SavedPolicy
 
@@ -58,7 +59,15 @@ class GaussianPolicy(SavedPolicy):
         return len(self.layers[0][0])
 
     def mean(self, observations: NDArray[np.float32]) -> NDArray[np.float32]:
-        """``float32[n, k]``: the means of actions for observations ``float32[n, d]``."""
+        """``float32[n, k]``: the means of actions for observations ``float32[n, d]``.
+
+        Raises:
+            PolicyError: when observations have another number of dimensions.
+        """
+        if observations.shape[1:] != (self.n_inputs,):
+            raise PolicyError(
+                f"the policy is for observations of {self.n_inputs} numbers; these have {observations.shape[1:]}"
+            )
         values = observations
         for weights, biases in self.layers[:-1]:
             values = np.tanh(values @ weights + biases)
@@ -81,10 +90,6 @@ class GaussianPolicy(SavedPolicy):
     def greedy(self) -> Self:
         """The means alone."""
         return self.with_variance(0.0)
-
-    def table(self) -> dict[str, NDArray[np.float64]]:
-        """The variance of each dimension of an action, in columns; means depend on what is observed."""
-        return {"dimension": np.arange(len(self.variance), dtype=np.float64), "variance": self.variance}
 
     def __repr__(self) -> str:
         widths = " × ".join(str(len(weights)) for weights, _ in self.layers)
