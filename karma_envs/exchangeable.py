@@ -287,7 +287,8 @@ class ExchangeableGame(PopulationGame):
         assert self.belief_rate is not None
         rate, exponent = self.belief_rate
         step = 0 if self.length is None else self.elapsed
-        belief, seen = self._believed.statistic[step], self._believed.seen
+        seen = self._believed.seen
+        belief: NDArray[np.float64] = self._believed.statistic[step]
         if seen[step] == 0:
             belief[:] = own
         met = belief.copy()

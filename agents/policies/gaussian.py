@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -42,7 +43,7 @@ class GaussianPolicy(SavedPolicy):
         array([[1., 1.]], dtype=float32)
     """
 
-    FORMAT = "gaussian policy"
+    FORMAT = "karma-envs Gaussian policy"
 
     def __init__(self, layers: Sequence[Layer], variance: ArrayLike) -> None:
         self.layers = tuple((np.asarray(w, np.float32), np.asarray(b, np.float32)) for w, b in layers)
@@ -66,7 +67,8 @@ class GaussianPolicy(SavedPolicy):
         """
         if observations.shape[1:] != (self.n_inputs,):
             raise PolicyError(
-                f"the policy is for observations of {self.n_inputs} numbers; these have {observations.shape[1:]}"
+                f"the policy is for observations of {self.n_inputs} numbers; "
+                f"these have {observations.shape[1:]}"
             )
         values = observations
         for weights, biases in self.layers[:-1]:
@@ -119,7 +121,7 @@ def _check_layers(layers: Sequence[Layer]) -> None:
     fit = bool(layers) and all(
         weights.ndim == 2 and weights.size and biases.shape == weights.shape[1:] for weights, biases in layers
     )
-    if not (fit and all(one[0][1] == next_[0][0] for one, next_ in zip(shapes, shapes[1:]))):
+    if not (fit and all(one[0][1] == next_[0][0] for one, next_ in pairwise(shapes))):
         raise refusal("layers", shapes, "weights [inputs, outputs] and biases [outputs], each layer's to fit")
     if not all(np.isfinite(part).all() for layer in layers for part in layer):
         raise refusal("layers", shapes, "finite weights and biases")

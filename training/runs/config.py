@@ -102,7 +102,7 @@ class TrainConfig(GameRunConfig):
         return kind_of(self.learner).prepare(super().make_game(), self.learner)
 
     def make_training_game(self) -> PopulationGame:
-        """The game that is played while training, not yet reset: as :meth:`make_game`, others met otherwise."""
+        """The game that is played while training, not yet reset, in which others may be met otherwise."""
         kind = kind_of(self.learner)
         return kind.prepare(kind.in_training(super().make_game(), self.learner), self.learner)
 

@@ -100,7 +100,9 @@ def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = F
     }
 
 
-def _policy_columns(policy: Any, game: PopulationGame, *, seed: int, by_agent: bool) -> dict[str, NDArray[Any]]:
+def _policy_columns(
+    policy: Any, game: PopulationGame, *, seed: int, by_agent: bool
+) -> dict[str, NDArray[Any]]:
     """A policy as a table: its probabilities, or a sample of what is observed and done."""
     if isinstance(game, FiniteGame):
         return policy_table(policy, game, by_agent=by_agent)

@@ -67,7 +67,9 @@ class ActorCriticLearner:
         rng = rng or np.random.default_rng()
         self._device = _device(self.config.device)
         self._n_agents, self._discount = game.n_agents, float(game.discounts[0])
-        self._d, self._k = (math.prod(space.shape or ()) for space in (game.observation_space, game.action_space))
+        self._d, self._k = (
+            math.prod(space.shape or ()) for space in (game.observation_space, game.action_space)
+        )
         low, high = (np.ravel(bound) for bound in action_limits(game.action_space))
         self._low, self._high = self._tensor(low), self._tensor(high)
         bounded = np.isfinite(low) & np.isfinite(high)
@@ -126,9 +128,7 @@ class ActorCriticLearner:
 
         with torch.no_grad():
             values, next_values = (self._value(each).cpu().numpy() for each in (seen, seen_next))
-        gains = advantages(
-            rewards, values, next_values, goes_on, self._discount, self.config.trace_decay
-        )
+        gains = advantages(rewards, values, next_values, goes_on, self._discount, self.config.trace_decay)
         targets = self._tensor(gains + values)
         left = self.config.rate_left(progress)
         spread = float(self._scales["value_spread"][0])
@@ -146,9 +146,7 @@ class ActorCriticLearner:
         before, self.policy = self.policy, self._policy(progress)
         self.policy_change[0] = _distance(before, self.policy, epoch[0].observations[0])
 
-    def _log_probability(
-        self, means: torch.Tensor, actions: torch.Tensor, spread: float
-    ) -> torch.Tensor:
+    def _log_probability(self, means: torch.Tensor, actions: torch.Tensor, spread: float) -> torch.Tensor:
         """Log density of actions within bounds, log mass of those at a bound; up to a constant.
 
         Args:
@@ -237,9 +235,7 @@ class ActorCriticLearner:
         check_values("learner", state, _ALLOWED)
         for name, network in (("actor", self._actor), ("critic", self._critic)):
             prefix = f"{name}_"
-            network.load(
-                {key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)}
-            )
+            network.load({key.removeprefix(prefix): state[key] for key in state if key.startswith(prefix)})
         self._scales = {name: state[name].copy() for name in self._scales}
         self.policy_change[:] = state["policy_change"]
         self.policy = self._policy(0.0).with_variance(state["variance"])
@@ -249,7 +245,11 @@ class ActorCriticLearner:
 _FINITE: Allowed = (-_LARGEST, _LARGEST)
 _TINY = float(np.finfo(np.float32).tiny)
 _ALLOWED: dict[str, Allowed] = {
-    **{f"{network}_{name}": _FINITE for network in ("actor", "critic") for name in ("weights", "first_moment")},
+    **{
+        f"{network}_{name}": _FINITE
+        for network in ("actor", "critic")
+        for name in ("weights", "first_moment")
+    },
     **{f"{network}_second_moment": (0, _LARGEST) for network in ("actor", "critic")},
     **{f"{network}_steps": (0, LARGEST_COUNT) for network in ("actor", "critic")},
     "observation_mean": _FINITE,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -28,7 +29,7 @@ class Network:
     def __init__(
         self, widths: Sequence[int], rng: np.random.Generator, *, last_scale: float, device: torch.device
     ) -> None:
-        self._widths = list(zip(widths, widths[1:]))
+        self._widths = list(pairwise(widths))
         parts: list[NDArray[np.float64]] = []
         for number, (inputs, outputs) in enumerate(self._widths, start=1):
             scale = (last_scale if number == len(self._widths) else 1.0) / math.sqrt(inputs)
@@ -65,14 +66,12 @@ class Network:
         """One step of Adam down the gradient of a loss."""
         self._adam.param_groups[0]["lr"] = learning_rate
         self._adam.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()
         self._adam.step()
 
     def layers(self) -> list[Layer]:
         """The layers in NumPy; copies."""
-        return [
-            (_array(weights), _array(biases)) for weights, biases in self._layers()
-        ]
+        return [(_array(weights), _array(biases)) for weights, biases in self._layers()]
 
     def arrays(self) -> dict[str, NDArray[Any]]:
         """The weights, Adam's moments of the gradient and how many steps it has done; copies."""
