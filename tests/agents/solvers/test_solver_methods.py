@@ -26,7 +26,8 @@ def model_of(**fields: Any) -> FiniteMeanFieldModel:
     return model
 
 
-@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed"}))  # which seeks no equilibrium
+# Which seek no equilibrium, or that of another game.
+@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed", "water_filling"}))
 @pytest.mark.parametrize(
     "fields",
     [
