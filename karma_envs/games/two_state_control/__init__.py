@@ -35,14 +35,15 @@ End:
 
 Mean-field limit:
     For N to infinity mu_1 follows Phi(mu, h) = sum over s, a of mu(s) h(a | s) P(1 | s, a) without noise,
-    where h is the local policy that all play. A planner who sees mu_1 and chooses h, step by step, has the value
-    V(mu) of mean-field control; a single agent who moves no mu_1 has that of the mean-field game.
+    where h is the local policy that all play. A planner who sees mu_1 and chooses h, step by step, has the
+    value V(mu) of mean-field control; a single agent, who moves no mu_1, that of the mean-field game.
 
 Known equilibrium:
-    Selfish: nobody switches at any share between .486111 and .513889, around 1/2, where efficiency is 0 at
-    1/2. The planner's: nobody switches between .243056 and .256944, around 1/4, where efficiency is .125;
-    from elsewhere the planner goes to the nearer end of these, in one step if it is in reach. V(0) =
-    V(.5) = .472608, V(.25) = .625, V(1) = -.582948 (:mod:`closed_forms` has these for every configuration).
+    Selfish: nobody switches at any share between .486111 and .513889, around 1/2, where the
+    efficiency is 0. The planner's: nobody switches between .243056 and .256944, around 1/4, where it is .125;
+    from elsewhere the planner goes to the nearer end of these, in one step if that is in reach. V(0) =
+    V(.5) = .472608, V(.25) = .625, V(1) = -.582948 (the module closed_forms has all of these for every
+    configuration).
 
 Reference:
     H. Gu, X. Guo, X. Wei, R. Xu, Q-learning algorithm for mean-field controls, with convergence and

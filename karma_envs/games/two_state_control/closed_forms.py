@@ -7,8 +7,8 @@ that costs kappa |m' - m| with kappa = k / w. So the planner's problem has one d
     V(m) = u(m) + max over m' of gamma V(m') - kappa |m' - m|,    (1 - w) m <= m' <= (1 - w) m + w,
 
 and V is concave, as u is. Nobody moves where gamma |u'(m)| <= (1 - gamma) kappa; from outside the planner
-goes to the nearer end of this interval, or as near as can be. The same inequality with b - c m in the place of
-u'(m) = b - 2 c m says where nobody moves who counts its own reward only.
+goes to the nearer end of this interval, or as near as can be. The same inequality with b - c m in the place
+of u'(m) = b - 2 c m says where nobody moves who counts its own reward only.
 
 The formulas are ours.
 """
