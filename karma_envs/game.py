@@ -21,6 +21,8 @@ from karma_envs.transitions import Transitions
 
 if TYPE_CHECKING:
     from karma_envs.mean_field import MeanFieldModel
+    from karma_envs.parametric import ParametricPolicy
+    from karma_envs.tabulated import Grid
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
@@ -89,7 +91,7 @@ class PopulationGame(ABC):
     learner: ClassVar[str] = "tabular"
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     exchangeable: ClassVar[bool] = True
-    cooperative: ClassVar[bool] = False
+    cooperative: bool = False
     VERSION: ClassVar[int] = 0
     metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY, REWARD_FAIRNESS)
     baselines: ClassVar[Mapping[str, Baseline]] = {"random": lambda game: game.uniform_policy()}
@@ -334,6 +336,10 @@ class PopulationGame(ABC):
         """What outcomes are compared with, by name: a game that is like this one, and a policy for it."""
         return {}
 
+    def policy_family(self) -> ParametricPolicy | None:
+        """The family that gradient methods move in, at the parameters they start from; None: none suits."""
+        return None
+
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """The game's limit for N to infinity; None if there is no such model.
 
@@ -341,6 +347,10 @@ class PopulationGame(ABC):
             by_agent: make every agent a type of its own, for populations whose agents play policies of
                 their own; the model then takes N times the memory.
         """
+        return None
+
+    def cell_model(self, observed: Grid, taken: Grid, *, by_agent: bool = False) -> MeanFieldModel | None:
+        """:meth:`mean_field` of the game where observations and actions are the nearest points of grids."""
         return None
 
     @property

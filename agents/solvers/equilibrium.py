@@ -269,8 +269,8 @@ def equilibrium_of(
             rests=rests,
             reason=reason,
         )
-    by_type = (1 - model.discounts) * distance.payoff_by_type  # at rest every step gives the same on average
     statistic = model.statistic_of(policy)
+    by_type = model.efficiency(policy, statistic)
     return Equilibrium(
         method=method,
         policy=policy,

@@ -15,6 +15,7 @@ from karma_envs.mean_field.dynamic_programming import (
     DecisionProblem,
     best_response,
     policy_value,
+    transition_matrix,
     uniform_policy,
 )
 from karma_envs.mean_field.exploitability import (
@@ -22,7 +23,7 @@ from karma_envs.mean_field.exploitability import (
     exploitability_at_rest,
     type_policies,
 )
-from karma_envs.mean_field.stationary import stationary_mean_field
+from karma_envs.mean_field.stationary import stationary_distribution, stationary_mean_field
 
 
 class MeanFieldModel(ABC):
@@ -70,6 +71,14 @@ class MeanFieldModel(ABC):
     @abstractmethod
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
+
+    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean reward per step of agents who play a policy at rest, where the population makes ``statistic``.
+
+        ``float64[types]``. As it stands here (1 - gamma) times the payoff, for models whose payoffs are by
+        type only, and those of agents at rest or of one step.
+        """
+        return np.asarray((1 - self.discounts) * self.policy_value(policy, statistic))
 
     @property
     def type_features(self) -> Mapping[str, NDArray[np.float64]]:
@@ -134,6 +143,10 @@ class GivenStatistic(MeanFieldModel):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """z, whatever agents play."""
         return self._statistic.copy()
+
+    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As in the game."""
+        return self._model.efficiency(policy, statistic)
 
     def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """As in the game."""
@@ -224,6 +237,12 @@ class FiniteMeanFieldModel(MeanFieldModel):
     def statistic_of(self, policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """z of a population at rest that plays a policy."""
         return stationary_mean_field(self, type_policies(self, policy)).statistic
+
+    def efficiency(self, policy: NDArray[np.float64], statistic: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Mean reward per step by type; see the base."""
+        problem, table = self.decision_problem(statistic), type_policies(self, policy)
+        at_rest = stationary_distribution(transition_matrix(problem, table), self.initial_mean_field)
+        return np.asarray((at_rest[..., None] * table * problem.reward).sum(axis=(1, 2)))
 
     def exploitability(self, policy: Any, start: NDArray[np.float64] | None = None) -> Exploitability:
         """Exact exploitability of a population at rest that plays a policy.
