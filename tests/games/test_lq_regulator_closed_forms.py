@@ -242,10 +242,15 @@ def test_the_payoff_of_a_game_that_ends_in_play() -> None:
 
 
 def test_policies_that_bring_no_population_to_rest() -> None:
-    model = make("lq_regulator").mean_field()
-    assert model is not None
+    model = LqRegulatorMeanField(LqRegulatorConfig())
+    wandering = LinearPolicy(np.zeros((2, 2)), np.zeros(2))
+    assert np.isnan(model.statistic_of(wandering)).all()
+    distance = model.exploitability(wandering)
+    assert distance.normalised == np.inf
+    assert not distance.at_rest
+    assert model.curves(wandering) == {}
     with pytest.raises(ConfigError, match="brings a population to rest"):
-        model.statistic_of(LinearPolicy(np.zeros((2, 2)), np.zeros(2)))
+        model.rest(wandering)
     with pytest.raises(ConfigError, match="the same in every step"):
         model.statistic_of(LinearPolicy(np.zeros((3, 2, 2)), np.zeros((3, 2))))
     with pytest.raises(ConfigError, match="LinearPolicy, of which payoffs are known"):

@@ -114,15 +114,21 @@ class LqRegulatorMeanField(MeanFieldModel):
         return (1 - self.discounts) * self._payoff(chosen, statistic, rest)
 
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
-        """The mean of a population that plays a policy: at rest, or its flow.
-
-        Raises:
-            ConfigError: for a policy that brings no population to rest, in a game without an end.
-        """
-        return self._population(policy)[0]
+        """The mean of a population that plays a policy: at rest, or its flow; NaN where it never rests."""
+        return (
+            self._population(policy)[0]
+            if self._comes_to_rest(policy)
+            else np.full(len(self._start.mean), np.nan)
+        )
 
     def exploitability(self, policy: Any) -> Exploitability:
-        """What one agent gains by a best response, where all others play ``policy``, mean over all agents."""
+        """What one agent gains by a best response, where all others play ``policy``, mean over all agents.
+
+        Everything is infinite for a policy that brings no population to rest, in a game without an end.
+        """
+        if not self._comes_to_rest(policy):
+            worst = np.array([-np.inf])
+            return Exploitability(np.inf, np.inf, -worst, -np.inf, worst, stationary_residual=np.inf)
         means, covariances = self._population(policy)
         start = lq.Rest(means, covariances) if self.config.length is None else self._start
         payoff = self._payoff(policy, means, start)
@@ -139,10 +145,14 @@ class LqRegulatorMeanField(MeanFieldModel):
         """
         if self.config.length is not None:
             raise refusal("length", self.config.length, "none: a population that ends is never at rest")
+        if not self._comes_to_rest(policy):
+            raise refusal("policy", policy, "one that brings a population to rest")
         return lq.Rest(*self._population(policy))
 
     def curves(self, policy: Any) -> dict[str, dict[str, NDArray[np.float64]]]:
         """Where agents are: of a population at rest densities, by coordinate; else means over time."""
+        if not self._comes_to_rest(policy):
+            return {}
         means, covariances = self._population(policy)
         numbers = range(1, len(self.config.target) + 1)
         if self.config.length is not None:
@@ -160,6 +170,20 @@ class LqRegulatorMeanField(MeanFieldModel):
             if deviation > 0
         }
         return {"positions": {"position": position, **densities}}
+
+    def _comes_to_rest(self, policy: Any) -> bool:
+        """Whether a population that plays a policy comes to rest, alone and together; or the game ends.
+
+        Raises:
+            ConfigError: for a policy of which that is not known.
+        """
+        chosen = _linear(policy)
+        if self.config.length is not None:
+            return True
+        if chosen.by_step:
+            raise refusal("policy", policy, "one that is the same in every step, in a game without an end")
+        loop = self._regulator.closed_loop(chosen.gain)
+        return max(lq.radius(loop), lq.radius(loop + self._coupling.on_dynamics)) < 1
 
     def _faced(self, statistic: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """tau and h, of the shape of a statistic."""
@@ -196,11 +220,7 @@ class LqRegulatorMeanField(MeanFieldModel):
             means = lq.means_over_time(loops + together, offsets @ regulator.control.T, self._start.mean)
             noise = lq.noise_of_a_step(regulator, variance)
             return means, lq.covariances_over_time(loops, noise, self._start.covariance)
-        if chosen.by_step:
-            raise refusal("policy", policy, "one that is the same in every step, in a game without an end")
         loop = regulator.closed_loop(chosen.gain)
-        if max(lq.radius(loop), lq.radius(loop + together)) >= 1:
-            raise refusal("policy", policy, "one that brings a population to rest, in a game without an end")
         pushed = regulator.control @ chosen.offset
         mean = np.asarray(np.linalg.solve(np.eye(len(loop)) - loop - together, pushed))
         return mean, lq.at_rest(
