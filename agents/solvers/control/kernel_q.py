@@ -206,7 +206,7 @@ def _regress(queries, near, mean_fields, seen, q, epsilon, triangular, best, cho
             # Where samples are too far for the kernel, though not for the cells, the nearest stands alone.
             value = weighted / total if total > 0.0 else of_nearest
             if nearest < np.inf and value > largest:
-                largest, largest_at = value, policy
+                largest, largest_at = value, np.int64(policy)
         best[query] = largest if largest_at >= 0 else np.nan
         if not only_chosen:
             chosen[query] = largest_at
