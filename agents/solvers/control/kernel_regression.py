@@ -1,7 +1,8 @@
 """Kernel regression of the integrated Q on samples: an average with weights that fall with the distance.
 
 Distances on P(S) x H are of the maximum norm, in units of the spacings of the two nets, and the kernel's
-radius is 1. So samples of another h weigh nothing where Q is asked for an h of the net: what is smoothed is mu.
+radius is 1. So samples of another h weigh nothing where Q is asked for an h of the net: what is smoothed is
+mu.
 """
 
 from __future__ import annotations

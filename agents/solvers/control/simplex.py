@@ -55,7 +55,7 @@ class SimplexGrid:
         # From the corner to the next vertices: a step along each axis, in the order of what is left over.
         steps = (order[..., None] == np.arange(self.n - 1)).cumsum(axis=-2)
         vertices = corner.astype(np.int64)[..., None, :] + np.concatenate(
-            [np.zeros_like(steps[..., :1, :]), steps], axis=-2
+            [np.zeros((*steps.shape[:-2], 1, self.n - 1), np.int64), steps], axis=-2
         )
         vertices = np.minimum(vertices, self.steps)  # beyond the grid only where the weight is 0
         return self._number[vertices @ self._strides], weights

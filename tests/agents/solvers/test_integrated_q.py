@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from agents.solvers import solve
 from agents.solvers.control import integrated_q as module
 from agents.solvers.control.integrated_q import integrated_q
 from agents.solvers.control.population import GamePopulation, PopulationProblem, follow
@@ -153,3 +154,15 @@ def test_interrupted_it_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> 
     assert solution.interrupted
     assert solution.sweeps == 1
     assert np.isfinite(solution.values).all()
+
+
+@pytest.mark.parametrize(("start", "share"), [(0.0, 0.243), (0.25, 0.25), (1.0, 0.257)])
+def test_solve_tells_where_the_planner_rests(start: float, share: float) -> None:
+    """At the ends of where nobody moves, on a grid of thousandths; efficiency m (1 - 2 m)."""
+    found = solve(TwoStateControlGame(initial_share=start), "mean_field_control", grid_steps=1000)
+    assert found.converged
+    assert found.mean_field[0, 1] == pytest.approx(share, abs=1e-6)
+    assert found.efficiency == pytest.approx(yield_of(DEFAULT, share), abs=1e-6)
+    np.testing.assert_allclose(found.policy.probabilities[0], np.eye(2), atol=1e-9)
+    gain = (1 - share) * (0.9 * 0.8 * (1 - 2 * share) / 0.2 - 0.1) / (1 - 0.8 * 0.1)
+    assert found.exploitability == pytest.approx(gain, rel=1e-3)  # of those in 0, who would enter
