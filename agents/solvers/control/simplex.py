@@ -18,7 +18,7 @@ class SimplexGrid:
     Attributes:
         n: how many things.
         steps: 1 over the spacing of probabilities.
-        points: ``float64[G, n]``, G = binomial(steps + n - 1, n - 1).
+        points: ``float64[G, n]``, G = binomial(steps + n - 1, n - 1); the first is all of the first thing.
 
     Args:
         n: at least 1.
@@ -27,13 +27,14 @@ class SimplexGrid:
 
     def __init__(self, n: int, steps: int) -> None:
         self.n, self.steps = n, steps
-        # A point is told by how much is beyond each of the things, whole numbers that do not rise.
-        beyond = list(itertools.combinations_with_replacement(range(steps, -1, -1), n - 1))
-        self._beyond = np.array(beyond, np.int64).reshape(len(beyond), n - 1)
-        padded = np.pad(self._beyond, ((0, 0), (1, 1)), constant_values=((0, 0), (steps, 0)))
+        # A point is told by how many steps are beyond each of the things, numbers that do not rise.
+        rising = itertools.combinations_with_replacement(range(steps + 1), n - 1)
+        beyond = np.array([numbers[::-1] for numbers in rising], np.int64).reshape(self.size(n, steps), n - 1)
+        padded = np.pad(beyond, ((0, 0), (1, 1)), constant_values=((0, 0), (steps, 0)))
         self.points = -np.diff(padded, axis=1) / steps
-        self._number = np.zeros((steps + 1,) * (n - 1), np.int64)
-        self._number[tuple(self._beyond.T)] = np.arange(len(beyond))
+        self._strides = (steps + 1) ** np.arange(n - 1)
+        self._number = np.zeros((steps + 1) ** (n - 1), np.int64)
+        self._number[beyond @ self._strides] = np.arange(len(beyond))
 
     @staticmethod
     def size(n: int, steps: int) -> int:
@@ -52,12 +53,12 @@ class SimplexGrid:
         ones = np.ones((*levels.shape[:-1], 1))
         weights = -np.diff(np.concatenate([ones, levels, 0 * ones], axis=-1), axis=-1)
         # From the corner to the next vertices: a step along each axis, in the order of what is left over.
-        steps = np.eye(self.n - 1, dtype=np.int64)[order].cumsum(axis=-2)
+        steps = (order[..., None] == np.arange(self.n - 1)).cumsum(axis=-2)
         vertices = corner.astype(np.int64)[..., None, :] + np.concatenate(
-            [np.zeros_like(steps[..., :1, :]), steps], axis=-2
+            [np.zeros((*steps.shape[:-2], 1, self.n - 1), np.int64), steps], axis=-2
         )
         vertices = np.minimum(vertices, self.steps)  # beyond the grid only where the weight is 0
-        return self._number[tuple(np.moveaxis(vertices, -1, 0))], weights
+        return self._number[vertices @ self._strides], weights
 
     def nearest(self, distributions: NDArray[np.float64]) -> NDArray[np.int64]:
         """The number of the point with the largest weight of those around each distribution ``[..., n]``."""

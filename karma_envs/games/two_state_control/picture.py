@@ -89,7 +89,7 @@ def _draw_moves(axis: Axes, scene: dict[str, Any]) -> None:
     axis.set_yticklabels(["state 0", "state 1"])
     axis.set_xlim(0, scene["n_agents"])
     axis.set_xlabel("agents", fontsize=9, color=GREY)
-    axis.set_title("Last step: what agents did, by the state before", fontsize=10, loc="left")
+    axis.set_title("Last step, by the state before", fontsize=10, loc="left")
     axis.legend(
-        loc="upper right", bbox_to_anchor=(1.0, 1.2), ncols=3, frameon=False, fontsize=9, labelcolor=GREY
+        loc="upper right", bbox_to_anchor=(1.02, 1.21), ncols=3, frameon=False, fontsize=9, labelcolor=GREY
     )
