@@ -17,10 +17,9 @@ Differences from the source:
 from __future__ import annotations
 
 import time
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of
 from karma_envs.config import real, whole
@@ -65,9 +64,9 @@ def fixed_point(
     began = time.perf_counter()
     history: list[Step] = []
 
-    def record(iteration: int, response: Any, made: NDArray[np.float64]) -> None:
+    def record(iteration: int, response: object) -> None:
         distance = model.exploitability(response)
-        efficiency = float(model.masses @ model.efficiency(response, made))
+        efficiency = float(model.masses @ model.efficiency(response))
         history.append(Step(iteration, distance.normalised, efficiency))
         if observer is not None:
             observer(history[-1])
@@ -85,7 +84,7 @@ def fixed_point(
             rounding = _ROUNDING * float(np.spacing(np.abs(statistic)).max())
             rests = change <= max(precision * largest, rounding)
             if rests or iteration & (iteration - 1) == 0:
-                record(iteration, response, made)
+                record(iteration, response)
             if rests:
                 break
             statistic += step * (made - statistic)
