@@ -1,8 +1,8 @@
 """Mean-field control behind ``solve``: where the planner leads a population, and what it is told there.
 
-The planner's solution is a local policy for every mu (:mod:`agents.solvers.control.integrated_q`). In the long
-run there remains of it the mu that the population comes to rest in, and the policy that keeps it there. It is
-no equilibrium: ``exploitability`` tells what a single agent gains by leaving it.
+The planner's solution is a local policy for every mu (:mod:`agents.solvers.control.integrated_q`). In the
+long run there remains of it the mu that the population comes to rest in, and the policy that keeps it
+there. It is no equilibrium: ``exploitability`` tells what a single agent gains by leaving it.
 """
 
 from __future__ import annotations
