@@ -139,6 +139,13 @@ def test_what_is_refused(model: Any, options: dict[str, Any], message: str) -> N
         integrated_q(model, **options)
 
 
+def test_a_game_that_ends_is_refused() -> None:
+    model = Alone(2, 2)
+    vars(model)["length"] = 3
+    with pytest.raises(ConfigError, match="a game without an end"):
+        integrated_q(model)
+
+
 def test_interrupted_it_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:
     """After the first policy, with h of the net, has its values."""
     values_of, calls = module._values_of, []
