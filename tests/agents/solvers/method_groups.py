@@ -5,7 +5,7 @@ from __future__ import annotations
 from agents.solvers import methods
 from agents.solvers.equilibrium import learns_from_play
 
-FOR_SOME_MODELS = {"riccati"}
+FOR_SOME_MODELS = {"bisection", "mean_field_control", "riccati", "water_filling"}
 """Methods that take models of their own kind only."""
 
 ON_TABLES = sorted(
