@@ -269,7 +269,7 @@ def equilibrium_of(
             rests=rests,
             reason=reason,
         )
-    by_type = (1 - model.discounts) * distance.payoff_by_type  # at rest every step gives the same on average
+    by_type = model.efficiency_by_type(policy)
     statistic = model.statistic_of(policy)
     return Equilibrium(
         method=method,

@@ -15,6 +15,8 @@ equilibrium of the regularised game, exploitable by an amount of the order of ta
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -77,7 +79,7 @@ def policy_mirror_ascent(
     ) -> NDArray[np.float64]:
         log = np.log(np.maximum(policy, _TINY))
         h = -tau * ((policy * log) if regulariser == "kl" else policy**2 / 2).sum(axis=2)
-        regularised = DecisionProblem(problem.reward + h[..., None], problem.kernel)
+        regularised = replace(problem, reward=problem.reward + h[..., None])
         q = q_values(model, regularised, policy_value(model, regularised, policy))
         if regulariser == "kl":
             return logit_policy(model, (1 - eta * tau) * log + eta * q)
