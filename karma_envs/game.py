@@ -21,6 +21,7 @@ from karma_envs.transitions import Transitions
 
 if TYPE_CHECKING:
     from karma_envs.mean_field import MeanFieldModel
+    from karma_envs.parametric import ParametricPolicy
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
@@ -333,6 +334,10 @@ class PopulationGame(ABC):
     def references(self) -> dict[str, tuple[PopulationGame, Any]]:
         """What outcomes are compared with, by name: a game that is like this one, and a policy for it."""
         return {}
+
+    def policy_family(self) -> ParametricPolicy | None:
+        """The family that gradient methods move in, at the parameters they start from; None: none suits."""
+        return None
 
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """The game's limit for N to infinity; None if there is no such model.

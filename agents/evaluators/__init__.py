@@ -9,6 +9,7 @@ from agents.evaluators.exploitability.parallel import parallel_exploitability
 from agents.evaluators.exploitability.population import PopulationPlay, average_policy, play_in_population
 from agents.evaluators.exploitability.relearning import relearning_gain
 from agents.evaluators.exploitability.result import EstimatedExploitability
+from agents.evaluators.exploitability.simulated import SimulatedExploitability, simulated_exploitability
 from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
@@ -41,6 +42,7 @@ __all__ = [
     "PayoffEstimates",
     "PopulationPlay",
     "RegularisedEquilibrium",
+    "SimulatedExploitability",
     "Sublinearity",
     "Violations",
     "average_policy",
@@ -60,6 +62,7 @@ __all__ = [
     "play_in_population",
     "policy_distance",
     "relearning_gain",
+    "simulated_exploitability",
     "sublinearity_in",
     "sublinearity_of",
 ]

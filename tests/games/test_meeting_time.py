@@ -230,3 +230,13 @@ def test_baselines() -> None:
     game.rollout(policy, 1)
     assert 0.7 < game.record()["start_time"] < 0.95  # in the limit 0.8214
     assert "random" in game.baselines
+
+
+def test_the_family_that_gradient_methods_move_in() -> None:
+    """A policy is told by the start time that agents expect, which is not before the scheduled one."""
+    family = MeetingTimeGame(scheduled_time=1.5).policy_family()
+    assert family.parameters.tolist() == [1.5]
+    assert [bound.tolist() for bound in family.bounds] == [[1.5], [np.inf]]
+    moved = family.with_parameters(np.array([2.5]))
+    assert (moved.start_time, moved.config) == (2.5, family.config)
+    assert family.parameters.tolist() == [1.5]

@@ -58,6 +58,8 @@ def columns(tasks: Iterable[Task]) -> dict[str, Column]:
 
 def _score(task: Task) -> str:
     """What the score is in a task."""
+    if task.by_exploitability:
+        return "1 is an equilibrium, 0 as exploitable as {}".format(*task.references.values())
     if task.references:
         return "0 is {}, 1 {}".format(*task.references.values())
     first = task.game_class.metrics[0]

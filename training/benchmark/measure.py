@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agents.evaluators.exploitability.exact import exploitability_by_agent, most_agents
+from agents.evaluators.exploitability.simulated import can_be_simulated, simulated_exploitability
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
+from karma_envs.config import refusal
 from karma_envs.finite import as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -37,20 +39,22 @@ def measure(task: Task, policy: Any, seed: int, reference: Row) -> Row:
     game = task.make()
     game.check_policy(policy)
     outcome = _outcome(task, game, policy, seed)
-    first = game.metrics[0]
+    first, gain = game.metrics[0], gain_of_deviating(game, policy)
     score = first.value(outcome) if first.more_is_better else -first.value(outcome)
-    if task.references:
+    if task.by_exploitability:
+        score = 1 - _gain(task, gain) / reference[next(iter(task.references))]
+    elif task.references:
         zero, one = (reference[name] for name in task.references)
         score = (first.value(outcome) - zero) / (one - zero)
     return {
         "score": float(score),
         **{metric.name: float(metric.value(outcome)) for metric in headlines(game.metrics)},
-        "exploitability": normalised_exploitability(game, policy),
+        "exploitability": None if gain is None else gain.normalised,
     }
 
 
 def measure_reference(task: Task) -> dict[str, float]:
-    """The game's first metric of what scores 0 and 1 in a task, by name.
+    """The game's first metric of what scores 0 and 1 in a task, by name; or what can be gained over it.
 
     Raises:
         ConfigError: when the game has no such reference or baseline.
@@ -60,30 +64,54 @@ def measure_reference(task: Task) -> dict[str, float]:
     measured = {}
     for name in task.references:
         reference, policy = references.get(name) or (game, baseline_policy(name, game))
+        if task.by_exploitability:
+            measured[name] = _gain(task, gain_of_deviating(reference, policy))
+            continue
         measured[name] = float(game.metrics[0].value(_outcome(task, reference, policy, 0)))
     return measured
 
 
-def normalised_exploitability(game: PopulationGame, policy: Any) -> float | None:
-    """Exact in the mean field: per type where all agents of a type play the same, agent by agent else.
+class Gain(NamedTuple):
+    """What a best response gains in discounted payoff, mean over the agents; and over the payoff's size."""
 
-    Of a single learner among others it is what the learner would gain by a best response to them.
+    absolute: float
+    normalised: float
+
+
+def gain_of_deviating(game: PopulationGame, policy: Any) -> Gain | None:
+    """Exploitability in the mean field.
+
+    With tables it is exact: per type where all agents of a type play the same, agent by agent else. Of a
+    single learner among others it is what the learner would gain by a best response to them. In a game
+    without tables that is written against a statistic it is estimated from play.
 
     Returns:
-        None for a game without a mean-field model of tables, or of too many agents for memory.
+        None for a game without a mean-field model, without either, or of too many agents for memory.
     """
     model = game.mean_field()
     if not isinstance(model, FiniteMeanFieldModel):
-        return None
+        if not can_be_simulated(game):
+            return None
+        simulated = simulated_exploitability(game, policy)
+        return Gain(simulated.absolute.value, simulated.normalised.value)
     game = as_finite(game)
     table = TabularPolicy.from_thresholds(policy.thresholds, game.n_actions, policy.row_of_agent)
     rows = _row_of_type(game, policy.row_of_agent)
     if rows is not None:
         probabilities = np.asarray(table.probabilities, np.float64)[rows]
-        return exploitability(model, probabilities / probabilities.sum(axis=2, keepdims=True)).normalised
+        exact = exploitability(model, probabilities / probabilities.sum(axis=2, keepdims=True))
+        return Gain(exact.absolute, exact.normalised)
     if game.n_agents > most_agents(game):
         return None
-    return exploitability_by_agent(game, table).normalised
+    by_agent = exploitability_by_agent(game, table)
+    return Gain(by_agent.absolute, by_agent.normalised)
+
+
+def _gain(task: Task, gain: Gain | None) -> float:
+    """What is gained, in a task that is scored by it."""
+    if gain is None:
+        raise refusal("by_exploitability", task.name, "a task whose game has an exploitability")
+    return gain.absolute
 
 
 def _row_of_type(game: PopulationGame, row_of_agent: NDArray[np.int32]) -> NDArray[np.int32] | None:

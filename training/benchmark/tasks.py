@@ -34,6 +34,8 @@ class Task:
         burn_in: steps before, which are not measured.
         references: two of the game's references or baselines, which score 0 and 1, by name, and what they
             are in words; none where a policy is scored by the game's first metric itself.
+        by_exploitability: score what a best response gains instead: no gain, as in an equilibrium, scores 1,
+            the gain of the one policy in ``references`` 0.
     """
 
     name: str
@@ -46,6 +48,7 @@ class Task:
     references: Mapping[str, str] = field(
         default_factory=lambda: {"COIN": "a coin toss", "DICT": "a benevolent dictator"}
     )
+    by_exploitability: bool = False
 
     def make(self) -> PopulationGame:
         """The game, not yet reset."""
@@ -75,6 +78,7 @@ class Task:
             "budget": self.budget,
             "n_steps": self.n_steps,
             "burn_in": self.burn_in,
+            **({"by_exploitability": True} if self.by_exploitability else {}),
         }
         plain: dict[str, Any] = json.loads(json.dumps(definition))
         return plain

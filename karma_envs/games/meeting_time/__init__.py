@@ -192,6 +192,10 @@ class MeetingTimeGame(ExchangeableGame):
         """When the last meeting started."""
         return {} if self.last_step is None else {"start_time": float(self.last_step.statistic[0])}
 
+    def policy_family(self) -> ArrivalPolicy:
+        """Best responses to the start time that agents expect, from those who expect it as scheduled."""
+        return _punctual(self)
+
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel:
         """The limit for infinitely many agents, who are all of one type."""
         model = MeetingTimeMeanField(self.config)

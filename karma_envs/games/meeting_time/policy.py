@@ -35,6 +35,20 @@ class ArrivalPolicy(SavedPolicy):
         self.start_time = real("start_time", start_time)
         self.config = config or MeetingTimeConfig()
 
+    @property
+    def parameters(self) -> NDArray[np.float64]:
+        """``[T]``."""
+        return np.array([self.start_time])
+
+    @property
+    def bounds(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """No meeting starts before it is scheduled, and none has to start."""
+        return np.array([self.config.scheduled_time]), np.array([np.inf])
+
+    def with_parameters(self, parameters: NDArray[np.float64]) -> ArrivalPolicy:
+        """What suits those who expect another start time, ``[T]``."""
+        return ArrivalPolicy(float(parameters[0]), self.config)
+
     def arrivals(self, uncertainty: ArrayLike) -> NDArray[np.float64]:
         """tau, the arrivals to intend, of the shape of the uncertainties sigma > 0."""
         return best_arrival(self.config, self.start_time, uncertainty)

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
 import karma_envs
+from agents import solve
 from agents.evaluators.exploitability.exact import exploitability_by_agent
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.baselines import random as random_bids
 from karma_envs.checks import check_game
+from karma_envs.game import PopulationGame
 from karma_envs.mean_field.exploitability import exploitability
 from tests.training.benchmark.tiny_tasks import TINY
 from training.benchmark.best_response import BestResponseGame
-from training.benchmark.measure import normalised_exploitability
+from training.benchmark.measure import gain_of_deviating, measure, measure_reference
+from training.benchmark.tasks import Task
+
+
+def normalised_exploitability(game: PopulationGame, policy: Any) -> float:
+    gain = gain_of_deviating(game, policy)
+    assert gain is not None
+    return gain.normalised
 
 
 def test_exploitability_is_per_type_or_agent_by_agent() -> None:
@@ -26,9 +37,33 @@ def test_exploitability_is_per_type_or_agent_by_agent() -> None:
     assert normalised_exploitability(game, shared) == pytest.approx(expected, rel=1e-3)
     by_agent = exploitability_by_agent(game, own).normalised
     assert normalised_exploitability(game, own) == pytest.approx(by_agent, rel=1e-3)
-    assert normalised_exploitability(karma_envs.make("matching", n_agents=6000), TabularPolicy(
-        np.repeat(np.eye(42, 21)[None] * 0 + np.eye(21)[0], 2, axis=0), np.arange(6000) % 2
-    )) is None  # fmt: skip
+    bid_nothing = np.repeat(np.eye(42, 21)[None] * 0 + np.eye(21)[0], 2, axis=0)
+    many = karma_envs.make("matching", n_agents=6000)
+    assert gain_of_deviating(many, TabularPolicy(bid_nothing, np.arange(6000) % 2)) is None
+
+
+def test_a_task_can_be_scored_by_exploitability() -> None:
+    """The equilibrium scores 1, what scores 0 scores 0; drawn anew, both err by some percent of the gain."""
+    task = Task(
+        "meeting",
+        "when a meeting starts",
+        10**6,
+        "meeting_time",
+        {"n_agents": 2000},
+        n_steps=100,
+        burn_in=0,
+        references={"punctual": "who expects the schedule to be kept"},
+        by_exploitability=True,
+    )
+    reference = measure_reference(task)
+    model = task.make().mean_field()
+    assert model is not None
+    punctual = baseline_policy("punctual", task.make())
+    assert reference["punctual"] == pytest.approx(model.exploitability(punctual).absolute, rel=0.05)
+    equilibrium = solve(model).policy
+    assert measure(task, equilibrium, 0, reference)["score"] == pytest.approx(1, abs=0.01)
+    assert measure(task, punctual, 0, reference)["score"] == pytest.approx(0, abs=1e-9)  # of the same draws
+    assert task.definition()["by_exploitability"] is True
 
 
 def test_the_game_of_one_learner_keeps_the_contract() -> None:
