@@ -269,7 +269,7 @@ def equilibrium_of(
             rests=rests,
             reason=reason,
         )
-    by_type = model.efficiency_by_type(policy)
+    by_type = model.efficiency(policy)
     statistic = model.statistic_of(policy)
     return Equilibrium(
         method=method,

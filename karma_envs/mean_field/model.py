@@ -71,7 +71,7 @@ class MeanFieldModel(ABC):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
 
-    def efficiency_by_type(self, policy: Any) -> NDArray[np.float64]:
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
         """Mean reward per agent and step of a population that plays a policy, ``float64[types]``.
 
         As it stands here for a population in which every step gives the same on average, and for models whose
@@ -254,7 +254,7 @@ class FiniteMeanFieldModel(MeanFieldModel):
         """z of a population at rest that plays a policy."""
         return stationary_mean_field(self, type_policies(self, policy)).statistic
 
-    def efficiency_by_type(self, policy: Any) -> NDArray[np.float64]:
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
         """Mean reward per agent and step of a population at rest that plays a policy, ``float64[types]``."""
         table = type_policies(self, policy)
         field = stationary_mean_field(self, table)

@@ -66,7 +66,7 @@ def fixed_point(
 
     def record(iteration: int, response: object) -> None:
         distance = model.exploitability(response)
-        efficiency = float(model.masses @ model.efficiency_by_type(response))
+        efficiency = float(model.masses @ model.efficiency(response))
         history.append(Step(iteration, distance.normalised, efficiency))
         if observer is not None:
             observer(history[-1])
