@@ -87,6 +87,15 @@ def unit_of(model: FiniteMeanFieldModel) -> float:
     return model.unit if isinstance(model, InUnits) else 1.0
 
 
+def steps_that_count(model: FiniteMeanFieldModel) -> float:
+    """How many greatest rewards a Q is made of, as the steps of first-order methods are told.
+
+    Where a game ends, its discounted length. Without an end 1: there methods are told their steps per
+    greatest reward, and how long payoffs count is part of the game's difficulty.
+    """
+    return 1.0 if model.length is None else model.discounted_length
+
+
 def in_own_units(model: FiniteMeanFieldModel) -> InUnits:
     """The model with rewards in units of its greatest one."""
     return InUnits(model, greatest_reward(model))

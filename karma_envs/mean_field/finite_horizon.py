@@ -21,8 +21,12 @@ is a population that begins a new game when one is over. So its mean field, whic
 step t, and efficiency is the mean reward per agent and step. Every solver of finite models takes it: where
 these let a population make a step, this one plays a whole game.
 
-    >>> model = FiniteHorizonModel([stage] * 30)           # stage: what one agent faces in a step
-    >>> agents.solve(model, "mirror_descent").exploitability
+    stage = MyStep(config)                        # a FiniteMeanFieldModel: what one agent faces in a step
+    model = FiniteHorizonModel([stage] * 30)
+    agents.solve(model).policy                    # a table with a row for each state in each step
+
+A game that ends has such a model by one line in its ``mean_field()``,
+``return FiniteHorizonModel([MyStep(self.config)] * self.length)``, and plays its policies.
 
 Sources: J. Perolat et al., *Scaling up mean field games with online mirror descent*, AAMAS 2022, section 2;
 S. Perrin et al., *Fictitious play for mean field games: continuous time analysis and applications*, NeurIPS

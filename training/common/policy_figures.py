@@ -12,6 +12,7 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.config import choice
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.timed import seen_by
 from training.common.figures import (
     COLOURS,
     new_panels,
@@ -47,7 +48,7 @@ def policies_beside(
         ConfigError: for a game without tables, or a feature that its actions do not have.
         PolicyError: for a policy that does not fit the game.
     """
-    game = as_finite(game)
+    game = seen_by(as_finite(game), max(policy.n_observations for policy in policies.values()))
     features = action_features(game)
     feature = next(iter(features)) if feature is None else feature
     choice("feature", feature, features)

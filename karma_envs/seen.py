@@ -1,0 +1,89 @@
+"""Base of games that are another game, whose agents observe or do something else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from karma_envs.finite import FiniteGame
+from karma_envs.game import PopulationGame
+from karma_envs.outcome import Outcome
+
+_OF_THE_CLASS = (
+    "name",
+    "config_class",
+    "presets",
+    "trained_with",
+    "exchangeable",
+    "cooperative",
+    "learner",
+    "VERSION",
+    "metrics",
+    "picture",
+)
+
+
+class SeenGame(FiniteGame):
+    """A game with tables that is another game, seen otherwise: its state, rules and outcome are that game's.
+
+    Who derives from it says what is observed, and what is done with actions.
+
+    Attributes:
+        game: the game below.
+
+    Args:
+        game: any game; its state is shared.
+    """
+
+    def __init__(self, game: PopulationGame) -> None:
+        self.game = game
+        vars(self).update({name: getattr(game, name) for name in _OF_THE_CLASS})
+        self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
+        self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
+        self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
+
+    def reset(self, rng: np.random.Generator) -> None:
+        self.game.reset(rng)
+
+    @property
+    def policy_streams(self) -> NDArray[np.uint64]:
+        return self.game.policy_streams
+
+    @property
+    def elapsed(self) -> int:
+        return self.game.elapsed
+
+    def begin_anew(self) -> None:
+        self.game.begin_anew()
+
+    def outcome(self) -> Outcome:
+        return self.game.outcome()
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        return self.game.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
+        self.game.load_state_dict(state)
+
+    @property
+    def type_names(self) -> tuple[str, ...]:
+        return self.game.type_names
+
+    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
+        return self.game.tables()
+
+    def record(self) -> dict[str, float]:
+        return self.game.record()
+
+    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
+        return self.game.distributions()
+
+    def conserved(self) -> Mapping[str, float]:
+        return self.game.conserved()
+
+    def scene(self) -> dict[str, Any]:
+        self.game.followed = self.followed
+        return self.game.scene()
