@@ -98,7 +98,8 @@ class FiniteGame(PopulationGame):
         """What one agent faces among infinitely many that make a given statistic, as a game.
 
         Args:
-            statistic: z of the game's mean-field model, ``float[k]``.
+            statistic: z of the game's mean-field model, ``float[k]``; of a game that ends after T steps the
+                flow of them, ``float[T, k]`` or ``float[T k]``.
             n_agents: of the new game; None for as many as this one has. They are independent of each other.
 
         Raises:
@@ -109,7 +110,7 @@ class FiniteGame(PopulationGame):
         return AgainstPopulation(
             game=type(self),
             game_config=self.config,
-            statistic=tuple(np.asarray(statistic, np.float64).tolist()),
+            statistic=tuple(np.ravel(np.asarray(statistic, np.float64)).tolist()),
             n_agents=self.n_agents if n_agents is None else n_agents,
         )
 
