@@ -22,6 +22,7 @@ from karma_envs.transitions import Transitions
 if TYPE_CHECKING:
     from karma_envs.mean_field import MeanFieldModel
     from karma_envs.parametric import ParametricPolicy
+    from karma_envs.tabulated import Grid
 
 LARGEST_RETURN = 1e27
 """Returns, at most ``max|r| / (1 - gamma)``, that learning in single precision has room for."""
@@ -90,7 +91,7 @@ class PopulationGame(ABC):
     learner: ClassVar[str] = "tabular"
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     exchangeable: ClassVar[bool] = True
-    cooperative: ClassVar[bool] = False
+    cooperative: bool = False
     VERSION: ClassVar[int] = 0
     metrics: ClassVar[tuple[Metric, ...]] = (EFFICIENCY, REWARD_FAIRNESS)
     baselines: ClassVar[Mapping[str, Baseline]] = {"random": lambda game: game.uniform_policy()}
@@ -346,6 +347,10 @@ class PopulationGame(ABC):
             by_agent: make every agent a type of its own, for populations whose agents play policies of
                 their own; the model then takes N times the memory.
         """
+        return None
+
+    def cell_model(self, observed: Grid, taken: Grid, *, by_agent: bool = False) -> MeanFieldModel | None:
+        """:meth:`mean_field` of the game where observations and actions are the nearest points of grids."""
         return None
 
     @property

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.actions import IllegalActionError
 from karma_envs.config import refusal, whole
+from karma_envs.exchangeable import ExchangeableGame
 from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
 from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.sampling import sample_actions
 from karma_envs.seen import SeenGame
+
+if TYPE_CHECKING:
+    from karma_envs.mean_field import MeanFieldModel
 
 
 class Grid:
@@ -109,6 +113,21 @@ class TabulatedGame(SeenGame):
     def fresh(self) -> Self:
         return type(self)(self.game.fresh(), self.cells)
 
+    def against(self, statistic: ArrayLike, *, n_agents: int | None = None) -> Self:  # type: ignore[override]
+        """What one agent faces where the population of the game below makes a statistic, in cells.
+
+        Args:
+            statistic: z of the game below.
+            n_agents: of the new game; None for as many as this one has. They are independent of each other.
+
+        Raises:
+            ConfigError: where the game below is not written against a statistic.
+            ValueError: for a statistic that is none of it.
+        """
+        if not isinstance(self.game, ExchangeableGame):
+            raise refusal("game", self.game.name, "one written against a statistic, an ExchangeableGame")
+        return type(self)(self.game.against(statistic, n_agents=n_agents), self.cells)
+
     def acting(self, policy: SamplingPolicy) -> CellPolicy:
         """A tabular policy for this game as one that the game below plays.
 
@@ -143,6 +162,10 @@ class TabulatedGame(SeenGame):
             **self.game.references(),
             **{name: (self.game, make(self.game)) for name, make in baselines.items()},
         }
+
+    def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
+        """Of the game below on these points, if it has such a model."""
+        return self.game.cell_model(self._seen, self._done, by_agent=by_agent)
 
 
 class CellPolicy:

@@ -74,9 +74,10 @@ class Verdict:
 
 @cache
 def experiments() -> dict[str, Experiment]:
-    """All experiments by name: each file of the folders here that defines an ``EXPERIMENT``."""
-    defined = defined_in("training.reproduction", "EXPERIMENT").values()
-    return {each.name: each for each in defined}
+    """All experiments by name: of each file of the folders here that defines an ``EXPERIMENT`` or several."""
+    single = defined_in("training.reproduction", "EXPERIMENT").values()
+    several = defined_in("training.reproduction", "EXPERIMENTS").values()
+    return {each.name: each for each in (*single, *(each for group in several for each in group))}
 
 
 def verdicts(experiment: Experiment, rows: Sequence[Row]) -> list[Verdict]:

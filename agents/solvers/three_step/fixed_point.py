@@ -17,9 +17,10 @@ Differences from the source:
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of
 from karma_envs.config import real, whole
@@ -64,9 +65,9 @@ def fixed_point(
     began = time.perf_counter()
     history: list[Step] = []
 
-    def record(iteration: int, response: object) -> None:
+    def record(iteration: int, response: Any, made: NDArray[np.float64]) -> None:
         distance = model.exploitability(response)
-        efficiency = float(model.masses @ model.efficiency(response))
+        efficiency = float(model.masses @ model.efficiency(response, made))
         history.append(Step(iteration, distance.normalised, efficiency))
         if observer is not None:
             observer(history[-1])
@@ -84,7 +85,7 @@ def fixed_point(
             rounding = _ROUNDING * float(np.spacing(np.abs(statistic)).max())
             rests = change <= max(precision * largest, rounding)
             if rests or iteration & (iteration - 1) == 0:
-                record(iteration, response)
+                record(iteration, response, made)
             if rests:
                 break
             statistic += step * (made - statistic)
