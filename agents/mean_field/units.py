@@ -87,13 +87,16 @@ def unit_of(model: FiniteMeanFieldModel) -> float:
     return model.unit if isinstance(model, InUnits) else 1.0
 
 
-def steps_that_count(model: FiniteMeanFieldModel) -> float:
-    """How many greatest rewards a Q is made of, as the steps of first-order methods are told.
+def default_step(model: FiniteMeanFieldModel, per_reward: float, per_payoff: float) -> float:
+    """The step of a first-order method unless it is told another, in units of the greatest reward.
 
-    Where a game ends, its discounted length. Without an end 1: there methods are told their steps per
-    greatest reward, and how long payoffs count is part of the game's difficulty.
+    Args:
+        model: with rewards in units of the greatest.
+        per_reward: of a game without an end.
+        per_payoff: of a game that ends, over the greatest payoff: a step must be the smaller the more steps a
+            Q sums up.
     """
-    return 1.0 if model.length is None else model.discounted_length
+    return per_reward if model.length is None else per_payoff / model.discounted_length
 
 
 def in_own_units(model: FiniteMeanFieldModel) -> InUnits:

@@ -20,7 +20,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.units import steps_that_count, unit_of
+from agents.mean_field.units import default_step, unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import choice, real, refusal, whole
@@ -29,7 +29,7 @@ from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
 _TINY = 1e-300
 _STRENGTH = 0.0012  # of the greatest reward
-_STEP_SIZE = {"kl": 10.0, "l2": 1.0}  # per greatest reward
+_STEP_SIZE = {"kl": (10.0, 3.0), "l2": (1.0, 0.3)}  # per greatest reward, and payoff
 
 
 @in_units
@@ -53,7 +53,7 @@ def policy_mirror_ascent(
         regulariser: ``kl`` or ``l2``.
         strength: tau >= 0, in units of payoff; None: .0012 times the greatest reward.
         step_size: eta > 0, per unit of payoff; eta tau < 1 with ``kl``. None: 10 over the greatest reward
-            with ``kl``, 1 with ``l2``; in a game that ends, over the greatest payoff.
+            with ``kl``, 1 with ``l2``; in a game that ends 3 and .3 over the greatest payoff.
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
@@ -67,7 +67,7 @@ def policy_mirror_ascent(
     """
     choice("regulariser", regulariser, ("kl", "l2"))
     tau, unit = _STRENGTH, unit_of(model)
-    eta = _STEP_SIZE[regulariser] / steps_that_count(model)
+    eta = default_step(model, *_STEP_SIZE[regulariser])
     if strength is not None:
         tau = real("strength", strength, 0) / unit
     if step_size is not None:
