@@ -58,8 +58,8 @@ class FiniteGame(PopulationGame):
     is a policy for each step: its row t X + x is for observation x in step t. Where the author of such a
     game has a model of a step, ``mean_field()`` is the line
     ``return FiniteHorizonModel([StepModel(self.config)] * self.length)``, see
-    :mod:`karma_envs.mean_field.finite_horizon`; :func:`karma_envs.timed.timed` is the game in which agents
-    observe the step.
+    :mod:`karma_envs.mean_field.finite_horizon`; :class:`karma_envs.timed.TimedTables` is the game in which
+    agents observe the step.
 
     Attributes:
         n_observations: X, the number of tabular observations.

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from karma_envs.outcome import Outcome
 
@@ -26,10 +25,11 @@ _OF_THE_CLASS = (
 )
 
 
-class SeenGame(FiniteGame):
-    """A game with tables that is another game, seen otherwise: its state, rules and outcome are that game's.
+class SeenGame(PopulationGame):
+    """A game that is another game, seen otherwise: its state, rules and outcome are that game's.
 
-    Who derives from it says what is observed, and what is done with actions.
+    Who derives from it says what is observed, and what is done with actions. One with tables derives from
+    :class:`karma_envs.finite.FiniteGame`, too.
 
     Attributes:
         game: the game below.
@@ -38,12 +38,17 @@ class SeenGame(FiniteGame):
         game: any game; its state is shared.
     """
 
+    game: PopulationGame
+
     def __init__(self, game: PopulationGame) -> None:
         self.game = game
         vars(self).update({name: getattr(game, name) for name in _OF_THE_CLASS})
         self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
         self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
         self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
+
+    def fresh(self) -> Self:
+        return type(self)(self.game.fresh())
 
     def reset(self, rng: np.random.Generator) -> None:
         self.game.reset(rng)
@@ -58,6 +63,14 @@ class SeenGame(FiniteGame):
 
     def begin_anew(self) -> None:
         self.game.begin_anew()
+
+    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
+        """Those of the game below, and its baselines: their policies are for that game as it is."""
+        baselines = {name: make for name, make in self.game.baselines.items() if name not in self.baselines}
+        return {
+            **self.game.references(),
+            **{name: (self.game, make(self.game)) for name, make in baselines.items()},
+        }
 
     def outcome(self) -> Outcome:
         return self.game.outcome()

@@ -71,7 +71,7 @@ class Grid:
         return np.asarray(np.clip(cell, 0, self._cells - 1).astype(np.int64) @ self._weights)
 
 
-class TabulatedGame(SeenGame):
+class TabulatedGame(SeenGame, FiniteGame):
     """A game with boxes, seen and played on a grid: an observation is the nearest of evenly spaced points.
 
     The game below goes on as it is, and its state is this one's; only what agents observe and do is rounded.
@@ -154,14 +154,6 @@ class TabulatedGame(SeenGame):
     def observations(self) -> NDArray[np.float32]:
         """The points, ``float32[N, d]``."""
         return np.asarray(self._seen.values[self.observation_index()], np.float32)
-
-    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
-        """Those of the game below, and its baselines: their policies are for that game, not for cells."""
-        baselines = {name: make for name, make in self.game.baselines.items() if name not in self.baselines}
-        return {
-            **self.game.references(),
-            **{name: (self.game, make(self.game)) for name, make in baselines.items()},
-        }
 
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """Of the game below on these points, if it has such a model."""

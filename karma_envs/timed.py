@@ -1,9 +1,13 @@
-"""A game that ends, in which agents observe the step: a policy for each step is one table of it."""
+"""A game that ends, as one whose agents observe how much of it is over.
+
+What is best depends on how many steps are left, which a game need not show. Where observations are numbered,
+a table for such a game is a policy for each step.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box
@@ -12,38 +16,82 @@ from numpy.typing import NDArray
 from karma_envs.axes import Axis
 from karma_envs.config import refusal
 from karma_envs.finite import FiniteGame
+from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.seen import SeenGame
 
 
 class TimedGame(SeenGame):
-    """A game that ends after T steps, in which an agent observes how many were played, besides x.
+    """A game in which agents observe the share of it that is over, after what they observe otherwise.
 
-    Its tabular observation is t X + x, of which a table has T X rows, as policies of
-    :class:`karma_envs.mean_field.FiniteHorizonModel` do; in numbers the share t / T stands before the others.
-    After the end it is that of the last step, in which nobody acts any more. What is learned here is a policy
-    for each step, which the game below plays, too.
+    The game below goes on as it is, and its state is this one's.
+
+    Attributes:
+        game: the game below.
+        length: T, its length.
 
     Args:
-        game: a game with tables and an end; its state is shared.
+        game: a game that ends, whose observations are a box of one dimension; its state is shared.
+
+    Raises:
+        ConfigError: for a game without an end.
+
+    Example:
+        >>> import karma_envs, numpy as np
+        >>> game = TimedGame(karma_envs.make("meeting_time", n_agents=2))
+        >>> game.reset(np.random.default_rng(0))
+        >>> game.observations()[:, 1]
+        array([0., 0.], dtype=float32)
+    """
+
+    length: int
+
+    def __init__(self, game: PopulationGame) -> None:
+        if game.length is None:
+            raise refusal("game", game.name, "a game that ends")
+        super().__init__(game)
+        self.action_space, seen = game.action_space, game.observation_space
+        low, high = np.append(seen.low, np.float32(0)), np.append(seen.high, np.float32(1))
+        self.observation_space = Box(low, high)
+
+    def observations(self) -> NDArray[np.float32]:
+        """``float32[N, d + 1]``: those of the game below, then the share of the game that is over."""
+        over = np.full((self.n_agents, 1), self.elapsed / self.length, np.float32)
+        return np.concatenate([self.game.observations(), over], axis=1)
+
+    def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
+        return self.game.step(actions)
+
+    def actions_of(self, values: Any) -> NDArray[Any]:
+        return self.game.actions_of(values)
+
+    def admissible(self, actions: NDArray[Any]) -> tuple[NDArray[Any], NDArray[np.bool_] | None]:
+        return self.game.admissible(actions)
+
+    def action_mask(self) -> Any:
+        return self.game.action_mask()
+
+
+class TimedTables(TimedGame, FiniteGame):
+    """The same of a game with tables: in step t the tabular observation x is t X + x.
+
+    A table has T X rows, as policies of :class:`karma_envs.mean_field.FiniteHorizonModel` do: what is learned
+    here is a policy for each step, which the game below plays, too. After the end, when nobody acts any more,
+    they observe what they would in the last step.
+
+    Args:
+        game: a game with tables that ends; its state is shared.
 
     Raises:
         ConfigError: for a game without an end.
     """
 
     game: FiniteGame
-    length: int
 
     def __init__(self, game: FiniteGame) -> None:
         super().__init__(game)
-        if game.length is None:
-            raise refusal("game", game.name, "a game that ends: without an end steps do not matter")
-        self.n_observations, self.n_actions = game.length * game.n_observations, game.n_actions
-        self.legal_actions = np.tile(game.legal_actions, (game.length, 1))
-        space = game.observation_space
-        self.observation_space = Box(
-            np.append(np.float32(0), space.low), np.append(np.float32(1), space.high), dtype=np.float32
-        )
+        self.n_observations, self.n_actions = self.length * game.n_observations, game.n_actions
+        self.legal_actions = np.tile(game.legal_actions, (self.length, 1))
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -52,7 +100,6 @@ class TimedGame(SeenGame):
 
     @property
     def action_features(self) -> Mapping[str, NDArray[Any]]:
-        """The game's."""
         return self.game.action_features
 
     def observation_values(self) -> dict[str, NDArray[Any]]:
@@ -67,34 +114,22 @@ class TimedGame(SeenGame):
         """``bool[N, T X]``: as in the game, in every step."""
         return np.tile(self.game.reachable(), self.length)
 
-    def fresh(self) -> Self:
-        return type(self)(self.game.fresh())
-
-    def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
-        return self.game.step(actions)
-
     def observation_index(self) -> NDArray[np.int64]:
-        step = min(self.elapsed, self.length - 1)
-        return self.game.observation_index() + step * self.game.n_observations
+        return self.game.observation_index() + self._step * self.game.n_observations
 
     def observations(self) -> NDArray[np.float32]:
-        """``float32[N, 1 + d]``: the share of the steps that were played, and what the game shows."""
-        step = min(self.elapsed, self.length - 1)
-        share = np.full((self.n_agents, 1), step / self.length, np.float32)
-        return np.concatenate([share, self.game.observations()], axis=1)
+        """``float32[N, d + 1]``: those of the game below, then the share t / T of the steps before."""
+        before = np.full((self.n_agents, 1), self._step / self.length, np.float32)
+        return np.concatenate([self.game.observations(), before], axis=1)
+
+    @property
+    def _step(self) -> int:
+        """t; after the end that of the last step."""
+        return min(self.elapsed, self.length - 1)
 
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """The game's, in which the step is part of a state."""
         return self.game.mean_field(by_agent=by_agent)
-
-
-def timed(game: FiniteGame) -> TimedGame:
-    """A game that ends, in which agents observe the step; see :class:`TimedGame`.
-
-    Raises:
-        ConfigError: for a game without an end.
-    """
-    return TimedGame(game)
 
 
 def seen_by(game: FiniteGame, n_observations: int) -> FiniteGame:
@@ -104,4 +139,4 @@ def seen_by(game: FiniteGame, n_observations: int) -> FiniteGame:
         game: the game that the table is for.
         n_observations: of the table: the game's X, or T X where it is a policy for each of its T steps.
     """
-    return game if n_observations == game.n_observations else TimedGame(game)
+    return game if n_observations == game.n_observations else TimedTables(game)
