@@ -137,6 +137,8 @@ def seen_by(game: FiniteGame, n_observations: int) -> FiniteGame:
 
     Args:
         game: the game that the table is for.
-        n_observations: of the table: the game's X, or T X where it is a policy for each of its T steps.
+        n_observations: of the table: the game's X, or T X where it is a policy for each of its T steps. With
+            any other number, of a table that does not fit, it is the game itself.
     """
-    return game if n_observations == game.n_observations else TimedTables(game)
+    by_step = n_observations in game.observations_of_policies[1:]
+    return TimedTables(game) if by_step and n_observations != game.n_observations else game

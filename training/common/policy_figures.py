@@ -48,7 +48,9 @@ def policies_beside(
         ConfigError: for a game without tables, or a feature that its actions do not have.
         PolicyError: for a policy that does not fit the game.
     """
-    game = seen_by(as_finite(game), max(policy.n_observations for policy in policies.values()))
+    game = as_finite(game)
+    sizes = [policy.n_observations for policy in policies.values()]
+    game = seen_by(game, max(sizes, default=game.n_observations))
     features = action_features(game)
     feature = next(iter(features)) if feature is None else feature
     choice("feature", feature, features)
