@@ -220,9 +220,13 @@ class AgainstPopulation(FiniteGame):
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew, in the model's initial mean field; where the game ends, at its start."""
-        start = self.problem.entry(self._model.initial_mean_field)
+        position = np.empty(self.n_agents, np.int64)
+        beginning = self.problem.entry(self._model.initial_mean_field)
+        for kind, start in enumerate(beginning[: len(self.discounts)]):
+            alike = self.type_of_agent == kind
+            position[alike] = rng.choice(self.n_observations, size=int(alike.sum()), p=start)
         self._population = Population(
-            np.array([rng.choice(self.n_observations, p=start[kind]) for kind in self.type_of_agent]),
+            position,
             np.zeros(self.n_agents),
             np.zeros(1, np.int64),
             np.zeros(1, np.int64),
