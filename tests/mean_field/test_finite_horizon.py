@@ -15,6 +15,7 @@ from scipy.optimize import LinearConstraint, minimize
 
 import agents
 from agents.solvers.control.social_optimum import social_optimum
+from agents.solvers.three_step.inner import QLearning
 from karma_envs.config import ConfigError
 from karma_envs.mean_field import DecisionProblem, FiniteHorizonModel, FiniteMeanFieldModel
 from karma_envs.mean_field.chains import stationary_distribution
@@ -220,9 +221,7 @@ def test_types_and_steps_of_all_kinds() -> None:
     found = agents.solve(model)
     assert (found.method, found.converged) == ("homotopy", True)
     assert (found.policy.probabilities[:, ~model.legal_actions] == 0).all()
-    assert found.efficiency == pytest.approx(
-        float(model.masses @ model.efficiency(found.policy, found.statistic))
-    )
+    assert found.efficiency == pytest.approx(float(model.masses @ model.efficiency(found.policy)))
 
 
 def test_many_states_need_little_memory() -> None:
@@ -246,3 +245,23 @@ def test_many_states_need_little_memory() -> None:
 def test_what_makes_no_game_is_refused(stages: list[Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         FiniteHorizonModel(stages)
+
+
+def test_smoothed_rounds_come_to_rest_in_a_softmax_of_the_best_q() -> None:
+    """Q* is that of the flow which the policy makes; by Q-learning it is the same but for its noise."""
+    model = BeachBarGame(duration=3).mean_field()
+    found = agents.solve(model, "smoothed", rationality=1.0)
+    assert found.converged
+    problem = model.decision_problem(found.statistic)
+    q = q_values(model, problem, best_response(model, problem)[1])
+    weights = np.exp(q - q.max(axis=2, keepdims=True))
+    np.testing.assert_allclose(
+        found.policy.probabilities, weights / weights.sum(axis=2, keepdims=True), atol=1e-7
+    )
+    learned = QLearning(sweeps=20_000, exponent=1.0).start()(model, problem)
+    np.testing.assert_allclose(learned, q, atol=0.02)
+
+
+def test_what_is_for_games_without_an_end_says_so() -> None:
+    with pytest.raises(ConfigError, match="allowed: a model of a game without an end"):
+        agents.solve(BeachBarGame(), "mean_field_control")
