@@ -20,26 +20,13 @@ from karma_envs.finite import (
     SamplingPolicy,
     check_thresholds,
 )
-from karma_envs.game import PopulationGame
+from karma_envs.game import PolicyError, PopulationGame
 from karma_envs.numerics.sampling import padded_width, probabilities_of, sample_actions
-from karma_envs.outcome import Outcome
 from karma_envs.saved_policy import SavedPolicy
+from karma_envs.seen import SeenGame
 
 if TYPE_CHECKING:
     from karma_envs.mean_field import MeanFieldModel
-
-_OF_THE_CLASS = (
-    "name",
-    "config_class",
-    "presets",
-    "trained_with",
-    "exchangeable",
-    "cooperative",
-    "learner",
-    "VERSION",
-    "metrics",
-    "picture",
-)
 
 
 class Grid:
@@ -95,7 +82,7 @@ class Grid:
         return np.asarray(np.clip(cell, 0, self.cells - 1).astype(np.int64) @ self._weights)
 
 
-class TabulatedGame(FiniteGame):
+class TabulatedGame(SeenGame, FiniteGame):
     """A game with boxes, seen and played on a grid: an observation is the nearest of evenly spaced points.
 
     The game below goes on as it is, and its state is this one's; only what agents observe and do is rounded.
@@ -116,11 +103,8 @@ class TabulatedGame(FiniteGame):
     """
 
     def __init__(self, game: PopulationGame, cells: int = 21) -> None:
-        self.game, self.cells = game, whole("cells", cells, 2)
-        vars(self).update({name: getattr(game, name) for name in _OF_THE_CLASS})
-        self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
-        self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
-        self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
+        super().__init__(game)
+        self.cells = whole("cells", cells, 2)
         self._seen = Grid(game.observation_space, self.cells, "observed")
         self._done = Grid(game.action_space, self.cells, "taken")
         self.n_observations, self.n_actions = self._seen.size, self._done.size
@@ -156,12 +140,15 @@ class TabulatedGame(FiniteGame):
         return type(self)(self.game.against(statistic, n_agents=n_agents), self.cells)
 
     def acting(self, policy: SamplingPolicy) -> CellPolicy:
-        """A tabular policy for this game as one that the game below plays."""
-        self.check_policy(policy)
-        return CellPolicy(policy, self._seen, self._done)
+        """A tabular policy for this game as one that the game below plays.
 
-    def reset(self, rng: np.random.Generator) -> None:
-        self.game.reset(rng)
+        Raises:
+            PolicyError: when it does not fit the game, or is a policy for each step, which are not told.
+        """
+        self.check_policy(policy)
+        if policy.thresholds.shape[1] != self.n_observations:
+            raise PolicyError(f"a policy for each step cannot be played in the game {self.name} below")
+        return CellPolicy(policy, self._seen, self._done)
 
     def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
         chosen = self.actions_of(actions)
@@ -179,57 +166,9 @@ class TabulatedGame(FiniteGame):
         """The points, ``float32[N, d]``."""
         return np.asarray(self._seen.values[self.observation_index()], np.float32)
 
-    @property
-    def policy_streams(self) -> NDArray[np.uint64]:
-        return self.game.policy_streams
-
-    @property
-    def elapsed(self) -> int:
-        return self.game.elapsed
-
-    def begin_anew(self) -> None:
-        self.game.begin_anew()
-
-    def outcome(self) -> Outcome:
-        return self.game.outcome()
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        return self.game.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.game.load_state_dict(state)
-
-    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
-        """Those of the game below, and its baselines: their policies are for that game, not for cells."""
-        baselines = {name: make for name, make in self.game.baselines.items() if name not in self.baselines}
-        return {
-            **self.game.references(),
-            **{name: (self.game, make(self.game)) for name, make in baselines.items()},
-        }
-
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """Of the game below on these points, if it has such a model."""
         return self.game.cell_model(self._seen, self._done, by_agent=by_agent)
-
-    @property
-    def type_names(self) -> tuple[str, ...]:
-        return self.game.type_names
-
-    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        return self.game.tables()
-
-    def record(self) -> dict[str, float]:
-        return self.game.record()
-
-    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
-        return self.game.distributions()
-
-    def conserved(self) -> Mapping[str, float]:
-        return self.game.conserved()
-
-    def scene(self) -> dict[str, Any]:
-        self.game.followed = self.followed
-        return self.game.scene()
 
 
 class CellPolicy(SavedPolicy):

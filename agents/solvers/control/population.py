@@ -59,8 +59,8 @@ class PopulationProblem:
         self.model = as_finite_model(model)
         if len(model.masses) != 1:
             raise refusal("model", f"{len(model.masses)} types", "a mean-field model of one type")
-        if getattr(model, "length", None) is not None:
-            raise refusal("model", "a game that ends", "a mean-field model of a game without an end")
+        if self.model.length is not None:
+            raise refusal("model", f"a game of {self.model.length} steps", "a model of a game without an end")
         self.discount = float(model.discounts[0])
         self.is_of_states = _statistic_is_of_states(self.model)
 
