@@ -47,10 +47,10 @@ def best_targets(
     Args:
         rewards: ``float64[T, k]``: r_t at the centres of the cells.
         grid: the cells.
-        movement_cost: eta.
+        movement_cost: eta, per distance squared; of a game with moves B u it is eta / B^2.
         discount: gamma.
         noise: sigma.
-        largest_move: along each axis.
+        largest_move: distance along each axis.
 
     Returns:
         targets ``float64[T, k, 2]`` from the centres of the cells, and V ``float64[T, k]``.

@@ -73,16 +73,16 @@ class CrowdMeanField(MeanFieldModel):
         if self.moves_are_free:
             best_cells = np.zeros(rewards.shape)
             np.put_along_axis(best_cells, rewards.argmax(axis=1, keepdims=True), 1.0, axis=1)
-            return DispersalPolicy(best_cells, self.grid)
+            return DispersalPolicy(best_cells, self.grid, config.move_scale)
         targets, _ = best_targets(
             rewards,
             self.grid,
-            movement_cost=config.movement_cost,
+            movement_cost=config.movement_cost / config.move_scale**2,
             discount=config.discount,
             noise=config.noise,
-            largest_move=config.largest_move,
+            largest_move=config.largest_move * config.move_scale,
         )
-        return TargetPolicy(targets, self.grid)
+        return TargetPolicy(targets, self.grid, config.move_scale)
 
     def water_filling(self) -> DispersalPolicy:
         """The equilibrium where moves are free: in each step the population fills the field like water.
@@ -95,7 +95,7 @@ class CrowdMeanField(MeanFieldModel):
                 raise refusal(field, getattr(self.config, field), "0, for water-filling")
         area, alpha = self.grid.cell_area, self.config.crowd_aversion
         densities = [water_filling(field, area, alpha)[0] for field in self.desirabilities]
-        return DispersalPolicy(densities, self.grid)
+        return DispersalPolicy(densities, self.grid, self.config.move_scale)
 
     def policy_value(self, policy: Policy, statistic: Values) -> Values:
         """``float64[1]``: mean reward of a step of one who plays a policy among a density."""
