@@ -10,8 +10,8 @@ Model:
     agents        ``n_agents = 200``, one type, exchangeable; at least 1
     observation   ``Box(3)``: the place x, in ``region = ((-2.0, 2.0), (-2.0, 2.0))``, and the
                   share of the steps that has passed
-    action        ``Box(2)``: the move u, along each axis at most ``largest_move = 10.0``
-    reward        -200 to 1.2732395 with the defaults; ``crowd_aversion = 0.1``
+    action        ``Box(2)``: the move u, along each axis at most ``largest_move = 16.0``
+    reward        -512 to 1.2732395 with the defaults; ``crowd_aversion = 0.1``
     length        30; ``length = 30``
     statistic     m, the density of the places reached, on a grid; ``grid_cells = 60``
     ============  ==================================================================================

@@ -51,7 +51,7 @@ class SupplyConfig(CrowdConfig):
     region: tuple[tuple[float, float], tuple[float, float]] = ((-2.0, 2.0), (-2.0, 2.0))
     grid_cells: int = 60
     move_scale: float = 0.125
-    largest_move: float = 10.0
+    largest_move: float = 16.0
     path: tuple[tuple[float, float], ...] = _HALF_CIRCLE
     demand_scale: float = 0.5
     demand: float = 2.0
