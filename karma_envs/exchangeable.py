@@ -7,7 +7,9 @@ From these follow
 
 - the game of N agents, in which z is that of the population itself, and
 - what one agent faces in a population that behaves in a given way (:meth:`ExchangeableGame.against`), in
-  which z is given and agents do not matter to each other: the inner problem of every mean-field method.
+  which z is given and agents do not matter to each other: the inner problem of every mean-field method, and
+- fictitious play (:meth:`ExchangeableGame.believing`), in which agents meet what they believe of z, a mean
+  over what they have seen of it, that moves the more slowly the more they have seen.
 
 A fixed point of "a best response to z, then the z that a population makes which plays it" is an equilibrium
 of infinitely many agents.
@@ -23,6 +25,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.actions import action_limits
+from karma_envs.config import real
 from karma_envs.game import IllegalActionError, PopulationGame
 from karma_envs.numerics.random import new_streams
 from karma_envs.outcome import Outcome
@@ -31,6 +34,11 @@ from karma_envs.states import LARGEST_COUNT, Allowed, check_arrays, check_values
 States: TypeAlias = dict[str, NDArray[Any]]
 """What n agents are, by name: arrays ``[n, ...]``, row i of each is agent i's."""
 
+_LARGEST = float(np.finfo(np.float64).max)
+_BELIEFS: Mapping[str, Allowed] = {
+    "believed_statistic": (-_LARGEST, _LARGEST),
+    "believed_seen": (0, LARGEST_COUNT),
+}
 _ROUNDING = 1.01
 """Room for what sums of rewards gain by rounding."""
 
@@ -51,6 +59,18 @@ class PlayedStep(NamedTuple):
     rewards: NDArray[np.floating[Any]]
 
 
+class Believed(NamedTuple):
+    """What agents believe of z, part of a game's state; of each step of a game that ends, else of all.
+
+    Attributes:
+        statistic: ``float64[steps, k]``, 0 where nothing has been seen yet.
+        seen: ``int64[steps]``, how often z has been seen.
+    """
+
+    statistic: NDArray[np.float64]
+    seen: NDArray[np.int64]
+
+
 class ExchangeableGame(PopulationGame):
     """A game in which agents meet through a statistic of the population. See the module's docstring.
 
@@ -63,13 +83,17 @@ class ExchangeableGame(PopulationGame):
         n_streams: how many random streams (:mod:`karma_envs.numerics.random`) the rules draw from.
         given_statistic: None in the game of N agents. In a game made by :meth:`against` the z of each step,
             ``float64[k]``, or ``float64[length, k]``.
+        belief_rate: None where z is met as it is; in a game made by :meth:`believing` the rate at which a
+            belief of it moves, and the power of time with which the rate falls.
         last_step: the step that was played last; None after a reset, a new beginning, or loading a state.
     """
 
     n_streams: ClassVar[int] = 1
 
     given_statistic: NDArray[np.float64] | None = None
+    belief_rate: tuple[float, float] | None = None
     last_step: PlayedStep | None = None
+    _believed: Believed | None = None
     _states: States | None = None
 
     # --- the rules -------------------------------------------------------------------------------------
@@ -150,10 +174,45 @@ class ExchangeableGame(PopulationGame):
         game.given_statistic = given
         return game
 
+    def believing(self, exponent: float = 0.85, *, rate: float = 1.0) -> Self:
+        """The game of agents who meet their belief of z in place of z: two-timescale fictitious play.
+
+        A step is met with the belief m as it is, and then ``m += rate n^-exponent (z - m)``, where z is what
+        the population makes and n counts how often it has been seen, this time included; the first z is
+        believed as it is. In a game that ends there is a belief for each of its steps, a flow. With rate 1
+        and exponent 1 the belief is the mean of all z, as in fictitious play; exponents in (1/2, 1] are those
+        of stochastic approximation; with exponent 0 the belief forgets at a constant rate. Beliefs are part
+        of the state, and begin anew with :meth:`reset` only.
+
+        Args:
+            exponent: in [0, 1].
+            rate: in (0, 1].
+
+        Returns:
+            a game of the same spaces and length, not yet reset, with ``belief_rate`` set.
+
+        Raises:
+            ConfigError: for a value out of range.
+        """
+        game = type(self)(self.config)
+        game.belief_rate = (
+            real("rate", rate, 0, 1, open_low=True),
+            real("exponent", exponent, 0, 1),
+        )
+        return game
+
+    @property
+    def belief(self) -> NDArray[np.float64] | None:
+        """What agents believe of z, ``float64[length, k]``, or ``float64[1, k]`` without an end; a copy.
+
+        None in a game whose agents meet z as it is.
+        """
+        return None if self._believed is None else self._believed.statistic.copy()
+
     def fresh(self) -> Self:
-        """Another game of the same configuration, against the same statistic, not yet begun."""
+        """Another game of the same configuration and the same rule of what is met, not yet begun."""
         game = super().fresh()
-        game.given_statistic = self.given_statistic
+        game.given_statistic, game.belief_rate = self.given_statistic, self.belief_rate
         return game
 
     @property
@@ -185,6 +244,9 @@ class ExchangeableGame(PopulationGame):
         """Begin anew: a fresh state and random streams, seeded from ``rng``; all totals are 0."""
         self._streams = new_streams(rng, 1 + self.n_streams)
         self._steps, self._reward_total = np.zeros(1, np.int64), np.zeros(self.n_agents)
+        if self.belief_rate is not None:
+            steps = self.length or 1
+            self._believed = Believed(np.zeros((steps, self._size_of_statistic())), np.zeros(steps, np.int64))
         self.begin_anew()
 
     def begin_anew(self) -> None:
@@ -215,8 +277,24 @@ class ExchangeableGame(PopulationGame):
         """z of this step."""
         given = self.given_statistic
         if given is None:
-            return self.statistic(states, actions)
+            own = self.statistic(states, actions)
+            return own if self.belief_rate is None else self._believed_of(own)
         return given if given.ndim == 1 else np.asarray(given[self.elapsed])
+
+    def _believed_of(self, own: NDArray[np.float64]) -> NDArray[np.float64]:
+        """What is believed before this step, a copy; and move the belief towards the population's own z."""
+        assert self._believed is not None
+        assert self.belief_rate is not None
+        rate, exponent = self.belief_rate
+        step = 0 if self.length is None else self.elapsed
+        seen = self._believed.seen
+        belief: NDArray[np.float64] = self._believed.statistic[step]
+        if seen[step] == 0:
+            belief[:] = own
+        met = belief.copy()
+        seen[step] += 1
+        belief += rate * float(seen[step]) ** -exponent * (own - belief)
+        return met
 
     def _size_of_statistic(self) -> int:
         """k, seen from one agent that does what is nearest to 0."""
@@ -242,7 +320,12 @@ class ExchangeableGame(PopulationGame):
             "elapsed": self._elapsed,
             "reward_total": self._reward_total,
             "streams": self._streams,
+            **{f"believed_{name}": array for name, array in self._believed_arrays().items()},
         }
+
+    def _believed_arrays(self) -> dict[str, NDArray[Any]]:
+        """The belief's arrays by name; none where z is met as it is."""
+        return {} if self._believed is None else self._believed._asdict()
 
     def state_dict(self) -> dict[str, NDArray[Any]]:
         """All arrays that make up the state, random streams included; copies."""
@@ -257,9 +340,8 @@ class ExchangeableGame(PopulationGame):
         check_values("game", state, {"steps": (0, LARGEST_COUNT)})
         steps = int(state["steps"][0])
         most_elapsed = steps if self.length is None else min(steps, self.length)
-        largest = np.finfo(np.float64).max
         lowest, highest = (
-            float(np.clip(bound * _ROUNDING * steps if steps else 0.0, -largest, largest))
+            float(np.clip(bound * _ROUNDING * steps if steps else 0.0, -_LARGEST, _LARGEST))
             for bound in self.reward_bounds
         )
         check_values(
@@ -269,10 +351,13 @@ class ExchangeableGame(PopulationGame):
                 "elapsed": (0, most_elapsed),
                 "reward_total": (min(lowest, 0.0), max(highest, 0.0)),
                 **self.allowed_states(),
+                **({} if self.belief_rate is None else _BELIEFS),
             },
         )
         arrays = {name: array.copy() for name, array in state.items()}
         self._steps, self._elapsed, self._reward_total, self._streams = (
             arrays.pop(name) for name in ("steps", "elapsed", "reward_total", "streams")
         )
+        if self.belief_rate is not None:
+            self._believed = Believed(*(arrays.pop(f"believed_{name}") for name in Believed._fields))
         self._states, self.last_step = arrays, None

@@ -88,6 +88,8 @@ class LearnerKind:
             draws: a class, or a function that first imports what the class needs.
         prepare: makes of a game and a configuration the game that is played: the game itself, or one made
             of it that such a learner can learn. Whoever plays what was learned plays this one.
+        in_training: makes of a game and a configuration the game that is prepared and played while learning:
+            the game itself, or one in which others are met in another way, as by their past.
         check: raises a ConfigError for a game, as ``prepare`` gives it, that cannot be learned so.
         sizes: the fields of a configuration on which ``prepare``, ``check`` and ``memory`` depend.
         memory: about how many bytes the learner of a game and a configuration takes, and what takes them.
@@ -97,6 +99,7 @@ class LearnerKind:
     config_class: type[Config]
     learner_class: Callable[[Any, Any, np.random.Generator], Learner]
     prepare: Callable[[PopulationGame, Any], PopulationGame] = _as_it_is
+    in_training: Callable[[PopulationGame, Any], PopulationGame] = _as_it_is
     check: Callable[[Any], None] = _any_game
     sizes: tuple[str, ...] = ()
     memory: Callable[[Any, Any], tuple[int, str]] = _little_memory

@@ -2,7 +2,8 @@
 ``POLICY``."""
 
 from agents.policies.files import load
+from agents.policies.gaussian import GaussianPolicy
 from agents.policies.table import policy_table
 from agents.policies.tabular import TabularPolicy
 
-__all__ = ["TabularPolicy", "load", "policy_table"]
+__all__ = ["GaussianPolicy", "TabularPolicy", "load", "policy_table"]

@@ -101,6 +101,11 @@ class TrainConfig(GameRunConfig):
         """The game that is played, not yet reset: the configuration's, as its learner sees it."""
         return kind_of(self.learner).prepare(super().make_game(), self.learner)
 
+    def make_training_game(self) -> PopulationGame:
+        """The game that is played while training, not yet reset, in which others may be met otherwise."""
+        kind = kind_of(self.learner)
+        return kind.prepare(kind.in_training(super().make_game(), self.learner), self.learner)
+
     @property
     def n_epochs(self) -> int:
         """Epochs in all."""

@@ -5,15 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from agents.policies.table import policy_table
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import real, whole
-from karma_envs.finite import as_finite
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.outcome import summarise
 from training.common.tables import Row
 from training.evaluation.play import Evaluation, Evaluations, by_type_of, over_seeds, play
 from training.runs.folder import Run
+
+_SAMPLED_STEPS, _SAMPLED_AGENTS = 50, 200
 
 
 def evaluate(
@@ -80,15 +85,32 @@ def tables(run: Run, *, n_steps: int = 10_000, seed: int = 1, by_agent: bool = F
 
     Returns:
         the rows of each table of :meth:`karma_envs.game.PopulationGame.tables`, and of ``policy-<replica>``
-        as :func:`agents.policies.table.policy_table` makes it.
+        as :func:`agents.policies.table.policy_table` makes it, or, where observations and actions are boxes,
+        what some agents observed and did in some steps.
     """
     policies, game = run.policies, run.game()
     play(game, policies[0], n_steps=whole("n_steps", n_steps, 100), burn_in=0, seed=seed)
     learned = {
-        f"policy-{replica}": policy_table(policy, game, by_agent=by_agent)
+        f"policy-{replica}": _policy_columns(policy, game, seed=seed, by_agent=by_agent)
         for replica, policy in enumerate(policies)
     }
     return {
         name: [dict(zip(columns, values)) for values in zip(*(each.tolist() for each in columns.values()))]
         for name, columns in {**game.tables(), **learned}.items()
     }
+
+
+def _policy_columns(
+    policy: Any, game: PopulationGame, *, seed: int, by_agent: bool
+) -> dict[str, NDArray[Any]]:
+    """A policy as a table: its probabilities, or a sample of what is observed and done."""
+    if isinstance(game, FiniteGame):
+        return policy_table(policy, game, by_agent=by_agent)
+    game.reset(np.random.default_rng(seed))
+    played = game.rollout(policy, _SAMPLED_STEPS)
+    steps, agents = np.indices((len(played), min(game.n_agents, _SAMPLED_AGENTS))).reshape(2, -1)
+    columns = {"step": steps, "agent": agents}
+    for name, values in (("observed", played.observations), ("taken", played.actions)):
+        rows = values[steps, agents].reshape(len(steps), -1)
+        columns |= {f"{name}_{dimension}": column for dimension, column in enumerate(rows.T)}
+    return {**columns, "reward": played.rewards[steps, agents]}

@@ -5,6 +5,7 @@ Which there are depends on the run and its game, see :data:`FIGURES`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -238,6 +239,28 @@ def _of_tables(run: Run, game: PopulationGame) -> Figures:
     return {f"mean_{feature}": partial(mean_feature, run, game, feature) for feature in action_features(game)}
 
 
+@paper_style()
+def policy_sample(run: Run) -> Figure:
+    """What some agents did, over what they observed, in a game of boxes; of the first replica."""
+    rows = read_table(run.folder / "policy-0.csv")
+    observed, taken = (
+        [column for column in rows[0] if column.startswith(start)] for start in ("observed_", "taken_")
+    )
+    figure, panels = new_panels(len(taken) * len(observed), 2.6, 2.2)
+    for panel, (row, column) in zip(panels, itertools.product(taken, observed)):
+        panel.plot(
+            [each[column] for each in rows], [each[row] for each in rows], ".", color=COLOURS[0], markersize=2
+        )
+        panel.set(xlabel=column.replace("_", " "), ylabel=row.replace("_", " "))
+    return figure
+
+
+def _of_boxes(run: Run, game: PopulationGame) -> Figures:
+    """What is done, in a game of boxes that has been evaluated."""
+    has_boxes = not isinstance(game, FiniteGame) and (run.folder / "policy-0.csv").is_file()
+    return {"policy": partial(policy_sample, run)} if has_boxes else {}
+
+
 def _of_metrics(run: Run, game: PopulationGame) -> Figures:
     """The headline metrics that the run has recorded."""
     rows = run.metrics
@@ -290,6 +313,7 @@ def _of_exploitability(run: Run, game: PopulationGame) -> Figures:
 
 FIGURES: tuple[Callable[[Run, PopulationGame], Figures], ...] = (
     _of_tables,
+    _of_boxes,
     _of_metrics,
     _of_records,
     _of_distributions,

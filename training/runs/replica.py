@@ -88,7 +88,7 @@ class Replica:
 
     def __init__(self, config: TrainConfig, number: int) -> None:
         self.config, self.number = config, number
-        self.game = config.make_game()
+        self.game = config.make_training_game()
         self.game.reset(np.random.default_rng([config.seed, number, 0]))
         draws = np.random.default_rng([config.seed, number, 1])
         self.learner: Any = kind_of(config.learner).learner_class(self.game, config.learner, draws)

@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits
+
 from agents.evaluators.exploitability.exact import check_by_agent
 from agents.learners import kind_of
 from karma_envs.config import refusal
@@ -100,7 +102,7 @@ def train(
         check_memory([config])
     else:
         check_memory([config])
-        game = config.make_game()  # may be refused, before anything is written
+        game = config.make_training_game()  # may be refused, before anything is written
         kind_of(config.learner).check(game)
         if config.monitor == "exact":
             check_by_agent(game)
@@ -160,7 +162,8 @@ def _train(
     left = threading.Event()
     look_on = observers(run, replicas, observer, progress=progress, tensorboard=tensorboard)
     try:
-        with look_on as observer, signals as stopped:
+        one_each = threadpool_limits(limits=1, user_api="blas")  # replicas have threads of their own
+        with look_on as observer, signals as stopped, one_each:
             session = _Session(run, provenance, observer, (stopped, threading.Event()), left)
             for _ in in_threads(lambda replica: _work(session, replica), iter(replicas), config.threads):
                 pass
