@@ -42,7 +42,7 @@ End:
 Mean-field limit:
     For N to infinity m is the density of the places that firms reach, a flow over the steps. Best responses
     to a flow are found by dynamic programming on a grid, see
-    karma_envs.games.spatial_congestion.grid_programme.
+    karma_envs.crowds.grid_programme.
 
 Known equilibrium:
     With eta = 0, preset free, in every step that of spatial congestion: water-filling around p_t, .9617 for a
@@ -67,8 +67,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.crowds.game import CrowdGame
 from karma_envs.game import Baseline, PopulationGame
-from karma_envs.games.spatial_congestion.crowd import CrowdGame
 from karma_envs.games.supply.config import SupplyConfig
 from karma_envs.games.supply.policy import TrackingPolicy
 

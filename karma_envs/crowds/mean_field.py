@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refusal
-from karma_envs.games.spatial_congestion.closed_forms import water_filling
-from karma_envs.games.spatial_congestion.grid_programme import best_targets
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, PlanPolicy, TargetPolicy
+from karma_envs.crowds.grid_programme import best_targets
+from karma_envs.crowds.policy import DispersalPolicy, PlanPolicy, TargetPolicy
+from karma_envs.crowds.water_filling import water_filling
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator
 
 if TYPE_CHECKING:
+    from karma_envs.crowds.game import CrowdGame
     from karma_envs.game import Policy
-    from karma_envs.games.spatial_congestion.crowd import CrowdGame
 
 _DRAWN = 20_000
 """Agents drawn, at least, of a policy that is known by what it does only."""
