@@ -127,3 +127,9 @@ def test_what_the_model_says_is_what_is_played() -> None:
     made = model.statistic_of(policy)
     assert made.shape == statistic.shape == (2, 900)
     assert made.sum(axis=1) * game.grid.cell_area == pytest.approx([1, 1])
+    curves = model.curves(policy)
+    rewards = curves["rewards"]["mean_reward"]
+    assert weights @ rewards == pytest.approx(model.policy_value(policy, made)[0])
+    x = game.grid.places[:, 0]
+    assert curves["places"]["mean_x"] == pytest.approx(made @ x * game.grid.cell_area)
+    assert curves["density"]["share_per_x"].sum() * game.grid.spacing[0] == pytest.approx(1)
