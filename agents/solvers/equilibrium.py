@@ -273,8 +273,8 @@ def equilibrium_of(
             rests=rests,
             reason=reason,
         )
+    by_type = model.efficiency(policy)
     statistic = model.statistic_of(policy)
-    by_type = model.efficiency(policy, statistic)
     return Equilibrium(
         method=method,
         policy=policy,

@@ -275,6 +275,6 @@ def test_efficiency_in_play() -> None:
     game.reset(np.random.default_rng(5))
     game.rollout(policy, 100)
     rewards = game.rollout(policy, 1).rewards[0]
-    efficiency = model.efficiency(policy, model.statistic_of(policy))
+    efficiency = model.efficiency(policy)
     assert rewards.mean() == pytest.approx(efficiency[0], abs=float(4 * rewards.std() / 100))
-    assert model.efficiency(LinearPolicy(-np.eye(2), (0, 0)), np.zeros(2)).tolist() == [-np.inf]
+    assert model.efficiency(LinearPolicy(-np.eye(2), (0, 0))).tolist() == [-np.inf]

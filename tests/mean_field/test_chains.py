@@ -17,7 +17,7 @@ from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.chains import absorption, as_distribution, class_masses, closed_classes
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
-from tests.agents.solvers.method_groups import OF_MODELS, SEEKING_EQUILIBRIA
+from tests.agents.solvers.method_groups import ON_TABLES, SEEKING_EQUILIBRIA
 
 ABSORBING = {"urgencies": (1, 3, 5), "urgency_transition": [[1, 0, 0], [0.3, 0.4, 0.3], [0, 0, 1]]}
 PERIODIC = {"urgencies": (1, 5), "urgency_transition": [[0, 1], [1, 0]]}
@@ -104,7 +104,7 @@ class Restless(FiniteMeanFieldModel):
         return DecisionProblem(np.full((1, 2, 1), -1.0), kernel)
 
 
-@pytest.mark.parametrize("method", OF_MODELS)
+@pytest.mark.parametrize("method", ON_TABLES)
 def test_what_never_comes_to_rest_has_not_converged(method: str) -> None:
     options = {} if method == "homotopy" else {"iterations": 1}
     found = solve(Restless(), method, **options)

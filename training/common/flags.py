@@ -190,8 +190,7 @@ def _add_fields(
         if item.name in hidden:
             continue
         default = as_in_source.get(item.name, item.default)
-        shown = ",".join(map(str, default)) or "[]" if isinstance(default, tuple) else default
-        shown = "none" if shown is None else shown
+        shown = "none" if default is None else _as_said(default)
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
@@ -199,6 +198,15 @@ def _add_fields(
             metavar="VALUE",
             help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
+
+
+def _as_said(default: Any) -> str:
+    """A default as it may be said on the command line: a list as 1,2, a list of lists as [[1,2],[3,4]]."""
+    if not isinstance(default, tuple):
+        return str(default)
+    if any(isinstance(item, tuple) for item in default):
+        return f"[{','.join(f'[{_as_said(item)}]' for item in default)}]"
+    return ",".join(map(str, default)) or "[]"
 
 
 def flag_of(destination: str) -> str:

@@ -99,16 +99,17 @@ class LqRegulatorMeanField(MeanFieldModel):
         rest = lq.at_rest(self._regulator, best.gain, best.offset, self._coupling.drifts(statistic))
         return self._payoff(policy, statistic, rest)
 
-    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """``float64[1]``: mean reward per step of an agent among others who have a mean, or its flow.
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
+        """``float64[1]``: mean reward per step of a population that plays a policy.
 
         In the long run, minus infinity where there is none; in a game that ends over its steps.
         """
         if self.config.length is not None:
-            return -np.array([self._costs_of_steps(policy, statistic).mean()])
+            return -np.array([self._costs_of_steps(policy, self.statistic_of(policy)).mean()])
         regulator, chosen = self._regulator, _linear(policy)
         if lq.radius(regulator.closed_loop(chosen.gain)) >= 1:
             return np.array([-np.inf])
+        statistic = self.statistic_of(policy)
         drift = self._coupling.drifts(statistic)
         rest = lq.at_rest(regulator, chosen.gain, chosen.offset, drift, chosen.variance)
         return (1 - self.discounts) * self._payoff(chosen, statistic, rest)
