@@ -56,9 +56,8 @@ def _row(case: str, mean: Any, variance: Any, efficiency: float) -> Row:
 
 
 def _theory(case: str, model: LqRegulatorMeanField, policy: LinearPolicy) -> Row:
-    rest = model.rest(policy)
-    efficiency = model.efficiency(policy, rest.mean)
-    return _row(case, rest.mean, np.diag(rest.covariance), float(efficiency[0]))
+    rest, (efficiency,) = model.rest(policy), model.efficiency(policy)
+    return _row(case, rest.mean, np.diag(rest.covariance), float(efficiency))
 
 
 def _played(case: str, policy: Any, scale: str, seed: int) -> Row:
