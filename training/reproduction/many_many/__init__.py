@@ -1,0 +1,1 @@
+"""Mguni, Jennings, Munoz de Cote: Decentralised learning in systems with many, many strategic agents."""
