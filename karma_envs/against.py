@@ -213,9 +213,12 @@ class AgainstPopulation(FiniteGame):
 
     def reset(self, rng: np.random.Generator) -> None:
         """Begin anew, in the model's initial mean field."""
-        start = self._model.initial_mean_field
+        position = np.empty(self.n_agents, np.int64)
+        for kind, start in enumerate(self._model.initial_mean_field[: len(self.discounts)]):
+            alike = self.type_of_agent == kind
+            position[alike] = rng.choice(self.n_observations, size=int(alike.sum()), p=start)
         self._population = Population(
-            np.array([rng.choice(self.n_observations, p=start[kind]) for kind in self.type_of_agent]),
+            position,
             np.zeros(self.n_agents),
             np.zeros(1, np.int64),
             new_streams(rng, 2),

@@ -21,6 +21,8 @@ from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from agents.solvers.trace import Trace
+
 
 @dataclass(frozen=True)
 class Step:
@@ -68,6 +70,7 @@ class Equilibrium(Said):
         seconds: wall time.
         interrupted: whether the solver was ended by Ctrl-C; then this is the best policy until there.
         reason: why it has not converged, where the solver can tell; empty if it has.
+        trace: what a method that learns from play saw on its way; None for others.
     """
 
     method: str
@@ -89,6 +92,7 @@ class Equilibrium(Said):
     seconds: float
     interrupted: bool = False
     reason: str = ""
+    trace: Trace | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -269,8 +273,8 @@ def equilibrium_of(
             rests=rests,
             reason=reason,
         )
+    by_type = model.efficiency(policy)
     statistic = model.statistic_of(policy)
-    by_type = model.efficiency(policy, statistic)
     return Equilibrium(
         method=method,
         policy=policy,

@@ -54,10 +54,13 @@ def check_declarations(game: PopulationGame) -> None:
     expect(((game.discounts >= 0) & (game.discounts < 1)).all(), "discounts must be in [0, 1)")
     _expect_box("observation_space", game.observation_space)
     expect(len(game.observation_space.shape) == 1, "observation_space must be of one dimension")
+    bounded = game.observation_space.is_bounded() or not isinstance(game, FiniteGame)
+    expect(bounded, "observation_space must be bounded where observations are numbered")
     if isinstance(game.action_space, Discrete):
         expect(game.action_space.start == 0, "action_space must number actions from 0")
     else:
         _expect_box("action_space", game.action_space)
+        expect(game.action_space.is_bounded(), "action_space must be bounded")
     worst, best = game.reward_bounds
     expect(worst <= best, "reward_bounds: the smallest reward must be at most the largest")
     length = game.length
@@ -69,7 +72,6 @@ def check_declarations(game: PopulationGame) -> None:
 
 def _expect_box(name: str, space: Any) -> None:
     expect(isinstance(space, Box) and space.dtype == np.float32, f"{name} must be a Box of float32")
-    expect(space.is_bounded(), f"{name} must be bounded")
     expect((space.low < space.high).all(), f"{name}: low must be below high")
 
 
@@ -92,7 +94,7 @@ def _expect_playable(game: PopulationGame, policy: Any, what: str) -> None:
 
 
 def check_arrays(game: PopulationGame) -> None:
-    """Observations, masks and rewards have their shapes and dtypes and stay within their bounds."""
+    """Observations, masks and rewards have their shapes and dtypes; what is observed is within its bounds."""
     n_agents, space = game.n_agents, game.observation_space
     for step, moment in enumerate(moments(begun(game))):
         expect_array(moment["rewards"], np.float32, (n_agents,), "rewards")
@@ -101,6 +103,7 @@ def check_arrays(game: PopulationGame) -> None:
             expect_array(observations, np.float32, (n_agents, *space.shape), "observations")
             inside = (observations >= space.low) & (observations <= space.high)
             expect(inside.all(), f"observations leave observation_space in step {step}")
+            expect(np.isfinite(observations).all(), f"observations are not finite in step {step}")
             masks = moment.get(f"{when}action_mask")
             if isinstance(game.action_space, Box):
                 expect(masks is None, "action_mask must be None where actions are not numbered")
@@ -109,11 +112,12 @@ def check_arrays(game: PopulationGame) -> None:
 
 
 def check_reward_bounds(game: PopulationGame) -> None:
-    """Rewards are numbers within reward_bounds."""
+    """Rewards are finite, and within reward_bounds, which may be infinite."""
     low, high = (np.float32(bound) for bound in game.reward_bounds)
     for step, moment in enumerate(moments(begun(game))):
         inside = (moment["rewards"] >= low) & (moment["rewards"] <= high)
         expect(inside.all(), f"rewards leave reward_bounds in step {step}")
+        expect(np.isfinite(moment["rewards"]).all(), f"rewards are not finite in step {step}")
 
 
 def check_determinism(game: PopulationGame) -> None:

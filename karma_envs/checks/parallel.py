@@ -200,13 +200,17 @@ def check_copies(env: Any) -> None:
 
 
 def check_state(env: Any) -> None:
-    """``state()`` is a new float32 array in a finite state_space."""
+    """``state()`` is a new float32 array of finite numbers in state_space, bounded if observations are."""
     copy = copy_of(env)
     copy.reset(seed=0)
     state = copy.state()
     expect(isinstance(state, np.ndarray) and state.dtype == np.float32, "state() must be a float32 array")
-    expect(copy.state_space.is_bounded(), "state_space must be bounded")
+    own = [copy.observation_space(agent) for agent in copy.possible_agents]
+    flat: list[Any] = [space["observation"] if isinstance(space, Dict) else space for space in own]
+    bounded = copy.state_space.is_bounded() or not all(space.is_bounded() for space in flat)
+    expect(bounded, "state_space must be bounded where observations are")
     expect(state in copy.state_space, "state() is outside state_space")
+    expect(bool(np.isfinite(state).all()), "state() must be finite")
     state[...] = 1
     expect(copy.state() is not state, "state() must be a new array")
     expect(hasattr(copy, "render_mode"), "render_mode must be there")

@@ -15,7 +15,6 @@ from karma_envs.mean_field.dynamic_programming import (
     DecisionProblem,
     best_response,
     policy_value,
-    transition_matrix,
     uniform_policy,
 )
 from karma_envs.mean_field.exploitability import (
@@ -23,7 +22,7 @@ from karma_envs.mean_field.exploitability import (
     exploitability_at_rest,
     type_policies,
 )
-from karma_envs.mean_field.stationary import stationary_distribution, stationary_mean_field
+from karma_envs.mean_field.stationary import stationary_mean_field
 
 
 class MeanFieldModel(ABC):
@@ -72,13 +71,13 @@ class MeanFieldModel(ABC):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The statistic that a population makes which plays a policy: at rest, or as a flow over time."""
 
-    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean reward per step of agents who play a policy at rest, where the population makes ``statistic``.
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
+        """Mean reward per agent and step of a population that plays a policy, ``float64[types]``.
 
-        ``float64[types]``. As it stands here (1 - gamma) times the payoff, for models whose payoffs are by
-        type only, and those of agents at rest or of one step.
+        As it stands here for a population in which every step gives the same on average, and for models whose
+        values are by type only.
         """
-        return np.asarray((1 - self.discounts) * self.policy_value(policy, statistic))
+        return (1 - self.discounts) * self.policy_value(policy, self.statistic_of(policy))
 
     @property
     def type_features(self) -> Mapping[str, NDArray[np.float64]]:
@@ -143,10 +142,6 @@ class GivenStatistic(MeanFieldModel):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """z, whatever agents play."""
         return self._statistic.copy()
-
-    def efficiency(self, policy: Any, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """As in the game."""
-        return self._model.efficiency(policy, statistic)
 
     def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """As in the game."""
@@ -238,11 +233,12 @@ class FiniteMeanFieldModel(MeanFieldModel):
         """z of a population at rest that plays a policy."""
         return stationary_mean_field(self, type_policies(self, policy)).statistic
 
-    def efficiency(self, policy: NDArray[np.float64], statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Mean reward per step by type; see the base."""
-        problem, table = self.decision_problem(statistic), type_policies(self, policy)
-        at_rest = stationary_distribution(transition_matrix(problem, table), self.initial_mean_field)
-        return np.asarray((at_rest[..., None] * table * problem.reward).sum(axis=(1, 2)))
+    def efficiency(self, policy: Any) -> NDArray[np.float64]:
+        """Mean reward per agent and step of a population at rest that plays a policy, ``float64[types]``."""
+        table = type_policies(self, policy)
+        field = stationary_mean_field(self, table)
+        flow = field.mean_field[..., None] * table
+        return np.asarray((flow * field.problem.reward).sum(axis=(1, 2)))
 
     def exploitability(self, policy: Any, start: NDArray[np.float64] | None = None) -> Exploitability:
         """Exact exploitability of a population at rest that plays a policy.

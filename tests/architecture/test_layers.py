@@ -140,10 +140,14 @@ def test_the_core_knows_no_game_and_no_view() -> None:
     assert not breaches(core, {f"karma_envs.{module}" for module in CORE})
 
 
+ALSO_IMPORTED = {"solvers": {"agents.learners"}}
+"""Some solvers learn best responses. Nothing else in ``agents`` needs another part of it."""
+
+
 @pytest.mark.parametrize("part", ["learners", "solvers", "evaluators", "planners", "mean_field"])
 def test_parts_of_agents_do_not_import_each_other(part: str) -> None:
     shared = {"karma_envs", "agents.policies", "agents.mean_field", f"agents.{part}"}
-    assert not breaches(files_in("agents", part), shared)
+    assert not breaches(files_in("agents", part), shared | ALSO_IMPORTED.get(part, set()))
 
 
 ROOMS = {

@@ -37,7 +37,7 @@ class SwappedBounds(MatchingGame):
         self.reward_bounds = self.reward_bounds[::-1]
 
 
-@caught_by("check_declarations", "observation_space must be bounded")
+@caught_by("check_declarations", "observation_space must be bounded where observations are numbered")
 class Unbounded(MatchingGame):
     def __init__(self, config=None, **fields):
         super().__init__(config, **fields)

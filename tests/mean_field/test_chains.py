@@ -11,12 +11,13 @@ from numpy.typing import NDArray
 import karma_envs
 from agents import exploitability
 from agents.mean_field.linearisation import solve_scaled
-from agents.solvers import methods, solve
+from agents.solvers import solve
 from agents.solvers.continuation.search import search
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.chains import absorption, as_distribution, class_masses, closed_classes
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
+from tests.agents.solvers.method_groups import ON_TABLES, SEEKING_EQUILIBRIA
 
 ABSORBING = {"urgencies": (1, 3, 5), "urgency_transition": [[1, 0, 0], [0.3, 0.4, 0.3], [0, 0, 1]]}
 PERIODIC = {"urgencies": (1, 5), "urgency_transition": [[0, 1], [1, 0]]}
@@ -52,7 +53,7 @@ def test_equations_without_an_isolated_solution_have_a_short_one() -> None:
     np.testing.assert_allclose(solve_scaled(jacobian, np.array([2.0, 2.0 + 1e-6])), [1, 1], atol=1e-6)
 
 
-@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed"}))  # which seeks no equilibrium
+@pytest.mark.parametrize("method", SEEKING_EQUILIBRIA)
 def test_agents_that_never_change_keep_their_share(method: str) -> None:
     # Half of the agents is never urgent and half always is: no policy and no solver can change that.
     model = model_of(**ABSORBING, **SMALL)
@@ -103,7 +104,7 @@ class Restless(FiniteMeanFieldModel):
         return DecisionProblem(np.full((1, 2, 1), -1.0), kernel)
 
 
-@pytest.mark.parametrize("method", sorted(methods()))
+@pytest.mark.parametrize("method", ON_TABLES)
 def test_what_never_comes_to_rest_has_not_converged(method: str) -> None:
     options = {} if method == "homotopy" else {"iterations": 1}
     found = solve(Restless(), method, **options)

@@ -247,9 +247,9 @@ def _as_said(default: Any) -> str:
     """A default as it may be said on the command line: a list as 1,2, a list of lists as [[1,2],[3,4]]."""
     if not isinstance(default, tuple):
         return str(default)
-    if any(isinstance(item, tuple) for item in default):
-        return f"[{','.join(f'[{_as_said(item)}]' for item in default)}]"
-    return ",".join(map(str, default)) or "[]"
+    rows = [f"[{','.join(map(str, item))}]" if isinstance(item, tuple) else str(item) for item in default]
+    said = ",".join(rows)
+    return said if said and said[0] not in "[-" else f"[{said}]"  # -1,2 would be taken for a flag
 
 
 def flag_of(destination: str) -> str:

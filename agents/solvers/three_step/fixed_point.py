@@ -16,13 +16,14 @@ Differences from the source:
 
 from __future__ import annotations
 
+import itertools
 import time
-from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of
+from agents.solvers.three_step.rounds import looked_at, rounds
 from karma_envs.config import real, whole
 from karma_envs.mean_field import MeanFieldModel
 
@@ -65,30 +66,27 @@ def fixed_point(
     began = time.perf_counter()
     history: list[Step] = []
 
-    def record(iteration: int, response: Any, made: NDArray[np.float64]) -> None:
-        distance = model.exploitability(response)
-        efficiency = float(model.masses @ model.efficiency(response, made))
-        history.append(Step(iteration, distance.normalised, efficiency))
+    def record(iteration: int, response: object) -> None:
+        history.append(looked_at(model, iteration, response)[0])
         if observer is not None:
             observer(history[-1])
 
-    if initial_statistic is None:
-        initial_statistic = model.initial_statistic
-    statistic = np.array(initial_statistic, np.float64)
+    start = np.array(model.initial_statistic if initial_statistic is None else initial_statistic, np.float64)
+    every_round = rounds(
+        model.best_response, lambda response, statistic: model.statistic_of(response), start, step=step
+    )
     response, reason, interrupted, largest = None, model.obstacle, False, 0.0
     try:
-        for iteration in range(1 if reason else whole("iterations", iterations, 1)):
-            response = model.best_response(statistic)
-            made = model.statistic_of(response)
-            change = float(np.abs(made - statistic).max())
+        for one in itertools.islice(every_round, 1 if reason else whole("iterations", iterations, 1)):
+            response = one.response
+            change = float(np.abs(one.made - one.before).max())
             largest = max(largest, change)
-            rounding = _ROUNDING * float(np.spacing(np.abs(statistic)).max())
+            rounding = _ROUNDING * float(np.spacing(np.abs(one.before)).max())
             rests = change <= max(precision * largest, rounding)
-            if rests or iteration & (iteration - 1) == 0:
-                record(iteration, response, made)
+            if rests or one.number & (one.number - 1) == 0:
+                record(one.number, response)
             if rests:
                 break
-            statistic += step * (made - statistic)
         else:
             reason = reason or (
                 f"after {iterations} rounds the statistic still changes by {change:.1e} in a round"

@@ -7,29 +7,28 @@ values its actions as if it would play the best ones ever after. (In logit equil
 ``logit_dynamics`` find at the same rationality, it values them as it plays: Q^pi for Q*.) Smoothing is what
 makes it converge: at infinite rationality it is the naive iteration of exact best responses, which cycles.
 
+It is :mod:`agents.solvers.three_step.gmf_v` without the net, and with a population that moves as it plays
+now, not as it played before, so that karma is conserved.
+
 Source: X. Guo, A. Hu, R. Xu and J. Zhang, *Learning Mean-Field Games*, NeurIPS 2019 (GMF-V, section 4; c is
 ``rationality``), after M. Huang, R. Malhamé and P. Caines 2006.
 
-Differences from the source: Q* is exact; there is no projection on an epsilon-net; the population moves with
-the policy of the round before, while the next one is computed. None of these moves a fixed point.
+Differences from the source: Q* is exact; there is no projection on an epsilon-net, which moves a fixed point
+by a few epsilon.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.units import unit_of
-from agents.solvers.equilibrium import Equilibrium, Observer, in_units
-from agents.solvers.first_order.iteration import iterate, logit_policy
-from karma_envs.config import real, whole
-from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.mean_field.dynamic_programming import best_response, greedy, q_values
-
-_RATIONALITY = 5.0  # per greatest reward
+from agents.solvers.equilibrium import Equilibrium, Observer
+from agents.solvers.three_step.three_step import three_step
+from karma_envs.mean_field import FiniteMeanFieldModel
 
 
-@in_units
 def smoothed(
     model: FiniteMeanFieldModel,
     *,
@@ -44,13 +43,13 @@ def smoothed(
 
     Args:
         model: the mean-field model.
-        tolerance: to stop at: of the change of the policy (weighted by mu), and of mu, in a round, in L1.
-        rationality: c > 0, per unit of payoff; infinite for exact best responses (the lowest of equal
-            actions); None: 5 over the greatest reward.
+        tolerance: to stop at: of the change of L, the distribution of states and actions, in a round, in l_1.
+        rationality: c > 0, per unit of payoff; infinite for exact best responses (argmax-e); None: 5 over the
+            greatest reward.
         iterations: the most rounds.
         population_steps: steps of the population per round.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
-        observer: called at every step recorded.
+        observer: called at rounds 0, 1, 2, 4, 8 … and the last one.
 
     Returns:
         the last policy; ``converged`` tells whether it is a fixed point, which leaves
@@ -59,33 +58,17 @@ def smoothed(
     Raises:
         ConfigError: for an option out of range.
     """
-    unit = unit_of(model)
-    bounded = rationality != np.inf
-    if rationality is None:
-        rationality = _RATIONALITY / unit
-    elif bounded:
-        rationality = real("rationality", rationality, 0, open_low=True)
-    response: NDArray[np.float64] | None = None
-
-    def update(
-        iteration: int, problem: DecisionProblem, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
-    ) -> NDArray[np.float64]:
-        nonlocal response
-        response, value = best_response(model, problem, response)
-        q = q_values(model, problem, value)
-        return logit_policy(model, unit * rationality * q) if bounded else greedy(q)
-
-    return iterate(
-        "smoothed",
+    found = three_step(
         model,
-        update,
         tolerance=tolerance,
-        iterations=whole("iterations", iterations, 1),
-        observer=observer,
+        rationality=rationality,
+        iterations=iterations,
+        population="own_step",
+        population_steps=population_steps,
         start=start,
-        population_steps=whole("population_steps", population_steps, 1),
-        rest=tolerance,
+        observer=observer,
     )
+    return replace(found, method="smoothed")
 
 
 SOLVER = smoothed

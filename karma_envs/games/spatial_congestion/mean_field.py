@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refusal
 from karma_envs.games.spatial_congestion.closed_forms import water_filling
 from karma_envs.games.spatial_congestion.grid_programme import best_targets
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, TargetPolicy
+from karma_envs.games.spatial_congestion.policy import DispersalPolicy, PlanPolicy, TargetPolicy
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator
 
@@ -73,16 +73,16 @@ class CrowdMeanField(MeanFieldModel):
         if self.moves_are_free:
             best_cells = np.zeros(rewards.shape)
             np.put_along_axis(best_cells, rewards.argmax(axis=1, keepdims=True), 1.0, axis=1)
-            return DispersalPolicy(best_cells, self.grid)
+            return DispersalPolicy(best_cells, self.grid, config.move_scale)
         targets, _ = best_targets(
             rewards,
             self.grid,
-            movement_cost=config.movement_cost,
+            movement_cost=config.movement_cost / config.move_scale**2,
             discount=config.discount,
             noise=config.noise,
-            largest_move=config.largest_move,
+            largest_move=config.largest_move * config.move_scale,
         )
-        return TargetPolicy(targets, self.grid)
+        return TargetPolicy(targets, self.grid, config.move_scale)
 
     def water_filling(self) -> DispersalPolicy:
         """The equilibrium where moves are free: in each step the population fills the field like water.
@@ -95,7 +95,7 @@ class CrowdMeanField(MeanFieldModel):
                 raise refusal(field, getattr(self.config, field), "0, for water-filling")
         area, alpha = self.grid.cell_area, self.config.crowd_aversion
         densities = [water_filling(field, area, alpha)[0] for field in self.desirabilities]
-        return DispersalPolicy(densities, self.grid)
+        return DispersalPolicy(densities, self.grid, self.config.move_scale)
 
     def policy_value(self, policy: Policy, statistic: Values) -> Values:
         """``float64[1]``: mean reward of a step of one who plays a policy among a density."""
@@ -129,17 +129,19 @@ class CrowdMeanField(MeanFieldModel):
 
     def _played(self, policy: Policy, statistic: Values) -> tuple[Values, Values]:
         """Places reached, ``float64[T, n, 2]``, and mean rewards of steps, ``float64[T]``."""
-        game = self.game.against(np.reshape(statistic, (self.config.length, -1)))
+        # Policies on a grid are for any number of agents at once; of others it is known that they are for N.
+        at_once = _DRAWN if isinstance(policy, PlanPolicy) else self.config.n_agents
+        game = self.game.against(np.reshape(statistic, self.desirabilities.shape), n_agents=at_once)
         game.reset(np.random.default_rng(0))
         streams = np.zeros(1, np.uint64)
         places, rewards = [], []
-        for _ in range(-(-_DRAWN // game.n_agents)):
+        for _ in range(-(-_DRAWN // at_once)):
             game.begin_anew()
             for _ in range(self.config.length):
                 rewards.append(game.step(game.sample(policy, streams)).mean(dtype=np.float64))
                 places.append(game.states["position"])
         shape = (-1, self.config.length)
-        by_step = np.reshape(places, (*shape, game.n_agents, 2)).transpose(1, 0, 2, 3)
+        by_step = np.reshape(places, (*shape, at_once, 2)).transpose(1, 0, 2, 3)
         return by_step.reshape(self.config.length, -1, 2), np.reshape(rewards, shape).mean(axis=0)
 
 

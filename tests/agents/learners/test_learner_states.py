@@ -126,7 +126,8 @@ def test_pending_and_played_actions_must_be_legal(learned: TabularLearner) -> No
 
 
 @pytest.mark.parametrize(
-    ("reward", "discount", "returns"), [(1e30, 0.9, "1e\\+31"), (1e26, 0.99, "1e\\+28"), (5, 1 - 1e-9, "inf")]
+    ("reward", "discount", "returns"),
+    [(1e30, 0.9, "1e\\+31"), (1e26, 0.99, "1e\\+28"), (5, 1 - 1e-9, "inf"), (np.inf, 0.9, "inf")],
 )
 def test_returns_that_single_precision_does_not_hold_are_refused(
     reward: float, discount: float, returns: str

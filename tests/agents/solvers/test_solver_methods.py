@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import karma_envs
-from agents.solvers import Step, methods, solve
+from agents.solvers import Step, solve
 from agents.solvers.first_order.policy_mirror_ascent import _projection
 from karma_envs.config import ConfigError
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.exploitability import exploitability
 from karma_envs.plugins import defined_in
+from tests.agents.solvers.method_groups import SEEKING_EQUILIBRIA
 
 TWO_TYPES = ({"discount": 0.7}, {"discount": 0.9, "urgencies": (1, 2, 9)})
 FIRST_ORDER = sorted(name.rpartition(".")[2] for name in defined_in("agents.solvers.first_order", "SOLVER"))
@@ -26,8 +27,7 @@ def model_of(**fields: Any) -> FiniteMeanFieldModel:
     return model
 
 
-# Which seek no equilibrium, or that of another game.
-@pytest.mark.parametrize("method", sorted(set(methods()) - {"smoothed", "water_filling"}))
+@pytest.mark.parametrize("method", SEEKING_EQUILIBRIA)
 @pytest.mark.parametrize(
     "fields",
     [
