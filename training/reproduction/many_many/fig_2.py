@@ -125,7 +125,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     seed = rows[0]["seed"]
     paths.plot(*points(rows, "demand, start-1", seed), color="black", label="demand")
     for colour, case in zip(COLOURS, _CASES):
-        style = {"color": colour, "linestyle": "--" if case.endswith("free") else "-"}
+        style: dict[str, Any] = {"color": colour, "linestyle": "--" if case.endswith("free") else "-"}
         paths.plot(*points(rows, f"path, {case}", seed), **style, label=case)
         paths.plot(*points(rows, f"equilibrium's path, {case}", seed), color=colour, linestyle=":")
         rewards.plot(*points(rows, f"rewards, {case}", seed), **style, label=case)
