@@ -197,7 +197,7 @@ EXPERIMENT = Experiment(
         "Differences from the source: one actor for all agents; the actor's learning rate is 3e-4 (source "
         "1e-4) and the critic's 1e-3; agents meet the population's own density. `movement` is the standard "
         "deviation of the population's mean place over the second half of the run. In the last row agents "
-        "meet beliefs that move at n^-0.85, more and more slowly than the actor, whose rate is 1e-4 there, as "
+        "meet beliefs that move at n^-0.85, more and more slowly than the actor, whose rate is 1e-4, as "
         "the source's theory has it: rewards are nearly flat around the equilibrium, so that best responses "
         "are hardly determined, and the population's mean place moves three times as much."
     ),
