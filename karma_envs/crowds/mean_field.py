@@ -104,6 +104,10 @@ class CrowdMeanField(MeanFieldModel):
         """``float64[1]``: mean reward of a step of one who plays a policy among a density."""
         return np.array([self._weights @ self._rewards_of_steps(policy, statistic)])
 
+    def efficiency(self, policy: Policy) -> Values:
+        """``float64[1]``: mean reward of a step, all steps alike, in a population that plays a policy."""
+        return np.array([self._rewards_of_steps(policy, self.statistic_of(policy)).mean()])
+
     def statistic_of(self, policy: Policy) -> Values:
         """The density of the places that a population reaches which plays a policy."""
         density = self._dispersed(policy)

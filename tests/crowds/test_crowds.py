@@ -133,3 +133,4 @@ def test_what_the_model_says_is_what_is_played() -> None:
     x = game.grid.places[:, 0]
     assert curves["places"]["mean_x"] == pytest.approx(made @ x * game.grid.cell_area)
     assert curves["density"]["share_per_x"].sum() * game.grid.spacing[0] == pytest.approx(1)
+    assert model.efficiency(policy)[0] == pytest.approx(rewards.mean())

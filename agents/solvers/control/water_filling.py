@@ -34,7 +34,7 @@ def water_filling(
     began = time.perf_counter()
     policy = filled()
     distance = model.exploitability(policy)
-    step = Step(0, distance.normalised, float(model.masses @ distance.payoff_by_type))
+    step = Step(0, distance.normalised, float(model.masses @ model.efficiency(policy)))
     if observer is not None:
         observer(step)
     return equilibrium_of(model, policy, "water_filling", tolerance, [step], time.perf_counter() - began)

@@ -47,7 +47,7 @@ Mean-field limit:
 Known equilibrium:
     With eta = 0, preset free, in every step that of spatial congestion: water-filling around p_t, .9617 for a
     firm and step. With eta = 2 it is computed: firms pay for moves in the first 5 steps, then sell, and get
-    .172 a step, discounted, where those who track demand lose.
+    .187 a step, where those who track demand lose.
 
 Reference:
     D. Mguni, J. Jennings, E. Munoz de Cote, Decentralised learning in systems with many, many strategic
