@@ -44,7 +44,7 @@ def policy_heat_maps(solution: Solution) -> Figure:
 
     In the matching game: of each bid by karma, a panel per type and urgency.
     """
-    game = as_finite(solution.game())
+    game = solution.seen()
     probabilities = solution.policy.probabilities
     name, worth = next(iter(action_features(game).items()))
     if len(np.unique(worth)) < len(worth) or (np.diff(worth) < 0).any():  # it says not which action it is
@@ -74,7 +74,7 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
 
     In the matching game: the mean bid by karma, a line per urgency.
     """
-    game = as_finite(solution.game())
+    game = solution.seen()
     worth = action_features(game)[feature]
     means = solution.policy.mean_actions(worth)
     types = lines_of(game)
@@ -94,8 +94,11 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
 
 @paper_style()
 def distribution(solution: Solution, quantity: str) -> Figure:
-    """Stationary distribution of one of the quantities observed, by type where there are several."""
-    game = as_finite(solution.game())
+    """Distribution of one of the quantities observed, by type where there are several.
+
+    At rest; of a game that ends, over all its steps.
+    """
+    game = solution.seen()
     values, masses = game.observation_values()[quantity], solution.masses
     figure, (panel,) = new_figure(4.4, 3.0)
     is_number, has_value, all_values = values.dtype.kind in "iuf", is_there(values), distinct(values)
@@ -174,15 +177,15 @@ Figures = Mapping[str, Callable[[], "Figure"]]
 
 
 def _of_tables(solution: Solution) -> Figures:
-    game = solution.game()
-    if not isinstance(game, FiniteGame):
+    if not isinstance(solution.game(), FiniteGame):
         return {}
+    game = solution.seen()
     return {
         "policy_heat_maps": partial(policy_heat_maps, solution),
         **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
         **{
             f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
-            for quantity in game.observation_values()
+            for quantity in as_finite(solution.game()).observation_values()
         },
     }
 

@@ -31,6 +31,7 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.saved_policy import SavedPolicy
+from karma_envs.timed import seen_by
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
@@ -157,6 +158,14 @@ class Solution:
         """A game of the solution's configuration."""
         return self.config.make_game()
 
+    def seen(self) -> FiniteGame:
+        """The same with the observations that the policy's rows are, for tables and figures.
+
+        Raises:
+            ConfigError: for a game without tables.
+        """
+        return seen_by(as_finite(self.game()), self.policy.n_observations)
+
     @property
     def policy(self) -> Any:
         """The policy; of a finite game a table with a row per type."""
@@ -277,7 +286,7 @@ def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> d
     """
     tables = {name: rows_of(columns) for name, columns in model.curves(found.policy).items()}
     if isinstance(found, TabularEquilibrium):
-        game = as_finite(config.make_game())
+        game = seen_by(as_finite(config.make_game()), found.policy.n_observations)
         tables["policy"] = policy_rows(game, found.policy)
     if found.trace is not None:
         tables[TRACE] = rows_of(found.trace.table(model.statistic_names))

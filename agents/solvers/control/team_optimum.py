@@ -19,13 +19,13 @@ import time
 from dataclasses import replace
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy.optimize import minimize, minimize_scalar
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of, from_play
 from karma_envs.config import real, refusal, whole
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 from karma_envs.parametric import ParametricPolicy
 
 _MOST_PARAMETERS = 10
@@ -40,6 +40,7 @@ def team_optimum(
     tolerance: float = 1e-10,
     points: int = 401,
     evaluations: int = 20_000,
+    start: ArrayLike | None = None,
     observer: Observer | None = None,
 ) -> Equilibrium:
     """Search the family of policies that a game names, :meth:`~karma_envs.game.PopulationGame.policy_family`.
@@ -51,6 +52,7 @@ def team_optimum(
         points: evenly spaced values of one bounded parameter, its bounds among them, that are looked at
             before the best is refined; at least 3.
         evaluations: the most policies that are looked at.
+        start: parameters to begin with, ``float[p]``, whose payoff is finite; those of the family if None.
         observer: called at evaluations 1, 2, 4, 8 … with the best policy by then.
 
     Returns:
@@ -69,6 +71,8 @@ def team_optimum(
         raise refusal(
             "game", game.name, f"one whose family of policies has at most {_MOST_PARAMETERS} parameters"
         )
+    if start is not None:
+        family = family.with_parameters(np.array(start, np.float64))
     began = time.perf_counter()
     search = _Search(model, family, evaluations, observer)
     reason, interrupted = "", False
@@ -121,7 +125,7 @@ class _Search:
         if self._done == self._most:
             raise _Exhausted
         policy = self.family.with_parameters(np.atleast_1d(np.asarray(parameters, np.float64)))
-        payoff = self._model.exploitability(policy).payoff
+        payoff = _payoff(self._model, policy)
         self._done += 1
         if payoff > self.payoff:
             self.best, self.payoff = policy, payoff
@@ -130,12 +134,25 @@ class _Search:
         return -payoff
 
     def record(self) -> None:
-        """Note how good the best policy is."""
+        """Note how good the best policy is, once there is one."""
+        if self.payoff == -np.inf:
+            return
         distance = self._model.exploitability(self.best)
         efficiency = float(self._model.masses @ self._model.efficiency(self.best))
         self.history.append(Step(self._done, distance.normalised, efficiency))
         if self._observer is not None:
             self._observer(self.history[-1])
+
+
+def _payoff(model: MeanFieldModel, policy: ParametricPolicy) -> float:
+    """J where all play a policy; minus infinity where it is no number, as of what grows without end."""
+    if isinstance(model, FiniteMeanFieldModel):
+        return model.exploitability(policy).payoff
+    statistic = model.statistic_of(policy)
+    if not np.isfinite(statistic).all():
+        return -np.inf
+    payoff = float(model.masses @ model.policy_value(policy, statistic))
+    return payoff if np.isfinite(payoff) else -np.inf
 
 
 def _scan(search: _Search, tolerance: float, points: int) -> None:
@@ -149,6 +166,11 @@ def _scan(search: _Search, tolerance: float, points: int) -> None:
 
 def _climb(search: _Search, tolerance: float) -> None:
     """Uphill from the best, again and again until that gains nothing."""
+    if search.payoff == -np.inf:
+        shown = search.family.parameters.tolist()
+        raise refusal(
+            "start", shown, "parameters whose payoff is finite, as the search goes uphill from there"
+        )
     low, high = search.family.bounds
     width = np.where(np.isfinite(high - low), high - low, 1.0)
     gain = np.inf

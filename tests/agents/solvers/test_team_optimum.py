@@ -103,6 +103,18 @@ def test_two_parameters_within_bounds() -> None:
     assert found.policy.parameters == pytest.approx([1, -3], abs=1e-6)
 
 
+def test_a_start_of_ones_own() -> None:
+    """Where the regulator's policy is at rest; at its own start, no control, it is not."""
+    game = make("lq_regulator")
+    with pytest.raises(ConfigError, match=r"start = .*parameters whose payoff is finite"):
+        solve(game, "team_optimum")
+    start = [1.0, 0.0, 0.0, 1.0, 0.0, 0.0]
+    seen: list[Step] = []
+    found = solve(game, "team_optimum", start=start, evaluations=200, observer=seen.append)
+    assert np.isfinite(found.payoff)
+    assert seen[-1].efficiency >= seen[0].efficiency
+
+
 def test_what_was_not_finished_is_told() -> None:
     short = solve(make("malware"), "team_optimum", evaluations=10)
     assert not short.converged
