@@ -185,7 +185,7 @@ class FiniteSimulator(Simulator):
     def __init__(self, game: FiniteGame) -> None:
         super().__init__(game)
         if self.model is None or game.length is not None:
-            raise refusal("game", game.name, "of games with tables, one with a mean-field model and no end")
+            raise refusal("game", game.name, "one with a mean-field model and no end, where it has tables")
         self._tables = as_finite_model(self.model)
 
     def _own_family(self) -> ParametricPolicy:
