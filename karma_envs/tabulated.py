@@ -12,9 +12,17 @@ from numpy.typing import ArrayLike, NDArray
 from karma_envs.actions import IllegalActionError
 from karma_envs.config import refusal, whole
 from karma_envs.exchangeable import ExchangeableGame
-from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
+from karma_envs.finite import (
+    MOST_INDICES,
+    Axis,
+    FiniteGame,
+    PlayedPolicy,
+    SamplingPolicy,
+    check_thresholds,
+)
 from karma_envs.game import PolicyError, PopulationGame
-from karma_envs.numerics.sampling import sample_actions
+from karma_envs.numerics.sampling import padded_width, probabilities_of, sample_actions
+from karma_envs.saved_policy import SavedPolicy
 from karma_envs.seen import SeenGame
 
 if TYPE_CHECKING:
@@ -28,6 +36,8 @@ class Grid:
     fastest; numbered things are points themselves.
 
     Attributes:
+        space: where they are.
+        cells: points in each dimension of a box.
         size: how many points there are.
         values: ``float32[size, d]`` of a box, ``int64[size]`` of numbered things.
         axes: the points of each dimension, by name.
@@ -42,6 +52,7 @@ class Grid:
     """
 
     def __init__(self, space: Discrete[Any] | Box, cells: int, name: str) -> None:
+        self.space, self.cells = space, cells
         if not isinstance(space, Box):
             self.size = int(space.n)
             self.values: NDArray[Any] = np.arange(self.size)
@@ -63,12 +74,12 @@ class Grid:
         self.values = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(self.size, *space.shape)
         span = np.where(high > low, high.astype(np.float64) - low, 1.0)
         self._low, self._per_unit = low.astype(np.float64), (cells - 1) / span
-        self._cells, self._weights = cells, cells ** np.arange(len(low))[::-1]
+        self._weights = cells ** np.arange(len(low))[::-1]
 
     def index_of(self, values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The numbers of the points that are nearest to ``values[n, d]`` in a box, ``int64[n]``."""
         cell = np.rint((values.reshape(len(values), -1) - self._low) * self._per_unit)
-        return np.asarray(np.clip(cell, 0, self._cells - 1).astype(np.int64) @ self._weights)
+        return np.asarray(np.clip(cell, 0, self.cells - 1).astype(np.int64) @ self._weights)
 
 
 class TabulatedGame(SeenGame, FiniteGame):
@@ -160,7 +171,7 @@ class TabulatedGame(SeenGame, FiniteGame):
         return self.game.cell_model(self._seen, self._done, by_agent=by_agent)
 
 
-class CellPolicy:
+class CellPolicy(SavedPolicy):
     """A tabular policy as one for the game that was tabulated: it sees the nearest point, and does a point.
 
     Args:
@@ -168,6 +179,8 @@ class CellPolicy:
         seen: the observations.
         done: the actions.
     """
+
+    FORMAT = "karma_envs.tabulated:CellPolicy"
 
     def __init__(self, policy: SamplingPolicy, seen: Grid, done: Grid) -> None:
         self._policy, self._seen, self._done = policy, seen, done
@@ -178,6 +191,54 @@ class CellPolicy:
         index = self._seen.index_of(observations)
         sample_actions(self._policy.thresholds, self._policy.row_of_agent, index, streams, 0, actions)
         return self._done.values[actions]
+
+    def table(self) -> dict[str, NDArray[np.float64]]:
+        """What the first agent does on average, by the points observed: a column for each dimension."""
+        first = self._policy.thresholds[self._policy.row_of_agent[0]]
+        mean = probabilities_of(first, self._done.size) @ self._done.values.reshape(self._done.size, -1)
+        seen, done = self._seen.values.reshape(self._seen.size, -1).T, mean.T
+        columns = [*zip((axis.name for axis in self._seen.axes), seen)]
+        columns += zip((axis.name for axis in self._done.axes), done)
+        return {name: np.asarray(column, np.float64) for name, column in columns}
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Points of each dimension, and how many numbered actions; the tables, and the boxes' bounds."""
+        numbered = isinstance(self._done.space, Discrete)
+        values = {"cells": self._seen.cells, "n_actions": self._done.size if numbered else None}
+        arrays: dict[str, NDArray[Any]] = {
+            "thresholds": self._policy.thresholds,
+            "row_of_agent": self._policy.row_of_agent,
+        }
+        boxes = {"observed": self._seen.space, "taken": self._done.space}
+        for name, space in boxes.items():
+            if isinstance(space, Box):
+                arrays |= {f"{name}_low": space.low, f"{name}_high": space.high}
+        return values, arrays
+
+    @classmethod
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> CellPolicy:
+        """The policy of :meth:`to_parts`.
+
+        Raises:
+            ValueError, KeyError, TypeError: for parts that are of no policy, as of a damaged file.
+        """
+        cells, n_actions = whole("cells", values["cells"], 2), values["n_actions"]
+        observed, taken = (
+            Discrete(whole("n_actions", n_actions, 1, MOST_INDICES))
+            if name == "taken" and n_actions is not None
+            else Box(arrays[f"{name}_low"], arrays[f"{name}_high"], dtype=np.float32)
+            for name in ("observed", "taken")
+        )
+        seen, done = Grid(observed, cells, "observed"), Grid(taken, cells, "taken")
+        thresholds, rows = np.ascontiguousarray(arrays["thresholds"]), arrays["row_of_agent"]
+        if thresholds.shape[1:] != (seen.size, padded_width(done.size)) or thresholds.dtype != np.uint16:
+            raise ValueError(
+                f"thresholds of {thresholds.dtype}{list(thresholds.shape)} for {seen.size} points"
+            )
+        check_thresholds(thresholds, np.ones((seen.size, done.size), np.bool_))
+        if rows.ndim != 1 or not len(rows) or not 0 <= rows.min() <= rows.max() < len(thresholds):
+            raise ValueError(f"rows {rows} of {len(thresholds)}")
+        return cls(PlayedPolicy(thresholds, rows.astype(np.int32)), seen, done)
 
 
 def tabulated(game: PopulationGame, cells: int = 21) -> FiniteGame:

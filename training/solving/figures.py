@@ -26,9 +26,10 @@ from training.common.figures import (
 )
 from training.common.lines import action_features, distinct, is_there, lines_of
 from training.common.policy_figures import draw_limit, frame_means, title_panel
+from training.common.tables import read_table
 from training.solving.search import has_equilibria
 from training.solving.search_figure import several_equilibria
-from training.solving.solution import Solution
+from training.solving.solution import TRACE, Solution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -159,6 +160,18 @@ def exploitability_history(solution: Solution) -> Figure:
     return figure
 
 
+@paper_style()
+def learning(solution: Solution) -> Figure:
+    """What a method that learns from play saw, by the agent-steps that were played; a panel for each."""
+    rows = read_table(solution.folder / f"{TRACE}.csv")
+    quantities = [name for name in rows[0] if name != "samples"]
+    figure, panels = new_panels(len(quantities), 2.8, 2.6)
+    for panel, name, colour in zip(panels, quantities, colours(len(quantities))):
+        panel.plot([row["samples"] for row in rows], [row[name] for row in rows], color=colour)
+        panel.set(xlabel="samples", ylabel=_words(name))
+    return figure
+
+
 Figures = Mapping[str, Callable[[], "Figure"]]
 """Figures by file name; each is made when it is called."""
 
@@ -183,7 +196,11 @@ def _of_curves(solution: Solution) -> Figures:
 
 
 def _of_solver(solution: Solution) -> Figures:
-    return {"exploitability_history": partial(exploitability_history, solution)}
+    learned = (solution.folder / f"{TRACE}.csv").is_file()
+    return {
+        "exploitability_history": partial(exploitability_history, solution),
+        **({TRACE: partial(learning, solution)} if learned else {}),
+    }
 
 
 def _of_search(solution: Solution) -> Figures:

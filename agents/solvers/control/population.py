@@ -52,7 +52,7 @@ class PopulationProblem:
         model: the mean-field model.
 
     Raises:
-        ConfigError: for a model without tables, or of several types.
+        ConfigError: for a model without tables, of several types, or of a game that ends.
     """
 
     def __init__(self, model: MeanFieldModel) -> None:
