@@ -259,8 +259,8 @@ EXPERIMENT = Experiment(
         "mean absolute difference of an agent's payoff in the two games with the same random numbers: the "
         "size of chance itself. Errors are by jackknife over runs. `gap` and `distance` are those of the "
         "most agents. `payoff` is J against the equilibrium's statistic, `payoff errors off` its distance "
-        "from theory in standard errors. What J_N - J_MF owes to chance of first order is taken out by control "
-        "variates, whose mean is 0; else it would be hidden at N = 10^4. lq_regulator is played for 10 steps "
+        "from theory in standard errors. What J_N - J_MF owes to chance of first order is taken out by "
+        "control variates, whose mean is 0; else it would be hidden at N = 10^4. lq_regulator is played for 10 steps "
         "with both couplings, meeting_time once, malware at rest for 60 discounted steps."
     ),
 )
