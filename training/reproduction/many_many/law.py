@@ -260,7 +260,7 @@ EXPERIMENT = Experiment(
         "size of chance itself. Errors are by jackknife over runs. `gap` and `distance` are those of the "
         "most agents. `payoff` is J against the equilibrium's statistic, `payoff errors off` its distance "
         "from theory in standard errors. What J_N - J_MF owes to chance of first order is taken out by "
-        "control variates, whose mean is 0; else it would be hidden at N = 10^4. lq_regulator is played for 10 steps "
-        "with both couplings, meeting_time once, malware at rest for 60 discounted steps."
+        "control variates, whose mean is 0; else it would be hidden at N = 10^4. lq_regulator is played "
+        "for 10 steps with both couplings, meeting_time once, malware at rest for 60 discounted steps."
     ),
 )
