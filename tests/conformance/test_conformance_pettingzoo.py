@@ -32,7 +32,7 @@ by_game_and_observation = pytest.mark.parametrize(("game", "observation"), by_ob
 @pytest.mark.parametrize("num_cycles", [10, 1000])
 def test_parallel_api(game, observation, num_cycles):
     env = views_of(game).parallel_env(n_agents=6, observation=observation)
-    parallel_api_test(env, num_cycles=num_cycles)
+    parallel_api_test(env, num_cycles=max(num_cycles, horizon_of(game, num_cycles)))
 
 
 def api_test_of(env, num_cycles):

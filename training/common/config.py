@@ -44,6 +44,9 @@ class GameRunConfig(Config):
     TITLE: ClassVar[str] = "the run"
     """Heading of the fields that are in no part."""
 
+    KINDS: ClassVar[tuple[str, ...]] = ()
+    """The parts that there are kinds of, of which one may be chosen by name."""
+
     game: Any = "matching"
     game_config: Any = field(default_factory=dict)
 
@@ -72,23 +75,31 @@ class GameRunConfig(Config):
         return part.from_dict(value)
 
     @classmethod
-    def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
-        """The fields that are configurations themselves, by name, for a game of this class."""
+    def parts(cls, game: type[PopulationGame], kinds: Mapping[str, str] = {}) -> dict[str, Section]:
+        """The fields that are configurations themselves, by name.
+
+        Args:
+            game: the class of the game.
+            kinds: of which kind they are, by the part's name, where that is not the game's.
+
+        Raises:
+            ConfigError: for a kind that there is not.
+        """
         return {"game_config": Section("the game", game.config_class)}
 
     @classmethod
-    def sections(cls, game: type[PopulationGame]) -> dict[str, Section]:
+    def sections(cls, game: type[PopulationGame], kinds: Mapping[str, str] = {}) -> dict[str, Section]:
         """The parts, and under "" this class: all whose fields may be set without naming the section."""
-        return {**cls.parts(game), "": Section(cls.TITLE, cls)}
+        return {**cls.parts(game, kinds), "": Section(cls.TITLE, cls)}
 
     @classmethod
-    def owners(cls, game: type[PopulationGame]) -> dict[str, str]:
+    def owners(cls, game: type[PopulationGame], kinds: Mapping[str, str] = {}) -> dict[str, str]:
         """The section of each field, by the field's name, where fields are set by name alone.
 
         Raises:
             ConfigError: when two sections have a field of the same name, naming the field and both.
         """
-        sections = cls.sections(game)
+        sections = cls.sections(game, kinds)
         owners: dict[str, str] = {}
         for name, section in sections.items():
             for field_name in section.config_class.field_names():
@@ -123,6 +134,18 @@ class GameRunConfig(Config):
         return model
 
     @classmethod
+    def kinds_in(cls, *layers: Mapping[str, Any]) -> dict[str, str]:
+        """The kinds of parts that layers choose, as ``learner: name`` or ``learner: {kind: name, …}``."""
+        chosen = {}
+        for layer in layers:
+            for name in cls.KINDS:
+                value = layer.get(name)
+                value = value.get("kind") if isinstance(value, Mapping) else value
+                if value is not None:
+                    chosen[name] = value
+        return chosen
+
+    @classmethod
     def from_flat(
         cls, game: str | type[PopulationGame], preset: str | None, *layers: Mapping[str, Any]
     ) -> Self:
@@ -133,7 +156,8 @@ class GameRunConfig(Config):
         Args:
             game: as the field.
             preset: name of one of the game's presets, or None.
-            layers: each flat, or nested like :meth:`to_dict`; later ones win.
+            layers: each flat, or nested like :meth:`to_dict`; later ones win. A part that there are kinds of
+                may be a kind's name.
 
         Raises:
             ConfigError: for an unknown field or preset, or a value that is not allowed.
@@ -141,12 +165,15 @@ class GameRunConfig(Config):
         known, game = game_class(game, "game"), name_of(game, "game")
         if preset is not None:
             choice("preset", preset, known.presets)
-        owners = cls.owners(known)
-        values: dict[str, dict[str, Any]] = {section: {} for section in cls.sections(known)}
+        kinds = cls.kinds_in(*layers)
+        owners = cls.owners(known, kinds)
+        values: dict[str, dict[str, Any]] = {section: {} for section in cls.sections(known, kinds)}
         values["game_config"] |= known.presets[preset] if preset else {}
         as_in_source = cls.as_in_source(known, preset)
         for layer in ({name: as_in_source[name] for name in as_in_source if name in owners}, *layers):
             for name, value in layer.items():
+                if name in kinds and not isinstance(value, Mapping):
+                    continue
                 if name and name in values:
                     if not isinstance(value, Mapping):
                         raise refusal(name, value, "a mapping of field names to values")
@@ -160,6 +187,8 @@ class GameRunConfig(Config):
                         f"there is no field {name!r}{suggestion(name, owners)}; "
                         f"fields: {', '.join(sorted(owners))}"
                     )
+        for name, kind in kinds.items():
+            values[name]["kind"] = kind
         own = values.pop("")
         if own.get("game", game) != game:
             raise refusal("game", own["game"], f"{game}, the game that is named")

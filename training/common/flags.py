@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import dataclasses
 import functools
 import re
@@ -95,6 +96,36 @@ def _list_value(text: str, *, wrap: bool) -> Any:
     return [parsed] if wrap and not isinstance(parsed, list) and parsed not in (None, *NONE) else parsed
 
 
+class _GameParser(Parser):
+    """The parser of a game's sub-command, whose flags depend on the kinds of parts that it is told.
+
+    So they are added when it is known what is given.
+
+    Args:
+        kinds: the flags that choose a kind, by the name of the part.
+        add_fields: adds the flags of fields, where parts are of kinds by their names.
+    """
+
+    def __init__(
+        self,
+        *args: Any,
+        kinds: Collection[str],
+        add_fields: Callable[[Parser, Mapping[str, str]], None],
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(*args, **kwargs)
+        self._kinds, self._add_fields = kinds, add_fields
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As of the base, once the flags are those of the kinds that are chosen."""
+        first = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+        for name in self._kinds:
+            first.add_argument(f"--{name}", default=argparse.SUPPRESS)
+        with contextlib.suppress(argparse.ArgumentError):  # said below, by the parser that knows all flags
+            self._add_fields(self, vars(first.parse_known_args(list(args or ()))[0]))
+        return super().parse_known_args(args, namespace)
+
+
 class _Games(argparse._SubParsersAction):  # type: ignore[type-arg]
     """Sub-commands, one per game, of which the help shows a line."""
 
@@ -156,21 +187,33 @@ def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Par
     """
     game = game_class(name, "game")
     config_class.owners(game)  # may be refused
-    parser = Parser(
+
+    def add_fields(parser: Parser, kinds: Mapping[str, str]) -> None:
+        for heading, part in config_class.sections(game, kinds).values():
+            hidden = {"game", *config_class.parts(game)} if part is config_class else set()
+            _add_fields(parser.add_argument_group(heading), part, hidden, config_class.as_in_source(game))
+
+    parser = _GameParser(
         prog=prog,
         description=first_line(name),
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
+        kinds=config_class.KINDS,
+        add_fields=add_fields,
     )
     parser._negative_number_matcher = _NEGATIVE_NUMBER
     parser.set_defaults(game=name)
     presets = ", ".join(game.presets) or "none"
     parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
     parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
-    for heading, part in config_class.sections(game).values():
-        hidden = {"game", *config_class.parts(game)} if part is config_class else set()
-        _add_fields(parser.add_argument_group(heading), part, hidden, config_class.as_in_source(game))
+    for part in config_class.KINDS:
+        parser.add_argument(
+            f"--{part}",
+            dest=f"field:{part}",
+            metavar="KIND",
+            help=f"the kind of {part}, in place of the game's; its own flags are those below",
+        )
     return parser
 
 
@@ -204,9 +247,9 @@ def _as_said(default: Any) -> str:
     """A default as it may be said on the command line: a list as 1,2, a list of lists as [[1,2],[3,4]]."""
     if not isinstance(default, tuple):
         return str(default)
-    if any(isinstance(item, tuple) for item in default):
-        return f"[{','.join(f'[{_as_said(item)}]' for item in default)}]"
-    return ",".join(map(str, default)) or "[]"
+    rows = [f"[{','.join(map(str, item))}]" if isinstance(item, tuple) else str(item) for item in default]
+    said = ",".join(rows)
+    return said if said and said[0] not in "[-" else f"[{said}]"  # -1,2 would be taken for a flag
 
 
 def flag_of(destination: str) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.text import Text
 
-from agents.learners import targets
+from agents.learners import learners, targets
 from agents.learners.tabular.grouping import GROUPINGS
 from agents.solvers import methods
 from karma_envs import names
@@ -45,6 +45,6 @@ def _run(options: argparse.Namespace) -> None:
         ]
         for family in FAMILIES
     }
-    kinds |= {"algorithms": targets(), "groupings": GROUPINGS, "solvers": methods()}
+    kinds |= {"learners": learners(), "algorithms": targets(), "groupings": GROUPINGS, "solvers": methods()}
     for kind, all_names in kinds.items():
         console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
 from agents.learners import kind_of, learners
 from karma_envs.config import Config, choice, real, refusal, whole
@@ -41,6 +41,8 @@ class TrainConfig(GameRunConfig):
         ConfigError: naming the field, the value and what is allowed.
     """
 
+    KINDS: ClassVar[tuple[str, ...]] = ("learner",)
+
     learner: Any = field(default_factory=dict)
     n_steps: int = 32_000_000
     epoch_length: int = 1000
@@ -69,10 +71,13 @@ class TrainConfig(GameRunConfig):
             raise refusal("n_steps", self.n_steps, f"a multiple of epoch_length = {self.epoch_length}")
 
     @classmethod
-    def parts(cls, game: type[PopulationGame]) -> dict[str, Section]:
+    def parts(cls, game: type[PopulationGame], kinds: Mapping[str, str] = {}) -> dict[str, Section]:
         """The game's configuration, and that of the kind of learner that trains the game."""
-        kind = learners()[choice(f"learner of {game.name}", game.learner, learners())]
-        return {**super().parts(game), "learner": Section("the learner", kind.config_class)}
+        if "learner" in kinds:
+            kind = learners()[choice("learner", kinds["learner"], learners())]
+        else:
+            kind = learners()[choice(f"learner of {game.name}", game.learner, learners())]
+        return {**super().parts(game, kinds), "learner": Section("the learner", kind.config_class)}
 
     @classmethod
     def as_in_source(cls, game: type[PopulationGame], preset: str | None = None) -> dict[str, Any]:

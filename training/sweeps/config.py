@@ -59,7 +59,8 @@ class SweepConfig(Config):
 
     def __post_init__(self) -> None:
         base = self.base if isinstance(self.base, TrainConfig) else TrainConfig.from_dict(self.base)
-        self._set(over=_checked(base.game, self.over), base=base)
+        kinds = TrainConfig.kinds_in(base.to_dict())
+        self._set(over=_checked(base.game, self.over, kinds), base=base)
         plain = self.to_dict()
         first = _trial_config(0, _grid(plain["over"])[0], base.game, None, plain["base"])
         self._set(over=plain["over"], base=first)
@@ -70,7 +71,7 @@ class SweepConfig(Config):
     ) -> SweepConfig:
         """As :meth:`training.common.config.GameRunConfig.from_flat`; layers need be valid
         only with ``over``."""
-        over = _checked(game, over)
+        over = _checked(game, over, TrainConfig.kinds_in(*layers))
         return cls(_trial_config(0, _grid(over)[0], game, preset, *layers), over)
 
     def trials(self) -> tuple[Trial, ...]:
@@ -90,13 +91,19 @@ class SweepConfig(Config):
         return tuple(known.values())
 
 
-def _checked(game: str, over: Any) -> dict[str, list[Any]]:
-    """What is swept, if the fields exist and have values; those of arrays as plain numbers."""
+def _checked(game: str, over: Any, kinds: Mapping[str, str]) -> dict[str, list[Any]]:
+    """What is swept, if the fields exist and have values; those of arrays as plain numbers.
+
+    Args:
+        game: its name.
+        over: what is swept.
+        kinds: of parts of the configuration, where they are not the game's.
+    """
     if not isinstance(over, Mapping) or not over:
         raise refusal("over", over, "a mapping of at least one field to a list of values")
     swept_in = game_class(game)
     whole = ("game", *TrainConfig.parts(swept_in))
-    fields = [name for name in TrainConfig.owners(swept_in) if name not in whole]
+    fields = [name for name in TrainConfig.owners(swept_in, kinds) if name not in whole]
     checked = {}
     for name, values in over.items():
         choice("over", name, fields)

@@ -120,14 +120,18 @@ class ActorCriticLearner:
     def _learn(self, progress: float) -> None:
         """Learn from the epoch, and make the policy that is played next."""
         epoch, self._epoch = self._epoch, []
-        seen = self._tensor(np.concatenate([part.observations[:-1] for part in epoch]))
-        seen_next = self._tensor(np.concatenate([part.observations[1:] for part in epoch]))
+        observed = self._tensor(np.concatenate([part.observations for part in epoch]))
+        # of each part's T + 1 observations the first T come before a step and the last T after one
+        before = np.concatenate([np.arange(len(part) + 1) < len(part) for part in epoch])
+        after = np.concatenate([np.arange(len(part) + 1) > 0 for part in epoch])
+        seen = observed[torch.from_numpy(before)]
         actions = self._tensor(np.concatenate([part.actions for part in epoch]))
         rewards = np.concatenate([part.rewards for part in epoch])
         goes_on = np.concatenate([np.arange(len(part)) < len(part) - part.ended for part in epoch])
 
         with torch.no_grad():
-            values, next_values = (self._value(each).cpu().numpy() for each in (seen, seen_next))
+            every_value = self._value(observed).cpu().numpy()
+        values, next_values = every_value[before], every_value[after]
         gains = advantages(rewards, values, next_values, goes_on, self._discount, self.config.trace_decay)
         targets = self._tensor(gains + values)
         left = self.config.rate_left(progress)
@@ -143,8 +147,8 @@ class ActorCriticLearner:
         loss = -(self._tensor(gains) * log_probability).mean()
         self._actor.descend(loss, left * self.config.actor_learning_rate)
 
-        before, self.policy = self.policy, self._policy(progress)
-        self.policy_change[0] = _distance(before, self.policy, epoch[0].observations[0])
+        played, self.policy = self.policy, self._policy(progress)
+        self.policy_change[0] = _distance(played, self.policy, epoch[0].observations[0])
 
     def _log_probability(self, means: torch.Tensor, actions: torch.Tensor, spread: float) -> torch.Tensor:
         """Log density of actions within bounds, log mass of those at a bound; up to a constant.

@@ -21,8 +21,8 @@ State:
     start_variance = 0.1 along each axis; who would start beyond the region starts at its edge.
 
 Action:
-    The move u, to x' = x + u + sigma eps, with eps standard normal and noise = 0.0 for sigma; or to the
-    nearest place in the region, if x' is not in it.
+    The move u, to x' = x + B u + sigma eps, with move_scale = 1.0 for B, eps standard normal and noise = 0.0
+    for sigma; or to the nearest place in the region, if x' is not in it.
 
 Reward:
     g(x') / (1 + m(x'))^alpha - eta / 2 |u|^2 with alpha = crowd_aversion and eta = movement_cost. The
@@ -60,9 +60,9 @@ Reference:
 
 Differences from the source:
     The source does not say how the density is estimated, nor how far agents can move: estimator, region and
-    largest move are ours. Its A_1 and B_1 are the identity. Of the bimodal field the peaks' scale is ours,
-    .5: with 1, two peaks at distance 1 are one. Its movement cost there is half of eq. 16's; with eta = 0,
-    as it was run, that is the same.
+    largest move are ours. Its A_1 is the identity, and its B_1, too, by default. Of the bimodal field the
+    peaks' scale is ours, .5: with 1, two peaks at distance 1 are one. Its movement cost there is half of eq.
+    16's; with eta = 0, as it was run, that is the same.
 """
 
 from __future__ import annotations
@@ -73,9 +73,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.crowds.game import CrowdGame
+from karma_envs.crowds.policy import DispersalPolicy, TargetPolicy
 from karma_envs.games.spatial_congestion.config import SpatialCongestionConfig
-from karma_envs.games.spatial_congestion.crowd import CrowdGame
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, TargetPolicy
 
 __all__ = ["GAME", "DispersalPolicy", "SpatialCongestionConfig", "SpatialCongestionGame", "TargetPolicy"]
 

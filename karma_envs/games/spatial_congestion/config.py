@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import importable_name, is_list, real, refusal
-from karma_envs.games.spatial_congestion.crowd import LARGEST, CrowdConfig, points
+from karma_envs.crowds.game import LARGEST, CrowdConfig, points
 from karma_envs.karma.config import code_of
 from karma_envs.plugins import call_named, import_named
 
@@ -40,6 +40,7 @@ class SpatialCongestionConfig(CrowdConfig):
             4 to 1000.
         bandwidth: standard deviation per axis of the kernel that smooths the density, from one side of a
             cell to a quarter of the region's shorter side.
+        move_scale: B > 0: a move u leads from x to x + B u.
         largest_move: greatest move along each axis in a step, > 0.
         peaks: mu_i, the places (x, y) of Gaussian peaks of desirability.
         scales: s_i > 0 of the peaks, Sigma_i = s_i^2 times the identity; one for each, or one for all.

@@ -253,14 +253,15 @@ EXPERIMENT = Experiment(
         *(Published(name, "distance_slope", -0.5, 0.1, "the rate of the theorem") for name in _CASES),
     ),
     notes=(
-        "All agents play the equilibrium of infinitely many. `slope` is that of log |J_N - J_MF| over log N, "
-        "with J the expected payoff; the theorem bounds it by -1/2, and where payoffs are smooth in a mean "
-        "over agents it is -1, as only the mean square of chance remains. `distance slope` is that of the "
-        "mean absolute difference of an agent's payoff in the two games with the same random numbers: the "
-        "size of chance itself. Errors are by jackknife over runs. `gap` and `distance` are those of the "
-        "most agents. `payoff` is J against the equilibrium's statistic, `payoff errors off` its distance "
-        "from theory in standard errors. What J_N - J_MF owes to chance of first order is taken out by "
-        "control variates, whose mean is 0; else it would be hidden at N = 10^4. lq_regulator is played "
-        "for 10 steps with both couplings, meeting_time once, malware at rest for 60 discounted steps."
+        "All agents play the equilibrium of infinitely many. `slope` is that of log |J_N - J_MF| over log "
+        "N, with J the expected payoff; the theorem bounds it by -1/2, and where payoffs are smooth in a "
+        "mean over agents it is -1, as only the mean square of chance remains. `distance slope` is that "
+        "of the mean absolute difference of an agent's payoff in the two games with the same random "
+        "numbers: the size of chance itself. Errors are by jackknife over runs. `gap` and `distance` are "
+        "those of the most agents. `payoff` is J against the equilibrium's statistic, `payoff errors off` "
+        "its distance from theory in standard errors. What J_N - J_MF owes to chance of first order is "
+        "taken out by control variates, whose mean is 0; else it would be hidden at N = 10^4. "
+        "lq_regulator is played for 10 steps with both couplings, meeting_time once, malware at rest for "
+        "60 discounted steps."
     ),
 )

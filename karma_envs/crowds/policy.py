@@ -22,6 +22,7 @@ class PlanPolicy(SavedPolicy):
     Args:
         plan: ``float64[T, k]`` or ``float64[T, k, 2]``, for each step and cell.
         grid: the cells.
+        move_scale: B of the game, in which a move u leads from x to x + B u.
 
     Raises:
         ConfigError: for a plan that does not fit the grid, or is not finite.
@@ -29,8 +30,8 @@ class PlanPolicy(SavedPolicy):
 
     _SHAPE: tuple[int, ...]
 
-    def __init__(self, plan: ArrayLike, grid: PlaneGrid) -> None:
-        self.plan, self.grid = np.array(plan, np.float64), grid
+    def __init__(self, plan: ArrayLike, grid: PlaneGrid, move_scale: float = 1.0) -> None:
+        self.plan, self.grid, self.move_scale = np.array(plan, np.float64), grid, move_scale
         own = (len(grid), *self._SHAPE)
         if self.plan.ndim < 1 or self.plan.shape[1:] != own or not np.isfinite(self.plan).all():
             allowed = f"finite, of shape [T, {', '.join(map(str, own))}]"
@@ -38,7 +39,7 @@ class PlanPolicy(SavedPolicy):
 
     def _moves(self, observations: NDArray[np.float32], targets: Values) -> NDArray[np.float32]:
         """Moves to targets from where agents are."""
-        return np.asarray(targets - observations[:, :2], np.float32)
+        return np.asarray((targets - observations[:, :2]) / self.move_scale, np.float32)
 
     def _steps(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         """The steps t, below T, in which agents are who observe so."""
@@ -48,15 +49,15 @@ class PlanPolicy(SavedPolicy):
         return np.clip(np.rint(observations[:, 2] * length), 0, length - 1).astype(np.int64)
 
     def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
-        """The grid, and the plan."""
+        """The grid, the scale of moves, and the plan."""
         grid = {"low": self.grid.low, "high": self.grid.high, "shape": self.grid.shape}
-        return {"grid": grid}, {"plan": self.plan}
+        return {"grid": grid, "move_scale": self.move_scale}, {"plan": self.plan}
 
     @classmethod
     def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> Self:
         """The policy of :meth:`to_parts`."""
         grid = {name: tuple(values["grid"][name]) for name in ("low", "high", "shape")}
-        return cls(arrays["plan"], PlaneGrid(**grid))
+        return cls(arrays["plan"], PlaneGrid(**grid), values["move_scale"])
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({len(self.plan)} steps, {len(self.grid)} cells)"
@@ -69,16 +70,17 @@ class DispersalPolicy(PlanPolicy):
         plan: ``float64[T, k]``, for each step a density on the grid, >= 0 and somewhere > 0; within a cell
             all places are as likely. It is scaled to mass 1.
         grid: the cells.
+        move_scale: B of the game, in which a move u leads from x to x + B u.
 
     Raises:
         ConfigError: for a plan that does not fit the grid, or is no density.
     """
 
-    FORMAT = "karma_envs.games.spatial_congestion:DispersalPolicy"
+    FORMAT = "karma_envs.crowds.policy:DispersalPolicy"
     _SHAPE = ()
 
-    def __init__(self, plan: ArrayLike, grid: PlaneGrid) -> None:
-        super().__init__(plan, grid)
+    def __init__(self, plan: ArrayLike, grid: PlaneGrid, move_scale: float = 1.0) -> None:
+        super().__init__(plan, grid, move_scale)
         mass = self.plan.sum(axis=1, keepdims=True) * grid.cell_area
         if not (self.plan >= 0).all() or not (mass > 0).all():
             raise refusal("plan", self.plan, "numbers from 0 up, in each step some above 0")
@@ -111,12 +113,13 @@ class TargetPolicy(PlanPolicy):
         plan: ``float64[T, k, 2]``, for each step and each cell the place to go to from its centre; linear
             between centres.
         grid: the cells.
+        move_scale: B of the game, in which a move u leads from x to x + B u.
 
     Raises:
         ConfigError: for a plan that does not fit the grid, or is not finite.
     """
 
-    FORMAT = "karma_envs.games.spatial_congestion:TargetPolicy"
+    FORMAT = "karma_envs.crowds.policy:TargetPolicy"
     _SHAPE = (2,)
 
     def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[np.float32]:

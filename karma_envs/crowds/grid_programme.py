@@ -21,10 +21,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import RectBivariateSpline
+from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter
 
-from karma_envs.games.spatial_congestion.kernels import maximise
+from karma_envs.crowds.kernels import maximise
 from karma_envs.numerics.density import PlaneGrid
 
 REFINEMENT = 8
@@ -47,10 +47,10 @@ def best_targets(
     Args:
         rewards: ``float64[T, k]``: r_t at the centres of the cells.
         grid: the cells.
-        movement_cost: eta.
+        movement_cost: eta, per distance squared; of a game with moves B u it is eta / B^2.
         discount: gamma.
         noise: sigma.
-        largest_move: along each axis.
+        largest_move: distance along each axis.
 
     Returns:
         targets ``float64[T, k, 2]`` from the centres of the cells, and V ``float64[T, k]``.
@@ -58,12 +58,16 @@ def best_targets(
     length = len(rewards)
     targets, values = np.empty((length, *grid.shape, 2)), np.empty((length, *grid.shape))
     fine = PlaneGrid(grid.low, grid.high, (REFINEMENT * grid.shape[0], REFINEMENT * grid.shape[1]))
+    to_fine_x, to_fine_y = (
+        make_interp_spline(own, np.eye(len(own)))(np.clip(axis, own[0], own[-1]))  # no extrapolation
+        for own, axis in zip(grid.axes, fine.axes, strict=True)
+    )
     to_come = np.zeros(grid.shape)
     for step in reversed(range(length)):
         worth = rewards[step].reshape(grid.shape) + discount * to_come
         if noise:
             worth = gaussian_filter(worth, tuple(noise / grid.spacing), mode="reflect")
-        finely = RectBivariateSpline(*grid.axes, worth)(*_within(fine, grid))
+        finely = to_fine_x @ worth @ to_fine_y.T  # splines are linear in what they interpolate
         reach = largest_move
         if movement_cost:  # what is further costs more than any place is worth
             reach = min(reach, math.sqrt(2 * (finely.max() - finely.min()) / movement_cost) + 1e-9)
@@ -74,12 +78,6 @@ def best_targets(
         rows = np.arange(grid.shape[0])[:, None]
         targets[step, ..., 0] = fine.axes[0][across[1][along[1], rows]]
     return targets.reshape(length, -1, 2), values.reshape(length, -1)
-
-
-def _within(fine: PlaneGrid, grid: PlaneGrid) -> tuple[Values, Values]:
-    """The fine grid's axes, not beyond the outermost centres: splines are not to extrapolate."""
-    x, y = (np.clip(axis, own[0], own[-1]) for axis, own in zip(fine.axes, grid.axes, strict=True))
-    return x, y
 
 
 def _best_along(

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refusal
-from karma_envs.games.spatial_congestion.closed_forms import water_filling
-from karma_envs.games.spatial_congestion.grid_programme import best_targets
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, TargetPolicy
+from karma_envs.crowds.grid_programme import best_targets
+from karma_envs.crowds.policy import DispersalPolicy, PlanPolicy, TargetPolicy
+from karma_envs.crowds.water_filling import water_filling
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator
 
 if TYPE_CHECKING:
+    from karma_envs.crowds.game import CrowdGame
     from karma_envs.game import Policy
-    from karma_envs.games.spatial_congestion.crowd import CrowdGame
 
 _DRAWN = 20_000
 """Agents drawn, at least, of a policy that is known by what it does only."""
@@ -54,7 +54,10 @@ class CrowdMeanField(MeanFieldModel):
 
     @property
     def moves_are_free(self) -> bool:
-        """Whether agents may be wherever they like in every step: moves cost nothing and are undisturbed."""
+        """Whether agents may be wherever they like in every step: moves cost nothing and are undisturbed.
+
+        That there is a largest move is left out of account: it is to be out of the way.
+        """
         return self.config.movement_cost == 0 and self.config.noise == 0
 
     @property
@@ -73,16 +76,16 @@ class CrowdMeanField(MeanFieldModel):
         if self.moves_are_free:
             best_cells = np.zeros(rewards.shape)
             np.put_along_axis(best_cells, rewards.argmax(axis=1, keepdims=True), 1.0, axis=1)
-            return DispersalPolicy(best_cells, self.grid)
+            return DispersalPolicy(best_cells, self.grid, config.move_scale)
         targets, _ = best_targets(
             rewards,
             self.grid,
-            movement_cost=config.movement_cost,
+            movement_cost=config.movement_cost / config.move_scale**2,
             discount=config.discount,
             noise=config.noise,
-            largest_move=config.largest_move,
+            largest_move=config.largest_move * config.move_scale,
         )
-        return TargetPolicy(targets, self.grid)
+        return TargetPolicy(targets, self.grid, config.move_scale)
 
     def water_filling(self) -> DispersalPolicy:
         """The equilibrium where moves are free: in each step the population fills the field like water.
@@ -95,16 +98,15 @@ class CrowdMeanField(MeanFieldModel):
                 raise refusal(field, getattr(self.config, field), "0, for water-filling")
         area, alpha = self.grid.cell_area, self.config.crowd_aversion
         densities = [water_filling(field, area, alpha)[0] for field in self.desirabilities]
-        return DispersalPolicy(densities, self.grid)
+        return DispersalPolicy(densities, self.grid, self.config.move_scale)
 
     def policy_value(self, policy: Policy, statistic: Values) -> Values:
         """``float64[1]``: mean reward of a step of one who plays a policy among a density."""
-        density = self._dispersed(policy)
-        if density is not None:
-            of_steps = (density * self.rewards(statistic)).sum(axis=1) * self.grid.cell_area
-            return np.array([self._weights @ of_steps])
-        _, rewards = self._played(policy, statistic)
-        return np.array([self._weights @ rewards])
+        return np.array([self._weights @ self._rewards_of_steps(policy, statistic)])
+
+    def efficiency(self, policy: Policy) -> Values:
+        """``float64[1]``: mean reward of a step, all steps alike, in a population that plays a policy."""
+        return np.array([self._rewards_of_steps(policy, self.statistic_of(policy)).mean()])
 
     def statistic_of(self, policy: Policy) -> Values:
         """The density of the places that a population reaches which plays a policy."""
@@ -116,10 +118,31 @@ class CrowdMeanField(MeanFieldModel):
         return density[0] if self.config.length == 1 else density
 
     def curves(self, policy: Policy) -> Mapping[str, Mapping[str, NDArray[Any]]]:
-        """``density`` along x: how much of the population is there in the last step, by unit of x."""
-        density = np.reshape(self.statistic_of(policy), self.desirabilities.shape)[-1]
-        share = density.reshape(self.grid.shape).sum(axis=1) * self.grid.spacing[1]
-        return {"density": {"x": self.grid.axes[0], "share_per_x": share}}
+        """How the population is spread, and what it gets.
+
+        Returns:
+            ``density``: how much of the population is at x in the last step, by unit of x. Where there are
+            several steps also ``rewards``: the mean reward of each, and ``places``: where agents then are on
+            average.
+        """
+        flow = np.reshape(self.statistic_of(policy), self.desirabilities.shape)
+        share = flow[-1].reshape(self.grid.shape).sum(axis=1) * self.grid.spacing[1]
+        curves: dict[str, dict[str, NDArray[Any]]] = {
+            "density": {"x": self.grid.axes[0], "share_per_x": share}
+        }
+        if self.config.length > 1:
+            steps = np.arange(self.config.length)
+            mean_x, mean_y = (flow @ self.grid.places).T * self.grid.cell_area
+            curves["rewards"] = {"step": steps, "mean_reward": self._rewards_of_steps(policy, flow)}
+            curves["places"] = {"step": steps, "mean_x": mean_x, "mean_y": mean_y}
+        return curves
+
+    def _rewards_of_steps(self, policy: Policy, statistic: Values) -> Values:
+        """``float64[T]``: mean rewards of one who plays a policy among a density."""
+        density = self._dispersed(policy)
+        if density is None:
+            return self._played(policy, statistic)[1]
+        return np.asarray((density * self.rewards(statistic)).sum(axis=1) * self.grid.cell_area)
 
     def _dispersed(self, policy: Any) -> Values | None:
         """``float64[T, k]``: the densities that a policy says it makes, where moves are free; else None."""
@@ -129,17 +152,19 @@ class CrowdMeanField(MeanFieldModel):
 
     def _played(self, policy: Policy, statistic: Values) -> tuple[Values, Values]:
         """Places reached, ``float64[T, n, 2]``, and mean rewards of steps, ``float64[T]``."""
-        game = self.game.against(np.reshape(statistic, (self.config.length, -1)))
+        # Policies on a grid are for any number of agents at once; of others it is known that they are for N.
+        at_once = _DRAWN if isinstance(policy, PlanPolicy) else self.config.n_agents
+        game = self.game.against(np.reshape(statistic, self.desirabilities.shape), n_agents=at_once)
         game.reset(np.random.default_rng(0))
         streams = np.zeros(1, np.uint64)
         places, rewards = [], []
-        for _ in range(-(-_DRAWN // game.n_agents)):
+        for _ in range(-(-_DRAWN // at_once)):
             game.begin_anew()
             for _ in range(self.config.length):
                 rewards.append(game.step(game.sample(policy, streams)).mean(dtype=np.float64))
                 places.append(game.states["position"])
         shape = (-1, self.config.length)
-        by_step = np.reshape(places, (*shape, game.n_agents, 2)).transpose(1, 0, 2, 3)
+        by_step = np.reshape(places, (*shape, at_once, 2)).transpose(1, 0, 2, 3)
         return by_step.reshape(self.config.length, -1, 2), np.reshape(rewards, shape).mean(axis=0)
 
 

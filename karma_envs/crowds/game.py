@@ -13,9 +13,9 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.config import Config, is_list, real, refusal, whole
+from karma_envs.crowds.mean_field import CrowdMeanField
 from karma_envs.exchangeable import ExchangeableGame, States
 from karma_envs.game import PopulationGame
-from karma_envs.games.spatial_congestion.mean_field import CrowdMeanField
 from karma_envs.mean_field import GivenStatistic, MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator, PlaneGrid
 from karma_envs.numerics.random import fill_normal
@@ -50,6 +50,7 @@ class CrowdConfig(Config):
             4 to 1000.
         bandwidth: standard deviation per axis of the kernel that smooths the density, from one side of a
             cell to a quarter of the region's shorter side.
+        move_scale: B > 0: a move u leads from x to x + B u.
         largest_move: greatest move along each axis in a step, > 0.
 
     Raises:
@@ -67,6 +68,7 @@ class CrowdConfig(Config):
     region: tuple[tuple[float, float], tuple[float, float]] = ((-3.0, 3.0), (-3.0, 3.0))
     grid_cells: int = 100
     bandwidth: float = 0.1
+    move_scale: float = 1.0
     largest_move: float = 4.0
 
     def __post_init__(self) -> None:
@@ -83,6 +85,7 @@ class CrowdConfig(Config):
             noise=real("noise", self.noise, 0, LARGEST),
             region=region,
             grid_cells=whole("grid_cells", self.grid_cells, 4, _MOST_CELLS),
+            move_scale=real("move_scale", self.move_scale, 1 / LARGEST, LARGEST),
             largest_move=real("largest_move", self.largest_move, 0, LARGEST, open_low=True),
         )
         (start_mean,) = points("start_mean", [self.start_mean], "a point (x, y)")
@@ -121,7 +124,7 @@ def points(field: str, value: Any, allowed: str) -> tuple[tuple[float, float], .
 class CrowdGame(ExchangeableGame):
     """Agents who move in a region of the plane; see :mod:`karma_envs.games.spatial_congestion`.
 
-    In step t an agent at x moves by u, reaches x' = x + u + sigma eps, or the nearest place in the region,
+    In step t an agent at x moves by u, reaches x' = x + B u + sigma eps, or the nearest place in the region,
     and gets g_t(x') / (1 + m(x'))^alpha - eta / 2 |u|^2, where m is the density of the places that agents
     reach in this step. A game says what g_t is, see :meth:`desirability`.
 
@@ -152,7 +155,7 @@ class CrowdGame(ExchangeableGame):
         self.observation_space = Box(low.astype(np.float32), high.astype(np.float32))
         self.action_space = Box(-config.largest_move, config.largest_move, (2,), np.float32)
         costliest_move = float(self.action_space.high @ self.action_space.high)
-        self.reward_bounds = (-config.movement_cost / 2 * costliest_move, self.most_desirable)
+        self.reward_bounds = (0.0 - config.movement_cost / 2 * costliest_move, self.most_desirable)
 
     @abstractmethod
     def desirability(self, places: Values, steps: NDArray[np.int64]) -> Values:
@@ -234,7 +237,8 @@ class CrowdGame(ExchangeableGame):
 
     def _reached(self, states: States, actions: NDArray[Any]) -> Values:
         """Where moves lead."""
-        return self._within(states["position"] + actions + states["disturbance"])
+        moved = states["position"] + self.config.move_scale * actions.astype(np.float64)
+        return self._within(moved + states["disturbance"])
 
     def _within(self, places: Values) -> Values:
         """The nearest places in the region."""
