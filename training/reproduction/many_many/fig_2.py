@@ -29,9 +29,10 @@ if TYPE_CHECKING:
 
 _EPISODES = {"quick": 100, "full": 2000}
 _LEARNER = ActorCriticConfig(
-    actor_learning_rate=5e-3,
-    critic_learning_rate=5e-3,
-    learning_rate_left=0.1,
+    actor_learning_rate=1e-2,
+    critic_learning_rate=1e-2,
+    learning_rate_left=0.02,
+    action_variance=0.05,
     action_variance_final=0.002,
     trace_decay=1.0,
     critic_steps=1,
@@ -155,9 +156,9 @@ EXPERIMENT = Experiment(
         "with a cost of moving firms first pay, then sell. `distance_to_demand` is that of the firms' mean "
         "place from where demand is highest, from the third step on: without a cost firms are where demand "
         "is. The game's path of demand, its height and the scale of moves are ours.\n\n"
-        "Differences from the source: one actor for all firms; its variance falls from the source's .1 to "
-        ".002, since with a cost of moving of 2 noise of variance .1 costs .2 a step, which is more than an "
-        "equilibrium pays; advantages are of whole episodes (TD(1)); learning rates of 5e-3 that fall to a "
-        "tenth."
+        "Differences from the source: one actor for all firms; its variance falls from .05 to .002 "
+        "(source .1), since with a cost of moving of 2 noise of variance .1 costs .2 a step, which is more "
+        "than an equilibrium pays; advantages are of whole episodes, TD(1); learning rates fall from 1e-2 to "
+        "2e-4 (source 1e-3); 2000 episodes. From the first start 1100 episodes came to 95 % of the equilibrium."
     ),
 )
