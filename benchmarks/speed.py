@@ -159,6 +159,26 @@ def city(repeats: int, n_agents: int = 1000) -> Rows:
     return rows
 
 
+def thresholds(repeats: int) -> Rows:
+    """The malware game, in which all play the threshold of its equilibrium, in chunks that stay in cache."""
+    rows: Rows = [("N", "agent-steps/s")]
+    for n_agents in (1000, 10_000, 100_000):
+        game = karma_envs.make("malware", n_agents=n_agents)
+        game.reset(np.random.default_rng(0))
+        _, policy = game.references()["smfe"]
+        room = game.transitions(200_000 // n_agents)
+
+        def play(n: int = 100, game: PopulationGame = game, policy: object = policy,
+                 room: Transitions = room) -> None:  # fmt: skip
+            for _ in range(n):
+                game.rollout(policy, len(room), out=room)
+
+        play(1)
+        rows.append((f"{n_agents:,}", million(100 * len(room) * n_agents, seconds(play, repeats))))
+        print(rows[-1], file=sys.stderr)
+    return rows
+
+
 def algorithms(repeats: int) -> Rows:
     """Training with each algorithm and grouping, and with epochs of one step, at N = 100."""
     rows: Rows = [("training at N = 100, PBP", "agent-steps/s")]
@@ -290,6 +310,8 @@ def main() -> None:
         "## Congested grid city: million agent-steps per second on one core\n\n"
         "N = 1,000, SARSA, a policy per agent, rationality 10.",
         markdown(city(repeats)),
+        "## Malware: million agent-steps per second on one core",
+        markdown(thresholds(repeats)),
         "## Algorithms: million agent-steps per second on one core",
         markdown(algorithms(repeats)),
         "## Views",

@@ -25,6 +25,7 @@ from karma_envs.numerics.sampling import sample_actions, thresholds_of
 from karma_envs.outcome import Outcome
 from karma_envs.plugins import import_named
 from karma_envs.states import LARGEST_COUNT, check_arrays, check_values
+from karma_envs.timed import seen_by
 
 if TYPE_CHECKING:
     from karma_envs.transitions import Transitions
@@ -81,12 +82,14 @@ class Population(NamedTuple):
         position: ``int64[N]``, the state x that each agent is in, its tabular observation.
         reward_total: ``float64[N]``.
         steps: ``int64[1]``, since reset.
+        elapsed: ``int64[1]``, the same since the game last began.
         streams: ``uint64[2]``: what policies draw from, and what becomes of agents.
     """
 
     position: NDArray[np.int64]
     reward_total: NDArray[np.float64]
     steps: NDArray[np.int64]
+    elapsed: NDArray[np.int64]
     streams: NDArray[np.uint64]
 
 
@@ -119,6 +122,7 @@ def _move(population, kind, reward, cumulative, actions, rewards):  # type: igno
         rewards[agent] = earned
         population.reward_total[agent] += earned
     population.steps[0] += 1
+    population.elapsed[0] += 1
 
 
 @kernel(allocates=True)
@@ -139,6 +143,7 @@ class AgainstPopulation(FiniteGame):
     Rewards are expectations, as the decision problem has them. Agents observe, as numbers, where they are
     along each axis of the game's observations, from 0 to 1, and their type, one-hot, where there are several.
     They are independent of each other: many agents are many samples. :meth:`FiniteGame.against` makes it.
+    Of a game that ends the statistic is a flow, and agents observe the step besides.
 
     Args:
         config: the configuration; None where ``fields`` are all of it.
@@ -159,11 +164,13 @@ class AgainstPopulation(FiniteGame):
 
     def __init__(self, config: AgainstConfig | None = None, **fields: Any) -> None:
         self.config = config = AgainstConfig(**fields) if config is None else config.replace(**fields)
-        self._game = game = config.game_type(config.game_config)
+        game = config.game_type(config.game_config)
         model = game.mean_field()
         if model is None:
             raise refusal("game", game.name, "a game with a mean-field model")
         self._model = as_finite_model(model)
+        self._game = game = seen_by(game, self._model.n_states)
+        self.length = self._model.length
         self._statistic = own = self._model.initial_statistic
         if config.statistic:
             self._statistic = np.array(config.statistic)
@@ -181,7 +188,7 @@ class AgainstPopulation(FiniteGame):
         self.reward_bounds = float(legal_rewards.min()), float(legal_rewards.max())
         self._features = _features(game.axes, len(self.discounts))
         self.observation_space = Box(0.0, 1.0, self._features.shape[2:], np.float32)
-        cumulative = np.cumsum(problem.kernel, axis=3)
+        cumulative = np.cumsum(problem.dense(anew=True), axis=3)
         # Rounding must not leave a draw, which is below 1, above the whole row.
         self._cumulative = np.where(cumulative >= cumulative[..., -1:], 1.0, cumulative)
         self._population: Population | None = None
@@ -212,20 +219,32 @@ class AgainstPopulation(FiniteGame):
         return self._population
 
     def reset(self, rng: np.random.Generator) -> None:
-        """Begin anew, in the model's initial mean field."""
+        """Begin anew, in the model's initial mean field; where the game ends, at its start."""
         position = np.empty(self.n_agents, np.int64)
-        for kind, start in enumerate(self._model.initial_mean_field[: len(self.discounts)]):
+        beginning = self.problem.entry(self._model.initial_mean_field)
+        for kind, start in enumerate(beginning[: len(self.discounts)]):
             alike = self.type_of_agent == kind
             position[alike] = rng.choice(self.n_observations, size=int(alike.sum()), p=start)
         self._population = Population(
             position,
             np.zeros(self.n_agents),
             np.zeros(1, np.int64),
+            np.zeros(1, np.int64),
             new_streams(rng, 2),
         )
 
+    @property
+    def elapsed(self) -> int:
+        """Steps since the game last began."""
+        return int(self.population.elapsed[0])
+
+    def begin_anew(self) -> None:
+        """After the end, in which agents were put where the next game begins; totals go on."""
+        self.population.elapsed[:] = 0
+
     def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
         """One step of each agent; see the base."""
+        self.check_not_over()
         population, taken = self.population, self.actions_of(actions)
         _, replaced = self.admissible(taken)
         if replaced is not None:
@@ -272,9 +291,12 @@ class AgainstPopulation(FiniteGame):
     def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
         """Continue from a state of :meth:`state_dict`; see the base."""
         n = self.n_agents
-        like = Population(np.zeros(n, np.int64), np.zeros(n), np.zeros(1, np.int64), np.zeros(2, np.uint64))
+        count = np.zeros(1, np.int64)
+        like = Population(np.zeros(n, np.int64), np.zeros(n), count, count, np.zeros(2, np.uint64))
         check_arrays("game", state, like._asdict())
         check_values("game", state, {"steps": (0, LARGEST_COUNT)})
+        most_elapsed = min(int(state["steps"][0]), self.length or LARGEST_COUNT)
+        check_values("game", state, {"elapsed": (0, most_elapsed)})
         most = int(state["steps"][0]) * _ROUNDING * np.abs(self.reward_bounds).max()
         check_values("game", state, {"position": (0, self.n_observations - 1), "reward_total": (-most, most)})
         self._population = Population(**{name: array.copy() for name, array in state.items()})
@@ -312,6 +334,7 @@ class AloneModel(FiniteMeanFieldModel):
         self._problem, self._statistic = problem, statistic
         self.masses = model.masses[:n_types] / model.masses[:n_types].sum()
         self.discounts, self.legal_actions = model.discounts[:n_types], model.legal_actions
+        self.length, self._discounted_length = model.length, model.discounted_length
         self.initial_mean_field = initial_mean_field
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -321,6 +344,11 @@ class AloneModel(FiniteMeanFieldModel):
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """The same for every statistic."""
         return self._problem
+
+    @property
+    def discounted_length(self) -> float:
+        """That of the model."""
+        return self._discounted_length
 
 
 def _features(axes: tuple[Axis, ...], n_types: int) -> NDArray[np.float32]:

@@ -54,6 +54,13 @@ class FiniteGame(PopulationGame):
     always legal. Policies are tables (:class:`SamplingPolicy`). A game of many agents overrides
     :meth:`~karma_envs.game.PopulationGame.play` by a compiled one; as it stands there it goes step by step.
 
+    In a game that ends after T steps, what is best depends on how many are left. A table of T X observations
+    is a policy for each step: its row t X + x is for observation x in step t. Where the author of such a
+    game has a model of a step, ``mean_field()`` is the line
+    ``return FiniteHorizonModel([StepModel(self.config)] * self.length)``, see
+    :mod:`karma_envs.mean_field.finite_horizon`; :class:`karma_envs.timed.TimedTables` is the game in which
+    agents observe the step.
+
     Attributes:
         n_observations: X, the number of tabular observations.
         n_actions: A, the number of actions, legal or not.
@@ -91,7 +98,8 @@ class FiniteGame(PopulationGame):
         """What one agent faces among infinitely many that make a given statistic, as a game.
 
         Args:
-            statistic: z of the game's mean-field model, ``float[k]``.
+            statistic: z of the game's mean-field model, ``float[k]``; of a game that ends after T steps the
+                flow of them, ``float[T, k]`` or ``float[T k]``.
             n_agents: of the new game; None for as many as this one has. They are independent of each other.
 
         Raises:
@@ -102,7 +110,7 @@ class FiniteGame(PopulationGame):
         return AgainstPopulation(
             game=type(self),
             game_config=self.config,
-            statistic=tuple(np.asarray(statistic, np.float64).tolist()),
+            statistic=tuple(np.ravel(np.asarray(statistic, np.float64)).tolist()),
             n_agents=self.n_agents if n_agents is None else n_agents,
         )
 
@@ -145,9 +153,18 @@ class FiniteGame(PopulationGame):
 
     def sample(self, policy: SamplingPolicy, streams: NDArray[np.uint64]) -> NDArray[np.int64]:
         """What agents do now under a policy, ``int64[N]``, drawn from ``streams[0]``."""
-        actions = np.empty(self.n_agents, np.int64)
-        sample_actions(policy.thresholds, policy.row_of_agent, self.observation_index(), streams, 0, actions)
+        actions, index = np.empty(self.n_agents, np.int64), self.observation_index()
+        if policy.thresholds.shape[1] != self.n_observations:
+            index += self.elapsed * self.n_observations
+        sample_actions(policy.thresholds, policy.row_of_agent, index, streams, 0, actions)
         return actions
+
+    @property
+    def observations_of_policies(self) -> tuple[int, ...]:
+        """How many observations a table may have: X; and T X in a game that ends and goes step by step."""
+        if self.length is None or type(self).play is not PopulationGame.play:
+            return (self.n_observations,)
+        return (self.n_observations, self.length * self.n_observations)
 
     def fitted(self, policy: SamplingPolicy) -> PlayedPolicy:
         """The policy as all agents of this game play it, checked; one of one agent is for all.
@@ -198,12 +215,13 @@ class FiniteGame(PopulationGame):
             thresholds is self._policy_checked[0] and row_of_agent is self._policy_checked[1]
         ):
             return
-        expected = (self.n_observations, padded_width(self.n_actions))
-        if thresholds.ndim != 3 or thresholds.shape[1:] != expected or thresholds.dtype != np.uint16:
+        expected = [(n, padded_width(self.n_actions)) for n in self.observations_of_policies]
+        if thresholds.ndim != 3 or thresholds.shape[1:] not in expected or thresholds.dtype != np.uint16:
+            sizes = " or ".join(str(n) for n in self.observations_of_policies)
             raise PolicyError(
-                f"a policy for this game has {self.n_observations} observations and {self.n_actions} "
+                f"a policy for this game has {sizes} observations and {self.n_actions} "
                 f"actions; this one's thresholds are {thresholds.dtype}{list(thresholds.shape)}, not "
-                f"uint16[rows, {expected[0]}, {expected[1]}]"
+                + " or ".join(f"uint16[rows, {n}, {width}]" for n, width in expected)
             )
         if not thresholds.flags.c_contiguous:
             raise PolicyError("a policy's thresholds must be contiguous in memory; these are not")
@@ -218,7 +236,8 @@ class FiniteGame(PopulationGame):
                 f"row_of_agent has values {row_of_agent.min()} … {row_of_agent.max()}; "
                 f"allowed: 0 … {len(thresholds) - 1}"
             )
-        check_thresholds(thresholds, self.legal_actions)
+        steps = thresholds.shape[1] // self.n_observations
+        check_thresholds(thresholds, np.tile(self.legal_actions, (steps, 1)))
         self._policy_checked = (thresholds, row_of_agent)
 
     @cached_property

@@ -12,26 +12,21 @@ from numpy.typing import ArrayLike, NDArray
 from karma_envs.actions import IllegalActionError
 from karma_envs.config import refusal, whole
 from karma_envs.exchangeable import ExchangeableGame
-from karma_envs.finite import MOST_INDICES, Axis, FiniteGame, SamplingPolicy
-from karma_envs.game import PopulationGame
-from karma_envs.numerics.sampling import sample_actions
-from karma_envs.outcome import Outcome
+from karma_envs.finite import (
+    MOST_INDICES,
+    Axis,
+    FiniteGame,
+    PlayedPolicy,
+    SamplingPolicy,
+    check_thresholds,
+)
+from karma_envs.game import PolicyError, PopulationGame
+from karma_envs.numerics.sampling import padded_width, probabilities_of, sample_actions
+from karma_envs.saved_policy import SavedPolicy
+from karma_envs.seen import SeenGame
 
 if TYPE_CHECKING:
     from karma_envs.mean_field import MeanFieldModel
-
-_OF_THE_CLASS = (
-    "name",
-    "config_class",
-    "presets",
-    "trained_with",
-    "exchangeable",
-    "cooperative",
-    "learner",
-    "VERSION",
-    "metrics",
-    "picture",
-)
 
 
 class Grid:
@@ -41,6 +36,8 @@ class Grid:
     fastest; numbered things are points themselves.
 
     Attributes:
+        space: where they are.
+        cells: points in each dimension of a box.
         size: how many points there are.
         values: ``float32[size, d]`` of a box, ``int64[size]`` of numbered things.
         axes: the points of each dimension, by name.
@@ -55,6 +52,7 @@ class Grid:
     """
 
     def __init__(self, space: Discrete[Any] | Box, cells: int, name: str) -> None:
+        self.space, self.cells = space, cells
         if not isinstance(space, Box):
             self.size = int(space.n)
             self.values: NDArray[Any] = np.arange(self.size)
@@ -76,15 +74,15 @@ class Grid:
         self.values = np.stack(np.meshgrid(*points, indexing="ij"), axis=-1).reshape(self.size, *space.shape)
         span = np.where(high > low, high.astype(np.float64) - low, 1.0)
         self._low, self._per_unit = low.astype(np.float64), (cells - 1) / span
-        self._cells, self._weights = cells, cells ** np.arange(len(low))[::-1]
+        self._weights = cells ** np.arange(len(low))[::-1]
 
     def index_of(self, values: NDArray[np.floating[Any]]) -> NDArray[np.int64]:
         """The numbers of the points that are nearest to ``values[n, d]`` in a box, ``int64[n]``."""
         cell = np.rint((values.reshape(len(values), -1) - self._low) * self._per_unit)
-        return np.asarray(np.clip(cell, 0, self._cells - 1).astype(np.int64) @ self._weights)
+        return np.asarray(np.clip(cell, 0, self.cells - 1).astype(np.int64) @ self._weights)
 
 
-class TabulatedGame(FiniteGame):
+class TabulatedGame(SeenGame, FiniteGame):
     """A game with boxes, seen and played on a grid: an observation is the nearest of evenly spaced points.
 
     The game below goes on as it is, and its state is this one's; only what agents observe and do is rounded.
@@ -105,11 +103,8 @@ class TabulatedGame(FiniteGame):
     """
 
     def __init__(self, game: PopulationGame, cells: int = 21) -> None:
-        self.game, self.cells = game, whole("cells", cells, 2)
-        vars(self).update({name: getattr(game, name) for name in _OF_THE_CLASS})
-        self.config, self.n_agents, self.length = game.config, game.n_agents, game.length
-        self.type_of_agent, self.discounts = game.type_of_agent, game.discounts
-        self.observation_space, self.reward_bounds = game.observation_space, game.reward_bounds
+        super().__init__(game)
+        self.cells = whole("cells", cells, 2)
         self._seen = Grid(game.observation_space, self.cells, "observed")
         self._done = Grid(game.action_space, self.cells, "taken")
         self.n_observations, self.n_actions = self._seen.size, self._done.size
@@ -145,12 +140,15 @@ class TabulatedGame(FiniteGame):
         return type(self)(self.game.against(statistic, n_agents=n_agents), self.cells)
 
     def acting(self, policy: SamplingPolicy) -> CellPolicy:
-        """A tabular policy for this game as one that the game below plays."""
-        self.check_policy(policy)
-        return CellPolicy(policy, self._seen, self._done)
+        """A tabular policy for this game as one that the game below plays.
 
-    def reset(self, rng: np.random.Generator) -> None:
-        self.game.reset(rng)
+        Raises:
+            PolicyError: when it does not fit the game, or is a policy for each step, which are not told.
+        """
+        self.check_policy(policy)
+        if policy.thresholds.shape[1] != self.n_observations:
+            raise PolicyError(f"a policy for each step cannot be played in the game {self.name} below")
+        return CellPolicy(policy, self._seen, self._done)
 
     def step(self, actions: NDArray[Any]) -> NDArray[np.float32]:
         chosen = self.actions_of(actions)
@@ -168,60 +166,12 @@ class TabulatedGame(FiniteGame):
         """The points, ``float32[N, d]``."""
         return np.asarray(self._seen.values[self.observation_index()], np.float32)
 
-    @property
-    def policy_streams(self) -> NDArray[np.uint64]:
-        return self.game.policy_streams
-
-    @property
-    def elapsed(self) -> int:
-        return self.game.elapsed
-
-    def begin_anew(self) -> None:
-        self.game.begin_anew()
-
-    def outcome(self) -> Outcome:
-        return self.game.outcome()
-
-    def state_dict(self) -> dict[str, NDArray[Any]]:
-        return self.game.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, NDArray[Any]]) -> None:
-        self.game.load_state_dict(state)
-
-    def references(self) -> dict[str, tuple[PopulationGame, Any]]:
-        """Those of the game below, and its baselines: their policies are for that game, not for cells."""
-        baselines = {name: make for name, make in self.game.baselines.items() if name not in self.baselines}
-        return {
-            **self.game.references(),
-            **{name: (self.game, make(self.game)) for name, make in baselines.items()},
-        }
-
     def mean_field(self, *, by_agent: bool = False) -> MeanFieldModel | None:
         """Of the game below on these points, if it has such a model."""
         return self.game.cell_model(self._seen, self._done, by_agent=by_agent)
 
-    @property
-    def type_names(self) -> tuple[str, ...]:
-        return self.game.type_names
 
-    def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
-        return self.game.tables()
-
-    def record(self) -> dict[str, float]:
-        return self.game.record()
-
-    def distributions(self) -> dict[str, dict[str, NDArray[Any]]]:
-        return self.game.distributions()
-
-    def conserved(self) -> Mapping[str, float]:
-        return self.game.conserved()
-
-    def scene(self) -> dict[str, Any]:
-        self.game.followed = self.followed
-        return self.game.scene()
-
-
-class CellPolicy:
+class CellPolicy(SavedPolicy):
     """A tabular policy as one for the game that was tabulated: it sees the nearest point, and does a point.
 
     Args:
@@ -229,6 +179,8 @@ class CellPolicy:
         seen: the observations.
         done: the actions.
     """
+
+    FORMAT = "karma_envs.tabulated:CellPolicy"
 
     def __init__(self, policy: SamplingPolicy, seen: Grid, done: Grid) -> None:
         self._policy, self._seen, self._done = policy, seen, done
@@ -239,6 +191,54 @@ class CellPolicy:
         index = self._seen.index_of(observations)
         sample_actions(self._policy.thresholds, self._policy.row_of_agent, index, streams, 0, actions)
         return self._done.values[actions]
+
+    def table(self) -> dict[str, NDArray[np.float64]]:
+        """What the first agent does on average, by the points observed: a column for each dimension."""
+        first = self._policy.thresholds[self._policy.row_of_agent[0]]
+        mean = probabilities_of(first, self._done.size) @ self._done.values.reshape(self._done.size, -1)
+        seen, done = self._seen.values.reshape(self._seen.size, -1).T, mean.T
+        columns = [*zip((axis.name for axis in self._seen.axes), seen)]
+        columns += zip((axis.name for axis in self._done.axes), done)
+        return {name: np.asarray(column, np.float64) for name, column in columns}
+
+    def to_parts(self) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
+        """Points of each dimension, and how many numbered actions; the tables, and the boxes' bounds."""
+        numbered = isinstance(self._done.space, Discrete)
+        values = {"cells": self._seen.cells, "n_actions": self._done.size if numbered else None}
+        arrays: dict[str, NDArray[Any]] = {
+            "thresholds": self._policy.thresholds,
+            "row_of_agent": self._policy.row_of_agent,
+        }
+        boxes = {"observed": self._seen.space, "taken": self._done.space}
+        for name, space in boxes.items():
+            if isinstance(space, Box):
+                arrays |= {f"{name}_low": space.low, f"{name}_high": space.high}
+        return values, arrays
+
+    @classmethod
+    def from_parts(cls, values: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> CellPolicy:
+        """The policy of :meth:`to_parts`.
+
+        Raises:
+            ValueError, KeyError, TypeError: for parts that are of no policy, as of a damaged file.
+        """
+        cells, n_actions = whole("cells", values["cells"], 2), values["n_actions"]
+        observed, taken = (
+            Discrete(whole("n_actions", n_actions, 1, MOST_INDICES))
+            if name == "taken" and n_actions is not None
+            else Box(arrays[f"{name}_low"], arrays[f"{name}_high"], dtype=np.float32)
+            for name in ("observed", "taken")
+        )
+        seen, done = Grid(observed, cells, "observed"), Grid(taken, cells, "taken")
+        thresholds, rows = np.ascontiguousarray(arrays["thresholds"]), arrays["row_of_agent"]
+        if thresholds.shape[1:] != (seen.size, padded_width(done.size)) or thresholds.dtype != np.uint16:
+            raise ValueError(
+                f"thresholds of {thresholds.dtype}{list(thresholds.shape)} for {seen.size} points"
+            )
+        check_thresholds(thresholds, np.ones((seen.size, done.size), np.bool_))
+        if rows.ndim != 1 or not len(rows) or not 0 <= rows.min() <= rows.max() < len(thresholds):
+            raise ValueError(f"rows {rows} of {len(thresholds)}")
+        return cls(PlayedPolicy(thresholds, rows.astype(np.int32)), seen, done)
 
 
 def tabulated(game: PopulationGame, cells: int = 21) -> FiniteGame:

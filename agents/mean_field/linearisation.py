@@ -7,6 +7,8 @@ is linear algebra, but for the model's own functions of the statistic, which are
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -41,27 +43,26 @@ class Linearisation:
         self._model, self._statistic = model, statistic
         legal = model.legal_actions
         self.problem = problem = model.decision_problem(statistic)
-        self.q = np.where(legal, q_values(model, problem, value), 0.0)
-        n_types, n_states, _ = self.q.shape
-        # How kernel and reward move with each entry of z, by forward differences.
-        self._kernel_moves = np.empty((len(statistic), *problem.kernel.shape))
-        reward_moves = np.empty((len(statistic), *self.q.shape))
+        # How reward and kernel move with each entry of z, by forward differences.
+        reward_moves = np.empty((len(statistic), *problem.reward.shape))
+        kernel_moves = np.empty((len(statistic), *problem.kernel.shape))
         for index in range(len(statistic)):
             moved = statistic.copy()
             moved[index] += _WIDTH
-            moved_problem = model.decision_problem(moved)
-            np.subtract(moved_problem.kernel, problem.kernel, out=self._kernel_moves[index])
-            reward_moves[index] = moved_problem.reward - problem.reward
-        self._kernel_moves /= _WIDTH
+            change = problem.moves_to(model.decision_problem(moved), _WIDTH)
+            reward_moves[index], kernel_moves[index] = change.reward, change.kernel
+        self._problem_moves = replace(change, reward=reward_moves, kernel=kernel_moves)
+        self.q = np.where(legal, q_values(model, problem, value), 0.0)
+        n_types, n_states, _ = self.q.shape
         # Q = r + gamma P V: along an entry of V, which is of one type, only that type's Q moves, by gamma P …
         self.q_moves = np.zeros((value.size + len(statistic), *self.q.shape))
+        successors = problem.dense(anew=False)
         for kind in range(n_types):
             moves = self.q_moves[kind * n_states : (kind + 1) * n_states, kind]
-            moves[...] = model.discounts[kind] * np.moveaxis(problem.kernel[kind], -1, 0)
+            moves[...] = model.discounts[kind] * np.moveaxis(successors[kind], -1, 0)
         # … and along an entry of z with the reward and the kernel, V as it is.
-        flat = self._kernel_moves.reshape(len(statistic), n_types, -1, n_states)
-        following = (flat @ value[..., None]).reshape(reward_moves.shape)
-        self.q_moves[value.size :] = reward_moves / _WIDTH + model.discounts[:, None, None] * following
+        following = self._problem_moves.following(value)
+        self.q_moves[value.size :] = reward_moves + model.discounts[:, None, None] * following
         self.q_moves *= legal
 
     def inconsistency(
@@ -91,14 +92,10 @@ class Linearisation:
             ]
         )
         # mu P = mu, so d(mu) (I - P) = mu dP; P moves with the policy, and with z through the kernel.
-        shape = (model.n_types, -1, model.n_states)
-        moved = (mean_field[..., None] * policy_moves).reshape(len(policy_moves), model.n_types, 1, -1)
-        pushed = (moved @ problem.kernel.reshape(shape))[:, :, 0]
+        pushed = problem.pushed(mean_field[..., None] * policy_moves)
         n_z = len(self._statistic)
-        flow = (mean_field[:, :, None] * policy).reshape(model.n_types, 1, -1)
-        pushed[first_statistic : first_statistic + n_z] += (flow @ self._kernel_moves.reshape(n_z, *shape))[
-            :, :, 0
-        ]
+        flow = mean_field[..., None] * policy
+        pushed[first_statistic : first_statistic + n_z] += self._problem_moves.pushed(flow)
         field_moves = np.stack(
             [
                 stationary_measures(one, members, pushed[:, kind], np.zeros(len(members)))

@@ -6,6 +6,8 @@ rewards divided by the greatest of them in magnitude, and its result is told in 
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,12 @@ class InUnits(FiniteMeanFieldModel):
         self.model, self.unit = model, unit
         self.masses, self.discounts = model.masses, model.discounts
         self.legal_actions, self.initial_mean_field = model.legal_actions, model.initial_mean_field
+        self.length = model.length
+
+    @property
+    def discounted_length(self) -> float:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        return self.model.discounted_length
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
@@ -32,8 +40,17 @@ class InUnits(FiniteMeanFieldModel):
 
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        problem = self.model.decision_problem(statistic)
-        return DecisionProblem(problem.reward / self.unit, problem.kernel)
+        return self._in_units(self.model.decision_problem(statistic))
+
+    def step(
+        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+    ) -> tuple[DecisionProblem, NDArray[np.float64]]:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        problem, following = self.model.step(mean_field, policy)
+        return self._in_units(problem), following
+
+    def _in_units(self, problem: DecisionProblem) -> DecisionProblem:
+        return replace(problem, reward=problem.reward / self.unit)
 
     def inconsistency(
         self,
@@ -68,6 +85,18 @@ def greatest_reward(model: FiniteMeanFieldModel) -> float:
 def unit_of(model: FiniteMeanFieldModel) -> float:
     """The unit that a model's rewards are told in."""
     return model.unit if isinstance(model, InUnits) else 1.0
+
+
+def default_step(model: FiniteMeanFieldModel, per_reward: float, per_payoff: float) -> float:
+    """The step of a first-order method unless it is told another, in units of the greatest reward.
+
+    Args:
+        model: with rewards in units of the greatest.
+        per_reward: of a game without an end.
+        per_payoff: of a game that ends, over the greatest payoff: a step must be the smaller the more steps a
+            Q sums up.
+    """
+    return per_reward if model.length is None else per_payoff / model.discounted_length
 
 
 def in_own_units(model: FiniteMeanFieldModel) -> InUnits:

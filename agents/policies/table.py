@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.timed import seen_by
 
 _ROWS_AT_ONCE = 1000
 """Of a policy with a row for each of many agents."""
@@ -70,6 +71,7 @@ def policy_table(
         return _columns(policy.probabilities, {"row": np.arange(policy.n_rows)})
     game = as_finite(game)
     policy = policy.fitted_to(game)
+    game = seen_by(game, policy.n_observations)
     if by_agent:
         agents = np.arange(game.n_agents)
         heads = {"agent": agents, "type": game.type_of_agent[agents].astype(np.int64)}

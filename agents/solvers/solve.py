@@ -80,14 +80,19 @@ def _solver_of(
     model: MeanFieldModel | PopulationGame, method: str
 ) -> tuple[Callable[..., Equilibrium], MeanFieldModel | PopulationGame]:
     """The solver of a name, and what it takes: a model, or the game where it learns from play."""
-    solver = None if method == "auto" else methods()[method]
-    if solver is not None and learns_from_play(solver):
+
+    @cache
+    def limit() -> MeanFieldModel:
         if not isinstance(model, PopulationGame):
-            raise refusal("method", method, "one that takes a model: this one learns from play, in a game")
-        return solver, model
-    if isinstance(model, PopulationGame):
-        limit = model.mean_field()
-        if limit is None:
+            return model
+        own = model.mean_field()
+        if own is None:
             raise refusal("model", model.name, "a game that has a mean-field model as it is configured")
-        model = limit
-    return solver or methods()[model.solver], model
+        return own
+
+    solver = methods()[limit().solver if method == "auto" else method]
+    if not learns_from_play(solver):
+        return solver, limit()
+    if not isinstance(model, PopulationGame):
+        raise refusal("method", method, "one that takes a model: this one learns from play, in a game")
+    return solver, model

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+
+_FEW = 8  # parameters that have columns of their own
 
 
 @dataclass(frozen=True)
@@ -25,3 +29,20 @@ class Trace:
     statistic: NDArray[np.float64]
     gradient: NDArray[np.float64]
     samples: NDArray[np.int64]
+
+    def table(self, statistic_names: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+        """The iterations in columns, each ``[K]``, for files and figures.
+
+        Args:
+            statistic_names: of the numbers of z that get a column.
+
+        Returns:
+            ``samples``, ``payoff``, the named numbers of z, and ``parameter_0`` … if they are at most 8.
+        """
+        few = self.parameters.T if self.parameters.shape[1] <= _FEW else ()
+        return {
+            "samples": self.samples,
+            "payoff": self.payoff,
+            **dict(zip(statistic_names, self.statistic.T)),
+            **{f"parameter_{number}": column for number, column in enumerate(few)},
+        }

@@ -51,7 +51,8 @@ def check_declarations(game: PopulationGame) -> None:
     expect(n_agents >= 1, f"n_agents must be at least 1; it is {n_agents}")
     expect_array(game.type_of_agent, np.uint8, (n_agents,), "type_of_agent")
     expect(game.type_of_agent.max() < len(game.discounts), "type_of_agent names a type without a discount")
-    expect(((game.discounts >= 0) & (game.discounts < 1)).all(), "discounts must be in [0, 1)")
+    below = game.discounts < 1 if game.length is None else game.discounts <= 1
+    expect(((game.discounts >= 0) & below).all(), "discounts must be in [0, 1), or 1 in a game that ends")
     _expect_box("observation_space", game.observation_space)
     expect(len(game.observation_space.shape) == 1, "observation_space must be of one dimension")
     bounded = game.observation_space.is_bounded() or not isinstance(game, FiniteGame)

@@ -83,6 +83,29 @@ def stationary_measures(
         return np.asarray(np.linalg.lstsq(equations, right, rcond=None)[0].T)
 
 
+def stationary_distribution(
+    matrix: NDArray[np.float64], start: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
+    """The stationary distribution of each of several chains, ``[..., X, X]`` to ``[..., X]``.
+
+    Args:
+        matrix: the chains.
+        start: where they begin, ``[..., X]``, which matters for a chain with several closed classes;
+            uniform if None.
+    """
+    n = matrix.shape[-1]
+    chains = matrix.reshape(-1, n, n)
+    starts = np.broadcast_to(1.0 / n if start is None else start, matrix.shape[:-1]).reshape(-1, n)
+    still = np.zeros((1, n))
+    fields = np.empty((len(chains), n))
+    for index, chain in enumerate(chains):
+        members = closed_classes(chain)
+        fields[index] = stationary_measures(
+            chain, members, still, class_masses(chain, members, starts[index])
+        )[0]
+    return fields.reshape(matrix.shape[:-1])
+
+
 def class_means(
     matrix: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

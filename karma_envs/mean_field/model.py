@@ -39,7 +39,7 @@ class MeanFieldModel(ABC):
         discounts: ``float64[types]``, gamma; as it stands here 0, of a game of one step.
     """
 
-    solver: ClassVar[str] = "fixed_point"
+    solver: str = "fixed_point"
     statistic_names: ClassVar[tuple[str, ...]] = ()
 
     masses: NDArray[np.float64] = np.ones(1)
@@ -151,6 +151,9 @@ class GivenStatistic(MeanFieldModel):
 class FiniteMeanFieldModel(MeanFieldModel):
     """The limit of a population game with finite states and actions, at rest.
 
+    A game that ends after T steps has one of these for each step, of which
+    :class:`karma_envs.mean_field.FiniteHorizonModel` makes the model of the whole.
+
     An agent of type omega in state x (its tabular observation) that takes action a meets the
     population only through a statistic z, a vector such as the distribution of bids. The mean field
     mu(omega, x) is the distribution of states within each type. Policies are ``float64[types, X, A]``.
@@ -160,9 +163,11 @@ class FiniteMeanFieldModel(MeanFieldModel):
         discounts: ``float64[types]``, gamma.
         legal_actions: ``bool[X, A]``; action 0 is always legal.
         initial_mean_field: ``float64[types, X]``, where the population starts.
+        length: steps after which the game is over, as of the game; None: it has no end.
     """
 
-    solver: ClassVar[str] = "homotopy"
+    solver = "homotopy"
+    length: int | None = None
 
     legal_actions: NDArray[np.bool_]
     initial_mean_field: NDArray[np.float64]
@@ -204,6 +209,22 @@ class FiniteMeanFieldModel(MeanFieldModel):
     @abstractmethod
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
+
+    def step(
+        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+    ) -> tuple[DecisionProblem, NDArray[np.float64]]:
+        """What agents face in a step of the population, and the mean field after it, ``float64[types, X]``.
+
+        The stationary mean field is what steps lead to. (Thesis, Definition 2.3)
+        """
+        problem = self.decision_problem(self.statistic(mean_field, policy))
+        following = problem.pushed(mean_field[..., None] * policy)
+        return problem, following / following.sum(axis=1, keepdims=True)
+
+    @property
+    def discounted_length(self) -> float:
+        """What a reward of 1 in every step comes to, discounted: the most steps that a payoff counts for."""
+        return 1.0 / (1.0 - float(self.discounts.max()))
 
     def inconsistency(
         self,

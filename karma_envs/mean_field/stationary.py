@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field.chains import as_distribution, class_masses, closed_classes, stationary_measures
-from karma_envs.mean_field.dynamic_programming import DecisionProblem, transition_matrix
+from karma_envs.mean_field.chains import as_distribution
+from karma_envs.mean_field.dynamic_programming import DecisionProblem
 
 if TYPE_CHECKING:
     from karma_envs.mean_field.model import FiniteMeanFieldModel
@@ -27,36 +27,11 @@ _NEWTON_TOLERANCE = 1e-12  # of the change of mu in one step
 _NEGATIVE = -1e-12  # a probability below it is no rounding
 
 
-def stationary_distribution(
-    matrix: NDArray[np.float64], start: NDArray[np.float64] | None = None
-) -> NDArray[np.float64]:
-    """The stationary distribution of each of several chains, ``[..., X, X]`` to ``[..., X]``.
-
-    Args:
-        matrix: the chains.
-        start: where they begin, ``[..., X]``, which matters for a chain with several closed classes;
-            uniform if None.
-    """
-    n = matrix.shape[-1]
-    chains = matrix.reshape(-1, n, n)
-    starts = np.broadcast_to(1.0 / n if start is None else start, matrix.shape[:-1]).reshape(-1, n)
-    still = np.zeros((1, n))
-    fields = np.empty((len(chains), n))
-    for index, chain in enumerate(chains):
-        members = closed_classes(chain)
-        fields[index] = stationary_measures(
-            chain, members, still, class_masses(chain, members, starts[index])
-        )[0]
-    return fields.reshape(matrix.shape[:-1])
-
-
 def advance(
     model: FiniteMeanFieldModel, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
 ) -> NDArray[np.float64]:
-    """One step of the population (Definition 2.3)."""
-    problem = model.decision_problem(model.statistic(mean_field, policy))
-    following = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
-    return np.asarray(following / following.sum(axis=1, keepdims=True))
+    """One step of the population (Definition 2.3); where the game ends, one episode."""
+    return model.step(mean_field, policy)[1]
 
 
 @dataclass(frozen=True)
@@ -120,7 +95,7 @@ def _newton(
     """Newton's method on the statistic with a numerical Jacobian; None where it does not converge."""
 
     def field_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        return stationary_distribution(transition_matrix(model.decision_problem(statistic), policy), mu)
+        return model.decision_problem(statistic).at_rest(policy, mu)
 
     def residual_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         return model.inconsistency(statistic, field_of(statistic), policy)

@@ -13,6 +13,7 @@ from agents import exploitability
 from agents.mean_field.linearisation import Linearisation
 from agents.policies.tabular import TabularPolicy
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field.chains import stationary_distribution
 from karma_envs.mean_field.dynamic_programming import (
     best_response,
     greedy,
@@ -21,7 +22,7 @@ from karma_envs.mean_field.dynamic_programming import (
     transition_matrix,
 )
 from karma_envs.mean_field.exploitability import exploitability_in, type_policies
-from karma_envs.mean_field.stationary import advance, stationary_distribution, stationary_mean_field
+from karma_envs.mean_field.stationary import advance, stationary_mean_field
 
 
 class RandomModel(FiniteMeanFieldModel):

@@ -20,6 +20,7 @@ from karma_envs.games.two_state_control.closed_forms import (
     planners_value,
     selfish_share,
     selfish_shares,
+    selfish_value,
     yield_of,
 )
 from karma_envs.games.two_state_control.mean_field import TwoStateControlMeanField
@@ -110,6 +111,20 @@ def test_shares_are_equilibria_where_the_closed_form_says(fields: dict[str, Any]
             share = above + (below if outside else -below)
             model = TwoStateControlMeanField(TwoStateControlConfig(initial_share=share, **fields))
             assert (assess(model, STAY).exploitability.absolute > 1e-9) is outside
+
+
+@pytest.mark.parametrize("share", [0.0, 0.2, 0.4865, 0.5, 0.8, 1.0])
+def test_selfish_agents_get_what_staying_where_one_is_would_bring(share: float) -> None:
+    """In equilibrium nobody does better than to stay: nothing in state 0, and in state 1 what it yields.
+
+    The planner makes of any population at least as much.
+    """
+    config = TwoStateControlConfig()
+    low, high = selfish_shares(config)
+    afterwards = min(max(share, low), high)
+    staying = share * (1 - 2 * share + 0.8 / 0.2 * (1 - 2 * afterwards))
+    assert selfish_value(config, share) == pytest.approx(staying, abs=1e-12)
+    assert planners_value(config, share) > selfish_value(config, share) + 0.1
 
 
 def test_solvers_find_the_selfish_share() -> None:

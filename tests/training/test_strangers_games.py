@@ -89,6 +89,32 @@ def test_a_game_without_tables_is_solved_by_its_model(command: Command) -> None:
     assert "allowed: a mean-field model with finite states and actions" in said
 
 
+def test_a_game_with_tables_that_ends_is_solved_with_a_policy_for_each_step(command: Command) -> None:
+    """In the last step nobody moves, which would cost an effort for nothing."""
+    printed = command("solve", "beach_bar:BeachBarGame", "--duration", "3", "--n-places", "3", "--quiet")
+    assert "equilibrium found by homotopy" in printed
+    assert "any deviation of one agent" in printed
+    solution = Solution.open("runs/beach_bar.BeachBarGame-equilibrium-001", trust=True)
+    assert solution.numbers["exploitability_normalised"] < 1e-10
+    assert solution.numbers["payoff"] == pytest.approx(3 * solution.numbers["efficiency"])
+    rows = table(f"{solution.folder}/policy.csv")
+    assert len(rows) == 3 * 3 * 3
+    last = [row for row in rows if row["step"] == "2" and row["move"] == "0"]
+    assert [float(row["probability"]) for row in last] == [1.0] * 3
+    flow = table(f"{solution.folder}/statistic.csv")
+    assert [float(flow[0][name]) for name in ("step", "z 0", "z 1", "z 2")] == [0, 1, 0, 0]
+    figures = {path.stem for path in (solution.folder / "figures").iterdir()}
+    assert figures == {
+        "policy_heat_maps",
+        "mean_move",
+        "place_distribution",
+        "statistic",
+        "exploitability_history",
+    }
+    game = solution.game()
+    assert solution.policy.fitted_to(game).n_observations == 9
+
+
 def test_what_is_about_mean_fields_says_that_there_is_none(command: Command) -> None:
     for name in ("solve", "theory"):
         said = command(name, "ferry:FerryGame", status=1)

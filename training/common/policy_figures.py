@@ -12,6 +12,7 @@ from agents.policies.tabular import TabularPolicy
 from karma_envs.config import choice
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
+from karma_envs.timed import seen_by
 from training.common.figures import (
     COLOURS,
     new_panels,
@@ -48,6 +49,8 @@ def policies_beside(
         PolicyError: for a policy that does not fit the game.
     """
     game = as_finite(game)
+    sizes = [policy.n_observations for policy in policies.values()]
+    game = seen_by(game, max(sizes, default=game.n_observations))
     features = action_features(game)
     feature = next(iter(features)) if feature is None else feature
     choice("feature", feature, features)

@@ -74,6 +74,8 @@ def _report(solution: Solution, found: Equilibrium) -> None:
     """Print what was found."""
     logit = solution.config.rationality is not None or solution.config.exploration > 0
     kind = "logit equilibrium" if logit else "equilibrium"
+    if found.converged and not logit and found.exploitability_normalised > found.tolerance:
+        kind = "fixed point, which is no equilibrium,"
     by = f"by {found.method} in {found.seconds:.1f} s"
     best = "this is the best policy it came across"
     if found.converged:
@@ -98,10 +100,11 @@ def _report(solution: Solution, found: Equilibrium) -> None:
     statistic = "".join(
         f"{name.replace('_', ' ')} {value:.10g}\n" for name, value in solution.numbers["statistic"].items()
     )
+    deviation = "any stationary deviation" if solution.game().length is None else "any deviation"
     console.print(
         f"{said}\n{statistic}"
         f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
-        f"exploitability {found.exploitability:.3e} (exact; any stationary deviation of one agent), "
+        f"exploitability {found.exploitability:.3e} (exact; {deviation} of one agent), "
         f"normalised {found.exploitability_normalised:.3e}{in_the_long_run}",
     )
     if len(solution.types) > 1:

@@ -26,9 +26,10 @@ from training.common.figures import (
 )
 from training.common.lines import action_features, distinct, is_there, lines_of
 from training.common.policy_figures import draw_limit, frame_means, title_panel
+from training.common.tables import read_table
 from training.solving.search import has_equilibria
 from training.solving.search_figure import several_equilibria
-from training.solving.solution import Solution
+from training.solving.solution import TRACE, Solution
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -43,7 +44,7 @@ def policy_heat_maps(solution: Solution) -> Figure:
 
     In the matching game: of each bid by karma, a panel per type and urgency.
     """
-    game = as_finite(solution.game())
+    game = solution.seen()
     probabilities = solution.policy.probabilities
     name, worth = next(iter(action_features(game).items()))
     if len(np.unique(worth)) < len(worth) or (np.diff(worth) < 0).any():  # it says not which action it is
@@ -73,7 +74,7 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
 
     In the matching game: the mean bid by karma, a line per urgency.
     """
-    game = as_finite(solution.game())
+    game = solution.seen()
     worth = action_features(game)[feature]
     means = solution.policy.mean_actions(worth)
     types = lines_of(game)
@@ -93,8 +94,11 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
 
 @paper_style()
 def distribution(solution: Solution, quantity: str) -> Figure:
-    """Stationary distribution of one of the quantities observed, by type where there are several."""
-    game = as_finite(solution.game())
+    """Distribution of one of the quantities observed, by type where there are several.
+
+    At rest; of a game that ends, over all its steps.
+    """
+    game = solution.seen()
     values, masses = game.observation_values()[quantity], solution.masses
     figure, (panel,) = new_figure(4.4, 3.0)
     is_number, has_value, all_values = values.dtype.kind in "iuf", is_there(values), distinct(values)
@@ -156,20 +160,32 @@ def exploitability_history(solution: Solution) -> Figure:
     return figure
 
 
+@paper_style()
+def learning(solution: Solution) -> Figure:
+    """What a method that learns from play saw, by the agent-steps that were played; a panel for each."""
+    rows = read_table(solution.folder / f"{TRACE}.csv")
+    quantities = [name for name in rows[0] if name != "samples"]
+    figure, panels = new_panels(len(quantities), 2.8, 2.6)
+    for panel, name, colour in zip(panels, quantities, colours(len(quantities))):
+        panel.plot([row["samples"] for row in rows], [row[name] for row in rows], color=colour)
+        panel.set(xlabel="samples", ylabel=_words(name))
+    return figure
+
+
 Figures = Mapping[str, Callable[[], "Figure"]]
 """Figures by file name; each is made when it is called."""
 
 
 def _of_tables(solution: Solution) -> Figures:
-    game = solution.game()
-    if not isinstance(game, FiniteGame):
+    if not isinstance(solution.game(), FiniteGame):
         return {}
+    game = solution.seen()
     return {
         "policy_heat_maps": partial(policy_heat_maps, solution),
         **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
         **{
             f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
-            for quantity in game.observation_values()
+            for quantity in as_finite(solution.game()).observation_values()
         },
     }
 
@@ -180,7 +196,11 @@ def _of_curves(solution: Solution) -> Figures:
 
 
 def _of_solver(solution: Solution) -> Figures:
-    return {"exploitability_history": partial(exploitability_history, solution)}
+    learned = (solution.folder / f"{TRACE}.csv").is_file()
+    return {
+        "exploitability_history": partial(exploitability_history, solution),
+        **({TRACE: partial(learning, solution)} if learned else {}),
+    }
 
 
 def _of_search(solution: Solution) -> Figures:

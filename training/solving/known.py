@@ -14,6 +14,6 @@ from karma_envs.registry import game_class
 @lru_cache(maxsize=8)  # replicas of a run ask for the same; a sweep has many configurations
 def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
     """The policy of an equilibrium of the mean field, a row per type; nothing where there is no table."""
-    model = game_class(game)(game_config).mean_field()
-    found = None if model is None else solve(model)
+    own = game_class(game)(game_config)
+    found = None if own.mean_field() is None else solve(own)
     return (found.policy,) if isinstance(found, TabularEquilibrium) and found.converged else ()

@@ -2,8 +2,9 @@
 
 ``config.yaml`` (the configuration), ``equilibrium.json`` (numbers and history), ``policy.npz`` (of a finite
 game one row per type) and the same as ``policy.csv``, ``types.csv`` (what each type gets),
-``mean_field.npz`` (mu, z and V), what else there is to see by the mean-field model (of the meeting-time game
-``arrivals.csv``), and ``figures/``. Types count from 0.
+``mean_field.npz`` (mu, z and V), ``learning.csv`` (the iterations of a method that learns from play), what
+else there is to see by the mean-field model (of the meeting-time game ``arrivals.csv``), and ``figures/``.
+Types count from 0.
 """
 
 from __future__ import annotations
@@ -30,6 +31,7 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.chains import class_means
 from karma_envs.mean_field.dynamic_programming import transition_matrix
 from karma_envs.saved_policy import SavedPolicy
+from karma_envs.timed import seen_by
 from training.common.config import GameRunConfig, to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
@@ -39,6 +41,9 @@ from training.common.tables import Row, read_arrays, read_json, read_table, writ
 from training.common.trust import made, read_config
 
 _ANSWER = "equilibrium.json"
+TRACE = "learning"
+"""The table of the iterations of a method that learns from play."""
+
 _NOTHING = "none"  # as the command shows it
 
 
@@ -152,6 +157,14 @@ class Solution:
     def game(self) -> PopulationGame:
         """A game of the solution's configuration."""
         return self.config.make_game()
+
+    def seen(self) -> FiniteGame:
+        """The same with the observations that the policy's rows are, for tables and figures.
+
+        Raises:
+            ConfigError: for a game without tables.
+        """
+        return seen_by(as_finite(self.game()), self.policy.n_observations)
 
     @property
     def policy(self) -> Any:
@@ -268,11 +281,15 @@ def solve_to_folder(
 
 
 def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> dict[str, list[Row]]:
-    """The tables of a solution, rows by name: of its types, its policy, and what curves the model has."""
+    """The tables of a solution, rows by name: of its types, its policy, what curves the model has, and how it
+    was learned, where it was.
+    """
     tables = {name: rows_of(columns) for name, columns in model.curves(found.policy).items()}
     if isinstance(found, TabularEquilibrium):
-        game = as_finite(config.make_game())
+        game = seen_by(as_finite(config.make_game()), found.policy.n_observations)
         tables["policy"] = policy_rows(game, found.policy)
+    if found.trace is not None:
+        tables[TRACE] = rows_of(found.trace.table(model.statistic_names))
     return {**tables, "types": by_type(model, found)}
 
 

@@ -20,7 +20,7 @@ as in its [18].
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -112,7 +112,7 @@ class MirrorAscent:
         """V of a policy where agents face a problem, ``float64[types, X]``; with entropy if that counts."""
         if self._entropy_in_value:
             bonus = entropy(policy)[..., None] / self.rationality
-            problem = DecisionProblem(problem.reward + bonus, problem.kernel)
+            problem = replace(problem, reward=problem.reward + bonus)
         return policy_value(self.model, problem, policy)
 
     def update(

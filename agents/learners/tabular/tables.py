@@ -35,6 +35,8 @@ def check_returns(game: PopulationGame) -> None:
     reward = max(abs(bound) for bound in game.reward_bounds)
     for discount in game.discounts:
         away_from_one = float(np.float32(1) - np.float32(discount))
+        if game.length is not None:  # a payoff counts for no more steps than there are
+            away_from_one = max(away_from_one, 1 / game.length)
         if reward > LARGEST_RETURN * away_from_one:
             raise ConfigError(
                 f"{game.name} cannot be learned: rewards up to {reward:g} and discount {discount!s} make "

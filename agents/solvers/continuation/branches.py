@@ -56,7 +56,7 @@ class Explorer:
     def __init__(self, model: InUnits, tolerance: float) -> None:
         self._model, self._tolerance = model, tolerance
         self._system = LogitSystem(model)
-        self._per_payoff = 1.0 - float(model.discounts.max())
+        self._per_payoff = 1.0 / model.discounted_length
 
     def from_uniform(self) -> list[Branch]:
         """The equilibrium that the homotopy leads to."""

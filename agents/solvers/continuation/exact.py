@@ -18,8 +18,7 @@ from numpy.typing import NDArray
 from agents.mean_field.linearisation import Linearisation, solve_scaled
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.mean_field import FiniteMeanFieldModel
-from karma_envs.mean_field.dynamic_programming import q_values, transition_matrix
-from karma_envs.mean_field.stationary import stationary_distribution
+from karma_envs.mean_field.dynamic_programming import q_values
 
 _NEVER_VISITED = 1e-12
 _NEWTON_STEPS = 12
@@ -50,7 +49,7 @@ def exact_equilibrium(
         the least exploitable policy found, exactly assessed; None if there was none.
     """
     favourite = np.eye(model.n_actions, dtype=bool)[policy.argmax(axis=2)]
-    visits = stationary_distribution(transition_matrix(model.decision_problem(statistic), policy))
+    visits = model.decision_problem(statistic).at_rest(policy)
     support = favourite | ((policy >= played) & (visits > _NEVER_VISITED)[..., None])
     best: Assessment | None = None
     tried: set[bytes] = set()

@@ -9,7 +9,8 @@ Differences from the source:
     A logit equilibrium's rationality is beta of softmax(beta Q), per unit of payoff, as in the Thesis (beta =
     5 for urgencies 1 and 5): in other units of reward it is another number. What only leads the way, from
     which rationality to which, and where an equilibrium is sought, is counted per greatest payoff
-    max|r| / (1 - gamma), gamma the greatest of the types, so that urgencies 400 and 2000 are the game of 1
+    max|r| / (1 - gamma), gamma the greatest of the types (where the game ends, max|r| times its discounted
+    length), so that urgencies 400 and 2000 are the game of 1
     and 5 in other units.
 """
 
@@ -67,7 +68,7 @@ def homotopy(
     began = time.perf_counter()
     system = LogitSystem(model, exploration)
     nash = not np.isfinite(rationality) and exploration == 0.0
-    per_payoff = 1.0 - float(model.discounts.max())
+    per_payoff = 1.0 / model.discounted_length
     last = min(unit_of(model) * rationality, _LAST_RATIONALITY * per_payoff)
     history: list[Step] = []
 
@@ -138,7 +139,7 @@ def exact_near(
         here: the point's policy, assessed.
         tolerance: normalised exploitability to reach.
     """
-    early = point.rationality < _LIMIT * (1.0 - float(model.discounts.max()))
+    early = point.rationality < _LIMIT / model.discounted_length
     exact = exact_equilibrium(
         model,
         point.statistic,

@@ -61,9 +61,8 @@ def averaged_beliefs(
         for iteration in range(1 if reason else whole("iterations", iterations, 1)):
             response = model.best_response(statistic)
             distance = model.exploitability(response)
-            history.append(
-                Step(iteration, distance.normalised, float(model.masses @ distance.payoff_by_type))
-            )
+            efficiency = float(model.masses @ model.efficiency(response))
+            history.append(Step(iteration, distance.normalised, efficiency))
             if observer is not None:
                 observer(history[-1])
             if best is None or distance.normalised < least:

@@ -52,13 +52,15 @@ class PopulationProblem:
         model: the mean-field model.
 
     Raises:
-        ConfigError: for a model without tables, or of several types.
+        ConfigError: for a model without tables, of several types, or of a game that ends.
     """
 
     def __init__(self, model: MeanFieldModel) -> None:
         self.model = as_finite_model(model)
         if len(model.masses) != 1:
             raise refusal("model", f"{len(model.masses)} types", "a mean-field model of one type")
+        if self.model.length is not None:
+            raise refusal("model", f"a game of {self.model.length} steps", "a model of a game without an end")
         self.discount = float(model.discounts[0])
         self.is_of_states = _statistic_is_of_states(self.model)
 

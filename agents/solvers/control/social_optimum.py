@@ -146,16 +146,14 @@ def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float
         moved = z.copy()
         moved[index] += _WIDTH
         moved_problem = model.decision_problem(moved)
-        effect_of_z[index, :size] = np.einsum(
-            "txa,txay->ty", flow, moved_problem.kernel - problem.kernel
-        ).ravel()
+        effect_of_z[index, :size] = (moved_problem.pushed(flow) - problem.pushed(flow)).ravel()
         effect_of_z[index, size] = (masses * flow * (moved_problem.reward - problem.reward)).sum()
     effect_of_z /= _WIDTH
 
-    effect = np.zeros((*shape, size + 1))
+    effect, kernel = np.zeros((*shape, size + 1)), problem.dense(anew=True)
     for kind in range(shape[0]):
         own = slice(kind * shape[1], (kind + 1) * shape[1])
-        effect[kind, ..., own] = problem.kernel[kind]
+        effect[kind, ..., own] = kernel[kind]
         effect[kind, ..., size] = model.masses[kind] * problem.reward[kind]
     base = model.statistic(mean_field, policy)
     for kind, state, action in np.argwhere(np.broadcast_to(model.legal_actions, shape)):

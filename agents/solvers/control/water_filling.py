@@ -1,7 +1,8 @@
 """Water-filling: the equilibrium of a crowd whose moves cost nothing, exact on the game's grid.
 
 Agents fill the places as water fills a vessel, until all of them get the same: see
-:func:`karma_envs.games.spatial_congestion.closed_forms.water_filling`, which the model uses. Where there are
+
+:func:`karma_envs.crowds.water_filling.water_filling`, which the model uses. Where there are
 several steps, it is done for each, as who may move freely may be anywhere in the next step.
 """
 
@@ -33,7 +34,7 @@ def water_filling(
     began = time.perf_counter()
     policy = filled()
     distance = model.exploitability(policy)
-    step = Step(0, distance.normalised, float(model.masses @ distance.payoff_by_type))
+    step = Step(0, distance.normalised, float(model.masses @ model.efficiency(policy)))
     if observer is not None:
         observer(step)
     return equilibrium_of(model, policy, "water_filling", tolerance, [step], time.perf_counter() - began)

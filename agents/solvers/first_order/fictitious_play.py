@@ -19,8 +19,7 @@ from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.mean_field.dynamic_programming import best_response, transition_matrix
-from karma_envs.mean_field.stationary import stationary_distribution
+from karma_envs.mean_field.dynamic_programming import best_response
 
 _TINY = 1e-300
 
@@ -63,7 +62,7 @@ def fictitious_play(
         response, _ = best_response(model, problem, response)
         step = (iteration + 2.0) ** -power
         staying = (1 - step) * mean_field
-        switching = step * stationary_distribution(transition_matrix(problem, response))
+        switching = step * problem.at_rest(response)
         weight = (switching / np.maximum(staying + switching, _TINY))[..., None].clip(0.0, 1.0)
         return np.asarray((1 - weight) * policy + weight * response)
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from agents.solvers.equilibrium import Assessment, Equilibrium, Observer, Step, as_equilibrium, assess
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.mean_field.dynamic_programming import transition_matrix, uniform_policy
+from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.exploitability import exploitability_in
 from karma_envs.numerics.sampling import softmax
 
@@ -71,9 +71,7 @@ def iterate(
     try:
         for iteration in range(iterations):
             for _ in range(population_steps):
-                problem = model.decision_problem(model.statistic(mean_field, policy))
-                following = np.einsum("tx,txy->ty", mean_field, transition_matrix(problem, policy))
-                following /= following.sum(axis=1, keepdims=True)
+                problem, following = model.step(mean_field, policy)
                 drift = float(np.abs(following - mean_field).sum())
                 mean_field = following
             last = iteration == iterations - 1

@@ -11,14 +11,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.units import unit_of
+from agents.mean_field.units import default_step, unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
-_STEP_SIZE = 10.0  # per greatest reward
+_STEP_SIZE = 10.0, 3.0  # per greatest reward, and payoff
 
 
 @in_units
@@ -37,7 +37,8 @@ def mirror_descent(
     Args:
         model: the mean-field model.
         tolerance: normalised exploitability to stop at.
-        step_size: eta > 0, per unit of payoff; None: 10 over the greatest reward.
+        step_size: eta > 0, per unit of payoff; None: 10 over the greatest reward; in a game that ends 3 over
+            the greatest payoff.
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
         start: policy ``[types, X, A]`` to begin with, with positive probabilities for actions that
@@ -50,7 +51,7 @@ def mirror_descent(
     Raises:
         ConfigError: for an option out of range.
     """
-    eta = _STEP_SIZE
+    eta = default_step(model, *_STEP_SIZE)
     if step_size is not None:
         eta = unit_of(model) * real("step_size", step_size, 0, open_low=True)
     scores = np.zeros(1) if start is None else np.log(np.maximum(start, 1e-300))

@@ -15,10 +15,12 @@ equilibrium of the regularised game, exploitable by an amount of the order of ta
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.units import unit_of
+from agents.mean_field.units import default_step, unit_of
 from agents.solvers.equilibrium import Equilibrium, Observer, in_units
 from agents.solvers.first_order.iteration import iterate, logit_policy
 from karma_envs.config import choice, real, refusal, whole
@@ -27,7 +29,7 @@ from karma_envs.mean_field.dynamic_programming import policy_value, q_values
 
 _TINY = 1e-300
 _STRENGTH = 0.0012  # of the greatest reward
-_STEP_SIZE = {"kl": 10.0, "l2": 1.0}  # per greatest reward
+_STEP_SIZE = {"kl": (10.0, 3.0), "l2": (1.0, 0.3)}  # per greatest reward, and payoff
 
 
 @in_units
@@ -51,7 +53,7 @@ def policy_mirror_ascent(
         regulariser: ``kl`` or ``l2``.
         strength: tau >= 0, in units of payoff; None: .0012 times the greatest reward.
         step_size: eta > 0, per unit of payoff; eta tau < 1 with ``kl``. None: 10 over the greatest reward
-            with ``kl``, 1 with ``l2``.
+            with ``kl``, 1 with ``l2``; in a game that ends 3 and .3 over the greatest payoff.
         iterations: the most steps.
         population_steps: steps of the population per step of the policy.
         start: policy ``[types, X, A]`` to begin with; uniform if None.
@@ -64,7 +66,8 @@ def policy_mirror_ascent(
         ConfigError: for an option out of range.
     """
     choice("regulariser", regulariser, ("kl", "l2"))
-    tau, eta, unit = _STRENGTH, _STEP_SIZE[regulariser], unit_of(model)
+    tau, unit = _STRENGTH, unit_of(model)
+    eta = default_step(model, *_STEP_SIZE[regulariser])
     if strength is not None:
         tau = real("strength", strength, 0) / unit
     if step_size is not None:
@@ -77,7 +80,7 @@ def policy_mirror_ascent(
     ) -> NDArray[np.float64]:
         log = np.log(np.maximum(policy, _TINY))
         h = -tau * ((policy * log) if regulariser == "kl" else policy**2 / 2).sum(axis=2)
-        regularised = DecisionProblem(problem.reward + h[..., None], problem.kernel)
+        regularised = replace(problem, reward=problem.reward + h[..., None])
         q = q_values(model, regularised, policy_value(model, regularised, policy))
         if regulariser == "kl":
             return logit_policy(model, (1 - eta * tau) * log + eta * q)

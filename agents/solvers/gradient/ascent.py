@@ -176,9 +176,8 @@ def _look(
     if model is None:
         return
     own = simulator.in_model(policy)
-    distance = model.exploitability(own)
-    efficiency = float(model.masses @ ((1 - model.discounts) * distance.payoff_by_type))
-    history.append(Step(iteration, distance.normalised, efficiency))
+    efficiency = float(model.masses @ model.efficiency(own))
+    history.append(Step(iteration, model.exploitability(own).normalised, efficiency))
     if observer is not None:
         observer(history[-1])
 

@@ -20,6 +20,7 @@ from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import as_finite_model
 from karma_envs.parametric import DifferentiablePolicy, ParametricPolicy
+from karma_envs.tabulated import TabulatedGame
 from karma_envs.transitions import Transitions, chunks, play_on
 
 _PIECE = 500_000
@@ -57,8 +58,8 @@ class Simulator(ABC):
         return None
 
     def population(self, n_agents: int) -> Any:
-        """The game of so many agents."""
-        return type(self.game)(self.game.config.replace(n_agents=n_agents))
+        """The game of so many agents; who meet a given statistic still meet it."""
+        return _of_so_many(self.game, n_agents)
 
     @abstractmethod
     def statistic(self, population: Any, policy: Any) -> NDArray[np.float64]:
@@ -149,13 +150,6 @@ class ExchangeableSimulator(Simulator):
 
     game: ExchangeableGame
 
-    def population(self, n_agents: int) -> Any:
-        """The game of so many agents; who meet a given statistic still meet it."""
-        game = self.game
-        if game.given_statistic is not None:
-            return game.against(game.given_statistic, n_agents=n_agents)
-        return super().population(n_agents)
-
     def statistic(self, population: Any, policy: Any) -> NDArray[np.float64]:
         """z of the population's states and of what they do; of a game that ends the flow of an episode."""
         streams = population.policy_streams
@@ -233,6 +227,23 @@ class FiniteSimulator(Simulator):
         return gradient
 
 
+class CellSimulator(FiniteSimulator):
+    """Of a game that is seen and played on a grid."""
+
+    game: TabulatedGame
+
+    def population(self, n_agents: int) -> Any:
+        """The game of so many agents, in as many cells."""
+        return type(self.game)(_of_so_many(self.game.game, n_agents), self.game.cells)
+
+
+def _of_so_many(game: PopulationGame, n_agents: int) -> Any:
+    """The same game of another number of agents; who meet a given statistic still meet it."""
+    if isinstance(game, ExchangeableGame) and game.given_statistic is not None:
+        return game.against(game.given_statistic, n_agents=n_agents)
+    return type(game)(game.config.replace(n_agents=n_agents))
+
+
 def _pieces(items: NDArray[Any], size: int) -> Iterator[NDArray[Any]]:
     """Parts of an array, each of at most so many items, at least one."""
     for begin in range(0, len(items), max(size, 1)):
@@ -247,6 +258,8 @@ def simulator_of(game: PopulationGame) -> Simulator:
     """
     if isinstance(game, ExchangeableGame):
         return ExchangeableSimulator(game)
+    if isinstance(game, TabulatedGame):
+        return CellSimulator(game)
     if isinstance(game, FiniteGame):
         return FiniteSimulator(game)
     raise refusal(

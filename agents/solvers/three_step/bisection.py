@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_of
+from agents.solvers.three_step.rounds import looked_at
 from karma_envs.config import real, refusal
 from karma_envs.mean_field import MeanFieldModel
 
@@ -71,11 +72,11 @@ def bisection(
         return _Expectation(z, response, float(model.statistic_of(response)[0]) - z)
 
     def record(halvings: int, response: Any) -> float:
-        distance = model.exploitability(response).normalised
-        history.append(Step(halvings, distance, float(model.masses @ model.efficiency(response))))
+        step, distance = looked_at(model, halvings, response)
+        history.append(step)
         if observer is not None:
-            observer(history[-1])
-        return distance
+            observer(step)
+        return distance.normalised
 
     first = near = far = expect(start)
     record(0, first.response)

@@ -76,7 +76,7 @@ class QLearning(Config):
         streams = new_streams(np.random.default_rng(self.seed), 1)
 
         def learned(model: FiniteMeanFieldModel, problem: DecisionProblem) -> NDArray[np.float64]:
-            cumulative = np.cumsum(problem.kernel, axis=3)
+            cumulative = np.cumsum(problem.dense(anew=False), axis=3)
             # Rounding must not leave a draw, which is below 1, above the whole row, if that leads anywhere.
             total = cumulative[..., -1:]
             cumulative = np.where((cumulative >= total) & (total > 0.5), 1.0, cumulative)

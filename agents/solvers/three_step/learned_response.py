@@ -35,7 +35,7 @@ from agents.solvers.equilibrium import Equilibrium, Observer, Step, equilibrium_
 from agents.solvers.three_step.rounds import Round, looked_at, rounds
 from agents.solvers.three_step.simulated import simulated_statistic
 from karma_envs.config import choice, real, refusal, whole
-from karma_envs.finite import as_finite
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
@@ -182,6 +182,13 @@ def _trainer(learner: str | Train, fields: Mapping[str, Any] | None, epochs: int
     def learned(game: PopulationGame, budget: int, seed: int) -> Any:
         played = kind.prepare(game, config)
         kind.check(played)
+        if played is not game and not isinstance(played, FiniteGame):
+            raise refusal(
+                "learner",
+                learner,
+                "a kind whose policies are for what the game shows, or for cells of it; as configured this "
+                "one is shown more, such as the time",
+            )
         rng = np.random.default_rng(seed)
         played.reset(rng)
         student = kind.learner_class(played, config, rng)

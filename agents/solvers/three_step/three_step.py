@@ -46,7 +46,7 @@ from agents.solvers.three_step.rounds import Round, rounds
 from agents.solvers.three_step.smoothing import SMOOTHINGS, Smoothing
 from karma_envs.config import choice, real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
-from karma_envs.mean_field.dynamic_programming import transition_matrix, uniform_policy
+from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import advance, stationary_mean_field
 
 _RATIONALITY = 5.0  # per greatest reward
@@ -69,8 +69,10 @@ def _step(
     policy: NDArray[np.float64],
     faced: DecisionProblem,
 ) -> NDArray[np.float64]:
-    """A step among others who behave as L_k."""
-    following = np.einsum("tx,txy->ty", mean_field, transition_matrix(faced, policy))
+    """A step, or where the game ends a game, among others who behave as L_k."""
+    if model.length is not None:
+        return faced.at_rest(policy)
+    following = faced.pushed(mean_field[..., None] * policy)
     return np.asarray(following / following.sum(axis=1, keepdims=True))  # rounding of the mass ends here
 
 

@@ -89,6 +89,14 @@ _FURTHEST = 1e9
 
 _START, _NOISE = 0, 1  # random streams
 
+_TRAINING = {
+    "actor_learning_rate": 3e-3,
+    "learning_rate_left": 0.02,
+    "n_steps": 20_000,
+    "epoch_length": 10,
+}
+"""Ours; rates that fall, as payoffs are flat where the mean is nearly right."""
+
 _EXPLORATION = 0.1
 """Variance of controls in the family that gradient methods move in; as the source's actor has it."""
 
@@ -154,6 +162,8 @@ class LqRegulatorGame(ExchangeableGame):
         "crowd-averse": {"target_coupling": -0.5},
         "finite-horizon": {"length": 20, "target_coupling": 0.5},
     }
+    learner = "actor_critic"
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     metrics: ClassVar[tuple[Metric, ...]] = (*ExchangeableGame.metrics, POSITION_VARIANCE)
     baselines: ClassVar[Mapping[str, Baseline]] = {
         **ExchangeableGame.baselines,

@@ -104,23 +104,18 @@ class LqRegulatorMeanField(MeanFieldModel):
 
         In the long run, minus infinity where there is none; in a game that ends over its steps.
         """
-        if self.config.length is not None:
-            return -np.array([self._costs_of_steps(policy, self.statistic_of(policy)).mean()])
-        regulator, chosen = self._regulator, _linear(policy)
-        if lq.radius(regulator.closed_loop(chosen.gain)) >= 1:
+        if not self._comes_to_rest(policy):
             return np.array([-np.inf])
-        statistic = self.statistic_of(policy)
-        drift = self._coupling.drifts(statistic)
-        rest = lq.at_rest(regulator, chosen.gain, chosen.offset, drift, chosen.variance)
-        return (1 - self.discounts) * self._payoff(chosen, statistic, rest)
+        means, covariances = self._population(policy)
+        if self.config.length is not None:
+            return -np.array([self._costs_of_steps(policy, means).mean()])
+        return (1 - self.discounts) * self._payoff(policy, means, lq.Rest(means, covariances))
 
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """The mean of a population that plays a policy: at rest, or its flow; NaN where it never rests."""
-        return (
-            self._population(policy)[0]
-            if self._comes_to_rest(policy)
-            else np.full(len(self._start.mean), np.nan)
-        )
+        if not self._comes_to_rest(policy):
+            return np.full(len(self._start.mean), np.nan)
+        return self._population(policy)[0]
 
     def exploitability(self, policy: Any) -> Exploitability:
         """What one agent gains by a best response, where all others play ``policy``, mean over all agents.

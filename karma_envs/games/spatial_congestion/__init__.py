@@ -73,9 +73,9 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.crowds.game import CrowdGame
+from karma_envs.crowds.policy import DispersalPolicy, TargetPolicy
 from karma_envs.games.spatial_congestion.config import SpatialCongestionConfig
-from karma_envs.games.spatial_congestion.crowd import CrowdGame
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, TargetPolicy
 
 __all__ = ["GAME", "DispersalPolicy", "SpatialCongestionConfig", "SpatialCongestionGame", "TargetPolicy"]
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import importable_name, is_list, real, refusal
-from karma_envs.games.spatial_congestion.crowd import LARGEST, CrowdConfig, points
+from karma_envs.crowds.game import LARGEST, CrowdConfig, points
 from karma_envs.karma.config import code_of
 from karma_envs.plugins import call_named, import_named
 

@@ -42,12 +42,12 @@ End:
 Mean-field limit:
     For N to infinity m is the density of the places that firms reach, a flow over the steps. Best responses
     to a flow are found by dynamic programming on a grid, see
-    karma_envs.games.spatial_congestion.grid_programme.
+    karma_envs.crowds.grid_programme.
 
 Known equilibrium:
     With eta = 0, preset free, in every step that of spatial congestion: water-filling around p_t, .9617 for a
     firm and step. With eta = 2 it is computed: firms pay for moves in the first 5 steps, then sell, and get
-    .172 a step, discounted, where those who track demand lose.
+    .187 a step, where those who track demand lose.
 
 Reference:
     D. Mguni, J. Jennings, E. Munoz de Cote, Decentralised learning in systems with many, many strategic
@@ -67,8 +67,8 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.crowds.game import CrowdGame
 from karma_envs.game import Baseline, PopulationGame
-from karma_envs.games.spatial_congestion.crowd import CrowdGame
 from karma_envs.games.supply.config import SupplyConfig
 from karma_envs.games.supply.policy import TrackingPolicy
 

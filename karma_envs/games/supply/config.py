@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 
 from karma_envs.config import real, refusal
-from karma_envs.games.spatial_congestion.crowd import LARGEST, CrowdConfig, points
+from karma_envs.crowds.game import LARGEST, CrowdConfig, points
 
 _HALF_CIRCLE = (
     (-0.9, 0.15), (-0.86, 0.46), (-0.74, 0.75), (-0.55, 1.0), (-0.3, 1.19), (-0.01, 1.31), (0.3, 1.35),

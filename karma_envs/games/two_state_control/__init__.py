@@ -51,9 +51,8 @@ Reference:
     perspective, lecture at RLChina 2020, "Learning Mean-Field Controls".
 
 Differences from the source:
-    The source has no numbers: states, rewards and probabilities are ours. A planner whose h may take
-    multiples of 1/80 only has V(0) = .472513, V(.5) = .472597, V(1) = -.582950, which have been called
-    exact.
+    The source has no numbers: states, rewards and probabilities are ours. (A planner whose h may take
+    multiples of 1/80 only has V(0) = .472513, V(.5) = .472597, V(1) = -.582950.)
 """
 
 from __future__ import annotations

@@ -51,17 +51,36 @@ def selfish_shares(config: TwoStateControlConfig) -> tuple[float, float]:
 
 def planners_next_share(config: TwoStateControlConfig, share: float) -> float:
     """Where the planner takes a population from m in one step."""
-    low, high = planners_shares(config)
-    aim = min(max(share, low), high)
-    lowest = (1 - config.control) * share
-    return min(max(aim, lowest), lowest + config.control)
+    return _next_share(config, share, planners_shares(config))
 
 
 def planners_value(config: TwoStateControlConfig, share: float) -> float:
     """V(m), the largest discounted mean reward of a population that begins with the share m in state 1."""
+    return _value(config, share, planners_shares(config))
+
+
+def selfish_value(config: TwoStateControlConfig, share: float) -> float:
+    """The discounted mean reward of selfish agents that begin with the share m in state 1, in equilibrium.
+
+    They move to the nearer end of where nobody switches, or as near as can be: there who goes is indifferent
+    between going and staying, and if all went that could, they would still gain by it where it is out of
+    reach.
+    """
+    return _value(config, share, selfish_shares(config))
+
+
+def _next_share(config: TwoStateControlConfig, share: float, resting: tuple[float, float]) -> float:
+    """The share in reach of m that is nearest to the nearer end of an interval; m itself inside of it."""
+    low, high = resting
+    lowest = (1 - config.control) * share
+    return min(max(min(max(share, low), high), lowest), lowest + config.control)
+
+
+def _value(config: TwoStateControlConfig, share: float, resting: tuple[float, float]) -> float:
+    """The discounted mean reward of a population that goes to an interval, and rests there."""
     value, weight = 0.0, 1.0
     for _ in range(_MOST_STEPS):
-        following = planners_next_share(config, share)
+        following = _next_share(config, share, resting)
         if abs(following - share) <= _NEGLIGIBLE or weight <= _NEGLIGIBLE:
             break
         cost = config.switching_cost / config.control * abs(following - share)

@@ -19,6 +19,8 @@ from agents.solvers.gradient.simulator import simulator_of
 from agents.solvers.gradient.spsa import rademacher
 from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
+from karma_envs.games.malware import smfe, smfto
+from karma_envs.tabulated import tabulated
 from tests.agents.solvers.crowd_game import CrowdGame, GaussianPoint, HalvingGame, PointPolicy
 from tests.own_games import DriftGame, RoadsGame
 
@@ -274,3 +276,42 @@ def interrupt_at_once(step: Any) -> None:
 def test_refusals(game: PopulationGame, method: str, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         solve(game, method, **options)
+
+
+@pytest.mark.parametrize("method", ["spsa", "sfsa"])
+def test_the_malware_games_equilibrium_and_team_optimum(method: str) -> None:
+    """From theta = .6; thresholds .4852 and .2121, and for the team, whose payoff is flat, J = -3.7604."""
+    options: dict[str, Any] = {
+        "n_agents": 500,
+        "population_steps": 60,
+        "horizon": 100,
+        "iterations": 100,
+        "start": 0.6,
+        "perturbation": 0.05,
+        "common_random_numbers": True,
+        "learning_rate": 0.02,
+    }
+    selfish = solve(karma_envs.make("malware"), method, **options)
+    assert selfish.policy.theta == pytest.approx(smfe().threshold, abs=0.03)
+    assert selfish.converged
+    team = solve(karma_envs.make("malware", cooperative=True), method, **options)
+    assert team.payoff == pytest.approx(smfto().payoff, abs=0.01)
+    assert team.policy.theta < 0.35
+
+
+def test_cells_of_the_malware_game_by_likelihood_ratios() -> None:
+    """A table of logits on 11 cells: who is ill repairs, who is well does not."""
+    game = tabulated(karma_envs.make("malware"), cells=11)
+    found = solve(
+        game,
+        "likelihood_ratio",
+        n_agents=500,
+        population_steps=20,
+        horizon=50,
+        iterations=40,
+        learning_rate=0.2,
+    )
+    repairs = found.policy.probabilities[0, :, 1]
+    assert repairs[:3].max() < 0.2
+    assert repairs[8:].min() > 0.8
+    assert found.exploitability_normalised < 0.05

@@ -40,7 +40,7 @@ def test_values_of_the_default_game_to_six_digits() -> None:
 
 @pytest.mark.nightly
 def test_values_of_a_planner_with_multiples_of_an_eightieth() -> None:
-    """They have been called exact: h of 81 x 81 policies, 2001 populations."""
+    """h of 81 x 81 policies, 2001 populations: a planner who is less free, and has less at 0, 1/2 and 1."""
     solution = integrated_q(model_of(), policy_steps=80, refine=False)
     values = [solution.value([1 - share, share]) for share in (0.0, 0.25, 0.5, 1.0)]
     np.testing.assert_allclose(values, [0.472513, 0.625, 0.472597, -0.582950], atol=1e-6)
@@ -137,6 +137,13 @@ def test_many_agents_led_by_the_planner_get_its_value() -> None:
 def test_what_is_refused(model: Any, options: dict[str, Any], message: str) -> None:
     with pytest.raises(ConfigError, match=message):
         integrated_q(model, **options)
+
+
+def test_a_game_that_ends_is_refused() -> None:
+    model = Alone(2, 2)
+    vars(model)["length"] = 3
+    with pytest.raises(ConfigError, match="a game without an end"):
+        integrated_q(model)
 
 
 def test_interrupted_it_keeps_what_there_is(monkeypatch: pytest.MonkeyPatch) -> None:

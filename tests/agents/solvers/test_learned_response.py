@@ -123,6 +123,11 @@ def test_options_out_of_range(options: dict[str, Any], named: str) -> None:
         solve(game_of("meeting_time"), "learned_response", **options)
 
 
+def test_a_learner_that_sees_more_than_the_game_shows_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"learner.*such as the time"):
+        solve(game_of("spatial_congestion", length=2), "learned_response", learner="actor_critic")
+
+
 def test_games_without_a_model_are_refused() -> None:
     with pytest.raises(ConfigError, match="mean-field model"):
         solve(DriftGame(), "learned_response")

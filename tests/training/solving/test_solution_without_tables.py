@@ -86,3 +86,15 @@ def test_a_policy_of_another_game_is_refused(tmp_path: Path) -> None:
     game = MeetingTimeGame(n_agents=3)
     game.reset(np.random.default_rng(0))
     assert len(game.rollout(found.policy, 1)) == 1
+
+
+def test_what_learns_from_play_leaves_its_iterations(tmp_path: Path) -> None:
+    folder = tmp_path / "learned"
+    options = json.dumps({"iterations": 3, "n_agents": 20, "population_steps": 2, "horizon": 5})
+    arguments = ["--method", "spsa", "--options", options, "--quiet", "--folder", str(folder)]
+    assert main(["solve", "malware", *arguments]) == 3
+    rows = read_table(folder / "learning.csv")
+    assert list(rows[0]) == ["samples", "payoff", "mean_health", "parameter_0"]
+    assert [row["samples"] for row in rows] == [240, 480, 720]
+    assert rows[0]["parameter_0"] == 0.9
+    assert (folder / "figures" / "learning.png").stat().st_size > 1000

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from agents import solve
 from karma_envs import make
 from karma_envs.exchangeable import ExchangeableGame
-from training.common.figures import COLOURS, legend_above, new_figure
+from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.numbers import row_of
@@ -27,10 +27,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _AGENTS = {"quick": (10, 100, 1000), "full": (10, 32, 100, 320, 1000, 3200, 10_000)}
-_AGENT_STEPS = {"quick": 2_000_000, "full": 100_000_000}
-"""Agents times steps, for each number of agents, where that is between the fewest and the most runs."""
-_RUNS = {"quick": (100, 1000), "full": (400, 10_000)}
-"""Fewest and most runs for each number of agents."""
+_SHARE_OF_RUNS = {"quick": 0.4, "full": 1.0}
 _SMOOTH = "at most -.4 is asked for; -1 is the rate where payoffs are smooth in a mean"
 _PARTS = 20  # of the runs, which the jackknife leaves out in turn
 _COLUMNS = (
@@ -58,6 +55,7 @@ class _Case:
 
     Attributes:
         fields: of its configuration.
+        runs: with each number of agents, at the full scale.
         n_steps: steps whose discounted rewards are added up.
         burn_in: steps before, until the population is at rest.
         discount: of rewards.
@@ -66,6 +64,7 @@ class _Case:
         by_step: whether these numbers are taken of each step, or as a discounted sum.
     """
 
+    runs: int
     fields: Mapping[str, Any] = field(default_factory=dict)
     n_steps: int = 1
     burn_in: int = 0
@@ -76,12 +75,13 @@ class _Case:
 
 _CASES: Mapping[str, _Case] = {
     "lq_regulator": _Case(
+        200,
         {"target": (0.5,), "length": 10, "target_coupling": 0.5, "dynamics_coupling": 0.1},
         n_steps=10,
         discount=0.99,
     ),
-    "meeting_time": _Case(chance=_arrived),
-    "malware": _Case(n_steps=100, burn_in=100, discount=0.9, by_step=False),
+    "meeting_time": _Case(3000, chance=_arrived),
+    "malware": _Case(150, n_steps=60, burn_in=40, discount=0.9, by_step=False),
 }
 
 
@@ -189,22 +189,26 @@ def _payoff_of_the_limit(name: str, case: _Case) -> float:
     return equilibrium.efficiency * float((case.discount ** np.arange(case.n_steps)).sum())
 
 
+def _by_number(name: str) -> str:
+    """The case of the points of a game's curves."""
+    return f"{name} by N"
+
+
 def _run(scale: str, seed: int) -> list[Row]:
     rows = []
-    fewest, most = _RUNS[scale]
     for name, case in _CASES.items():
         played = []
         for n_agents in _AGENTS[scale]:
             announcer()(f"{name}, {n_agents} agents")
-            affordable = _AGENT_STEPS[scale] // (n_agents * (case.n_steps + case.burn_in))
-            played.append(_play(name, case, n_agents, int(np.clip(affordable, fewest, most)), seed))
+            played.append(_play(name, case, n_agents, round(_SHARE_OF_RUNS[scale] * case.runs), seed))
         for point, each in enumerate(played):
             (gap, gap_error), (distance, distance_error) = each.gap(), each.distance()
-            row = row_of(_COLUMNS, name, point, each.n_agents, gap=abs(gap), gap_error=gap_error)
+            row = row_of(_COLUMNS, _by_number(name), point, each.n_agents, gap=abs(gap), gap_error=gap_error)
             rows.append({**row, "distance": distance, "distance_error": distance_error})
         slope, distance_slope = _slope(played, _Played.gap), _slope(played, _Played.distance)
         payoff, error = _mean(played[-1].payoffs)
         summary: Row = {
+            **{column: rows[-1][column] for column in _COLUMNS[:4]},
             "slope": slope[0],
             "slope_error": slope[1],
             "distance_slope": distance_slope[0],
@@ -220,7 +224,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     figure, axes = new_figure(7.6, 3.2, 2)
     seed = rows[0]["seed"]
     for colour, name in zip(COLOURS, _CASES):
-        curve = [row for row in rows if row["case"] == name and row["seed"] == seed and row["point"] >= 0]
+        curve = [row for row in rows if row["case"] == _by_number(name) and row["seed"] == seed]
         numbers = [row["x"] for row in curve]
         for panel, quantity in zip(axes, ("gap", "distance")):
             sizes, errors = ([row[column] for row in curve] for column in (quantity, f"{quantity}_error"))
@@ -232,7 +236,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
         guide = panel.get_ylim()[1] * (ends / ends[0]) ** power
         panel.plot(ends, guide, color="0.5", linestyle="--", linewidth=1, label=label)
         panel.set(xscale="log", yscale="log", xlabel="agents N")
-        legend_above(panel)
+        panel.legend(loc="lower left")
     axes[0].set_ylabel("|J_N − J_MF|")
     axes[1].set_ylabel("difference for an agent")
     return figure
@@ -245,27 +249,19 @@ EXPERIMENT = Experiment(
     run=_run,
     figures={"law": _figure},
     published=(
-        *(
-            Published(
-                name,
-                "slope",
-                -1.0,
-                0.6,
-                "at most -.4 is asked for, and -1 is the rate of a mean of something smooth",
-            )
-            for name in _CASES
-        ),
+        *(Published(name, "slope", -1.0, 0.6, _SMOOTH) for name in _CASES),
         *(Published(name, "distance_slope", -0.5, 0.1, "the rate of the theorem") for name in _CASES),
     ),
     notes=(
-        "All agents play the equilibrium of infinitely many. `slope` is that of log |J_N - J_MF| over log N, "
-        "with J the expected payoff; the theorem bounds it by -1/2, and where payoffs are smooth in a mean "
-        "over agents it is -1, as only the mean square of chance remains. `distance slope` is that of the "
-        "mean absolute difference of an agent's payoff in the two games with the same random numbers: the "
-        "size of chance itself. Errors are by jackknife over runs. `payoff` is J against the equilibrium's "
-        "statistic, `payoff errors off` its distance from theory in standard errors. What J_N - J_MF owes to "
-        "chance of first order is taken out by control variates, whose mean is 0; else it would be hidden at "
-        "N = 10^4. lq_regulator is played for 10 steps with both couplings, meeting_time once, malware at "
-        "rest for 100 discounted steps."
+        "All agents play the equilibrium of infinitely many. `slope` is that of log |J_N - J_MF| over log "
+        "N, with J the expected payoff; the theorem bounds it by -1/2, and where payoffs are smooth in a "
+        "mean over agents it is -1, as only the mean square of chance remains. `distance slope` is that "
+        "of the mean absolute difference of an agent's payoff in the two games with the same random "
+        "numbers: the size of chance itself. Errors are by jackknife over runs. `gap` and `distance` are "
+        "those of the most agents. `payoff` is J against the equilibrium's statistic, `payoff errors off` "
+        "its distance from theory in standard errors. What J_N - J_MF owes to chance of first order is "
+        "taken out by control variates, whose mean is 0; else it would be hidden at N = 10^4. "
+        "lq_regulator is played for 10 steps with both couplings, meeting_time once, malware at rest for "
+        "60 discounted steps."
     ),
 )

@@ -76,7 +76,7 @@ class DispersalPolicy(PlanPolicy):
         ConfigError: for a plan that does not fit the grid, or is no density.
     """
 
-    FORMAT = "karma_envs.games.spatial_congestion:DispersalPolicy"
+    FORMAT = "karma_envs.crowds.policy:DispersalPolicy"
     _SHAPE = ()
 
     def __init__(self, plan: ArrayLike, grid: PlaneGrid, move_scale: float = 1.0) -> None:
@@ -119,7 +119,7 @@ class TargetPolicy(PlanPolicy):
         ConfigError: for a plan that does not fit the grid, or is not finite.
     """
 
-    FORMAT = "karma_envs.games.spatial_congestion:TargetPolicy"
+    FORMAT = "karma_envs.crowds.policy:TargetPolicy"
     _SHAPE = (2,)
 
     def act(self, observations: NDArray[np.float32], streams: NDArray[np.uint64]) -> NDArray[np.float32]:

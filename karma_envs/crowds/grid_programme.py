@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from scipy.interpolate import make_interp_spline
 from scipy.ndimage import gaussian_filter
 
-from karma_envs.games.spatial_congestion.kernels import maximise
+from karma_envs.crowds.kernels import maximise
 from karma_envs.numerics.density import PlaneGrid
 
 REFINEMENT = 8

@@ -9,15 +9,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refusal
-from karma_envs.games.spatial_congestion.closed_forms import water_filling
-from karma_envs.games.spatial_congestion.grid_programme import best_targets
-from karma_envs.games.spatial_congestion.policy import DispersalPolicy, PlanPolicy, TargetPolicy
+from karma_envs.crowds.grid_programme import best_targets
+from karma_envs.crowds.policy import DispersalPolicy, PlanPolicy, TargetPolicy
+from karma_envs.crowds.water_filling import water_filling
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator
 
 if TYPE_CHECKING:
+    from karma_envs.crowds.game import CrowdGame
     from karma_envs.game import Policy
-    from karma_envs.games.spatial_congestion.crowd import CrowdGame
 
 _DRAWN = 20_000
 """Agents drawn, at least, of a policy that is known by what it does only."""
@@ -54,7 +54,10 @@ class CrowdMeanField(MeanFieldModel):
 
     @property
     def moves_are_free(self) -> bool:
-        """Whether agents may be wherever they like in every step: moves cost nothing and are undisturbed."""
+        """Whether agents may be wherever they like in every step: moves cost nothing and are undisturbed.
+
+        That there is a largest move is left out of account: it is to be out of the way.
+        """
         return self.config.movement_cost == 0 and self.config.noise == 0
 
     @property
@@ -99,12 +102,11 @@ class CrowdMeanField(MeanFieldModel):
 
     def policy_value(self, policy: Policy, statistic: Values) -> Values:
         """``float64[1]``: mean reward of a step of one who plays a policy among a density."""
-        density = self._dispersed(policy)
-        if density is not None:
-            of_steps = (density * self.rewards(statistic)).sum(axis=1) * self.grid.cell_area
-            return np.array([self._weights @ of_steps])
-        _, rewards = self._played(policy, statistic)
-        return np.array([self._weights @ rewards])
+        return np.array([self._weights @ self._rewards_of_steps(policy, statistic)])
+
+    def efficiency(self, policy: Policy) -> Values:
+        """``float64[1]``: mean reward of a step, all steps alike, in a population that plays a policy."""
+        return np.array([self._rewards_of_steps(policy, self.statistic_of(policy)).mean()])
 
     def statistic_of(self, policy: Policy) -> Values:
         """The density of the places that a population reaches which plays a policy."""
@@ -116,10 +118,31 @@ class CrowdMeanField(MeanFieldModel):
         return density[0] if self.config.length == 1 else density
 
     def curves(self, policy: Policy) -> Mapping[str, Mapping[str, NDArray[Any]]]:
-        """``density`` along x: how much of the population is there in the last step, by unit of x."""
-        density = np.reshape(self.statistic_of(policy), self.desirabilities.shape)[-1]
-        share = density.reshape(self.grid.shape).sum(axis=1) * self.grid.spacing[1]
-        return {"density": {"x": self.grid.axes[0], "share_per_x": share}}
+        """How the population is spread, and what it gets.
+
+        Returns:
+            ``density``: how much of the population is at x in the last step, by unit of x. Where there are
+            several steps also ``rewards``: the mean reward of each, and ``places``: where agents then are on
+            average.
+        """
+        flow = np.reshape(self.statistic_of(policy), self.desirabilities.shape)
+        share = flow[-1].reshape(self.grid.shape).sum(axis=1) * self.grid.spacing[1]
+        curves: dict[str, dict[str, NDArray[Any]]] = {
+            "density": {"x": self.grid.axes[0], "share_per_x": share}
+        }
+        if self.config.length > 1:
+            steps = np.arange(self.config.length)
+            mean_x, mean_y = (flow @ self.grid.places).T * self.grid.cell_area
+            curves["rewards"] = {"step": steps, "mean_reward": self._rewards_of_steps(policy, flow)}
+            curves["places"] = {"step": steps, "mean_x": mean_x, "mean_y": mean_y}
+        return curves
+
+    def _rewards_of_steps(self, policy: Policy, statistic: Values) -> Values:
+        """``float64[T]``: mean rewards of one who plays a policy among a density."""
+        density = self._dispersed(policy)
+        if density is None:
+            return self._played(policy, statistic)[1]
+        return np.asarray((density * self.rewards(statistic)).sum(axis=1) * self.grid.cell_area)
 
     def _dispersed(self, policy: Any) -> Values | None:
         """``float64[T, k]``: the densities that a policy says it makes, where moves are free; else None."""

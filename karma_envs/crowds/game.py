@@ -13,9 +13,9 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from karma_envs.config import Config, is_list, real, refusal, whole
+from karma_envs.crowds.mean_field import CrowdMeanField
 from karma_envs.exchangeable import ExchangeableGame, States
 from karma_envs.game import PopulationGame
-from karma_envs.games.spatial_congestion.mean_field import CrowdMeanField
 from karma_envs.mean_field import GivenStatistic, MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator, PlaneGrid
 from karma_envs.numerics.random import fill_normal

@@ -1,0 +1,1 @@
+"""*Learning stationary strategies in large-population multi-agent systems with exchangeable agents*."""
