@@ -159,6 +159,6 @@ EXPERIMENT = Experiment(
         "Differences from the source: one actor for all firms; its variance falls from .05 to .002 "
         "(source .1), since with a cost of moving of 2 noise of variance .1 costs .2 a step, which is more "
         "than an equilibrium pays; advantages are of whole episodes, TD(1); learning rates fall from 1e-2 to "
-        "2e-4 (source 1e-3); 2000 episodes. From the first start 1100 episodes came to 95 % of the equilibrium."
+        "2e-4 (source 1e-3); 2000 episodes. From the first start 1100 come to 95 % of the equilibrium."
     ),
 )
