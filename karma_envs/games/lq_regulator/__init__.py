@@ -90,12 +90,16 @@ _FURTHEST = 1e9
 _START, _NOISE = 0, 1  # random streams
 
 _TRAINING = {
+    "hidden_units": 32,
     "actor_learning_rate": 3e-3,
+    "critic_learning_rate": 1e-2,
     "learning_rate_left": 0.02,
+    "trace_decay": 0.7,
     "n_steps": 20_000,
     "epoch_length": 10,
 }
-"""Ours; rates that fall, as payoffs are flat where the mean is nearly right."""
+"""Ours; rates that fall, as payoffs are flat where the mean is nearly right. The critic's is large: before
+agents control, positions wander far, and values there are hundreds of times those near the target."""
 
 _EXPLORATION = 0.1
 """Variance of controls in the family that gradient methods move in; as the source's actor has it."""
