@@ -16,6 +16,7 @@ from training.common.figures import (
     FolderFigures,
     colours,
     legend_above,
+    legend_of_lines,
     new_figure,
     new_panels,
     paper_style,
@@ -86,8 +87,7 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
             panel.plot(positions, values, color=colour, label=label)
         draw_limit(panel, game, worth, lines)
         frame_means(panel, lines, feature, worth)
-        if any(panel.get_legend_handles_labels()[1]):
-            panel.legend(loc="upper left")
+        legend_of_lines(panel)
         title_panel(panel, game, kind)
     return figure
 
@@ -154,9 +154,9 @@ def exploitability_history(solution: Solution) -> Figure:
             solution.numbers["tolerance"], color="0.35", linewidth=1, linestyle="--", label="tolerance"
         )
         legend_above(panel)
-    panel.set(
-        xlabel=f"step of {solution.numbers['method']}", ylabel="normalised exploitability", yscale="log"
-    )
+    method = _words(solution.numbers["method"])
+    panel.set(xlabel=f"step of {method}", ylabel="normalised exploitability", yscale="log")
+    panel.locator_params(axis="x", integer=True)
     return figure
 
 
