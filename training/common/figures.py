@@ -125,7 +125,7 @@ def legend_above(panel: Axes, columns: int = 4) -> None:
 
 
 def legend_of_lines(panel: Axes) -> None:
-    """A legend where lines leave room, if any have labels; of many lines it names some, from first to last."""
+    """A legend where lines leave room, if any have labels; of many lines it names some, first to last."""
     handles, labels = panel.get_legend_handles_labels()
     if not labels:
         return

@@ -45,7 +45,7 @@ TRACE = "learning"
 """The table of the iterations of a method that learns from play."""
 
 _NOTHING = "none"  # as the command shows it
-_NO_OPTIONS = ("model", "game", "tolerance", "observer")  # parameters of a method that have fields of their own
+_NO_OPTIONS = ("model", "game", "tolerance", "observer")  # parameters that are fields, or not said
 
 
 @dataclass(frozen=True)
