@@ -33,7 +33,7 @@ STYLE: Any = {
 }
 _TITLE = 32  # letters in a line
 _PANELS_IN_ROW = 6
-_LINES_IN_LEGEND = 8
+_LINES_IN_LEGEND = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
 
 
@@ -130,8 +130,15 @@ def legend_of_lines(panel: Axes) -> None:
     if not labels:
         return
     named = np.linspace(0, len(labels) - 1, min(len(labels), _LINES_IN_LEGEND)).round().astype(int)
-    title = "some of the lines" if len(named) < len(labels) else None
-    panel.legend([handles[line] for line in named], [labels[line] for line in named], title=title, loc="best")
+    panel.legend(
+        [handles[line] for line in named],
+        [labels[line] for line in named],
+        title="some of the lines" if len(named) < len(labels) else None,
+        loc="best",
+        frameon=True,  # where lines leave no room, they are to be seen below it
+        framealpha=0.8,
+        edgecolor="none",
+    )
 
 
 def title_of_type(panel: Axes, name: str, more: str = "") -> None:

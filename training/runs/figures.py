@@ -236,7 +236,10 @@ def _of_tables(run: Run, game: PopulationGame) -> Figures:
     """What is done, in a game with tables."""
     if not isinstance(game, FiniteGame):
         return {}
-    return {f"mean_{feature}": partial(mean_feature, run, game, feature) for feature in action_features(game)}
+    return {
+        f"mean_{feature}".replace(" ", "_"): partial(mean_feature, run, game, feature)
+        for feature in action_features(game)
+    }
 
 
 @paper_style()

@@ -125,9 +125,10 @@ def curve(columns: Mapping[str, NDArray[Any]]) -> Figure:
     """A table of the mean-field model: its columns along the first one, as lines, with marks where few."""
     (name, values), *others = columns.items()
     figure, (panel,) = new_figure(4.4, 3.0)
+    positions = positions_on_line(panel, values)
     for (label, column), colour in zip(others, colours(len(others))):
         panel.plot(
-            values, column, color=colour, label=_words(label), marker="o" if len(values) <= _FEW else ""
+            positions, column, color=colour, label=_words(label), marker="o" if len(values) <= _FEW else ""
         )
     panel.set(xlabel=_words(name))
     if len(others) > 1:
@@ -156,7 +157,7 @@ def exploitability_history(solution: Solution) -> Figure:
         legend_above(panel)
     method = _words(solution.numbers["method"])
     panel.set(xlabel=f"step of {method}", ylabel="normalised exploitability", yscale="log")
-    panel.locator_params(axis="x", integer=True)
+    panel.locator_params(axis="x", integer=True, min_n_ticks=1)  # there may be one step
     return figure
 
 
@@ -182,7 +183,10 @@ def _of_tables(solution: Solution) -> Figures:
     game = solution.seen()
     return {
         "policy_heat_maps": partial(policy_heat_maps, solution),
-        **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
+        **{
+            f"mean_{feature}".replace(" ", "_"): partial(mean_feature, solution, feature)
+            for feature in action_features(game)
+        },
         **{
             f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
             for quantity in as_finite(solution.game()).observation_values()
