@@ -87,6 +87,9 @@ _ROUNDING = 1e-9
 _LARGEST_NOISE = 8.6
 """Above all |eps| that 53 random bits give, sqrt(2 * 53 log 2) = 8.572 by Box and Muller's transform."""
 
+_TRAINING = {"grouping": "pooled", "learning_rate": 0.05, "n_steps": 20_000, "epoch_length": 100}
+"""Ours: what all agents see teaches one table, in cells."""
+
 _UNCERTAINTIES, _NOISE = 0, 1  # random streams
 
 
@@ -110,6 +113,7 @@ class MeetingTimeGame(ExchangeableGame):
     config_class = MeetingTimeConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     baselines: ClassVar[Mapping[str, Baseline]] = {**ExchangeableGame.baselines, "punctual": _punctual}
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     picture = "karma_envs.games.meeting_time.picture"
     n_streams = 2
     length = 1

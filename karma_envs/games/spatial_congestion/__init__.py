@@ -79,6 +79,9 @@ from karma_envs.games.spatial_congestion.config import SpatialCongestionConfig
 
 __all__ = ["GAME", "DispersalPolicy", "SpatialCongestionConfig", "SpatialCongestionGame", "TargetPolicy"]
 
+_TRAINING = {"actor_learning_rate": 3e-4, "critic_steps": 1, "n_steps": 2000, "epoch_length": 1}
+"""The source's 2000 episodes, a step of actor and critic after each; the actor's is thrice the source's."""
+
 
 class SpatialCongestionGame(CrowdGame):
     """The spatial congestion game on arrays. See the module's docstring for the model.
@@ -97,6 +100,8 @@ class SpatialCongestionGame(CrowdGame):
         "default": {},
         "bimodal": {"peaks": ((-1.0, 0.0), (0.0, 0.0)), "scales": (0.5, 0.5), "weights": (0.5, 0.5)},
     }
+    learner = "actor_critic"
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     picture = "karma_envs.games.spatial_congestion.picture"
 
     config: SpatialCongestionConfig

@@ -76,6 +76,19 @@ __all__ = ["GAME", "SupplyConfig", "SupplyGame", "TrackingPolicy"]
 
 _STARTS = ((-0.2, 0.0), (-0.2, 0.3), (-0.39, 0.16), (-0.6, 0.0), (-0.6, 0.3))
 
+_TRAINING = {
+    "actor_learning_rate": 1e-2,
+    "critic_learning_rate": 1e-2,
+    "learning_rate_left": 0.02,
+    "action_variance": 0.05,
+    "action_variance_final": 0.002,
+    "trace_decay": 1.0,
+    "critic_steps": 1,
+    "n_steps": 60_000,
+    "epoch_length": 30,
+}
+"""Ours: 2000 episodes with rates and a variance that fall, as moves cost more than little mistakes do."""
+
 
 def _tracking(game: SupplyGame) -> TrackingPolicy:
     """Always to where demand is highest."""
@@ -104,6 +117,8 @@ class SupplyGame(CrowdGame):
         **{f"start-{number}": {"start_mean": start} for number, start in enumerate(_STARTS, 1)},
     }
     baselines: ClassVar[Mapping[str, Baseline]] = {**CrowdGame.baselines, "tracking": _tracking}
+    learner = "actor_critic"
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     picture = "karma_envs.games.spatial_congestion.picture"
     length = 30
 
