@@ -102,15 +102,19 @@ _PAGES = (
     _Page(
         "auction",
         training={
-            "rationality": 50.0,
-            "n_steps": 100_000,
-            "learning_rate_final": 0.001,
+            "rationality": 200.0,
+            "exploration": 0.005,
+            "initial_q": 0.3,
+            "n_steps": 200_000,
+            "learning_rate_final": 0.0005,
             "learning_rate_schedule": "exponential",
         },
         quick={"n_steps": 50_000},
         note=(
-            "Bidders learn with softmax(50 Q), which is nearer to an equilibrium than the source's "
-            "softmax(4 Q), with which the game is trained unless told otherwise."
+            "Bidders learn with softmax(200 Q), which is nearer to an equilibrium than the source's "
+            "softmax(4 Q), with which the game is trained unless told otherwise. They begin with Q = .3, a "
+            "little above what they come to: from 0 they hardly try what seems worse, bid less, and end .08 "
+            "above theory."
         ),
     ),
     _Page("lq_regulator", quick={"n_steps": 5000}),
