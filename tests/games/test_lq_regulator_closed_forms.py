@@ -278,3 +278,4 @@ def test_efficiency_in_play() -> None:
     efficiency = model.efficiency(policy)
     assert rewards.mean() == pytest.approx(efficiency[0], abs=float(4 * rewards.std() / 100))
     assert model.efficiency(LinearPolicy(-np.eye(2), (0, 0))).tolist() == [-np.inf]
+    assert model.policy_value(policy, np.full(2, np.nan)).tolist() == [-np.inf]

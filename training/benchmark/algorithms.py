@@ -17,15 +17,16 @@ from typing import Any
 
 import numpy as np
 
-from agents.learners import TabularConfig, TabularLearner
+from agents.learners import TabularConfig, kind_of
+from agents.learners.actor_critic import ActorCriticConfig
 from agents.solvers import solve
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refusal
-from karma_envs.finite import SamplingPolicy
+from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.plugins import import_named
-from karma_envs.tabulated import tabulated
 from training.common.trainers import Trainer, docstring_of, trainers
+from training.evaluation.play import as_played
 from training.runs.config import TrainConfig
 from training.runs.replica import room_for_epoch, run_epoch
 
@@ -34,7 +35,7 @@ from training.runs.replica import room_for_epoch, run_epoch
 class Trained:
     """A policy, and the agent-steps it took, where that is not the whole budget."""
 
-    policy: SamplingPolicy
+    policy: Any
     agent_steps: int
 
 
@@ -138,11 +139,10 @@ def proportional(game: PopulationGame, budget: int, seed: int) -> Trained:
 
 @_algorithm
 def equilibrium(game: PopulationGame, budget: int, seed: int) -> Trained:
-    """The mean-field equilibrium, by homotopy to 1e-10; no play, only games with a mean-field model."""
-    model = game.mean_field()
-    if model is None:
+    """The mean-field equilibrium by the game's own solver; no play, only games with a mean-field model."""
+    if game.mean_field() is None:
         raise refusal("algo", "equilibrium", "tasks whose game has a mean-field model")
-    return Trained(solve(model).policy.for_agents(game.type_of_agent), 0)
+    return Trained(as_played(game, solve(game).policy), 0)
 
 
 @_algorithm
@@ -182,19 +182,72 @@ def pooled(game: PopulationGame, budget: int, seed: int) -> Trained:
     return _tabular(game, budget, seed, grouping="pooled")
 
 
+@_algorithm
+def actor_critic(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """An actor and a critic of all agents, of ours: Gaussian policies; games of continuous actions, PyTorch.
+
+    As the game's source trains it where that is by actor and critic; otherwise an actor's step after 10
+    steps of each agent, and two step sizes of 1e-3 that fall to a tenth.
+    """
+    source = game.trained_with.get("", {}) if game.learner == "actor_critic" else {}
+    own = {"epoch_length": 10, "learning_rate_left": 0.1, **source}
+    return _learned(game, budget, seed, ActorCriticConfig, {**own, "observe_time": False})
+
+
+@_algorithm
+def spsa(game: PopulationGame, budget: int, seed: int) -> Trained:
+    """Simultaneous perturbation of a game's family of policies; games that name one, or have tables.
+
+    Populations and trajectories of 1000 agents, 200 steps each, common random numbers, a perturbation of
+    .05, Adam with .01; as many iterations as the budget has room for, at most 200.
+    """
+    n_steps = game.length if game.length is not None else 200
+    # An iteration moves a population once, of a team twice, and plays two trajectories.
+    per_iteration = 1000 * n_steps * (4 if game.cooperative else 3)
+    iterations = min(budget // per_iteration, 200)
+    if iterations < 1:
+        raise refusal("budget", budget, f"at least an iteration's {per_iteration} agent-steps")
+    learned = solve(
+        game,
+        "spsa",
+        iterations=iterations,
+        population_steps=n_steps,
+        horizon=n_steps,
+        n_agents=1000,
+        perturbation=0.05,
+        common_random_numbers=True,
+        seed=seed,
+    )
+    assert learned.trace is not None
+    return Trained(as_played(game, learned.policy), int(learned.trace.samples[-1]))
+
+
 def _tabular(game: PopulationGame, budget: int, seed: int, **learner: Any) -> Trained:
-    """A learner of :mod:`agents.learners` as the game's source trains it, but for ``learner``."""
-    source = game.trained_with.get("", {})
-    known = {name: value for name, value in source.items() if name in TabularConfig.field_names()}
-    config = TabularConfig.from_dict({**known, **learner})
-    epoch_length = min(source.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
+    """The tabular learner as the game's source trains it, but for ``learner``."""
+    source = game.trained_with.get("", {}) if game.learner == "tabular" else {}
+    return _learned(game, budget, seed, TabularConfig, {**source, **learner})
+
+
+def _learned(
+    game: PopulationGame, budget: int, seed: int, config_class: type[Any], fields: Mapping[str, Any]
+) -> Trained:
+    """What a learner of :mod:`agents.learners` learns, in epochs as long as ``fields`` say, if they do."""
+    known = {name: value for name, value in fields.items() if name in config_class.field_names()}
+    config = config_class.from_dict(known)
+    epoch_length = min(fields.get("epoch_length", TrainConfig.epoch_length), budget // game.n_agents)
     if epoch_length < 1:
         raise refusal("budget", budget, f"at least a step of {game.n_agents} agents")
     n_epochs = budget // (game.n_agents * epoch_length)
-    played = tabulated(game, config.cells)
-    played.reset(np.random.default_rng([seed, 0]))
-    tables = TabularLearner(played, config, np.random.default_rng([seed, 1]))
-    room = room_for_epoch(played, epoch_length)
+    kind = kind_of(config)
+    played = kind.prepare(game, config)
+    kind.check(played)
+    trained = kind.prepare(kind.in_training(game, config), config)
+    trained.reset(np.random.default_rng([seed, 0]))
+    learner = kind.learner_class(trained, config, np.random.default_rng([seed, 1]))
+    room = room_for_epoch(trained, epoch_length)
     for epoch in range(n_epochs):
-        run_epoch(played, tables, epoch_length, room, progress=epoch / n_epochs)
-    return Trained(played.acting(tables.learned_policy()), n_epochs * epoch_length * game.n_agents)
+        run_epoch(trained, learner, epoch_length, room, progress=epoch / n_epochs)
+    policy = learner.learned_policy()
+    if isinstance(played, FiniteGame):
+        policy = played.acting(policy)
+    return Trained(policy, n_epochs * epoch_length * game.n_agents)

@@ -2,7 +2,9 @@
 
 Differences from the source: the settings are the Thesis', the budgets are ours. In most tasks every agent
 acts 10^6 times, where the Thesis trains 3.2 * 10^7 steps in the matching game; in the Thesis' city it is
-10^7 as there. ``matching-tiny`` is ours: it shows in a minute or two that a trainer learns at all.
+10^7 as there. Games other than these are tasks of ours, scored by the exact numbers that their models give:
+how exploitable a policy is or, where agents are a team, between the exact payoffs of selfish agents and of
+the team's optimum. ``matching-tiny`` is ours, too: it shows in a minute or two that a trainer learns at all.
 """
 
 from __future__ import annotations
@@ -86,6 +88,7 @@ class Task:
 
 _TINY = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 _SMALL_CITY = {"n_agents": 100, "rows": 2, "columns": 2}
+_AT_RANDOM = {"random": "who acts at random"}
 
 TASKS: dict[str, Task] = {
     task.name: task
@@ -118,6 +121,81 @@ TASKS: dict[str, Task] = {
         Task("city-small", "a city of 2 x 2 nodes, 100 agents", 2 * 10**8, "grid_city", _SMALL_CITY),
         Task("city-thesis", "the Thesis' city, 1000 agents", 10**10, "grid_city"),
         Task("city-routes", "the Thesis' city with a choice of routes", 10**9, "grid_city_routes"),
+        Task(
+            "meeting-time",
+            "when a meeting starts, of a hundred agents",
+            10**7,
+            "meeting_time",
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
+        Task(
+            "auction",
+            "repeated second-price auctions with budgets",
+            10**8,
+            "auction",
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
+        Task(
+            "malware",
+            "a thousand agents repair what malware does",
+            10**8,
+            "malware",
+            n_steps=1000,
+            burn_in=100,
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
+        Task(
+            "malware-team",
+            "the same as a team that wants the mean reward of all",
+            10**8,
+            "malware",
+            {"cooperative": True},
+            n_steps=1000,
+            burn_in=100,
+            references={"smfe": "the selfish equilibrium", "smfto": "the team's optimum, both exact"},
+        ),
+        Task(
+            "two-state-control",
+            "a planner's problem of two places, a thousand agents",
+            10**8,
+            "two_state_control",
+            n_steps=1000,
+            burn_in=100,
+            references={"selfish": "the selfish equilibrium", "planner": "the planner's optimum, both exact"},
+        ),
+        Task(
+            "spatial-congestion",
+            "a thousand agents spread where it is good to be",
+            10**7,
+            "spatial_congestion",
+            n_steps=100,
+            burn_in=0,
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
+        Task(
+            "supply",
+            "two hundred firms follow a demand that moves",
+            10**8,
+            "supply",
+            n_steps=600,
+            burn_in=0,
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
+        Task(
+            "lq-regulator",
+            "two hundred agents steer to a target at quadratic costs",
+            10**8,
+            "lq_regulator",
+            n_steps=2000,
+            burn_in=200,
+            references=_AT_RANDOM,
+            by_exploitability=True,
+        ),
         Task(
             "best-response",
             "one learner among agents who play the equilibrium of matching-pbp",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from agents.policies.tabular import TabularPolicy
 from karma_envs.display import data_frame, html_table
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
@@ -94,6 +95,11 @@ class Evaluations(list[Evaluation]):
         if by_type:
             return data_frame([row for item in self for row in item.type_rows()])
         return data_frame([item.to_row() for item in self])
+
+
+def as_played(game: PopulationGame, policy: Any) -> Any:
+    """A policy of :func:`agents.solve` as all agents of a game play it: of a table the row of each's type."""
+    return policy.for_agents(game.type_of_agent) if isinstance(policy, TabularPolicy) else policy
 
 
 def play(

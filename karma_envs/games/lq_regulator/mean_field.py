@@ -91,10 +91,13 @@ class LqRegulatorMeanField(MeanFieldModel):
         """``float64[1]``: the payoff of an agent among others who have a mean, or its flow.
 
         In a game that ends the agent starts as all do. Without an end it starts where it would be in the long
-        run if it played the best response, so that policies are compared from the same start.
+        run if it played the best response, so that policies are compared from the same start. Among others
+        who come to no rest, whose mean is NaN, it is worth minus infinity.
         """
         if self.config.length is not None:
             return self._payoff(policy, statistic, self._start)
+        if not np.isfinite(statistic).all():
+            return np.array([-np.inf])
         best = self.best_response(statistic)
         rest = lq.at_rest(self._regulator, best.gain, best.offset, self._coupling.drifts(statistic))
         return self._payoff(policy, statistic, rest)

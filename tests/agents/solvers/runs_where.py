@@ -10,7 +10,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-
 import karma_envs
 from agents.learners import learners
 from agents.solvers import Step, methods, solve
@@ -26,16 +25,16 @@ OPTIONS: Mapping[str, Mapping[str, Any]] = {"learned_response": {"budget": 10_00
 _TEXT = """\
 # Which method runs in which game
 
-Made by trying each: `yes` where it begins, `–` where it refuses the game in one line that says why. Methods are
-names for `agents.solve(game, method)` and `karma-envs solve GAME --method METHOD`; learners are kinds for
-`karma-envs train GAME --learner KIND`. A game of your own runs with all that its kind allows: finite games with
-those that `auction` has, games written against a statistic with those of `malware` or `spatial_congestion`.
+Made by trying each: `yes` where it begins, `–` where it refuses the game in one line that says why. Methods
+are names for `agents.solve(game, method)` and `karma-envs solve GAME --method METHOD`; learners are kinds for
+`karma-envs train GAME --learner KIND`. A game of your own runs with all that its kind allows: finite games
+with what `auction` has, games written against a statistic with what `malware` or `spatial_congestion` have.
 *Cells* are `karma_envs.tabulated.tabulated(game, cells={cells})`.
 
 """
 
 
-class _Begun(Exception):
+class _BegunError(Exception):
     """The method has begun."""
 
 
@@ -43,11 +42,11 @@ def begins(game: PopulationGame, method: str) -> bool:
     """Whether a method of ``solve`` takes a game."""
 
     def stop(step: Step) -> None:
-        raise _Begun
+        raise _BegunError
 
     try:
         solve(game, method, observer=stop, **OPTIONS.get(method, {}))
-    except _Begun:
+    except _BegunError:
         return True
     except ConfigError:
         return False
@@ -65,7 +64,7 @@ def learns(game: PopulationGame, kind: str) -> bool:
 
 
 def games() -> dict[str, PopulationGame]:
-    """The games of the registry that have a mean-field model, by heading; those with a model of cells twice."""
+    """The games that have a mean-field model, by heading; those with a model of cells twice."""
     made = {name: karma_envs.make(name) for name in karma_envs.names()}
     chosen = {name: game for name, game in made.items() if game.mean_field() is not None}
     for name, game in list(chosen.items()):
@@ -108,7 +107,7 @@ def page() -> str:
     """The page, as it is by trying."""
     names = sorted(methods())
     solvers = {name: meaning(name) for name in names}
-    kinds = {name: "" for name in sorted(learners())}
+    kinds = dict.fromkeys(sorted(learners()), "")
     chosen = games()
     return (
         _TEXT.format(cells=CELLS)

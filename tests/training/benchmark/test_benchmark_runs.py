@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import karma_envs
-from agents.learners import TabularLearner
+from agents.learners.tabular import LEARNER, TabularLearner
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
@@ -27,7 +28,8 @@ def test_the_real_tasks_have_budgets_that_are_whole_steps() -> None:
     assert set(REAL) == {
         "matching-pbp", "matching-pbs", "matching-rare-urgency", "matching-two-discounts",
         "matching-two-urgencies", "matching-n4", "matching-n1000", "matching-tiny", "city-small",
-        "city-thesis", "city-routes", "best-response",
+        "city-thesis", "city-routes", "best-response", "meeting-time", "auction", "malware", "malware-team",
+        "two-state-control", "spatial-congestion", "supply", "lq-regulator",
     }  # fmt: skip
     for name, task in REAL.items():
         assert task.budget % task.definition()["game_config"]["n_agents"] == 0
@@ -197,7 +199,8 @@ def test_a_table_learner_is_the_learner_it_says(monkeypatch: pytest.MonkeyPatch)
             made.append(config)
             super().__init__(game, config, rng)
 
-    monkeypatch.setattr("training.benchmark.algorithms.TabularLearner", Seen)
+    seen = replace(LEARNER, learner_class=Seen)
+    monkeypatch.setattr("training.benchmark.algorithms.kind_of", lambda config: seen)
     for name in ("sarsa", "independent-q", "centralised", "pooled"):
         algorithms()[name].train(TASKS["tiny"].make(), 1200, 0)
     algorithms()["sarsa"].train(TASKS["tiny-city"].make(), 1200, 0)
