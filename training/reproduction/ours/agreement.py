@@ -47,6 +47,8 @@ _THEORY, _SIMULATED, _LEARNED = _CASES = ("theory", "simulated", "learned")
 
 _STEPS = {"quick": 2000, "full": 20_000}
 """Steps that a policy is measured for, by scale."""
+_LED_STEPS = {"quick": 200, "full": 1000}
+"""Steps that a population is led for: a planner thinks about each of them, and after a few it rests."""
 _SIZE_STEPS = 300
 """Steps over which the size of rewards is measured."""
 _NET_STEPS = {"quick": 4, "full": 8}
@@ -234,7 +236,8 @@ def _of_agents(page: _Page, scale: str, seed: int) -> list[Row]:
 def _led(game: FiniteGame, planner: Any, scale: str, seed: list[int]) -> _Seen:
     """What is seen of a population that a planner leads, who sees it and says what all do in a step."""
     game.reset(np.random.default_rng(seed))
-    rewards = follow(GamePopulation(game), planner.policy, _STEPS[scale]).rewards[_STEPS[scale] // 10 :]
+    n_steps = _LED_STEPS[scale]
+    rewards = follow(GamePopulation(game), planner.policy, n_steps).rewards[n_steps // 10 :]
     batches = np.array([batch.mean() for batch in np.array_split(rewards, 20)])
     return _Seen(float(rewards.mean()), float(batches.std(ddof=1) / np.sqrt(len(batches))), np.nan)
 
