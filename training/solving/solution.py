@@ -262,6 +262,7 @@ def solve_to_folder(
         numbers = {
             "method": found.method,
             "statistic": dict(zip(model.statistic_names, found.statistic.tolist())),
+            "sought": found.sought,
             "converged": found.converged,
             "reason": found.reason,
             "interrupted": found.interrupted,
