@@ -70,6 +70,7 @@ class Equilibrium(Said):
         seconds: wall time.
         interrupted: whether the solver was ended by Ctrl-C; then this is the best policy until there.
         reason: why it has not converged, where the solver can tell; empty if it has.
+        sought: what the method seeks, in words, where that is no equilibrium.
         trace: what a method that learns from play saw on its way; None for others.
     """
 
@@ -93,6 +94,7 @@ class Equilibrium(Said):
     interrupted: bool = False
     reason: str = ""
     trace: Trace | None = None
+    sought: str = "equilibrium"
 
     @property
     def at_rest(self) -> bool:

@@ -74,8 +74,8 @@ def _report(solution: Solution, found: Equilibrium) -> None:
     """Print what was found."""
     logit = solution.config.rationality is not None or solution.config.exploration > 0
     kind = "logit equilibrium" if logit else "equilibrium"
-    if found.converged and not logit and found.exploitability_normalised > found.tolerance:
-        kind = "fixed point, which is no equilibrium,"
+    if found.sought != "equilibrium":
+        kind = f"{found.sought}, which is no equilibrium,"
     by = f"by {found.method} in {found.seconds:.1f} s"
     best = "this is the best policy it came across"
     if found.converged:

@@ -8,6 +8,7 @@ there. It is no equilibrium: ``exploitability`` tells what a single agent gains 
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 
 import numpy as np
 
@@ -53,7 +54,7 @@ def mean_field_control(
     if observer is not None:
         observer(step)
     rests = moved <= tolerance
-    return as_equilibrium(
+    result = as_equilibrium(
         "mean_field_control",
         assessment,
         tolerance,
@@ -63,6 +64,7 @@ def mean_field_control(
         rests=rests,
         reason="" if rests else f"the planner comes to no rest: its policy moves mu by {moved:.1e}",
     )
+    return replace(result, sought="planner's optimum")
 
 
 SOLVER = mean_field_control

@@ -91,7 +91,7 @@ def team_optimum(
         interrupted=interrupted,
         reason=reason,
     )
-    return replace(equilibrium, converged=not reason, reason=reason)
+    return replace(equilibrium, converged=not reason, reason=reason, sought="team's optimum")
 
 
 class _Exhausted(Exception):  # noqa: N818  # no error

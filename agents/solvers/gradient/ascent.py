@@ -141,7 +141,7 @@ def ascend(
         )
     if objective == "team":
         reason = _unrest(trace, theta <= low, theta >= high)
-        found = replace(found, converged=not reason and found.at_rest, reason=reason)
+        found = replace(found, converged=not reason and found.at_rest, reason=reason, sought="team's optimum")
     if interrupted:
         found = replace(found, interrupted=True, converged=False, reason="it was interrupted")
     return replace(found, trace=trace)

@@ -25,6 +25,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -264,7 +265,7 @@ def three_step(
             f"it rests at a population that differs by {distance:.1e}, in l_1, from the one that the game's "
             "own start leads to: a game that conserves something asks for population = own_step"
         )
-    return as_equilibrium(
+    result = as_equilibrium(
         "three_step",
         assessment,
         tolerance,
@@ -274,6 +275,7 @@ def three_step(
         rests=not reason,
         reason=reason,
     )
+    return result if rationality == np.inf else replace(result, sought="fixed point of smoothed play")
 
 
 SOLVER = three_step

@@ -79,6 +79,17 @@ from karma_envs.games.spatial_congestion.config import SpatialCongestionConfig
 
 __all__ = ["GAME", "DispersalPolicy", "SpatialCongestionConfig", "SpatialCongestionGame", "TargetPolicy"]
 
+_TRAINING = {
+    "critic_steps": 1,
+    "actor_learning_rate": 3e-4,
+    "action_variance_final": 0.005,
+    "observe_time": False,
+    "n_steps": 2000,
+    "epoch_length": 1,
+}
+"""Ours, but for the length; a variance that falls, as the source's, of .1, is nearly all of the spread that
+agents have in equilibrium: their means would not disperse. What agents observe has the time in it."""
+
 
 class SpatialCongestionGame(CrowdGame):
     """The spatial congestion game on arrays. See the module's docstring for the model.
@@ -97,6 +108,8 @@ class SpatialCongestionGame(CrowdGame):
         "default": {},
         "bimodal": {"peaks": ((-1.0, 0.0), (0.0, 0.0)), "scales": (0.5, 0.5), "weights": (0.5, 0.5)},
     }
+    learner = "actor_critic"
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     picture = "karma_envs.games.spatial_congestion.picture"
 
     config: SpatialCongestionConfig

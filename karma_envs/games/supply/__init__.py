@@ -76,6 +76,21 @@ __all__ = ["GAME", "SupplyConfig", "SupplyGame", "TrackingPolicy"]
 
 _STARTS = ((-0.2, 0.0), (-0.2, 0.3), (-0.39, 0.16), (-0.6, 0.0), (-0.6, 0.3))
 
+_TRAINING = {
+    "actor_learning_rate": 1e-2,
+    "critic_learning_rate": 1e-2,
+    "learning_rate_left": 0.02,
+    "action_variance": 0.05,
+    "action_variance_final": 0.002,
+    "trace_decay": 1.0,
+    "critic_steps": 1,
+    "observe_time": False,
+    "n_steps": 45_000,
+    "epoch_length": 30,
+}
+"""Ours; a variance that falls, as noise of the source's variance, .1, costs more than an equilibrium pays.
+What firms observe has the time in it."""
+
 
 def _tracking(game: SupplyGame) -> TrackingPolicy:
     """Always to where demand is highest."""
@@ -103,6 +118,8 @@ class SupplyGame(CrowdGame):
         "free": {"movement_cost": 0.0},
         **{f"start-{number}": {"start_mean": start} for number, start in enumerate(_STARTS, 1)},
     }
+    learner = "actor_critic"
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
     baselines: ClassVar[Mapping[str, Baseline]] = {**CrowdGame.baselines, "tracking": _tracking}
     picture = "karma_envs.games.spatial_congestion.picture"
     length = 30

@@ -71,7 +71,9 @@ def _played(case: str, policy: Any, scale: str, seed: int) -> Row:
 
 def _actor(scale: str, seed: int) -> Any:
     """What an actor and a critic learn from play."""
-    config = TrainConfig.from_flat("lq_regulator", None, {"seed": seed, "epoch_length": _EPOCH})
+    constant = {"action_variance": _NOISE, "action_variance_final": None}  # as the source's actor has it
+    fields = {**constant, "seed": seed, "epoch_length": _EPOCH}
+    config = TrainConfig.from_flat("lq_regulator", None, fields)
     config = config.replace(n_steps=_EPOCHS[scale] * config.epoch_length)
     return kept_run(config, f"many-many-lq-{scale}-{seed}").policy
 
