@@ -147,10 +147,10 @@ _PAGES = (
         "meeting_time",
         quick={"n_steps": 5000},
         note=(
-            "Agents who expect a start a little before the equilibrium's make one that is hardly later, and "
-            "gain nothing by coming at another time: it takes learning long to come from there to theory's "
-            "start, and whoever waits for an earlier one suffers less. With N = 100 the quorum's arrival is "
-            "spread out, and on average a little earlier than with infinitely many, too."
+            "Payoffs are flat: of agents who expect a start at 1.8, where theory has 2.053, none gains .001 "
+            "of the size by coming at another time, though all suffer .05 less, and they make it start at "
+            "1.91. Learning comes near that slowly. With N = 100 the quorum's arrival is spread out, and "
+            ".027 earlier on average than with infinitely many."
         ),
     ),
     _Page(
