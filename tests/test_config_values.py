@@ -13,6 +13,7 @@ from agents.learners import TabularConfig
 from karma_envs.config import Config, ConfigError
 from karma_envs.games.grid_city import GridCityConfig
 from karma_envs.games.grid_city_routes import GridCityRoutesConfig
+from karma_envs.games.malware import MalwareConfig
 from karma_envs.games.matching import MatchingConfig
 from karma_envs.karma.config import draw_initial_karma
 from karma_envs.karma.urgency import AgentType
@@ -136,3 +137,9 @@ def test_a_uniform_start_is_as_wide_as_it_may_be() -> None:
     assert counts[:7].min() > 600  # 714 each, before about 70 single units
     assert counts[7] < 60
     assert not counts[8:].any()
+
+
+def test_the_end_of_an_interval_is_said_to_its_last_digit() -> None:
+    """A discount of 1 is not in [0, 1 - 1e-9], which %g would show as [0, 1]."""
+    with pytest.raises(ConfigError, match=r"discount = 1 .* allowed: a number in \[0, 0\.999999999\]$"):
+        MalwareConfig(discount=1)

@@ -281,6 +281,7 @@ def as_finite_model(model: MeanFieldModel) -> FiniteMeanFieldModel:
         raise refusal(
             "model",
             type(model).__name__,
-            "a mean-field model with finite states and actions, which this needs",
+            "a mean-field model with finite states and actions, which this needs; "
+            "karma_envs.tabulated.tabulated(game, cells=101) gives a game such a one, in cells",
         )
     return model

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 STYLE: Any = {
+    "axes.formatter.limits": (-5, 5),  # 2 of 1e5 in place of 200000, as numbers of steps would overlap
     "axes.grid": True,
     "axes.spines.right": False,
     "axes.spines.top": False,
@@ -32,6 +33,7 @@ STYLE: Any = {
 }
 _TITLE = 32  # letters in a line
 _PANELS_IN_ROW = 6
+_LINES_IN_LEGEND = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
 
 
@@ -120,6 +122,23 @@ def positions_of_cells(panel: Axes, axis: Literal["x", "y"], values: NDArray[Any
 def legend_above(panel: Axes, columns: int = 4) -> None:
     """A legend that covers no line."""
     panel.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=columns, columnspacing=1.2, handlelength=1.6)
+
+
+def legend_of_lines(panel: Axes) -> None:
+    """A legend where lines leave room, if any have labels; of many lines it names some, first to last."""
+    handles, labels = panel.get_legend_handles_labels()
+    if not labels:
+        return
+    named = np.linspace(0, len(labels) - 1, min(len(labels), _LINES_IN_LEGEND)).round().astype(int)
+    panel.legend(
+        [handles[line] for line in named],
+        [labels[line] for line in named],
+        title="some of the lines" if len(named) < len(labels) else None,
+        loc="best",
+        frameon=True,  # where lines leave no room, they are to be seen below it
+        framealpha=0.8,
+        edgecolor="none",
+    )
 
 
 def title_of_type(panel: Axes, name: str, more: str = "") -> None:

@@ -22,6 +22,7 @@ from training.common.figures import (
     FolderFigures,
     colours,
     legend_above,
+    legend_of_lines,
     new_figure,
     new_panels,
     paper_style,
@@ -42,7 +43,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_LINE_STYLES = ("--", ":", "-.")
+_LINE_STYLES: tuple[Any, ...] = ("--", ":", "-.", (0, (8, 2)), (0, (1, 3)), (0, (6, 2, 1, 2, 1, 2)))
 
 
 Figures = Mapping[str, Callable[[], "Figure"]]
@@ -162,8 +163,7 @@ def mean_feature(run: Run, game: FiniteGame, feature: str) -> Figure:
             panel.fill_between(positions, low, high, color=colour, alpha=0.18, linewidth=0)
         draw_limit(panel, game, worth, lines)
         frame_means(panel, lines, feature, worth)
-        if any(panel.get_legend_handles_labels()[1]):
-            panel.legend(loc="upper left")
+        legend_of_lines(panel)
         title_panel(panel, game, kind)
     return figure
 
@@ -236,7 +236,10 @@ def _of_tables(run: Run, game: PopulationGame) -> Figures:
     """What is done, in a game with tables."""
     if not isinstance(game, FiniteGame):
         return {}
-    return {f"mean_{feature}": partial(mean_feature, run, game, feature) for feature in action_features(game)}
+    return {
+        f"mean_{feature}".replace(" ", "_"): partial(mean_feature, run, game, feature)
+        for feature in action_features(game)
+    }
 
 
 @paper_style()

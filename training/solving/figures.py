@@ -16,6 +16,7 @@ from training.common.figures import (
     FolderFigures,
     colours,
     legend_above,
+    legend_of_lines,
     new_figure,
     new_panels,
     paper_style,
@@ -86,8 +87,7 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
             panel.plot(positions, values, color=colour, label=label)
         draw_limit(panel, game, worth, lines)
         frame_means(panel, lines, feature, worth)
-        if any(panel.get_legend_handles_labels()[1]):
-            panel.legend(loc="upper left")
+        legend_of_lines(panel)
         title_panel(panel, game, kind)
     return figure
 
@@ -125,9 +125,10 @@ def curve(columns: Mapping[str, NDArray[Any]]) -> Figure:
     """A table of the mean-field model: its columns along the first one, as lines, with marks where few."""
     (name, values), *others = columns.items()
     figure, (panel,) = new_figure(4.4, 3.0)
+    positions = positions_on_line(panel, values)
     for (label, column), colour in zip(others, colours(len(others))):
         panel.plot(
-            values, column, color=colour, label=_words(label), marker="o" if len(values) <= _FEW else ""
+            positions, column, color=colour, label=_words(label), marker="o" if len(values) <= _FEW else ""
         )
     panel.set(xlabel=_words(name))
     if len(others) > 1:
@@ -154,9 +155,9 @@ def exploitability_history(solution: Solution) -> Figure:
             solution.numbers["tolerance"], color="0.35", linewidth=1, linestyle="--", label="tolerance"
         )
         legend_above(panel)
-    panel.set(
-        xlabel=f"step of {solution.numbers['method']}", ylabel="normalised exploitability", yscale="log"
-    )
+    method = _words(solution.numbers["method"])
+    panel.set(xlabel=f"step of {method}", ylabel="normalised exploitability", yscale="log")
+    panel.locator_params(axis="x", integer=True, min_n_ticks=1)  # there may be one step
     return figure
 
 
@@ -182,7 +183,10 @@ def _of_tables(solution: Solution) -> Figures:
     game = solution.seen()
     return {
         "policy_heat_maps": partial(policy_heat_maps, solution),
-        **{f"mean_{feature}": partial(mean_feature, solution, feature) for feature in action_features(game)},
+        **{
+            f"mean_{feature}".replace(" ", "_"): partial(mean_feature, solution, feature)
+            for feature in action_features(game)
+        },
         **{
             f"{quantity}_distribution".replace(" ", "_"): partial(distribution, solution, quantity)
             for quantity in as_finite(solution.game()).observation_values()

@@ -45,6 +45,7 @@ TRACE = "learning"
 """The table of the iterations of a method that learns from play."""
 
 _NOTHING = "none"  # as the command shows it
+_NO_OPTIONS = ("model", "game", "tolerance", "observer")  # parameters that are fields, or not said
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,7 @@ class SolveConfig(GameRunConfig):
     Attributes:
         game: name of the game.
         game_config: the game's configuration, or its fields that differ from the defaults.
-        method: auto (of games with tables the homotopy, of others the fixed point) or the name of a solver,
+        method: auto (the game's own; of games with tables mostly the homotopy) or the name of a solver,
             see karma-envs list.
         tolerance: normalised exploitability to reach, > 0; none for the method's own default.
         rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium; per unit
@@ -106,7 +107,7 @@ class SolveConfig(GameRunConfig):
             known = inspect.signature(methods()[method]).parameters
             for name, option in self.method_options().items():
                 if name not in known:
-                    shown = ", ".join(known.keys() - {"model", "game", "tolerance", "observer"})
+                    shown = ", ".join(each for each in known if each not in _NO_OPTIONS)
                     raise refusal(f"{name} of method {self.method}", option, shown)
 
     def method_options(self) -> dict[str, Any]:

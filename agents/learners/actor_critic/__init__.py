@@ -60,9 +60,8 @@ def _check(game: PopulationGame) -> None:
     try:
         importlib.import_module("torch")
     except ImportError:
-        raise refusal(
-            "learner.kind", "actor_critic", "one that needs no PyTorch; or pip install 'karma-envs[torch]'"
-        ) from None
+        allowed = "one that needs no PyTorch, such as tabular; or pip install 'karma-envs[torch]'"
+        raise refusal("learner.kind", "actor_critic", allowed) from None
 
 
 def _learner(game: PopulationGame, config: ActorCriticConfig, rng: np.random.Generator) -> Learner:

@@ -29,7 +29,7 @@ class TabularConfig(Config):
         update_probability: p_update, with which a policy is updated at the end of an epoch.
         initial_q: Q_0, the value all Q start from.
         cells: cells per dimension of a Box, in which a game without finite observations and actions is
-            learned, see :mod:`karma_envs.tabulated`; unused in finite games.
+            learned; unused in finite games.
 
     Raises:
         ConfigError: naming the field, the value and what is allowed.

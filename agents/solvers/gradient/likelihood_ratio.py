@@ -75,7 +75,7 @@ def likelihood_ratio(
         raise refusal(
             "method",
             "likelihood_ratio",
-            f"spsa, sfsa, as a {type(family).__name__} has no score, the gradient of its log probability",
+            f"spsa, sfsa, as {type(family).__name__} has no score, the gradient of its log probability",
         )
     population_steps, horizon = (
         whole("population_steps", population_steps, 1),

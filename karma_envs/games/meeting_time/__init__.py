@@ -87,6 +87,7 @@ _ROUNDING = 1e-9
 _LARGEST_NOISE = 8.6
 """Above all |eps| that 53 random bits give, sqrt(2 * 53 log 2) = 8.572 by Box and Muller's transform."""
 
+
 _UNCERTAINTIES, _NOISE = 0, 1  # random streams
 
 _TRAINING = {

@@ -104,6 +104,7 @@ class TwoStateControlGame(ArrayGame[ControlState]):
     config_class = TwoStateControlConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = PRESETS
     cooperative = True
+    trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": {"n_steps": 20_000}}
     picture = "karma_envs.games.two_state_control.picture"
     metrics: ClassVar[tuple[Metric, ...]] = CONTROL_METRICS
     baselines: ClassVar[Mapping[str, Baseline]] = {**ArrayGame.baselines, **CONTROL_BASELINES}

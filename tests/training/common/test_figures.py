@@ -18,7 +18,7 @@ from karma_envs import make
 from karma_envs.baselines import baseline_policy
 from karma_envs.rendering import animate
 from training import ResultsError
-from training.common.figures import new_figure, paper_style, save_figures
+from training.common.figures import legend_of_lines, new_figure, paper_style, save_figures
 from training.common.lane_figures import path_panels
 
 
@@ -113,3 +113,34 @@ def test_figures_have_one_look_wherever_they_are_made() -> None:
     assert not made.axes[0].spines["top"].get_visible()
     assert matplotlib.rcParams["font.size"] == before
     np.testing.assert_allclose(made.get_size_inches(), 2)
+
+
+@pytest.mark.parametrize(
+    ("lines", "named", "title"),
+    [
+        (0, None, ""),
+        (6, [0, 1, 2, 3, 4, 5], ""),
+        (49, [0, 10, 19, 29, 38, 48], "some of the lines"),  # 48 k / 5 for k = 0 … 5, rounded
+    ],
+)
+def test_a_legend_names_so_many_lines_as_it_has_room_for(
+    lines: int, named: list[int] | None, title: str
+) -> None:
+    _, (panel,) = new_figure(3, 3)
+    for line in range(lines):
+        panel.plot([0, line], label=f"line {line}")
+    legend_of_lines(panel)
+    legend = panel.get_legend()
+    if named is None:
+        assert legend is None
+        return
+    assert [text.get_text() for text in legend.get_texts()] == [f"line {line}" for line in named]
+    assert legend.get_title().get_text() == title
+
+
+@paper_style()
+def test_long_numbers_of_steps_do_not_overlap() -> None:
+    made, (panel,) = new_figure(4.4, 3.0)
+    panel.plot([0, 200_000], [0, 1])
+    made.draw_without_rendering()
+    assert max(len(tick.get_text()) for tick in panel.get_xticklabels()) <= 5

@@ -113,3 +113,12 @@ def test_a_game_that_is_timed_is_played_so_by_whoever_plays_what_was_learned() -
     assert isinstance(training, TimedGame)
     assert game.game.belief_rate is None  # type: ignore[attr-defined]
     assert training.game.belief_rate == (1.0, 1.0)  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    "name", ["lq_regulator", "malware", "meeting_time", "spatial_congestion", "supply", "two_state_control"]
+)
+def test_a_plain_train_takes_minutes(name: str) -> None:
+    """2e7 agent-steps are two minutes of actor and critic, the slowest, on one core."""
+    config = TrainConfig.from_flat(name, None)
+    assert config.n_steps * config.game_config.n_agents <= 2e7

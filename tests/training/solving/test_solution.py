@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 import agents
-from agents.solvers import Step
+from agents.solvers import Step, methods
 from karma_envs.config import ConfigError
 from training.cli import main
 from training.common.config import load_layer
@@ -90,6 +91,16 @@ def test_an_interrupted_solver_keeps_the_best_policy_until_then(method: str, tmp
 def test_what_cannot_be_is_refused_by_name(fields: dict[str, object], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         SolveConfig(**fields)  # type: ignore[arg-type]
+
+
+def test_options_of_a_method_are_named_in_its_order() -> None:
+    with pytest.raises(ConfigError) as refused:
+        SolveConfig(game="malware", method="sfsa", options={"size": 0.1})
+    shown = str(refused.value).partition("allowed: ")[2].split(", ")
+    known = [name for name in inspect.signature(methods()["sfsa"]).parameters if name in shown]
+    assert shown == known
+    assert "perturbation" in shown
+    assert not {"game", "tolerance", "observer"} & set(shown)
 
 
 def test_allocations_without_bids_have_no_model() -> None:
