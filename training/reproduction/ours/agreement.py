@@ -298,7 +298,7 @@ def _figure(page: _Page, rows: Sequence[Row]) -> Figure:
     if page.gain is not None:
         _band(gains, 2, page.gain)
     if np.isnan([row["gain"] for row in rows]).all():
-        gains.text(0.5, 0.5, "all do as a planner says", ha="center", transform=gains.transAxes)
+        gains.text(0.5, 0.6, "all do as a planner says", ha="center", transform=gains.transAxes)
         gains.set_yticks([])
     figure.suptitle(page.title)
     return figure
