@@ -90,12 +90,18 @@ _FURTHEST = 1e9
 _START, _NOISE = 0, 1  # random streams
 
 _TRAINING = {
+    "hidden_units": 32,
     "actor_learning_rate": 3e-3,
+    "critic_learning_rate": 1e-2,
     "learning_rate_left": 0.02,
+    "action_variance_final": 0.002,
+    "trace_decay": 0.7,
     "n_steps": 20_000,
     "epoch_length": 10,
 }
-"""Ours; rates that fall, as payoffs are flat where the mean is nearly right."""
+"""Ours; rates that fall, as payoffs are flat where the mean is nearly right, and a variance that falls, as
+the source's, .1, costs half as much again as an equilibrium does. The critic's rate is large: before agents
+control, positions wander far, and values there are hundreds of times those near the target."""
 
 _EXPLORATION = 0.1
 """Variance of controls in the family that gradient methods move in; as the source's actor has it."""

@@ -87,10 +87,18 @@ _ROUNDING = 1e-9
 _LARGEST_NOISE = 8.6
 """Above all |eps| that 53 random bits give, sqrt(2 * 53 log 2) = 8.572 by Box and Muller's transform."""
 
-_TRAINING = {"grouping": "pooled", "learning_rate": 0.05, "n_steps": 20_000, "epoch_length": 100}
-"""Ours: what all agents see teaches one table, in cells."""
 
 _UNCERTAINTIES, _NOISE = 0, 1  # random streams
+
+_TRAINING = {
+    "critic_steps": 1,
+    "actor_learning_rate": 3e-3,
+    "learning_rate_left": 0.02,
+    "action_variance_final": 0.002,
+    "n_steps": 20_000,
+    "epoch_length": 10,
+}
+"""Ours; a variance that falls, as who arrives at random keeps all others waiting."""
 
 
 def _punctual(game: MeetingTimeGame) -> ArrivalPolicy:
@@ -112,8 +120,9 @@ class MeetingTimeGame(ExchangeableGame):
     name = "meeting_time"
     config_class = MeetingTimeConfig
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
-    baselines: ClassVar[Mapping[str, Baseline]] = {**ExchangeableGame.baselines, "punctual": _punctual}
+    learner = "actor_critic"
     trained_with: ClassVar[Mapping[str, Mapping[str, Any]]] = {"": _TRAINING}
+    baselines: ClassVar[Mapping[str, Baseline]] = {**ExchangeableGame.baselines, "punctual": _punctual}
     picture = "karma_envs.games.meeting_time.picture"
     n_streams = 2
     length = 1

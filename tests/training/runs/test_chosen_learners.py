@@ -21,6 +21,9 @@ from training.runs.evaluate import evaluate, tables
 from training.runs.figures import figures
 from training.sweeps.config import SweepConfig
 
+HERD = "tests.test_exchangeable:HerdGame"
+"""A game of boxes that is trained with tables unless told otherwise."""
+
 needs_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None, reason="the networks are in PyTorch"
 )
@@ -29,30 +32,30 @@ needs_torch = pytest.mark.skipif(
 @pytest.mark.parametrize("learner", ["actor_critic", {"kind": "actor_critic"}])
 def test_a_kind_is_chosen_by_name(learner: object) -> None:
     config = TrainConfig.from_flat(
-        "meeting_time", None, {"learner": learner}, {"actor_learning_rate": 0.02, "n_agents": 7}
+        HERD, None, {"learner": learner}, {"actor_learning_rate": 0.02, "n_agents": 7}
     )
     assert config.learner == ActorCriticConfig(actor_learning_rate=0.02)
     assert config.game_config.n_agents == 7
     assert TrainConfig.from_dict(config.to_dict()) == config
-    assert isinstance(TrainConfig.from_flat("meeting_time", None).learner, TabularConfig)
+    assert isinstance(TrainConfig.from_flat(HERD, None).learner, TabularConfig)
 
 
 def test_fields_are_those_of_the_kind() -> None:
     with pytest.raises(ConfigError, match="there is no field 'rationality'"):
-        TrainConfig.from_flat("meeting_time", None, {"learner": "actor_critic", "rationality": 5})
+        TrainConfig.from_flat(HERD, None, {"learner": "actor_critic", "rationality": 5})
     with pytest.raises(ConfigError, match="there is no field 'trace_decay'"):
-        TrainConfig.from_flat("meeting_time", None, {"trace_decay": 0.5})
+        TrainConfig.from_flat(HERD, None, {"trace_decay": 0.5})
     with pytest.raises(ConfigError, match=r"^learner = 'oracle' .* allowed: actor_critic, tabular"):
-        TrainConfig.from_flat("meeting_time", None, {"learner": "oracle"})
+        TrainConfig.from_flat(HERD, None, {"learner": "oracle"})
 
 
 def test_flags_are_those_of_the_kind(capsys: pytest.CaptureFixture[str]) -> None:
-    choose = ["show-config", "meeting_time", "--learner", "actor_critic"]
+    choose = ["show-config", HERD, "--learner", "actor_critic"]
     assert main([*choose, "--trace-decay", "0.5"]) == 0
     shown = capsys.readouterr().out
     assert "kind: actor_critic" in shown
     assert "trace_decay: 0.5" in shown
-    assert main(["show-config", "meeting_time", "--rationality", "5"]) == 0
+    assert main(["show-config", HERD, "--rationality", "5"]) == 0
     capsys.readouterr()
     with pytest.raises(SystemExit):
         main([*choose, "--rationality", "5"])
@@ -67,11 +70,11 @@ def test_flags_are_those_of_the_kind(capsys: pytest.CaptureFixture[str]) -> None
 def test_sweeps_are_over_fields_of_the_kind() -> None:
     base = {"learner": "actor_critic", "n_steps": 10, "epoch_length": 1}
     over = {"trace_decay": [0.0, 0.9]}
-    sweep = SweepConfig.from_flat("meeting_time", None, base, over=over)
+    sweep = SweepConfig.from_flat(HERD, None, base, over=over)
     assert [trial.config.learner.trace_decay for trial in sweep.trials()] == [0.0, 0.9]
     assert SweepConfig.from_dict(sweep.to_dict()) == sweep
     with pytest.raises(ConfigError, match="over = 'rationality'"):
-        SweepConfig.from_flat("meeting_time", None, base, over={"rationality": [1, 2]})
+        SweepConfig.from_flat(HERD, None, base, over={"rationality": [1, 2]})
 
 
 @needs_torch
