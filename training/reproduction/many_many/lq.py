@@ -34,7 +34,7 @@ _EPOCHS = {"quick": 100, "full": 2000}
 """Of training by actor and critic."""
 _EPOCH = 20
 """Steps of an epoch: twice those that the game is trained with by default, for half the variance."""
-_ITERATIONS = {"quick": 20, "full": 400}
+_ITERATIONS = {"quick": 20, "full": 800}
 """Of likelihood ratios."""
 _THEORY, _THEORY_NOISY = "theory", "theory, controls with noise"
 _PLAYED, _PLAYED_NOISY = "played by 200 agents", "played by 200 agents, controls with noise"
@@ -160,7 +160,7 @@ EXPERIMENT = Experiment(
         "The source prints mean (.50000, -.50000) and variance .14060 in theory, and (.50717, -.50537) and "
         ".16100 as learned, with an actor of variance .1: what theory gives with that noise. Its matrices "
         "are not printed; ours give .14088 and .16117. Every policy is played by 200 agents at rest. Actor "
-        "and critic learn from 2000 epochs of 20 steps of 200 agents, likelihood ratios from 400 iterations "
+        "and critic learn from 2000 epochs of 20 steps of 200 agents, likelihood ratios from 800 iterations "
         "of 60 steps of 1000 agents (mean of the last quarter), both of them knowing nothing of the game."
     ),
 )
