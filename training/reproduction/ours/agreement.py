@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from agents import solve
-from agents.policies.tabular import TabularPolicy
 from agents.solvers.control.integrated_q import integrated_q
 from agents.solvers.control.kernel_q import kernel_q
 from agents.solvers.control.population import GamePopulation, follow
@@ -34,7 +33,7 @@ from karma_envs.transitions import chunks
 from training.benchmark.measure import gain_of_deviating
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
-from training.evaluation.play import play
+from training.evaluation.play import as_played, play
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.reproduce import announcer
 from training.reproduction.shared_runs import kept_run
@@ -203,16 +202,11 @@ def _learn(page: _Page, scale: str, seed: int) -> tuple[PopulationGame, Any]:
     if page.method is not None:
         game = page.make()
         method, options = page.method
-        return game, _as_played(game, solve(game, method, seed=seed, **options).policy)
+        return game, as_played(game, solve(game, method, seed=seed, **options).policy)
     fields = {**page.training, **(page.quick if scale == "quick" else {}), "seed": seed}
     config = TrainConfig.from_flat(page.game, page.preset, fields)
     run = kept_run(config, f"agreement-{page.name}-{scale}-{seed}")
     return run.game(), run.policy
-
-
-def _as_played(game: PopulationGame, policy: Any) -> Any:
-    """A solver's policy as all agents play it: of a table with a row per type, the row of each."""
-    return policy.for_agents(game.type_of_agent) if isinstance(policy, TabularPolicy) else policy
 
 
 def _played(game: PopulationGame, policy: Any, scale: str, seed: list[int]) -> _Seen:
@@ -237,7 +231,7 @@ def _of_agents(page: _Page, scale: str, seed: int) -> list[Row]:
     game = page.make()
     announce("theory")
     equilibrium = solve(game)
-    policy = _as_played(game, equilibrium.policy)
+    policy = as_played(game, equilibrium.policy)
     theory, size = equilibrium.efficiency, _size(game, policy, [seed, 0])
     gain = equilibrium.exploitability / _discounted_length(game)
     rows = [_row(_THEORY, _Seen(theory, 0.0, gain), theory, size)]
