@@ -244,7 +244,7 @@ def test_defaults_may_be_said_as_the_help_shows_them(game: str, capsys: pytest.C
     assert len(said) >= 20
     of_karma = {"[]", "1.0,5.0", "equal", "0.98"}
     has_karma = "karma_max" in game_class(game).config_class.field_names()
-    of_learner = {"tabular": {"0.01"}, "actor_critic": {"auto"}}[game_class(game).learner]
+    of_learner = {"tabular": {"21"}, "actor_critic": {"auto"}}[game_class(game).learner]
     assert {default for _, default in said} > {"none"} | of_learner | (of_karma if has_karma else set())
     assert shown(capsys, game, *(text for pair in said for text in pair)) == shown(capsys, game)
 

@@ -158,8 +158,8 @@ EXPERIMENT = Experiment(
     figures={"figure_2": _figure},
     published=(
         *(Published(case, "short_of_equilibrium", 0.0, 0.05, _SHORT) for case in _CASES),
-        Published("start-1", "pays_then_sells", 1.0, 0.0, "as the text tells of firms far from demand"),
-        *(Published(case, "beats_tracking", 1.0, 0.0, "as the text tells") for case in _COSTLY),
+        Published("start-1", "pays_then_sells", 1.0, 0.5, "as the text tells of firms far from demand"),
+        *(Published(case, "beats_tracking", 1.0, 0.5, "as the text tells") for case in _COSTLY),
         Published(_FREE, "distance_to_demand", 0.0, 0.1, "a fifth of the scale at which demand falls"),
     ),
     notes=(
