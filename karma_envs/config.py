@@ -85,8 +85,7 @@ def real(
     open_high: bool = False,
 ) -> float:
     """``value`` as a finite float in ``[low, high]``, the ends left out where they are open."""
-    ends = (f"{end:g}" if float(f"{end:g}") == end else repr(end) for end in (low, high))
-    allowed = f"a number in {'(' if open_low else '['}{', '.join(ends)}{')' if open_high else ']'}"
+    allowed = f"a number in {'(' if open_low else '['}{low:.10g}, {high:.10g}{')' if open_high else ']'}"
     if not _is_number(value):
         raise refusal(field, value, allowed)
     number = float(value)

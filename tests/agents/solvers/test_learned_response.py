@@ -60,6 +60,7 @@ def test_a_learner_of_boxes_lowers_exploitability() -> None:
     found = solve(
         game,
         "learned_response",
+        learner="tabular",
         learner_config={"cells": 41},
         budget=200_000,
         iterations=3,
