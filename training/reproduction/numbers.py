@@ -3,15 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 import numpy as np
 
 from training.common.tables import Row
-
-if TYPE_CHECKING:
-    pass
-
 
 _ROUNDING = 1e-12  # a relative error that is no spread
 

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from karma_envs.config import choice
 from karma_envs.files import remove_leftovers, write_text
@@ -18,10 +18,6 @@ from training.common.tables import Row, read_table, write_table
 from training.reproduction.experiment import Experiment, Verdict, experiments, verdicts
 from training.reproduction.numbers import mean_over_seeds, with_error
 from training.runs.folder import read_metadata
-
-if TYPE_CHECKING:
-    pass
-
 
 SCALES = ("quick", "full")
 

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
@@ -41,9 +41,6 @@ from training.sweeps.folder import (
     recorded_columns,
     write_rows,
 )
-
-if TYPE_CHECKING:
-    pass
 
 LEARNED_STEPS = 10_000
 """Steps that the learned policies are measured over."""

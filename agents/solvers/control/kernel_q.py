@@ -68,7 +68,7 @@ class KernelQ(Said):
         residual: the largest change by another application of B_K.
         sweeps: maximisations over all samples that it took.
         seconds: wall time.
-        interrupted: whether Ctrl-C ended the iteration.
+        interrupted: whether Ctrl-C ended the walk or the iteration.
         regression: Gamma_K.
     """
 
@@ -184,7 +184,8 @@ def kernel_q(
     regression = KernelRegression(cells, samples, kernel_name)
     seen = samples.seen
     rewards, following = samples.rewards[seen], samples.following[seen]
-    q, residual, sweeps, interrupted = np.zeros(seen.shape), np.inf, 0, False
+    q, residual, sweeps = np.zeros(seen.shape), np.inf, 0
+    interrupted = samples.interrupted
     try:
         while residual > tolerance and sweeps < _MOST_SWEEPS:
             best, policies = regression.best(q, following)

@@ -5,7 +5,7 @@ A population is put on every point of a net, or led about until each cell of P(S
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,6 +24,7 @@ class Samples:
         following: the next mu, ``float64[G, H, X]``.
         seen: ``bool[G, H]``, whether there is a sample.
         steps: that it took.
+        interrupted: whether Ctrl-C ended the walk before all was seen.
     """
 
     mean_fields: NDArray[np.float64]
@@ -31,6 +32,7 @@ class Samples:
     following: NDArray[np.float64]
     seen: NDArray[np.bool_]
     steps: int
+    interrupted: bool = False
 
     @classmethod
     def room(cls, n_cells: int, n_policies: int, n_states: int) -> Samples:
@@ -80,7 +82,7 @@ def samples_of_walk(
     leads_to = np.full((n_cells, n_policies), -1)
     follows = np.zeros((n_cells, n_cells), np.bool_)
     n_left = np.full(n_cells, n_policies)
-    mean_field, steps = population.mean_field, 0
+    mean_field, steps, interrupted = population.mean_field, 0, False
     cell = int(cells.nearest(mean_field))
     try:
         while steps < max_steps and n_left.any():
@@ -101,8 +103,8 @@ def samples_of_walk(
                 n_left[cell] -= 1
             cell, steps = reached, steps + 1
     except KeyboardInterrupt:
-        pass
-    return Samples(samples.mean_fields, samples.rewards, samples.following, samples.seen, steps)
+        interrupted = True
+    return replace(samples, steps=steps, interrupted=interrupted)
 
 
 def _steps_to(goals: NDArray[np.bool_], follows: NDArray[np.bool_]) -> NDArray[np.int64]:

@@ -14,6 +14,7 @@ import karma_envs
 from agents.learners import learners
 from agents.solvers import Step, methods, solve
 from karma_envs.config import ConfigError
+from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from karma_envs.tabulated import TabulatedGame
 
@@ -77,7 +78,7 @@ def games() -> dict[str, PopulationGame]:
 def _in_cells(game: PopulationGame) -> TabulatedGame | None:
     """The game in cells, where that is another game and has bounds."""
     try:
-        return None if hasattr(game, "legal_actions") else TabulatedGame(game, CELLS)
+        return None if isinstance(game, FiniteGame) else TabulatedGame(game, CELLS)
     except ConfigError:
         return None
 

@@ -129,6 +129,7 @@ def test_observed_and_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(samples_module, "_steps_to", interrupt)
     stopped = kernel_q(MODEL, net_steps=4)
+    assert stopped.interrupted
     assert 0 < stopped.coverage < 1
     assert np.isfinite(stopped.q).all()
 
