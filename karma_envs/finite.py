@@ -123,6 +123,33 @@ class FiniteGame(PopulationGame):
         n_types = len(self.discounts)
         return {name: np.tile(values, (n_types, 1)) for name, values in axis_values(self.axes).items()}
 
+    @property
+    def kind_of_agent(self) -> NDArray[np.int64]:
+        """``int64[N]``: which type of the mean-field model an agent is, numbered in the order of the agents.
+
+        As it stands here that of the game. Where agents of one type differ for good, as in the paths that
+        they have in a city, the model has more types than the game, each with a row in its policies.
+        """
+        return self.type_of_agent.astype(np.int64)
+
+    def rows_of_agents(self, n_rows: int) -> NDArray[np.int64]:
+        """``int64[N]``: which row each agent plays of a table with so many.
+
+        Raises:
+            PolicyError: where that is neither one for all, nor one for each type of the game or of its model.
+        """
+        if n_rows == 1:
+            return np.zeros(self.n_agents, np.int64)
+        if n_rows == len(self.discounts):
+            return self.type_of_agent.astype(np.int64)
+        kinds = self.kind_of_agent
+        sizes = sorted({1, len(self.discounts), int(kinds.max()) + 1})
+        if n_rows != sizes[-1]:
+            raise PolicyError(
+                f"the policy has {n_rows} rows; one for this game has {' or '.join(map(str, sizes))}"
+            )
+        return kinds
+
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""
         return np.ones((self.n_agents, self.n_observations), bool)
@@ -189,10 +216,12 @@ class FiniteGame(PopulationGame):
         """A table as a policy of all agents.
 
         Args:
-            probabilities: ``float64[rows, X, A]``, a row that everyone plays, or one for each type.
+            probabilities: ``float64[rows, X, A]``, see :meth:`rows_of_agents`.
+
+        Raises:
+            PolicyError: for a number of rows that does not fit.
         """
-        everyone = np.zeros(self.n_agents, np.int32)
-        rows = everyone if len(probabilities) == 1 else self.type_of_agent.astype(np.int32)
+        rows = self.rows_of_agents(len(probabilities)).astype(np.int32)
         return PlayedPolicy(thresholds_of(probabilities), rows)
 
     def acting(self, policy: SamplingPolicy) -> Any:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
+from karma_envs.mean_field.stationary import StationaryMeanField
 
 
 class InUnits(FiniteMeanFieldModel):
@@ -48,6 +49,16 @@ class InUnits(FiniteMeanFieldModel):
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         problem, following = self.model.step(mean_field, policy)
         return self._in_units(problem), following
+
+    def population_at_rest(
+        self,
+        policy: NDArray[np.float64],
+        start: NDArray[np.float64] | None = None,
+        tolerance: float = 1e-13,
+    ) -> StationaryMeanField:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        field = self.model.population_at_rest(policy, start, tolerance)
+        return replace(field, problem=self._in_units(field.problem))
 
     def _in_units(self, problem: DecisionProblem) -> DecisionProblem:
         return replace(problem, reward=problem.reward / self.unit)

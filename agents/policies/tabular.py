@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from agents.policies.table import policy_table
 from karma_envs.config import whole
 from karma_envs.display import data_frame, html_table
-from karma_envs.finite import MOST_INDICES, check_thresholds
+from karma_envs.finite import MOST_INDICES, FiniteGame, check_thresholds
 from karma_envs.game import PopulationGame
 from karma_envs.numerics.sampling import padded_width, probabilities_of, thresholds_of, uniform_over
 from karma_envs.saved_policy import SavedPolicy
@@ -163,14 +163,14 @@ class TabularPolicy(SavedPolicy):
         return data_frame(policy_table(self, game, by_agent=by_agent))
 
     def fitted_to(self, game: PopulationGame) -> TabularPolicy:
-        """The policy of a game's agents, where this one has a row for each of its types, or for all.
+        """The policy of a game's agents, where this one has a row for all, for each type, or for each kind.
 
         Raises:
             PolicyError: for a policy that does not fit the game.
         """
         fits = self
-        if len(self._row_of_agent) != game.n_agents and self.n_rows in (1, len(game.discounts)):
-            fits = self.for_agents(game.type_of_agent * (self.n_rows > 1))
+        if len(self._row_of_agent) != game.n_agents and isinstance(game, FiniteGame):
+            fits = self.for_agents(game.rows_of_agents(self.n_rows))
         game.check_policy(fits)
         return fits
 

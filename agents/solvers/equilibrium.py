@@ -16,7 +16,7 @@ from karma_envs.display import Said, data_frame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.dynamic_programming import policy_value
 from karma_envs.mean_field.exploitability import Exploitability, exploitability_in
-from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
+from karma_envs.mean_field.stationary import AT_REST
 
 if TYPE_CHECKING:
     from pandas import DataFrame
@@ -175,7 +175,7 @@ def assess(
     model: FiniteMeanFieldModel, policy: NDArray[np.float64], start: NDArray[np.float64] | None = None
 ) -> Assessment:
     """Everything exact that is to be said of ``policy[types, X, A]``."""
-    field = stationary_mean_field(model, policy, start)
+    field = model.population_at_rest(policy, start)
     flow = field.mean_field[:, :, None] * policy
     by_type = (flow * field.problem.reward).sum(axis=(1, 2))
     return Assessment(

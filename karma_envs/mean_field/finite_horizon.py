@@ -54,7 +54,6 @@ from karma_envs.config import refusal
 from karma_envs.mean_field.dynamic_programming import DecisionProblem, improved, uniform_policy
 from karma_envs.mean_field.exploitability import type_policies
 from karma_envs.mean_field.model import FiniteMeanFieldModel
-from karma_envs.mean_field.stationary import stationary_mean_field
 
 _MOST_UNKNOWNS = 400  # values and statistics that Newton's method on all of them is quick with
 _FEW = 12  # numbers of a statistic that are drawn without names
@@ -310,7 +309,7 @@ class FiniteHorizonModel(FiniteMeanFieldModel):
     def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """The statistic by step, of a population that plays a policy, where it is a few numbers."""
         table = type_policies(self, policy)
-        flow = self.flow(stationary_mean_field(self, table).statistic)
+        flow = self.flow(self.population_at_rest(table).statistic)
         names = self.stages[0].statistic_names or tuple(f"z {number}" for number in range(flow.shape[1]))
         if len(names) > _FEW:
             return {}

@@ -22,7 +22,7 @@ from karma_envs.mean_field.exploitability import (
     exploitability_at_rest,
     type_policies,
 )
-from karma_envs.mean_field.stationary import stationary_mean_field
+from karma_envs.mean_field.stationary import StationaryMeanField, stationary_mean_field
 
 
 class MeanFieldModel(ABC):
@@ -240,6 +240,24 @@ class FiniteMeanFieldModel(MeanFieldModel):
         """
         return self.statistic(mean_field, policy) - statistic
 
+    def population_at_rest(
+        self,
+        policy: NDArray[np.float64],
+        start: NDArray[np.float64] | None = None,
+        tolerance: float = 1e-13,
+    ) -> StationaryMeanField:
+        """The mean field at rest of a population that plays a policy, and what agents face in it.
+
+        By :func:`karma_envs.mean_field.stationary.stationary_mean_field`, which takes derivatives along each
+        number of z; a model with many of them has a way of its own.
+
+        Args:
+            policy: ``float64[types, X, A]``.
+            start: mean field to begin with; the model's initial one if None.
+            tolerance: largest change of the mean field in one step that is accepted.
+        """
+        return stationary_mean_field(self, policy, start, tolerance)
+
     def best_response(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """An optimal policy, ``float64[types, X, A]``, deterministic."""
         return best_response(self, self.decision_problem(statistic))[0]
@@ -252,12 +270,12 @@ class FiniteMeanFieldModel(MeanFieldModel):
 
     def statistic_of(self, policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """z of a population at rest that plays a policy."""
-        return stationary_mean_field(self, type_policies(self, policy)).statistic
+        return self.population_at_rest(type_policies(self, policy)).statistic
 
     def efficiency(self, policy: Any) -> NDArray[np.float64]:
         """Mean reward per agent and step of a population at rest that plays a policy, ``float64[types]``."""
         table = type_policies(self, policy)
-        field = stationary_mean_field(self, table)
+        field = self.population_at_rest(table)
         flow = field.mean_field[..., None] * table
         return np.asarray((flow * field.problem.reward).sum(axis=(1, 2)))
 

@@ -52,4 +52,4 @@ def _check_table(policy: Any, game: FiniteGame, by_type: bool) -> None:
         raise PolicyError(f"it is {policy!r}, and no table")
     if policy.n_actions != game.n_actions:  # rows may be as wide all the same
         raise PolicyError(f"it has {policy.n_actions} actions; the game has {game.n_actions}")
-    game.check_policy(policy.for_agents(game.type_of_agent) if by_type else policy)
+    game.check_policy(policy.for_agents(game.rows_of_agents(policy.n_rows)) if by_type else policy)

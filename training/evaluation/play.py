@@ -99,7 +99,7 @@ class Evaluations(list[Evaluation]):
 
 def as_played(game: PopulationGame, policy: Any) -> Any:
     """A policy of :func:`agents.solve` as all agents of a game play it: of a table the row of each's type."""
-    return policy.for_agents(game.type_of_agent) if isinstance(policy, TabularPolicy) else policy
+    return policy.fitted_to(game) if isinstance(policy, TabularPolicy) else policy
 
 
 def play(

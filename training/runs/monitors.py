@@ -69,7 +69,7 @@ class Monitor:
         The last is NaN where no equilibrium of the mean field is known.
         """
         known = equilibrium_policies(self._config.game, self._config.game_config)
-        targets = [target.for_agents(self._game.type_of_agent) for target in known]
+        targets = [target.fitted_to(self._game) for target in known]
         if self._config.monitor == "exact":
             exact = exploitability_by_agent(self._game, policy, targets=targets)
             payoff, gain, to_targets = exact.payoff, exact.absolute, exact.to_targets.mean(axis=0)

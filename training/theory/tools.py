@@ -42,7 +42,7 @@ from karma_envs.config import ConfigError, choice, real, refusal, whole
 from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field import FiniteMeanFieldModel, as_finite_model
-from karma_envs.mean_field.stationary import AT_REST, stationary_mean_field
+from karma_envs.mean_field.stationary import AT_REST
 from training.common.config import GameRunConfig
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG
@@ -164,7 +164,7 @@ def _lasry_lions(bench: _Bench) -> Numbers:
 
     def population() -> NDArray[np.float64]:
         policy = ascent.random_policy(rng)
-        field = stationary_mean_field(model, policy)
+        field = model.population_at_rest(policy)
         _at_rest(field.residual)
         return np.asarray(field.mean_field[..., None] * policy)
 

@@ -30,7 +30,7 @@ from agents.mean_field.units import greatest_reward
 from karma_envs.config import real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value, q_values, uniform_policy
-from karma_envs.mean_field.stationary import advance, stationary_mean_field
+from karma_envs.mean_field.stationary import advance
 from karma_envs.numerics.sampling import softmax
 
 _NEGLIGIBLE = 1e-7  # distances below it are rounding
@@ -121,7 +121,7 @@ class MirrorAscent:
         """The next policy, and the mean field that the present one leads to from ``start``."""
         mean_field = self.model.initial_mean_field if start is None else start
         if self._population_steps is None:
-            mean_field = stationary_mean_field(self.model, policy, mean_field, _FIELD_TOLERANCE).mean_field
+            mean_field = self.model.population_at_rest(policy, mean_field, _FIELD_TOLERANCE).mean_field
         else:
             for _ in range(self._population_steps):
                 mean_field = advance(self.model, mean_field, policy)
@@ -250,7 +250,7 @@ def monotonicity_violations(
     def advantage(policy: NDArray[np.float64], equilibrium: RegularisedEquilibrium) -> float:
         worst, start = -np.inf, None
         for _ in range(n_updates + 1):
-            field = stationary_mean_field(model, policy, start, _FIELD_TOLERANCE)
+            field = model.population_at_rest(policy, start, _FIELD_TOLERANCE)
             gain = ascent.value(field.problem, policy) - ascent.value(field.problem, equilibrium.policy)
             worst = max(worst, float(model.masses @ (field.mean_field * gain).sum(axis=1)))
             if worst > better:

@@ -28,7 +28,6 @@ from numpy.typing import NDArray
 from agents.mean_field.linearisation import Linearisation, solve_scaled
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value
-from karma_envs.mean_field.stationary import stationary_mean_field
 from karma_envs.numerics.sampling import softmax, uniform_over
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
@@ -231,7 +230,7 @@ class LogitSystem:
         """The point of the policy with these logits, uniform if None; a solution for beta = 0 then."""
         logits = np.where(self.legal, 0.0 if logits is None else logits, -np.inf)
         policy, _ = self.policy(logits)
-        field = stationary_mean_field(self.model, policy)
+        field = self.model.population_at_rest(policy)
         value = policy_value(self.model, field.problem, policy)
         return LogitPoint(field.statistic, value, logits, 0.0)
 

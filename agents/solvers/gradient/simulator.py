@@ -193,7 +193,7 @@ class FiniteSimulator(Simulator):
 
     def played(self, policy: Any, game: PopulationGame) -> Any:
         """With the row of each agent's type, or the only one."""
-        return policy.for_agents(game.type_of_agent * (policy.n_rows > 1))
+        return policy.fitted_to(game)
 
     def in_model(self, policy: Any) -> NDArray[np.float64]:
         """``float64[types, X, A]``."""

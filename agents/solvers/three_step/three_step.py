@@ -48,7 +48,7 @@ from agents.solvers.three_step.smoothing import SMOOTHINGS, Smoothing
 from karma_envs.config import choice, real, whole
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
-from karma_envs.mean_field.stationary import advance, stationary_mean_field
+from karma_envs.mean_field.stationary import advance
 
 _RATIONALITY = 5.0  # per greatest reward
 _ANOTHER = 0.01  # in l_1: populations that differ by more are two, tolerance and net apart
@@ -94,7 +94,7 @@ def _rest(
     faced: DecisionProblem,
 ) -> NDArray[np.float64]:
     """As many steps of the population as it takes to come to rest."""
-    return stationary_mean_field(model, policy, mean_field).mean_field
+    return model.population_at_rest(policy, mean_field).mean_field
 
 
 FOLLOWING: dict[str, Following] = {"step": _step, "own_step": _own_step, "rest": _rest}

@@ -95,7 +95,7 @@ def test_observations_mean_what_the_agents_have(game: Any) -> None:
 def test_a_policy_of_another_game_is_refused() -> None:
     with pytest.raises(PolicyError):
         policy_table(TabularPolicy(np.ones((1, 8, 1))), small())
-    with pytest.raises(PolicyError, match="rows for 3 agents"):
+    with pytest.raises(PolicyError, match="has 3 rows; one for this game has 1 or 2"):
         policy_table(TabularPolicy(np.repeat(random_bids(small()), 3, axis=0)), small())
 
 
