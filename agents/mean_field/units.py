@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, ProblemMoves
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import StationaryMeanField
 
@@ -42,6 +42,11 @@ class InUnits(FiniteMeanFieldModel):
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self._in_units(self.model.decision_problem(statistic))
+
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        moves = self.model.problem_moves(statistic)
+        return replace(moves, reward=moves.reward / self.unit)
 
     def step(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]

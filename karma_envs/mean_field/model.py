@@ -22,6 +22,7 @@ from karma_envs.mean_field.exploitability import (
     exploitability_at_rest,
     type_policies,
 )
+from karma_envs.mean_field.moves import DifferencedMoves, ProblemMoves
 from karma_envs.mean_field.stationary import StationaryMeanField, stationary_mean_field
 
 
@@ -209,6 +210,13 @@ class FiniteMeanFieldModel(MeanFieldModel):
     @abstractmethod
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
+
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
+        """How what an agent faces moves with each number of z: by forward differences.
+
+        A model that knows these derivatives has a method of its own, which is quicker and more exact.
+        """
+        return DifferencedMoves.of(self, statistic)
 
     def step(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
