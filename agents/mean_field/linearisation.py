@@ -14,9 +14,6 @@ from numpy.typing import NDArray
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.mean_field.moves import rest_moves
-from karma_envs.numerics.linear import solve_scaled
-
-__all__ = ["Linearisation", "solve_scaled"]
 
 
 class Linearisation:

@@ -1,4 +1,4 @@
-"""How what an agent faces moves with the statistic of the population, and how a population at rest then moves.
+"""How what an agent faces moves with the statistic of the population, and a population at rest with it.
 
 Newton's method in a statistic z asks for derivatives of a model: of its rewards and transitions along each
 number of z, and of the mean field at rest with them. A model that knows its own says so by

@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.linearisation import Linearisation, solve_scaled
+from agents.mean_field.linearisation import Linearisation
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value
+from karma_envs.numerics.linear import solve_scaled
 from karma_envs.numerics.sampling import softmax, uniform_over
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter

@@ -1,6 +1,6 @@
-"""Contests of pairs in an infinite population: what they do to one's karma, and how that moves with the others.
+"""Contests of pairs in an infinite population: what becomes of one's karma, and its derivatives.
 
-Every pair of bids is one of few outcomes, so the rules are asked once and their answers kept in tables. What a
+A pair of bids has few outcomes, so the rules are asked once and their answers are kept in tables. What a
 contest makes of one's karma is then linear in the distribution m(b', k') of an opponent's bid and karma:
 
     theta(b) = sum over b' of m(b') chance(b, b'),
@@ -129,8 +129,8 @@ class Contests:
 
     Attributes:
         chance: ``float64[K, K]``, that a bid wins against another.
-        cost: ``int32[K, K, K]``, what a winner pays in all, by its bid and the loser's bid and karma; -1 where
-            there is no such pair.
+        cost: ``int32[K, K, K]``, what a winner pays in all, by its bid and the loser's bid and karma; -1
+            where there is no such pair.
         gain: ``int32[K, K, K]``, what the loser gets of it.
     """
 
@@ -173,14 +173,12 @@ class Contests:
         """
         n = len(opponents)
         win, after, paid = np.empty(n), np.empty((n, n, n)), np.empty((n, n))
-        _outcomes(
-            opponents, self.chance, self.cost, self.gain, opponents.sum(axis=1), paid, win, after
-        )
+        _outcomes(opponents, self.chance, self.cost, self.gain, opponents.sum(axis=1), paid, win, after)
         return win, after
 
 
 def redistributed(after: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Distributions of karma ``[K, K, K]`` after tax and redistribution, a matrix ``[K, K]`` near its diagonal."""
+    """Distributions of karma ``[K, K, K]`` after tax and redistribution, a matrix near its diagonal."""
     moves = shares != 0.0
     first, last = moves.argmax(axis=1), moves.shape[1] - 1 - moves[:, ::-1].argmax(axis=1)
     kernel_ = np.empty_like(after)
@@ -190,7 +188,7 @@ def redistributed(after: NDArray[np.float64], shares: NDArray[np.float64]) -> ND
 
 @dataclass(frozen=True)
 class ContestProblem(DecisionProblem):
-    """What an agent faces in the matching game: urgency moves by itself, karma by the bid whatever the urgency.
+    """What an agent faces in the matching game: urgency moves by itself, karma with the bid alone.
 
     Attributes:
         reward: ``float64[types, X, A]``, expected reward of a step.
