@@ -139,17 +139,15 @@ def rest_moves(
     gap = model.inconsistency(statistic, mean_field, policy)
     derivative = np.empty((n_z, n_moves))
     for index, field_move in enumerate(field_moves):
-        # The faster they move the smaller the width, so that nothing moves farther than WIDTH.
-        speed = max(1.0, float(np.abs(field_move).max()))
-        moved_policy = policy
-        if policy_moves is not None:
-            speed = max(speed, float(np.abs(policy_moves[index]).max()))
-            moved_policy = policy + WIDTH / speed * policy_moves[index]
-        width = WIDTH / speed
-        moved = statistic
-        if 0 <= index - first_statistic < n_z:
-            moved = statistic.copy()
+        # What moves fastest moves by WIDTH, however slow a move is: along a value of many steps, very slow.
+        policy_move = None if policy_moves is None else policy_moves[index]
+        moves_z = 0 <= index - first_statistic < n_z
+        speeds = [float(moves_z), *(np.abs(move).max() for move in (field_move, policy_move) if move is not None)]
+        width = WIDTH / (max(speeds) or 1.0)
+        moved = statistic.copy()
+        if moves_z:
             moved[index - first_statistic] += width
+        moved_policy = policy if policy_move is None else policy + width * policy_move
         moved_gap = model.inconsistency(moved, mean_field + width * field_move, moved_policy)
         derivative[:, index] = (moved_gap - gap) / width
     return mean_field, gap, derivative
