@@ -83,6 +83,20 @@ class InUnits(FiniteMeanFieldModel):
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self.model.inconsistency(statistic, mean_field, policy)
 
+    def inconsistency_moves(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+        statistic_moves: NDArray[np.float64],
+        field_moves: NDArray[np.float64],
+        policy_moves: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        return self.model.inconsistency_moves(
+            statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+        )
+
 
 def greatest_reward(model: FiniteMeanFieldModel) -> float:
     """max |r| over types, states and legal actions, as the population begins.

@@ -135,19 +135,37 @@ def rest_moves(
         ],
         axis=1,
     )
-    # The model's own function of (z, mu, pi) is differenced along the moves of all three at once.
+    statistic_moves = np.zeros((n_moves, n_z))
+    statistic_moves[first_statistic : first_statistic + n_z] = np.eye(n_z)
     gap = model.inconsistency(statistic, mean_field, policy)
-    derivative = np.empty((n_z, n_moves))
-    for index, field_move in enumerate(field_moves):
-        # What moves fastest moves by WIDTH, however slow a move is: along a value of many steps, very slow.
-        policy_move = None if policy_moves is None else policy_moves[index]
-        moves_z = 0 <= index - first_statistic < n_z
-        speeds = [float(moves_z), *(np.abs(move).max() for move in (field_move, policy_move) if move is not None)]
-        width = WIDTH / (max(speeds) or 1.0)
-        moved = statistic.copy()
-        if moves_z:
-            moved[index - first_statistic] += width
-        moved_policy = policy if policy_move is None else policy + width * policy_move
-        moved_gap = model.inconsistency(moved, mean_field + width * field_move, moved_policy)
-        derivative[:, index] = (moved_gap - gap) / width
+    derivative = model.inconsistency_moves(
+        statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+    )
     return mean_field, gap, derivative
+
+
+def differenced_inconsistency(
+    model: FiniteMeanFieldModel,
+    statistic: NDArray[np.float64],
+    mean_field: NDArray[np.float64],
+    policy: NDArray[np.float64],
+    statistic_moves: NDArray[np.float64],
+    field_moves: NDArray[np.float64],
+    policy_moves: NDArray[np.float64] | None,
+) -> NDArray[np.float64]:
+    """Derivatives of a model's inconsistency by forward differences along moves of all that it depends on.
+
+    See :meth:`karma_envs.mean_field.FiniteMeanFieldModel.inconsistency_moves`.
+    """
+    gap = model.inconsistency(statistic, mean_field, policy)
+    derivative = np.empty((len(gap), len(field_moves)))
+    for index, (statistic_move, field_move) in enumerate(zip(statistic_moves, field_moves)):
+        policy_move = np.zeros(1) if policy_moves is None else policy_moves[index]
+        # What moves fastest moves by WIDTH, however slow a move is: along a value of many steps, very slow.
+        speed = max(float(np.abs(move).max()) for move in (statistic_move, field_move, policy_move))
+        width = WIDTH / (speed or 1.0)
+        moved_gap = model.inconsistency(
+            statistic + width * statistic_move, mean_field + width * field_move, policy + width * policy_move
+        )
+        derivative[:, index] = (moved_gap - gap) / width
+    return derivative

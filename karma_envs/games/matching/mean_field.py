@@ -145,6 +145,34 @@ class MatchingMeanField(FiniteMeanFieldModel):
         bids = self._reduced(self._joint(mean_field, policy)) - statistic[:-1]
         return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean)
 
+    def inconsistency_moves(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+        statistic_moves: NDArray[np.float64],
+        field_moves: NDArray[np.float64],
+        policy_moves: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        if not self._karma_is_conserved:
+            return super().inconsistency_moves(
+                statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+            )
+        n, masses = self._n, self.masses[:, None]
+        # m(bid, karma) is linear in mu and in pi, but for its mass, which is 1 by construction.
+        flow = (masses[..., None] * mean_field[..., None] * policy).reshape(-1, n, n).sum(axis=0).T
+        moves = np.einsum(
+            "nrk,rkb->nbk", (masses * field_moves).reshape(len(field_moves), -1, n), policy.reshape(-1, n, n)
+        )
+        if policy_moves is not None:
+            weights = (masses * mean_field).reshape(-1, n)
+            moves += np.einsum("rk,nrkb->nbk", weights, policy_moves.reshape(len(moves), -1, n, n))
+        mass = flow.sum()
+        moves = (moves - flow / mass * moves.sum(axis=(1, 2), keepdims=True)) / mass
+        bids = moves.reshape(len(moves), -1) if self._looks_at_karma else moves.sum(axis=2)
+        karma = (masses * field_moves).reshape(len(moves), -1, n).sum(axis=1) @ self._karma
+        return np.vstack([bids.T - statistic_moves[:, :-1].T, karma])
+
     def win_probability(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """theta(b), the chance to win a contest with a bid, ``float64[A]``."""
         return self._contests.outcomes(self._opponents(statistic))[0]
