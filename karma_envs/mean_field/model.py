@@ -273,7 +273,7 @@ class FiniteMeanFieldModel(MeanFieldModel):
         field_moves: NDArray[np.float64],
         policy_moves: NDArray[np.float64] | None,
     ) -> NDArray[np.float64]:
-        """Derivatives of :meth:`inconsistency` along n moves of all that it depends on: by forward differences.
+        """Derivatives of :meth:`inconsistency` along n moves of what it depends on: by forward differences.
 
         A model that knows these derivatives has a method of its own, which is quicker and more exact.
 
