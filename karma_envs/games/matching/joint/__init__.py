@@ -1,12 +1,14 @@
 """The matching game of N agents, exactly: from the same rules that the simulation plays by.
 
 The state is where everybody is, up to who is who: of one agent its urgency and karma, of the others the
-multiset of (kind, urgency, karma), where agents of a *kind* have one type and play alike. Karma is conserved:
-what is in no purse is in the surplus.
+multiset of (kind, row, karma). Agents of a *kind* have one type and play alike; a *row* is the one of the
+chain of its urgency by which an agent's urgency of this step is drawn, which nobody has seen. Where urgencies
+are drawn anew at every step there is a single row, and the state is everybody's karma. No agent can know
+more of the others, whatever it remembers. Karma is conserved: what is in no purse is in the surplus.
 
 A step is a product of smaller ones, so that nothing of the size states x states is ever made: one agent meets
 another, then those who are left are matched pair by pair, taxes are drawn, the surplus is shared out, and
-urgencies are drawn, which depend on nothing else.
+the agent's own urgency is drawn. The others' are drawn as they meet, as these depend on nothing else.
 
 Source: the model of :mod:`karma_envs.games.matching`; exact evaluation up to permutation is ours.
 """
@@ -19,8 +21,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.games.matching.joint.arrangement import Arrangement
+from karma_envs.games.matching.joint.arrangement import Alphabet, Arrangement
 from karma_envs.games.matching.joint.kernels import (
+    Contest,
+    Deviator,
     Pairs,
     Waiting,
     chance_to_lose,
@@ -31,7 +35,7 @@ from karma_envs.games.matching.joint.kernels import (
     sit_out,
     sit_out_deviator,
 )
-from karma_envs.games.matching.joint.rules import rules_of
+from karma_envs.games.matching.joint.rules import Rules, rules_of
 from karma_envs.joint.model import DeviatorProblem, JointModel
 
 if TYPE_CHECKING:
@@ -86,22 +90,13 @@ class MatchingDeviator(DeviatorProblem):
 
     def __init__(self, model: MatchingJoint, arrangement: Arrangement, policy: NDArray[np.float64]) -> None:
         self._arrangement, self._rules = arrangement, model.rules
-        rules, alphabet = model.rules, arrangement.alphabet
         self.discount = float(model.discounts[arrangement.kind])
         self.legal_actions = model.legal_actions
-        own_groups = np.flatnonzero(rules.kind_of_group == arrangement.kind)
-        self._own_group, self._own_row = own_groups, rules.row_of_group[own_groups]
-        self._waiting = Waiting(
-            alphabet.group,
-            alphabet.waiting.karma,
-            alphabet.after[alphabet.group, -1],
-            alphabet.after[alphabet.group, 0],
-        )
         self.own_observation = self._observations()
-        urgency_of_group = np.concatenate([np.arange(rows.shape[1]) for rows in rules.transitions])
-        observation = urgency_of_group[alphabet.group] * (rules.karma_max + 1) + alphabet.waiting.karma
-        self._bids = np.ascontiguousarray(policy[alphabet.waiting.kind, observation], np.float64)
-        self._pairs = self._pair_outcomes()
+        rows = self._rules.row_of_urgency[arrangement.kind]
+        self._deviator = Deviator(self._rules.groups[arrangement.kind], rows, int(rows.max()) + 1)
+        self._waiting = waiting_who_play(policy, model.rules, arrangement.alphabet)
+        self._pairs = pairs_of(model.rules.contest, self._waiting, len(arrangement.alphabet.kept))
 
     @cached_property
     def start(self) -> NDArray[np.float64]:
@@ -112,18 +107,11 @@ class MatchingDeviator(DeviatorProblem):
 
     @cached_property
     def reward(self) -> NDArray[np.float64]:
-        lose = np.zeros((self.n_states, self.legal_actions.shape[1]))
-        chance_to_lose(
-            self._arrangement.states,
-            self._arrangement.waiting[-1].members,
-            self._rules.contest,
-            self._waiting,
-            self._bids,
-            self._own_group,
-            lose,
-        )
-        urgency = self.own_observation // (self._rules.karma_max + 1)
-        return -self._rules.urgencies[self._own_group][urgency][:, None] * lose * self.legal
+        there, lose = self._arrangement, np.zeros((self.n_states, self.legal_actions.shape[1]))
+        members = there.waiting[-1].members
+        chance_to_lose(there.states, members, self._rules.contest, self._waiting, self._deviator, lose)
+        urgency = self._rules.urgencies[there.kind][self.own_observation // (self._rules.karma_max + 1)]
+        return np.asarray(-urgency[:, None] * lose * self.legal)
 
     def following(
         self, value: NDArray[np.float64], weights: NDArray[np.float64] | None = None
@@ -131,9 +119,8 @@ class MatchingDeviator(DeviatorProblem):
         there, n = self._arrangement, self._rules.karma_max + 1
         transition = self._rules.transitions[there.kind]
         n_crowds, n_rows = len(self._rules.crowding), len(transition)
-        before_draw = np.zeros((there.n_waiting, n, n_rows))
-        draw_urgency(there.states, transition, np.ascontiguousarray(value), before_draw, False)
-        settled = there.urgency @ before_draw.reshape(there.n_waiting, -1)
+        settled = np.zeros((len(there.waiting[-1]), n, n_rows))
+        draw_urgency(there.states, transition, np.ascontiguousarray(value), settled, False)
         met = there.share @ settled.reshape(-1, n_rows)
         if there.tax is not None:
             taxed = (there.tax @ met.reshape(len(there.met[-1]), -1)).reshape(-1, n_crowds, n, n_rows)
@@ -158,11 +145,9 @@ class MatchingDeviator(DeviatorProblem):
         if there.tax is not None:
             taxed = np.einsum("cab,dcar->dcbr", there.own_taxation, met)
             met = there.tax.T @ taxed.reshape(len(there.met[-1]), -1)
-        settled = there.share.T @ met.reshape(-1, n_rows)
-        before_draw = there.urgency.T @ settled.reshape(len(there.settled[-1]), -1)
+        settled = np.ascontiguousarray(there.share.T @ met.reshape(-1, n_rows)).reshape(-1, n, n_rows)
         following = np.zeros(self.n_states)
-        before_draw = np.ascontiguousarray(before_draw).reshape(there.n_waiting, n, n_rows)
-        draw_urgency(there.states, transition, following, before_draw, True)
+        draw_urgency(there.states, transition, following, settled, True)
         return following
 
     def _matched(self, size: int, numbers: dict[int, NDArray[np.float64]], *, forwards: bool) -> None:
@@ -171,13 +156,13 @@ class MatchingDeviator(DeviatorProblem):
         stage, n_met = there.stages[size], len(there.met) - 1 - size
         if size % 2:
             base, later = there.stages[size - 1].base, numbers[size - 1]
-            add, idle = there.add_met[n_met], self._waiting.idle + self._waiting.karma
-            sit_out(stage, idle, add, base, there.own, later, numbers[size], forwards)
+            add = there.add_met[n_met]
+            sit_out(stage, self._waiting, add, base, there.own, later, numbers[size], forwards)
         if size >= 2:
             meet(
                 stage,
                 self._pairs,
-                len(self._waiting.group),
+                len(self._waiting.karma),
                 there.add_met[n_met],
                 there.add_met[n_met + 1],
                 there.stages[size - 2].base,
@@ -196,18 +181,14 @@ class MatchingDeviator(DeviatorProblem):
         forwards: bool,
     ) -> None:
         there, n_others = self._arrangement, len(self._arrangement.waiting) - 1
-        n_rows, n = len(self._rules.transitions[there.kind]), self._rules.karma_max + 1
-        active = (len(self._rules.crowding) - 1) * n * n_rows
+        active = there.own // len(self._rules.crowding) * (len(self._rules.crowding) - 1)
         meet_deviator(
             there.states,
             there.waiting[-1].members,
             there.after_peer,
             self._rules.contest,
             self._waiting,
-            self._bids,
-            self._own_group,
-            self._own_row,
-            n_rows,
+            self._deviator,
             there.add_met[0][0],
             there.stages[n_others - 1].base + active,
             there.own,
@@ -217,17 +198,9 @@ class MatchingDeviator(DeviatorProblem):
             forwards,
         )
         if n_others % 2 == 0:
+            base, later = there.stages[n_others].base, numbers[n_others]
             sit_out_deviator(
-                there.states,
-                self._own_row,
-                n_rows,
-                0,
-                there.stages[n_others].base,
-                n_others + 1,
-                weights,
-                numbers[n_others],
-                table,
-                forwards,
+                there.states, self._deviator, base, n_others + 1, weights, later, table, forwards
             )
 
     def _observations(self) -> NDArray[np.int64]:
@@ -238,13 +211,35 @@ class MatchingDeviator(DeviatorProblem):
         urgency, karma = np.divmod(within, width[blocks])
         return urgency * (self._rules.karma_max + 1) + karma + states.low[blocks]
 
-    def _pair_outcomes(self) -> Pairs:
-        n_labels, n = self._bids.shape
-        start, scratch = np.empty(n_labels * n_labels + 1, np.int64), np.zeros((n, n))
-        pairs = Pairs(start, np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0))
-        count = pair_outcomes(
-            self._rules.contest, self._waiting, self._bids, start, scratch, *pairs[1:]
-        )
+
+def waiting_who_play(policy: NDArray[np.float64], rules: Rules, alphabet: Alphabet) -> Waiting:
+    """What agents do who wait for a contest.
+
+    Args:
+        policy: ``float64[kinds, X, A]``.
+        rules: of the game.
+        alphabet: the labels.
+    """
+    n, n_crowds = rules.karma_max + 1, len(rules.crowding)
+    kinds, karma = alphabet.waiting.kind, alphabet.waiting.karma
+    shape = len(karma), max(len(each) for each in rules.urgencies)
+    group, active, idle = np.zeros((3, *shape), np.int64)
+    drawn, bids = np.zeros(shape), np.zeros((*shape, n))
+    for label, (kind, row) in enumerate(zip(kinds, alphabet.row)):
+        size = len(rules.urgencies[kind])
+        group[label, :size] = rules.groups[kind]
+        drawn[label, :size] = rules.transitions[kind][row]
+        bids[label, :size] = policy[kind, np.arange(size) * n + karma[label]]
+        first = (alphabet.first_row[kind] + rules.row_of_urgency[kind]) * n_crowds * n
+        idle[label, :size], active[label, :size] = first, first + (n_crowds - 1) * n
+    return Waiting(karma, group, drawn, drawn[:, :, None] * bids, active, idle)
+
+
+def pairs_of(contest: Contest, waiting: Waiting, n_met: int) -> Pairs:
+    """How contests of two who play their policies end, of ``n_met`` labels after the contest."""
+    start, scratch = np.empty(len(waiting.karma) ** 2 + 1, np.int64), np.zeros((n_met, n_met))
+    count = 0
+    for _ in range(2):  # to count, and to write
         pairs = Pairs(start, np.empty(count, np.int32), np.empty(count, np.int32), np.empty(count))
-        pair_outcomes(self._rules.contest, self._waiting, self._bids, start, scratch, *pairs[1:])
-        return pairs
+        count = pair_outcomes(contest, waiting, start, scratch, *pairs[1:])
+    return pairs

@@ -12,7 +12,7 @@ from scipy.sparse import coo_array, csr_array
 
 from karma_envs.games.matching.joint.kernels import Stage, States, share_out
 from karma_envs.games.matching.joint.start import start_of_karma
-from karma_envs.joint.multisets import Labels, Multisets, moved_independently, multisets
+from karma_envs.joint.multisets import Labels, moved_independently, multisets
 
 if TYPE_CHECKING:
     from karma_envs.games.matching.joint.rules import Rules
@@ -20,61 +20,44 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Alphabet:
-    """The labels of agents before a contest, after it, and when the surplus has been shared out.
+    """The labels of agents between steps, when they wait for a contest, and after it.
 
-    All end in karma, which varies fastest. A *group* is a kind with one of its urgencies, a *row* one of the
-    different rows of its urgency's chain, which is all that matters of an urgency after the contest; a
-    *crowd* is whether it sat out, where the redistribution asks.
+    All end in karma, which varies fastest. A *row* is one of the different rows of the chain of a kind's
+    urgency: all that a step leaves of an urgency is the row that the next one is drawn by. A *crowd* is
+    whether an agent sat out, where the redistribution asks.
 
     Attributes:
-        waiting: labels (group, karma).
+        waiting: labels (kind, row, karma).
         met: labels (kind, row, crowd, karma).
-        settled: labels (kind, row, karma).
-        group: ``int64[L]``, of a waiting label.
-        after: ``int64[groups, crowds]``, the met label without karma of a group.
+        row: ``int64[L]``, of a waiting label, among those of its kind.
+        first_row: ``int64[kinds]``, how many rows the kinds before have.
         crowd: ``int64[L']``, of a met label.
-        kept: ``int64[L']``, the settled label of a met one.
-        chances: ``float64[L'', L]``, of the next waiting label by the settled one.
-        start_chances: the same for agents that begin, whose settled row is the first.
+        kept: ``int64[L']``, the waiting label of a met one, when the crowd is forgotten.
     """
 
     waiting: Labels
     met: Labels
-    settled: Labels
-    group: NDArray[np.int64]
-    after: NDArray[np.int64]
+    row: NDArray[np.int64]
+    first_row: NDArray[np.int64]
     crowd: NDArray[np.int64]
     kept: NDArray[np.int64]
-    chances: NDArray[np.float64]
-    start_chances: NDArray[np.float64]
 
 
 def alphabet_of(rules: Rules) -> Alphabet:
     """The labels of a game's agents."""
     n, n_crowds = rules.karma_max + 1, len(rules.crowding)
-    karma = np.arange(n)
-    kinds_of_rows = np.repeat(np.arange(len(rules.transitions)), [len(rows) for rows in rules.transitions])
-    first_row = np.append(0, np.cumsum([len(rows) for rows in rules.transitions]))
-    first_group = np.append(0, np.cumsum([rows.shape[1] for rows in rules.transitions]))
-    n_rows, n_groups = len(kinds_of_rows), len(rules.kind_of_group)
-    row_of_group = first_row[rules.kind_of_group] + rules.row_of_group
-    chances, start_chances = np.zeros((2, n_rows, n, n_groups, n))
-    for kind, rows in enumerate(rules.transitions):
-        groups = slice(first_group[kind], first_group[kind + 1])
-        for row, following in enumerate(rows):
-            chances[first_row[kind] + row, karma, groups, karma] = following
-        start_chances[first_row[kind], karma, groups, karma] = rules.start_urgency[kind]
+    sizes = np.array([len(rows) for rows in rules.transitions])
+    first_row = np.cumsum(sizes) - sizes
+    kind_of_row, karma = np.repeat(np.arange(len(sizes)), sizes), np.arange(n)
+    n_rows = len(kind_of_row)
     rows, crowds = np.divmod(np.repeat(np.arange(n_rows * n_crowds), n), n_crowds)
     return Alphabet(
-        waiting=Labels(np.repeat(rules.kind_of_group, n), np.tile(karma, n_groups)),
-        met=Labels(kinds_of_rows[rows], np.tile(karma, n_rows * n_crowds)),
-        settled=Labels(np.repeat(kinds_of_rows, n), np.tile(karma, n_rows)),
-        group=np.repeat(np.arange(n_groups), n),
-        after=(row_of_group[:, None] * n_crowds + np.arange(n_crowds)) * n,
+        waiting=Labels(np.repeat(kind_of_row, n), np.tile(karma, n_rows)),
+        met=Labels(kind_of_row[rows], np.tile(karma, n_rows * n_crowds)),
+        row=np.repeat(np.arange(n_rows) - first_row[kind_of_row], n),
+        first_row=first_row,
         crowd=crowds,
         kept=rows * n + np.tile(karma, n_rows * n_crowds),
-        chances=chances.reshape(n_rows * n, n_groups * n),
-        start_chances=start_chances.reshape(n_rows * n, n_groups * n),
     )
 
 
@@ -88,26 +71,23 @@ class Arrangement:
     Attributes:
         alphabet: the labels.
         others: ``int64[kinds]``, how many of the others there are of each kind.
-        waiting: multisets of labels before the contest, by size.
+        waiting: multisets of labels between steps, by size.
         met: the same after the contest.
-        settled: the same after redistribution.
         states: numbers of the states of all.
         n_states: how many.
         add_met: for each size, the number of a multiset of met labels with one more.
         stages: by how many of the others wait, those that a step goes through.
         own: numbers that there are of the agent itself, (crowd, karma, row of its urgency's chain).
-        share: ``csr[(met, crowd, karma), (settled, karma)]``, how the surplus is shared out.
+        share: ``csr[(met, crowd, karma), (waiting, karma)]``, how the surplus is shared out.
         tax: ``csr[met, met]``, how the others are taxed; None where nobody is.
-        urgency: ``csr[settled, waiting]``, how the others' urgencies go on.
     """
 
     def __init__(self, rules: Rules, kind: int) -> None:
         self.rules, self.kind = rules, kind
         self.others = rules.agents_of_kind - (np.arange(len(rules.agents_of_kind)) == kind)
         self.alphabet = alphabet = alphabet_of(rules)
-        self.waiting, self.met, self.settled = (
-            multisets(labels, self.others, rules.total_karma)
-            for labels in (alphabet.waiting, alphabet.met, alphabet.settled)
+        self.waiting, self.met = (
+            multisets(labels, self.others, rules.total_karma) for labels in (alphabet.waiting, alphabet.met)
         )
         self.own = len(rules.crowding) * (rules.karma_max + 1) * len(rules.transitions[kind])
         self.add_met = [smaller.with_one_more(larger) for smaller, larger in zip(self.met, self.met[1:])]
@@ -119,7 +99,6 @@ class Arrangement:
         self.tax = None
         if rules.tax.any():
             self.tax = moved_independently(self.met, self.met, self._taxation())
-        self.urgency = moved_independently(self.settled, self.waiting, alphabet.chances)
 
     @property
     def n_urgencies(self) -> int:
@@ -133,15 +112,22 @@ class Arrangement:
 
     @cached_property
     def start(self) -> NDArray[np.float64]:
-        """Where everybody is when the game begins, by the others' multiset and own karma, ``float64[M, A]``."""
-        n = self.rules.karma_max + 1
-        measure = np.zeros((len(self.settled[-1]), n))
-        first_row = np.append(0, np.cumsum([len(rows) for rows in self.rules.transitions]))
-        for (own, others), chance in start_of_karma(self.rules.config, self.others).items():
-            labels = np.array([[first_row[kind] * n + karma for kind, karma in others]], np.int64)
-            measure[self.settled[-1].find(labels)[0], own] += chance
-        urgency = moved_independently(self.settled, self.waiting, self.alphabet.start_chances)
-        return np.asarray(urgency.T @ measure)
+        """Where everybody is when the game begins, by the others' multiset and own karma, ``float64[M, A]``.
+
+        Urgencies are at rest from the start, so it is as if a step had been made before it.
+        """
+        rules, n = self.rules, self.rules.karma_max + 1
+        measure = np.zeros((self.n_waiting, n))
+        for (own, others), chance in start_of_karma(rules.config, self.others).items():
+            labels = [self.alphabet.first_row[kind] * n + karma for kind, karma in others]
+            measure[self.waiting[-1].find(np.sort([labels]))[0], own] += chance
+        moves = np.eye(len(self.alphabet.row))
+        for label in np.flatnonzero(self.alphabet.row == 0):
+            kind = self.alphabet.waiting.kind[label]
+            drawn = rules.start_urgency[kind]
+            moves[label] = 0.0
+            np.add.at(moves[label], label + n * rules.row_of_urgency[kind], drawn)
+        return np.asarray(moved_independently(self.waiting, self.waiting, moves).T @ measure)
 
     @cached_property
     def after_peer(self) -> NDArray[np.int32]:
@@ -195,13 +181,15 @@ class Arrangement:
     def own_taxation(self) -> NDArray[np.float64]:
         """Where the agent itself is after taxes, ``float64[crowds, A, A]``."""
         n, chance = self.rules.karma_max + 1, self._taxation()
-        return np.stack([chance[at : at + n, at : at + n] for at in range(0, len(self.rules.crowding) * n, n)])
+        return np.stack(
+            [chance[at : at + n, at : at + n] for at in range(0, len(self.rules.crowding) * n, n)]
+        )
 
     def _sharing(self) -> csr_array:
         rules, alphabet, met = self.rules, self.alphabet, self.met[-1]
-        added = [smaller.with_one_more(larger) for smaller, larger in zip(self.settled, self.settled[1:])]
+        added = [smaller.with_one_more(larger) for smaller, larger in zip(self.waiting, self.waiting[1:])]
         starts = np.cumsum([0] + [table.size for table in added])
-        starts[-1] = len(alphabet.settled.karma)
+        starts[-1] = len(alphabet.waiting.karma)
         flat = np.concatenate([table.ravel() for table in added])
         columns, rows, chance = np.empty(0, np.int64), np.empty(0, np.int64), np.empty(0)
         for _ in range(2):  # to count, and to write
@@ -222,5 +210,5 @@ class Arrangement:
             if len(rows) < count:
                 rows, columns, chance = np.empty(count, np.int64), np.empty(count, np.int64), np.empty(count)
         n = rules.karma_max + 1
-        shape = (len(met) * len(rules.crowding) * n, len(self.settled[-1]) * n)
+        shape = (len(met) * len(rules.crowding) * n, len(self.waiting[-1]) * n)
         return coo_array((chance, (rows, columns)), shape=shape).tocsr()

@@ -29,18 +29,22 @@ class Contest(NamedTuple):
 
 
 class Waiting(NamedTuple):
-    """Labels of agents before the contest, (group, karma).
+    """Labels of agents before the contest, (kind, row, karma); they draw their urgency u when they meet.
 
     Attributes:
-        group: ``int64[L]``.
         karma: ``int64[L]``.
-        active: ``int64[L]``, the label of the same agent after a contest that leaves it without karma; the
-            labels of 1, 2 … karma follow.
+        group: ``int64[L, U]``, by the urgency drawn.
+        drawn: ``float64[L, U]``, its chance.
+        bids: ``float64[L, U, A]``, that chance times the chance to bid so much.
+        active: ``int64[L, U]``, the label after a contest that leaves the agent without karma; the labels of
+            1, 2 … karma follow.
         idle: the same of an agent that sits out.
     """
 
-    group: NDArray[np.int64]
     karma: NDArray[np.int64]
+    group: NDArray[np.int64]
+    drawn: NDArray[np.float64]
+    bids: NDArray[np.float64]
     active: NDArray[np.int64]
     idle: NDArray[np.int64]
 
@@ -84,10 +88,25 @@ class Pairs(NamedTuple):
     chance: NDArray[np.float64]
 
 
+class Deviator(NamedTuple):
+    """The urgencies of the deviating agent.
+
+    Attributes:
+        group: ``int64[U]``.
+        row: ``int64[U]``, which of the different rows of its urgency's chain it goes on by.
+        n_rows: how many these are.
+    """
+
+    group: NDArray[np.int64]
+    row: NDArray[np.int64]
+    n_rows: int
+
+
 class States(NamedTuple):
     """Numbers of the states (c, u, k): the others' multiset, and own urgency and karma.
 
-    Those of one c follow each other from ``start[c]`` on, by u and then by k = ``low[c]`` … ``high[c]`` - 1.
+    Those of one c, which may be none, follow each other from ``start[c]`` on, by u and then by k, which goes
+    from ``low[c]`` to ``high[c]`` - 1.
     """
 
     start: NDArray[np.int64]
@@ -126,52 +145,61 @@ def tabulate_priority(urgencies, accesses, priority, parameters, priorities):
 
 
 @kernel
-def pair_outcomes(contest, waiting, policy, start, after, first, second, chance):
+def pair_outcomes(contest, waiting, start, after, first, second, chance):
     """How contests of two who play their policies end, see :class:`Pairs`.
 
     Args:
         contest: the rules.
         waiting: the labels.
-        policy: ``float64[L, A]``, what an agent with each label bids.
         start: ``int64[L * L + 1]``, written.
-        after: ``float64[A, A]``, scratch, zero.
+        after: ``float64[L', L']``, scratch, zero; L' labels after the contest.
         first: written, if it is long enough; so are ``second`` and ``chance``.
 
     Returns:
         how many entries there are.
     """
-    n_labels, n_actions = policy.shape
+    n_labels, n_urgencies, n_actions = waiting.bids.shape
     count = 0
     for x in range(n_labels):
         for y in range(n_labels):
             start[x * n_labels + y] = count
             if y < x:
                 continue
-            group_x, karma_x = waiting.group[x], waiting.karma[x]
-            group_y, karma_y = waiting.group[y], waiting.karma[y]
-            for bid_x in range(karma_x + 1):
-                for bid_y in range(karma_y + 1):
-                    weight = policy[x, bid_x] * policy[y, bid_y]
-                    if weight == 0.0:
+            karma_x, karma_y = waiting.karma[x], waiting.karma[y]
+            for u in range(n_urgencies):
+                for v in range(n_urgencies):
+                    if waiting.drawn[x, u] * waiting.drawn[y, v] == 0.0:
                         continue
-                    wins = contest.win[group_x, bid_x, group_y, bid_y]
-                    if wins > 0.0:
-                        gets = contest.to_loser[bid_x, bid_y, karma_y]
-                        pays = gets + contest.to_society[bid_x, bid_y, karma_y]
-                        after[karma_x - pays, karma_y + gets] += weight * wins
-                    if wins < 1.0:
-                        gets = contest.to_loser[bid_y, bid_x, karma_x]
-                        pays = gets + contest.to_society[bid_y, bid_x, karma_x]
-                        after[karma_x + gets, karma_y - pays] += weight * (1.0 - wins)
-            for left_x in range(n_actions):
-                for left_y in range(n_actions):
-                    if after[left_x, left_y] > 0.0:
-                        if count < first.shape[0]:
-                            first[count] = waiting.active[x] + left_x
-                            second[count] = waiting.active[y] + left_y
-                            chance[count] = after[left_x, left_y]
-                        count += 1
-                        after[left_x, left_y] = 0.0
+                    group_x, group_y = waiting.group[x, u], waiting.group[y, v]
+                    after_x, after_y = waiting.active[x, u], waiting.active[y, v]
+                    for bid_x in range(karma_x + 1):
+                        for bid_y in range(karma_y + 1):
+                            weight = waiting.bids[x, u, bid_x] * waiting.bids[y, v, bid_y]
+                            if weight == 0.0:
+                                continue
+                            wins = contest.win[group_x, bid_x, group_y, bid_y]
+                            if wins > 0.0:
+                                gets = contest.to_loser[bid_x, bid_y, karma_y]
+                                pays = gets + contest.to_society[bid_x, bid_y, karma_y]
+                                after[after_x + karma_x - pays, after_y + karma_y + gets] += weight * wins
+                            if wins < 1.0:
+                                gets = contest.to_loser[bid_y, bid_x, karma_x]
+                                pays = gets + contest.to_society[bid_y, bid_x, karma_x]
+                                after[after_x + karma_x + gets, after_y + karma_y - pays] += weight * (
+                                    1.0 - wins
+                                )
+            for u in range(n_urgencies):
+                for v in range(n_urgencies):
+                    if waiting.drawn[x, u] * waiting.drawn[y, v] == 0.0:
+                        continue
+                    for label_x in range(waiting.active[x, u], waiting.active[x, u] + n_actions):
+                        for label_y in range(waiting.active[y, v], waiting.active[y, v] + n_actions):
+                            if after[label_x, label_y] > 0.0:
+                                if count < first.shape[0]:
+                                    first[count], second[count] = label_x, label_y
+                                    chance[count] = after[label_x, label_y]
+                                count += 1
+                                after[label_x, label_y] = 0.0
     start[n_labels * n_labels] = count
     return count
 
@@ -223,23 +251,24 @@ def meet(stage, pairs, n_labels, add_one, add_two, base_after, own, later, now, 
 
 
 @kernel
-def sit_out(stage, idle, add_one, base_after, own, later, now, forwards):
-    """The first member of an odd number who wait sits out, with its chance; see :func:`meet`.
-
-    Args:
-        idle: ``int64[L]``, the label afterwards by that before.
-    """
-    weight = 1.0 / stage.members.shape[1]
+def sit_out(stage, waiting, add_one, base_after, own, later, now, forwards):
+    """The first member of an odd number who wait sits out, with its chance; see :func:`meet`."""
+    n_urgencies = waiting.drawn.shape[1]
     for r in range(stage.members.shape[0]):
-        label, r_after = idle[stage.members[r, 0]], stage.after_idle[r]
-        for d in range(stage.low[r], stage.high[r]):
-            here = stage.base[r] + d * own
-            there = base_after[r_after] + add_one[d, label] * own
-            for k in range(own):
-                if forwards:
-                    later[there + k] += weight * now[here + k]
-                else:
-                    now[here + k] += weight * later[there + k]
+        x, r_after = stage.members[r, 0], stage.after_idle[r]
+        for u in range(n_urgencies):
+            weight = waiting.drawn[x, u] / stage.members.shape[1]
+            if weight == 0.0:
+                continue
+            label = waiting.idle[x, u] + waiting.karma[x]
+            for d in range(stage.low[r], stage.high[r]):
+                here = stage.base[r] + d * own
+                there = base_after[r_after] + add_one[d, label] * own
+                for k in range(own):
+                    if forwards:
+                        later[there + k] += weight * now[here + k]
+                    else:
+                        now[here + k] += weight * later[there + k]
 
 
 @kernel
@@ -249,10 +278,7 @@ def meet_deviator(
     after_peer,
     contest,
     waiting,
-    policy,
-    own_group,
-    own_row,
-    n_rows,
+    deviator,
     one,
     base_after,
     own,
@@ -269,77 +295,70 @@ def meet_deviator(
         after_peer: ``int32[M, N - 1]``, who waits when each of them has met the agent.
         contest: the rules.
         waiting: the labels.
-        policy: ``float64[L, A]``, what the others bid.
-        own_group: ``int64[U]``, the agent's group by its urgency.
-        own_row: ``int64[U]``, its row among the different rows of its urgency's chain.
-        n_rows: how many these are.
+        deviator: its urgencies.
         one: ``int32[met labels]``, the number of the multiset of one label.
-        base_after: ``base`` of the stage after the contest.
+        base_after: ``base`` of the stage after the contest, with the place of an agent that has met.
         own: numbers for each pair (r, d).
         weights: ``float64[S, A]``; bids of weight 0 are left out.
         later: numbers after the contest; written if forwards, added to.
         now: ``float64[S, A]``; written if backwards, added to.
         forwards: whether measures move forwards in time.
     """
-    n_others = members.shape[1]
+    n_others, n_urgencies = members.shape[1], waiting.drawn.shape[1]
     n_possible = n_others + (n_others + 1 & 1)  # with an odd number of agents it may sit out instead
     for c in range(members.shape[0]):
         width = states.high[c] - states.low[c]
-        if width <= 0:
-            continue
         peer = 0
         while peer < n_others:
             y = members[c, peer]
-            base = base_after[after_peer[c, peer]]
-            alike = 1
+            base, karma_y = base_after[after_peer[c, peer]], waiting.karma[y]
+            alike = 1  # peers with the same label are met in one go
             while peer + alike < n_others and members[c, peer + alike] == y:
                 alike += 1
             peer += alike
             share = alike / n_possible
-            group_y, karma_y, active = waiting.group[y], waiting.karma[y], waiting.active[y]
-            for u in range(own_group.shape[0]):
-                group, row = own_group[u], own_row[u]
-                for k in range(states.low[c], states.high[c]):
-                    state = states.start[c] + u * width + k - states.low[c]
-                    for bid in range(k + 1):
-                        if weights[state, bid] == 0.0:
-                            continue
-                        for bid_y in range(karma_y + 1):
-                            weight = share * policy[y, bid_y]
-                            if weight == 0.0:
-                                continue
-                            wins = contest.win[group, bid, group_y, bid_y]
-                            if wins > 0.0:
-                                gets = contest.to_loser[bid, bid_y, karma_y]
-                                left = k - gets - contest.to_society[bid, bid_y, karma_y]
-                                place = base + one[active + karma_y + gets] * own + left * n_rows + row
-                                if forwards:
-                                    later[place] += weight * wins * now[state, bid]
-                                else:
-                                    now[state, bid] += weight * wins * later[place]
-                            if wins < 1.0:
-                                gets = contest.to_loser[bid_y, bid, k]
-                                left_y = karma_y - gets - contest.to_society[bid_y, bid, k]
-                                place = base + one[active + left_y] * own + (k + gets) * n_rows + row
-                                if forwards:
-                                    later[place] += weight * (1.0 - wins) * now[state, bid]
-                                else:
-                                    now[state, bid] += weight * (1.0 - wins) * later[place]
+            for v in range(n_urgencies):
+                group_y, active = waiting.group[y, v], waiting.active[y, v]
+                for bid_y in range(karma_y + 1):
+                    weight = share * waiting.bids[y, v, bid_y]
+                    if weight == 0.0:
+                        continue
+                    for u in range(deviator.group.shape[0]):
+                        group, row = deviator.group[u], deviator.row[u]
+                        for k in range(states.low[c], states.high[c]):
+                            state = states.start[c] + u * width + k - states.low[c]
+                            for bid in range(k + 1):
+                                if weights[state, bid] == 0.0:
+                                    continue
+                                wins = contest.win[group, bid, group_y, bid_y]
+                                if wins > 0.0:
+                                    gets = contest.to_loser[bid, bid_y, karma_y]
+                                    left = k - gets - contest.to_society[bid, bid_y, karma_y]
+                                    label = active + karma_y + gets
+                                    place = base + one[label] * own + left * deviator.n_rows + row
+                                    if forwards:
+                                        later[place] += weight * wins * now[state, bid]
+                                    else:
+                                        now[state, bid] += weight * wins * later[place]
+                                if wins < 1.0:
+                                    gets = contest.to_loser[bid_y, bid, k]
+                                    label = active + karma_y - gets - contest.to_society[bid_y, bid, k]
+                                    place = base + one[label] * own + (k + gets) * deviator.n_rows + row
+                                    if forwards:
+                                        later[place] += weight * (1.0 - wins) * now[state, bid]
+                                    else:
+                                        now[state, bid] += weight * (1.0 - wins) * later[place]
 
 
 @kernel
-def sit_out_deviator(states, own_row, n_rows, offset, base_after, n_agents, weights, later, now, forwards):
-    """The deviating agent sits out, with its chance of 1/N; see :func:`meet_deviator`.
-
-    Args:
-        offset: where numbers of an agent that sat out begin, among those for each pair (r, d).
-    """
+def sit_out_deviator(states, deviator, base_after, n_agents, weights, later, now, forwards):
+    """The deviating agent sits out, with its chance of 1/N; see :func:`meet_deviator`."""
     for c in range(states.start.shape[0]):
         width = states.high[c] - states.low[c]
-        for u in range(own_row.shape[0]):
+        for u in range(deviator.row.shape[0]):
             for k in range(states.low[c], states.high[c]):
                 state = states.start[c] + u * width + k - states.low[c]
-                place = base_after[c] + offset + k * n_rows + own_row[u]
+                place = base_after[c] + k * deviator.n_rows + deviator.row[u]
                 for bid in range(k + 1):
                     if weights[state, bid] != 0.0:
                         if forwards:
@@ -349,7 +368,7 @@ def sit_out_deviator(states, own_row, n_rows, offset, base_after, n_agents, weig
 
 
 @kernel
-def chance_to_lose(states, members, contest, waiting, policy, own_group, lose):
+def chance_to_lose(states, members, contest, waiting, deviator, lose):
     """The chance to lose a contest, ``float64[S, A]``, by state and bid; added to ``lose``."""
     n_others = members.shape[1]
     n_possible = n_others + (n_others + 1 & 1)
@@ -357,16 +376,17 @@ def chance_to_lose(states, members, contest, waiting, policy, own_group, lose):
         width = states.high[c] - states.low[c]
         for peer in range(n_others):
             y = members[c, peer]
-            for bid_y in range(waiting.karma[y] + 1):
-                weight = policy[y, bid_y] / n_possible
-                if weight == 0.0:
-                    continue
-                for u in range(own_group.shape[0]):
-                    for k in range(states.low[c], states.high[c]):
-                        state = states.start[c] + u * width + k - states.low[c]
-                        for bid in range(k + 1):
-                            wins = contest.win[own_group[u], bid, waiting.group[y], bid_y]
-                            lose[state, bid] += weight * (1.0 - wins)
+            for v in range(waiting.drawn.shape[1]):
+                for bid_y in range(waiting.karma[y] + 1):
+                    weight = waiting.bids[y, v, bid_y] / n_possible
+                    if weight == 0.0:
+                        continue
+                    for u in range(deviator.group.shape[0]):
+                        for k in range(states.low[c], states.high[c]):
+                            state = states.start[c] + u * width + k - states.low[c]
+                            for bid in range(k + 1):
+                                wins = contest.win[deviator.group[u], bid, waiting.group[y, v], bid_y]
+                                lose[state, bid] += weight * (1.0 - wins)
 
 
 @kernel
@@ -396,7 +416,9 @@ def draw_urgency(states, transition, later, now, forwards):
 def share_out(
     total_karma, karma_max, members, karma_of, crowd_of, kept, receives, add, add_start, rows, columns, chance
 ):
-    """How the surplus is shared out, as entries of a matrix; see :func:`karma_envs.karma.surplus.redistribute`.
+    """How the surplus is shared out, as entries of a matrix.
+
+    What is done is said in :func:`karma_envs.karma.surplus.redistribute`.
 
     Args:
         total_karma: of the population, with the surplus.

@@ -32,12 +32,12 @@ class Rules:
         agents_of_kind: ``int64[kinds]``.
         karma_max: the cap.
         total_karma: with the surplus.
-        kind_of_group: ``int64[groups]``; a group is a kind with one of its urgencies.
-        row_of_group: ``int64[groups]``, which of ``transitions`` an urgency goes on by.
-        urgencies: ``float64[groups]``, what losing costs.
+        urgencies: by kind ``float64[U]``, what losing costs.
+        groups: by kind ``int64[U]``; a *group* is a kind with one of its urgencies.
         transitions: by kind ``float64[rows, U]``, the different rows of the urgency's chain.
+        row_of_urgency: by kind ``int64[U]``, which of these an urgency goes on by.
         start_urgency: by kind ``float64[U]``.
-        contest: who wins and who pays.
+        contest: who wins and who pays, by groups.
         crowding: ``float64[crowds]``, what agents may meet, as far as the redistribution tells it apart; the
             last is that of a pair.
         tax: ``float64[crowds, A]``, by karma.
@@ -48,10 +48,10 @@ class Rules:
     agents_of_kind: NDArray[np.int64]
     karma_max: int
     total_karma: int
-    kind_of_group: NDArray[np.int64]
-    row_of_group: NDArray[np.int64]
-    urgencies: NDArray[np.float64]
+    urgencies: tuple[NDArray[np.float64], ...]
+    groups: tuple[NDArray[np.int64], ...]
     transitions: tuple[NDArray[np.float64], ...]
+    row_of_urgency: tuple[NDArray[np.int64], ...]
     start_urgency: tuple[NDArray[np.float64], ...]
     contest: Contest
     crowding: NDArray[np.float64]
@@ -78,8 +78,8 @@ def rules_of(
         ConfigError: for an allocation that looks at past accesses, of which a joint state says nothing.
     """
     types = [config.agent_types[kind] for kind in type_of_kind]
-    sizes = [len(each.urgencies) for each in types]
-    urgencies = np.concatenate([np.asarray(each.urgencies, np.float64) for each in types])
+    urgencies = tuple(np.asarray(each.urgencies, np.float64) for each in types)
+    ends = np.cumsum([len(each) for each in urgencies])
     distinct = [np.unique(each.transition_matrix, axis=0, return_inverse=True) for each in types]
     crowding, tax, receives = _redistribution(config)
     return Rules(
@@ -87,12 +87,12 @@ def rules_of(
         agents_of_kind=agents_of_kind,
         karma_max=config.karma_max,
         total_karma=config.total_karma,
-        kind_of_group=np.repeat(np.arange(len(types)), sizes),
-        row_of_group=np.concatenate([inverse.ravel() for _, inverse in distinct]),
         urgencies=urgencies,
+        groups=tuple(np.arange(end - len(each), end) for end, each in zip(ends.tolist(), urgencies)),
         transitions=tuple(rows for rows, _ in distinct),
+        row_of_urgency=tuple(inverse.ravel() for _, inverse in distinct),
         start_urgency=tuple(each.stationary_urgency for each in types),
-        contest=_contest(config, urgencies),
+        contest=_contest(config, np.concatenate(urgencies)),
         crowding=crowding,
         tax=tax,
         receives=receives,
@@ -118,9 +118,7 @@ def _contest(config: MatchingConfig, urgencies: NDArray[np.float64]) -> Contest:
         )
     mine, theirs = priorities[:, :, None, None, 0], priorities[None, None, :, :, 0]
     to_loser, to_society = np.zeros((2, n, n, n), np.int64)
-    tabulate_payment(
-        config.karma_max, payment.function, payment.parameter_array(), to_loser, to_society
-    )
+    tabulate_payment(config.karma_max, payment.function, payment.parameter_array(), to_loser, to_society)
     return Contest((mine > theirs) + 0.5 * (mine == theirs), to_loser, to_society)
 
 
