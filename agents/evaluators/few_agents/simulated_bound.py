@@ -33,14 +33,14 @@ from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import DecisionProblem
-from karma_envs.meaning import ESTIMATE, Meaning
+from karma_envs.meaning import ESTIMATED_LOWER_BOUND, Meaning, Meant
 from karma_envs.numerics.sampling import uniform_over
 from karma_envs.outcome import Estimate
 from karma_envs.transitions import chunks, even_parts, play_on
 
 NO_DEVIATION = "no deviation"
 _NO_GAIN = Estimate(0.0, 0.0)
-_DEVIATIONS = "the best stationary deviation of one agent that was found, so that others may gain more"
+_DEVIATIONS = "the best stationary deviation of one agent that was found"
 _BATCHES = 20  # stretches that standard errors of payoffs are taken over
 _BURN_IN = 2000  # steps
 _ROUNDS = 4  # of counting
@@ -50,11 +50,11 @@ _MOST_COUNTS = 25_000_000  # observations² times actions, 200 MB
 
 
 @dataclass(frozen=True, repr=False)
-class SimulatedBound(Said):
+class SimulatedBound(Said, Meant):
     """What single agents of a population of N gain by the best deviations that were found, by play.
 
     Attributes:
-        n_agents: N.
+        meaning: which exploitability it is: an estimate of a lower bound, for this N.
         gain: in discounted payoff from the stationary distribution of states, mean over the population.
         gain_normalised: the same over |J|.
         gain_by_type: ``float64[types]``, with ``gain_by_type_errors``.
@@ -68,7 +68,7 @@ class SimulatedBound(Said):
             where a type had none of this name.
     """
 
-    n_agents: int
+    meaning: Meaning
     gain: Estimate
     gain_normalised: Estimate
     gain_by_type: NDArray[np.float64]
@@ -79,11 +79,6 @@ class SimulatedBound(Said):
     deviations: NDArray[np.float64]
     chosen: tuple[str, ...]
     considered: Mapping[str, NDArray[np.float64]]
-
-    @property
-    def meaning(self) -> Meaning:
-        """Which exploitability it is."""
-        return Meaning(self.n_agents, ESTIMATE, _DEVIATIONS)
 
     def _said(self) -> dict[str, str]:
         return {
@@ -173,7 +168,7 @@ def simulated_bound(
     payoff = Estimate(float(payoffs.mean(axis=0) @ shares), float(standard_error(payoffs @ shares)))
     gain = Estimate(float(shares @ gains), float(np.sqrt(shares**2 @ errors**2)))
     return SimulatedBound(
-        n_agents=n_agents,
+        meaning=Meaning(n_agents, ESTIMATED_LOWER_BOUND, _DEVIATIONS),
         gain=gain,
         gain_normalised=_ratio(gain, payoff),
         gain_by_type=gains,
