@@ -60,7 +60,7 @@ class OwnStates:
         return self.gain_of(self.policy)
 
     def gain_of(self, policy: NDArray[np.float64]) -> float:
-        """The same of an agent that plays another policy, ``[kinds, X, A]``, among others as they are here."""
+        """The same of an agent that plays another policy, ``[kinds, X, A]``, among others as here."""
         better = self.mean_field * (self.q.max(axis=2) - self._worth(policy))
         return float(self.masses @ (better.sum(axis=1) / (1 - self.discounts)))
 
