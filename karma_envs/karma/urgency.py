@@ -93,7 +93,8 @@ class AgentType(Config):
         row, index = rows[name]
         if row[index] == 1:
             raise refusal(name, value, "1: all others of the row are 0, and none of them is to be preferred")
-        moved = row * (1 - value) / (1 - row[index])
+        moved = np.where(np.arange(len(row)) == index, 0.0, row)
+        moved *= (1 - value) / moved.sum()
         moved[index] = value
         new = tuple(moved.tolist())
         path = split(name) or []

@@ -29,6 +29,8 @@ RARE = 1e-6
 
 _ROUNDING = 1e-11
 _ANY_MORE = 1e-6  # of an action that comes
+_SINGULAR = 1e-9  # a singular value that is 0 but for differences, over the greatest
+_INCONSISTENT = 1e-6
 _ALIGNED = 0.9  # cosine between a move towards a fold and the weakest direction
 _WIDTH = 1e-4  # of differences of the equations along their weakest direction
 
@@ -84,7 +86,10 @@ class System:
         jacobian: ``float64[n, n]``.
 
     Attributes:
-        condition: the greatest over the least singular value, rows and columns brought to one scale.
+        condition: the greatest over the least singular value that is not 0 but for rounding, rows and columns
+            brought to one scale.
+        free: ``float64[k, n]``, directions of u in which F does not move: where there are any, the
+            equilibrium is one of a continuum.
     """
 
     def __init__(self, jacobian: NDArray[np.float64]) -> None:
@@ -94,13 +99,19 @@ class System:
         self._columns = np.where(columns > 0, columns, 1.0)
         left, self._sigma, right = np.linalg.svd(jacobian / self._rows[:, None] / self._columns)
         self._left, self._right = left, right.T
-        self.condition = float(self._sigma[0] / max(self._sigma[-1], 1e-300))
+        self._rank = int((self._sigma > _SINGULAR * self._sigma[0]).sum())
+        self.condition = float(self._sigma[0] / self._sigma[self._rank - 1])
+        self.free = np.asarray((self._right[:, self._rank :] / self._columns[:, None]).T)
 
     def solve(self, right_side: NDArray[np.float64]) -> NDArray[np.float64]:
-        """u with J u = ``right_side[n]``."""
-        return np.asarray(
-            self._right @ ((self._left.T @ (right_side / self._rows)) / self._sigma) / self._columns
-        )
+        """u with J u = ``right_side[n]``, if any; of a continuum of them the one that is nearest to 0."""
+        parts = self._left[:, : self._rank].T @ (right_side / self._rows) / self._sigma[: self._rank]
+        return np.asarray(self._right[:, : self._rank] @ parts / self._columns)
+
+    def has_solution(self, right_side: NDArray[np.float64]) -> bool:
+        """Whether there is a u with J u = ``right_side[n]``, which at a fold there is not."""
+        parts = np.abs(self._left.T @ (right_side / self._rows))
+        return bool(parts[self._rank :].max(initial=0.0) <= _INCONSISTENT * parts.max())
 
     @property
     def weakest(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -223,7 +234,7 @@ class Folds:
             step: may be negative.
         """
         along = self._system.scaled(move[self._columns])
-        if abs(along @ self._weakest) < _ALIGNED * np.linalg.norm(along):
+        if len(self._system.free) or abs(along @ self._weakest) < _ALIGNED * np.linalg.norm(along):
             return np.inf
         ahead = self._response(setting, self._equations.unknowns + step * move)
         speed = (ahead - self._sigma) / step

@@ -21,8 +21,9 @@ from karma_envs.mean_field.exploitability import exploitability_in
 
 _WIDER = 10.0  # than differences of the model: equilibria are solved for to 1e-12 or so
 _OF_THE_BRANCH = 0.25  # of the way to its next kink
+_OF_THE_FOLD = 0.02  # of the way there: on it the derivative grows without bound
 _NO_ROOM = 1e-3  # of the step that would be taken: on a side with less, there is none
-_SMALL = 1e-6  # an output that is less, over the greatest, is told no better
+_SMALL = 1e-3  # an output that is less, over the greatest, is told no better
 _ROUNDING = 1e-9  # of an output, over the step: a derivative that is less is told by no difference
 
 
@@ -48,6 +49,8 @@ def checked(
     greatest = np.maximum(np.abs(result.derivatives), np.abs(derivatives))
     errors = np.abs(result.derivatives - derivatives) / np.maximum(greatest, 1e-300)
     errors[greatest <= least] = 0.0
+    errors[~np.isfinite(derivatives)] = np.inf
+    errors[np.isnan(result.derivatives)] = np.nan
     return replace(result, check=Check(steps, derivatives, errors, worst))
 
 
@@ -60,7 +63,7 @@ def _step(varied: Varied, branch: Branch) -> tuple[float, int]:
         side = 1 if above > below else -1
     room = min(below, above) if side == 0 else max(below, above) / 2
     if branch.turns_inside:
-        room = min(room, abs(branch.fold - varied.value))
+        wanted = min(wanted, _OF_THE_FOLD * abs(branch.fold - varied.value))
     return min(wanted, _OF_THE_BRANCH * room), side
 
 

@@ -30,6 +30,9 @@ from karma_envs.numerics.sampling import softmax, uniform_over
 NEVER_VISITED = 1e-12
 """A state with at most this share of its type counts as one that nobody is in."""
 
+_PLAYED = 1e-9
+_AS_GOOD = 1e-7  # over the greatest value
+
 
 @dataclass(frozen=True)
 class Setting:
@@ -120,7 +123,10 @@ class NashEquations(Equations):
         policy, value = equilibrium.policy, equilibrium.value
         favourite = np.eye(policy.shape[2], dtype=bool)[policy.argmax(axis=2)]
         visited = equilibrium.mean_field > NEVER_VISITED
-        self._support = favourite | ((policy > 0) & visited[..., None])
+        cost = np.where(np.isfinite(equilibrium.q), value[..., None] - equilibrium.q, np.inf)
+        # What a logit policy near the equilibrium plays by a hair is no part of it: it costs something.
+        as_good = cost <= _AS_GOOD * max(float(np.abs(value).max()), 1e-300)
+        self._support = favourite | ((policy > _PLAYED) & as_good & visited[..., None])
         self._mixed = self._support.sum(axis=2) > 1
         self.free = self._support & self._mixed[..., None]
         self._pure = (self._support & ~self._mixed[..., None]).astype(np.float64)

@@ -28,7 +28,8 @@ class Check:
         derivatives: ``float64[M, P]``, by differences of second order; NaN where the equilibrium could not
             be followed.
         relative_errors: ``float64[M, P]``, of the derivatives themselves against these; 0 where both are
-            nothing but rounding.
+            nothing but rounding, infinite where the equilibrium could not be followed, NaN where an output
+            has no derivative.
         worst_exploitability: the greatest normalised exploitability of the equilibria solved for.
     """
 
@@ -39,8 +40,8 @@ class Check:
 
     @property
     def worst_error(self) -> float:
-        """The greatest relative error; NaN where an equilibrium could not be followed."""
-        return float(self.relative_errors.max())
+        """The greatest relative error of the outputs that have a derivative."""
+        return float(np.nanmax(self.relative_errors, initial=0.0))
 
 
 @dataclass(frozen=True, repr=False)
@@ -53,7 +54,8 @@ class Sensitivity(Said):
         outputs: names of the M outputs.
         output_values: ``float64[M]``, at the equilibrium.
         derivatives: ``float64[M, P]``, of outputs by parameters; in units of the output per unit of the
-            parameter. NaN where an output has a kink, as a standard deviation has where it is 0.
+            parameter. NaN where an output has a kink, as a standard deviation has where it is 0, and where it
+            is not the same for all equilibria of a continuum.
         statistic_moves: ``float64[P, Z]``, dz/dp.
         policy_moves: ``float64[P, types, X, A]``, d pi/dp.
         mean_field_moves: ``float64[P, types, X]``, d mu/dp.

@@ -34,9 +34,9 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.exploitability import type_policies
 
 _ROOT = 1e-7  # what the equations of an equilibrium may lack, values over the greatest of them
-_LARGEST_CONDITION = 1e13
 _FARTHEST = 1e-3  # that statistic and policy move by in a difference
 _REFINED = 1e-7  # a correction of du/dp that is worth its while, over the greatest of its entries
+_ALONG_CONTINUUM, _SAME = 1e-4, 1e-9
 _KINK = 0.05  # a second difference beyond this share of the first ones is one of a kink
 _ROUNDING = 1e-13  # over the greatest output
 
@@ -62,7 +62,8 @@ def sensitivity(
     The derivatives are those of the branch of equilibria that this one lies on; others the game may have move
     in other ways. They hold as far as the result's ``branches`` say: until an action comes or goes, or the
     branch turns. In states that nobody is in (or fewer than one in a million) actions that are equally good
-    decide nothing, and are left out of that.
+    decide nothing, and are left out of that. Of a continuum of equilibria that play differently to the same
+    effect, outputs that all of them share have derivatives; those of others are NaN.
 
     Args:
         equilibrium: of :func:`agents.solve`, converged, by a method that is exact: the homotopy.
@@ -80,8 +81,8 @@ def sensitivity(
         check: whether to solve anew on both sides of each parameter, and tell how far derivatives are off.
 
     Raises:
-        ConfigError: for an unknown name; an equilibrium that is none, of another game, or not isolated (as
-            where nobody bids); a model without tables; exploration without a finite rationality.
+        ConfigError: for an unknown name; an equilibrium that is none, of another game, or at a fold; a model
+            without tables; exploration without a finite rationality.
     """
     began = time.perf_counter()
     model = _model_of(source)
@@ -99,13 +100,6 @@ def sensitivity(
         functions = outputs_of(outputs, here)
         values = functions(here)
         jacobian = equations.jacobian()
-        system = System(jacobian)
-        if not system.condition <= _LARGEST_CONDITION:
-            raise refusal(
-                "equilibrium",
-                f"one whose equations have the condition {system.condition:.0e}",
-                "an isolated one: others lie as near to it as can be told, or the branch turns here",
-            )
         derivatives = _Derivatives(equations, jacobian, functions, here)
         found = [derivatives.along(one) for one in varied]
         result = Sensitivity(
@@ -119,7 +113,7 @@ def sensitivity(
             mean_field_moves=np.stack([one.mean_field for one in found]),
             branches=tuple(one.branch for one in found),
             two_sided=np.array([one.two_sided for one in found]),
-            condition=system.condition,
+            condition=derivatives.condition,
             seconds=time.perf_counter() - began,
         )
         return checked(result, equations, varied, functions) if check else result
@@ -156,12 +150,26 @@ class _Derivatives:
         self._values = self._numbers(here)
         self._kinks = Kinks(equations, self._system) if isinstance(equations, NashEquations) else None
         self._folds = Folds(equations, jacobian)
+        self.condition = self._system.condition
+        # Of a continuum of equilibria an output has a derivative if it is the same for all of them.
+        self._undetermined = np.zeros(len(self._values), np.bool_)
+        for direction in self._system.free:
+            step = _ALONG_CONTINUUM / np.abs(direction).max()
+            there = self._numbers(
+                equations.population(equations.setting, equations.unknowns + step * direction)
+            )
+            self._undetermined |= np.abs(there - self._values) > _SAME * np.abs(self._values).max()
 
     def along(self, varied: Varied) -> _Along:
         """The derivatives along one parameter."""
         stencil = varied.around(varied.step)
-        at_rest = np.zeros_like(self._equations.unknowns)
-        move = self._corrected(stencil, at_rest, self._moved(stencil, at_rest))
+        still = np.zeros_like(self._equations.unknowns)
+        push = self._speed(stencil, self._moved(stencil, still))
+        if not self._system.has_solution(push):
+            raise refusal(
+                "equilibrium", f"one at a fold along {varied.name}", "one that has a derivative, off the fold"
+            )
+        move = -self._system.solve(push)
         ends = self._moved(stencil, move)
         # Near a fold all moves fast: the parameter by less then, so that differences are of a straight line.
         farthest = max(_distance(one, self._here) for one in ends)
@@ -169,7 +177,7 @@ class _Derivatives:
             stencil = varied.around(varied.step * _FARTHEST / farthest)
             ends = self._moved(stencil, move)
         # dF/du was differenced; by how much the moved point misses F = 0 tells what that left to correct.
-        better = self._corrected(stencil, move, ends)
+        better = move - self._system.solve(self._speed(stencil, ends))
         if (
             np.abs(self._system.scaled(better - move)).max()
             > _REFINED * np.abs(self._system.scaled(move)).max()
@@ -201,12 +209,10 @@ class _Derivatives:
             for place, setting in zip(stencil.places, stencil.settings)
         ]
 
-    def _corrected(
-        self, stencil: Stencil, move: NDArray[np.float64], ends: Sequence[Population]
-    ) -> NDArray[np.float64]:
-        """A better du/dp, from how fast F leaves 0 along the one that leads to ``ends``."""
+    def _speed(self, stencil: Stencil, ends: Sequence[Population]) -> NDArray[np.float64]:
+        """How fast F moves with the parameter, along whatever leads to ``ends``, ``float64[n]``."""
         gaps = [self._equations.residual(*each) for each in zip(stencil.settings, ends)]
-        return np.asarray(move - self._system.solve(stencil.derivative(self._lack, gaps)))
+        return stencil.derivative(self._lack, gaps)
 
     def _numbers(self, population: Population) -> NDArray[np.float64]:
         return np.array(list(self._functions(population).values()), np.float64)
@@ -217,6 +223,7 @@ class _Derivatives:
         slopes = stencil.derivative(values[0], [*values[1:]])
         # What is 0 but for rounding, as the fairness among agents who are all alike, has no derivative.
         slopes[np.abs(values).max(axis=0) <= _ROUNDING * np.abs(values).max()] = 0.0
+        slopes[self._undetermined] = np.nan
         if stencil.two_sided:
             slopes[_has_kink(*values)] = np.nan
         return slopes
