@@ -1,10 +1,10 @@
 """Agents: tabular policies, learners, equilibrium solvers for the games of ``karma_envs``."""
 
-from agents.evaluators.sensitivity.result import Sensitivity
-from agents.evaluators.sensitivity.sensitivity import sensitivity
-from agents.evaluators.sensitivity.varied import ModelParameter
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
+from agents.solvers.sensitivity.result import Sensitivity
+from agents.solvers.sensitivity.sensitivity import sensitivity
+from agents.solvers.sensitivity.varied import ModelParameter
 from karma_envs.mean_field.exploitability import exploitability
 
 __all__ = [

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluators.sensitivity.equations import Setting
+from agents.solvers.sensitivity.equations import Setting
 from karma_envs.config import real, refusal, unknown_parameter
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model

@@ -21,8 +21,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluators.sensitivity.population import Population
 from agents.mean_field.linearisation import Linearisation
+from agents.solvers.sensitivity.population import Population
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.numerics.sampling import softmax, uniform_over

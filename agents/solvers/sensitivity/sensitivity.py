@@ -1,6 +1,6 @@
 """Derivatives of an equilibrium by the implicit function theorem.
 
-An equilibrium is a root u of equations F(u, p) = 0 (:mod:`agents.evaluators.sensitivity.equations`). Where
+An equilibrium is a root u of equations F(u, p) = 0 (:mod:`agents.solvers.sensitivity.equations`). Where
 their derivative by u is regular, the root moves with a parameter p as
 
     du/dp = -(dF/du)^-1 dF/dp,
@@ -21,13 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
-from agents.evaluators.sensitivity.branch import Branch, End, Folds, Kinks, System, costs_of
-from agents.evaluators.sensitivity.check import checked
-from agents.evaluators.sensitivity.equations import Equations, NashEquations, Setting, equations_of
-from agents.evaluators.sensitivity.population import Output, Outputs, Population, outputs_of
-from agents.evaluators.sensitivity.result import Sensitivity
-from agents.evaluators.sensitivity.varied import Parameters, Stencil, Varied, varied_of
 from agents.solvers.equilibrium import Equilibrium
+from agents.solvers.sensitivity.branch import Branch, End, Folds, Kinks, System, costs_of
+from agents.solvers.sensitivity.check import checked
+from agents.solvers.sensitivity.equations import Equations, NashEquations, Setting, equations_of
+from agents.solvers.sensitivity.population import Output, Outputs, Population, outputs_of
+from agents.solvers.sensitivity.result import Sensitivity
+from agents.solvers.sensitivity.varied import Parameters, Stencil, Varied, varied_of
 from karma_envs.config import real, refusal
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
@@ -74,7 +74,7 @@ def sensitivity(
             others scaled; ``karma_mean`` any number; a probability of ``urgency_transition`` scales the
             others of its row; parameters of a rule, also of one's own, are ``redistribution.rate`` and the
             like. Of a logit equilibrium ``rationality`` and ``exploration`` too.
-        outputs: names of :func:`agents.evaluators.sensitivity.population.standard_outputs`, or functions of a
+        outputs: names of :func:`agents.solvers.sensitivity.population.standard_outputs`, or functions of a
             :class:`Population` by names of one's own; all of the former if None.
         rationality: beta, of a logit equilibrium: as it was solved for. Infinite for a Nash equilibrium.
         exploration: epsilon, of a logit equilibrium.

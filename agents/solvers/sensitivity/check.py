@@ -7,16 +7,16 @@ from dataclasses import replace
 
 import numpy as np
 
-from agents.evaluators.sensitivity.branch import Branch
-from agents.evaluators.sensitivity.equations import Equations, Setting
-from agents.evaluators.sensitivity.population import Outputs, Population
-from agents.evaluators.sensitivity.result import Check, Sensitivity
-from agents.evaluators.sensitivity.varied import Varied
 from agents.mean_field.units import in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.continuation.search import Found, continuation
 from agents.solvers.equilibrium import Assessment, assess
+from agents.solvers.sensitivity.branch import Branch
+from agents.solvers.sensitivity.equations import Equations, Setting
+from agents.solvers.sensitivity.population import Outputs, Population
+from agents.solvers.sensitivity.result import Check, Sensitivity
+from agents.solvers.sensitivity.varied import Varied
 from karma_envs.mean_field.exploitability import exploitability_in
 
 _WIDER = 10.0  # than differences of the model: equilibria are solved for to 1e-12 or so

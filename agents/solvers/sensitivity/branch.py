@@ -19,8 +19,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluators.sensitivity.equations import Equations, NashEquations, Setting
-from agents.evaluators.sensitivity.population import Population
+from agents.solvers.sensitivity.equations import Equations, NashEquations, Setting
+from agents.solvers.sensitivity.population import Population
 from karma_envs.axes import axis_values
 from karma_envs.mean_field import FiniteMeanFieldModel
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.evaluators.sensitivity.branch import Branch
+from agents.solvers.sensitivity.branch import Branch
 from karma_envs.config import real, refusal
 from karma_envs.display import Said, data_frame
 
