@@ -53,9 +53,9 @@ class Bounds:
 def at_rest(problem: DeviatorProblem, weights: NDArray[np.float64], start: Vector | None = None) -> Vector:
     """Where everybody is in the long run, on average over time, ``float64[S]``.
 
-    With P the chain, mu = start - z where (I - P')z = (I - P')start and z is in the span of (I - P')start, its
-    image, and so on: then mu is at rest, and has in every closed class of the chain what the start puts there,
-    also where the chain is periodic. That is the solution that GMRES from 0 finds.
+    With P the chain, mu = start - z where (I - P')z = (I - P')start and z is in the span of (I - P')start,
+    its image, and so on. Then mu is at rest, and has in each closed class of the chain what the start puts
+    there, also where the chain is periodic. This z is what GMRES from 0 finds.
 
     Args:
         problem: what the agent faces.
@@ -92,7 +92,8 @@ def policy_value(
     reward = (weights * problem.reward).sum(axis=1)
 
     def residual(value: Vector) -> Vector:
-        return value - problem.discount * (weights * problem.following(value, weights)).sum(axis=1)
+        following = (weights * problem.following(value, weights)).sum(axis=1)
+        return np.asarray(value - problem.discount * following)
 
     value = _solved(residual, reward, guess)
     error = float(np.abs(reward - residual(value)).max()) / (1 - problem.discount)

@@ -16,7 +16,7 @@ Source: the model of :mod:`karma_envs.games.matching`; exact evaluation up to pe
 from __future__ import annotations
 
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,15 +49,15 @@ class MatchingJoint(JointModel):
 
     Args:
         config: of the game.
-        kind_of_agent: ``int64[N]``, agents of one kind have one type and play alike.
-        type_of_agent: ``int64[N]``.
+        kind_of_agent: ``int[N]``, agents of one kind have one type and play alike.
+        type_of_agent: ``int[N]``.
 
     Raises:
         ConfigError: for an allocation that looks at past accesses, of which a state here says nothing.
     """
 
     def __init__(
-        self, config: MatchingConfig, kind_of_agent: NDArray[np.int64], type_of_agent: NDArray[np.int64]
+        self, config: MatchingConfig, kind_of_agent: NDArray[Any], type_of_agent: NDArray[Any]
     ) -> None:
         _, first, counts = np.unique(kind_of_agent, return_index=True, return_counts=True)
         self.agents_of_kind = counts.astype(np.int64)

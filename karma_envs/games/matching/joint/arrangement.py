@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from karma_envs.games.matching.joint.kernels import Stage, States, share_out
+from karma_envs.games.matching.joint.kernels import Stage, States
+from karma_envs.games.matching.joint.rule_kernels import share_out
 from karma_envs.games.matching.joint.start import start_of_karma
 from karma_envs.joint.multisets import Labels, moved_independently, multisets
 

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refusal
-from karma_envs.games.matching.joint.kernels import (
-    Contest,
+from karma_envs.games.matching.joint.kernels import Contest
+from karma_envs.games.matching.joint.rule_kernels import (
     tabulate_payment,
     tabulate_priority,
     tabulate_redistribution,
