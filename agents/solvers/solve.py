@@ -76,9 +76,7 @@ def solve(
     """
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
-    solver, problem = (
-        _solver_of(model, method) if n_agents is None else _solver_for(model, method, n_agents)
-    )
+    solver, problem = _solver_of(model, method) if n_agents is None else _solver_for(model, method, n_agents)
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
         if not progress:
             return solver(problem, observer=observer, **options)

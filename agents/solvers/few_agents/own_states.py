@@ -1,13 +1,13 @@
-"""What agents see of a game of N agents that all play one policy per kind: own states, and what they are worth.
+"""What agents see of a game of N that all play one policy per kind: own states, and what these are worth.
 
 An agent sees its own state x only. Among N who play a policy the joint process comes to rest, and what an
 action is worth to one who sees x is the mean over where the others then are:
 
     Q(x, a) = sum over s of mu(s | x) Q^pi(s, a),
 
-with mu the joint distribution at rest. The policy's own-state gradient is mu(x) Q(x, a) / (1 - gamma): to first
-order, an agent gains by moving to actions of greater Q, and where all that are played are of the greatest,
-no small change of the policy gains.
+with mu the joint distribution at rest. The policy's own-state gradient is mu(x) Q(x, a) / (1 - gamma): to
+first order, an agent gains by moving to actions of greater Q, and where all that are played are of the
+greatest, no small change of the policy gains.
 """
 
 from __future__ import annotations
@@ -32,27 +32,40 @@ class OwnStates:
     Attributes:
         policy: ``float64[kinds, X, A]``.
         masses: ``float64[kinds]``, shares of the population.
+        discounts: ``float64[kinds]``.
         mean_field: mu(x), the distribution of an agent's own state, ``float64[kinds, X]``.
         q: Q(x, a), ``float64[kinds, X, A]``, minus infinity for illegal actions.
         payoff_by_kind: J, ``float64[kinds]``, discounted, from the joint distribution at rest.
         efficiency_by_kind: mean reward per agent and step, ``float64[kinds]``.
         residual: largest change of the joint distribution in one more step.
-        gain: what moving to actions of the greatest Q gains to first order, mean over the population.
     """
 
     policy: NDArray[np.float64]
     masses: NDArray[np.float64]
+    discounts: NDArray[np.float64]
     mean_field: NDArray[np.float64]
     q: NDArray[np.float64]
     payoff_by_kind: NDArray[np.float64]
     efficiency_by_kind: NDArray[np.float64]
     residual: float
-    gain: float
 
     @property
     def value(self) -> NDArray[np.float64]:
         """V(x), ``float64[kinds, X]``."""
-        return np.asarray((self.policy * np.where(np.isfinite(self.q), self.q, 0.0)).sum(axis=2))
+        return self._worth(self.policy)
+
+    @property
+    def gain(self) -> float:
+        """What moving to actions of the greatest Q gains to first order, mean over the population."""
+        return self.gain_of(self.policy)
+
+    def gain_of(self, policy: NDArray[np.float64]) -> float:
+        """The same of an agent that plays another policy, ``[kinds, X, A]``, among others as here."""
+        better = self.mean_field * (self.q.max(axis=2) - self._worth(policy))
+        return float(self.masses @ (better.sum(axis=1) / (1 - self.discounts)))
+
+    def _worth(self, policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.asarray((policy * np.where(np.isfinite(self.q), self.q, 0.0)).sum(axis=2))
 
     @property
     def payoff(self) -> float:
@@ -110,12 +123,8 @@ class Watch:
             payoffs[kind] = efficiencies[kind] / (1 - problem.discount)  # at rest every step is alike
             moved = problem.pushed(joint.measure[:, None] * actions) - joint.measure
             residuals[kind] = np.abs(moved).max()
-        better = q.max(axis=2) - (policy * np.where(legal, q, 0.0)).sum(axis=2)
-        gain = (fields * better).sum(axis=1) / (1 - model.discounts)
-        masses = model.masses
-        return OwnStates(
-            policy, masses, fields, q, payoffs, efficiencies, float(residuals.max()), float(masses @ gain)
-        )
+        residual = float(residuals.max())
+        return OwnStates(policy, model.masses, model.discounts, fields, q, payoffs, efficiencies, residual)
 
     def _nearer(
         self,
@@ -132,7 +141,8 @@ class Watch:
             return measure - problem.pushed(measure[:, None] * actions)
 
         def due(value: NDArray[np.float64]) -> NDArray[np.float64]:
-            return value - problem.discount * (actions * problem.following(value, actions)).sum(axis=1)
+            following = (actions * problem.following(value, actions)).sum(axis=1)
+            return np.asarray(value - problem.discount * following)
 
         # mu = start - z with (I - P')z = (I - P')start: each closed class keeps what it has.
         moved = left(start)
@@ -172,4 +182,4 @@ def _seen(
     total = np.bincount(own, weights, n_seen)
     sums = np.stack([np.bincount(own, weights * column, n_seen) for column in of_state.T], axis=1)
     seen = sums / np.where(total > 0, total, 1.0)[:, None]
-    return np.bincount(own, measure, n_seen), seen[legal]
+    return np.asarray(np.bincount(own, measure, n_seen), np.float64), seen[legal]
