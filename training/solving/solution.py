@@ -180,12 +180,13 @@ def solve_to_folder(
     model = config.model()
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         game = config.make_game()
+        of_few: dict[str, Any] = {"n_agents": game.n_agents} if config.finite else {}
         found = solve(
             game,
             config.method,
-            n_agents=game.n_agents if config.finite else None,
             tolerance=config.tolerance,
             observer=observer,
+            **of_few,
             **config.method_options(),
         )
         if config.certify and found.certificate is None:
