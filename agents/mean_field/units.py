@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import StationaryMeanField
+from karma_envs.meaning import Meaning
 
 
 class InUnits(FiniteMeanFieldModel):
@@ -34,6 +35,11 @@ class InUnits(FiniteMeanFieldModel):
     def discounted_length(self) -> float:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self.model.discounted_length
+
+    @property
+    def meaning(self) -> Meaning:
+        """See :class:`karma_envs.mean_field.MeanFieldModel`."""
+        return self.model.meaning
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""

@@ -23,6 +23,7 @@ from karma_envs.mean_field.exploitability import (
     type_policies,
 )
 from karma_envs.mean_field.stationary import StationaryMeanField, stationary_mean_field
+from karma_envs.meaning import ANY, EXACT, STATIONARY, Meaning
 
 
 class MeanFieldModel(ABC):
@@ -101,6 +102,11 @@ class MeanFieldModel(ABC):
         """
         return {}
 
+    @property
+    def meaning(self) -> Meaning:
+        """Which exploitability the model tells; a model that approximates the mean field says so."""
+        return Meaning(None, EXACT, ANY)
+
     def exploitability(self, policy: Any) -> Exploitability:
         """What a single agent gains by a best response, where all others play ``policy``.
 
@@ -111,7 +117,7 @@ class MeanFieldModel(ABC):
         gain = self.policy_value(self.best_response(statistic), statistic) - payoff
         absolute, mean_payoff = max(float(self.masses @ gain), 0.0), float(self.masses @ payoff)
         normalised = absolute / abs(mean_payoff) if mean_payoff else float(absolute > 0)
-        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, stationary_residual=0.0)
+        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, 0.0, self.meaning)
 
 
 class GivenStatistic(MeanFieldModel):
@@ -143,6 +149,11 @@ class GivenStatistic(MeanFieldModel):
         """z, whatever agents play."""
         return self._statistic.copy()
 
+    @property
+    def meaning(self) -> Meaning:
+        """As of the game."""
+        return self._model.meaning
+
     def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """As in the game."""
         return self._model.curves(policy)
@@ -171,6 +182,11 @@ class FiniteMeanFieldModel(MeanFieldModel):
 
     legal_actions: NDArray[np.bool_]
     initial_mean_field: NDArray[np.float64]
+
+    @property
+    def meaning(self) -> Meaning:
+        """As of any model; a deviation may depend on the step where the game ends."""
+        return Meaning(None, EXACT, STATIONARY if self.length is None else ANY)
 
     @property
     def n_types(self) -> int:

@@ -17,6 +17,7 @@ from agents.evaluators import (
 from agents.solvers.continuation.search import search
 from agents.solvers.control.social_optimum import social_optimum
 from karma_envs.display import Said
+from karma_envs.meaning import Meant
 
 
 @pytest.fixture(scope="module")
@@ -47,6 +48,19 @@ def test_a_result_is_a_line_and_a_table(results: list[Said]) -> None:
         assert "array" not in repr(result)
         assert len(repr(result)) < 300
         assert f"<th>{type(result).__name__}</th>" in result._repr_html_()
+
+
+def test_a_gain_says_which_exploitability_it_is(results: list[Said]) -> None:
+    meanings = [str(each.meaning) for each in results if isinstance(each, Meant)]
+    assert meanings == [
+        "mean field, exact; any stationary deviation of one agent",
+        "mean field, exact; any stationary deviation of one agent",
+        "6 agents, estimate; any stationary deviation of one agent",
+        "6 agents, estimate of a lower bound; one stationary deviation of one agent",
+    ]
+    for meant in (each for each in results if isinstance(each, Meant)):
+        assert str(meant.meaning) in repr(meant)
+        assert meant.is_lower_bound == ("lower bound" in meant.kind)
 
 
 def test_what_is_said_is_escaped() -> None:

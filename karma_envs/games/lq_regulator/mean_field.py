@@ -127,14 +127,14 @@ class LqRegulatorMeanField(MeanFieldModel):
         """
         if not self._comes_to_rest(policy):
             worst = np.array([-np.inf])
-            return Exploitability(np.inf, np.inf, -worst, -np.inf, worst, stationary_residual=np.inf)
+            return Exploitability(np.inf, np.inf, -worst, -np.inf, worst, np.inf, self.meaning)
         means, covariances = self._population(policy)
         start = lq.Rest(means, covariances) if self.config.length is None else self._start
         payoff = self._payoff(policy, means, start)
         gain = self._payoff(self.best_response(means), means, start) - payoff
         absolute, mean_payoff = max(float(gain[0]), 0.0), float(payoff[0])
         normalised = absolute / abs(mean_payoff) if mean_payoff else float(absolute > 0)
-        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, stationary_residual=0.0)
+        return Exploitability(absolute, normalised, gain, mean_payoff, payoff, 0.0, self.meaning)
 
     def rest(self, policy: Any) -> lq.Rest:
         """Mean ``float64[d]`` and covariance ``float64[d, d]`` of a population at rest that plays a policy.
