@@ -103,6 +103,53 @@ def classes_of_bids(game: GridCityGame) -> NDArray[np.int64]:
     return np.asarray(classes.reshape(priorities.shape), np.int64)
 
 
+class LaneCounter:
+    """Plays a city and counts what its agents meet, see :mod:`agents.evaluators.city.kernels`.
+
+    Args:
+        game: the city.
+
+    Raises:
+        ConfigError: for a game that this is not for, see :func:`check_countable`.
+    """
+
+    def __init__(self, game: PopulationGame) -> None:
+        self.game = city = check_countable(game)
+        classes, plans, config = classes_of_bids(city), city.plans, city.config
+        suffers = np.zeros(classes.shape[:2], np.bool_)
+        for kind, each in enumerate(config.agent_types):
+            suffers[kind, : len(each.urgencies)] = np.array(each.urgencies) > 0
+        self._n_classes = int(classes.max()) + 1
+        self._roads = Roads(
+            steps=plans.steps.astype(np.uint64),
+            first_option=plans.first_option,
+            lane_bits=plans.lane_bits,
+            capacity=np.asarray(city.network.capacity, np.int64),
+            class_of=classes,
+            suffers=suffers,
+            type_of_agent=city.type_of_agent.astype(np.int64),
+        )
+
+    def count(self, policy: SamplingPolicy, n_steps: int, batches: int) -> LanesInPlay:
+        """Play on with a policy and count, in batches of nearly equal length."""
+        game, parts = self.game, even_parts(n_steps, batches)
+        n_lanes = len(game.network.lanes)
+        flows, wins = np.zeros((2, batches, n_lanes, self._n_classes))
+        levels, rewards = np.zeros(batches), np.zeros((batches, game.n_agents))
+        for batch, part in enumerate(parts):
+            counts = new_counts(n_lanes, self._n_classes, game.config.karma_max)
+            for _, piece in chunks(game, policy, part):
+                count_play(piece.columns, self._roads, counts)
+                rewards[batch] += piece.rewards.sum(axis=0, dtype=np.float64) / part
+            flows[batch], wins[batch] = counts.flows / part, counts.wins / part
+            levels[batch] = _level(counts.received)
+        visits = flows.sum(axis=2, keepdims=True)
+        ever = visits.sum(axis=0)
+        pooled = np.where(ever > 0, wins.sum(axis=0) / np.where(ever > 0, ever, 1.0), 1.0)
+        wins = np.where(visits > 0, wins / np.where(visits > 0, visits, 1.0), pooled)
+        return LanesInPlay(game.n_agents, n_steps, flows, wins, levels, rewards)
+
+
 def count_lanes(
     game: PopulationGame,
     policy: SamplingPolicy,
@@ -112,7 +159,7 @@ def count_lanes(
     batches: int = 10,
     seed: int = 0,
 ) -> LanesInPlay:
-    """Play a policy and count what agents meet, see :mod:`agents.evaluators.city.kernels`.
+    """Play a policy from a reset and count what agents meet.
 
     Memory: batches times lanes times classes times 16 bytes, and a bounded piece of play.
 
@@ -125,46 +172,16 @@ def count_lanes(
         seed: of all random draws.
 
     Raises:
-        ConfigError: for a game that this is not for (see :func:`check_countable`), or a number out of range.
+        ConfigError: for a game that this is not for, see :func:`check_countable`, or a number out of range.
         PolicyError: when the policy does not fit the game.
     """
-    city = check_countable(game)
+    counter = LaneCounter(game)
     batches = whole("batches", batches, 2, 1000)
     n_steps, burn_in = whole("n_steps", n_steps, batches), whole("burn_in", burn_in, 0)
-    city.check_policy(policy)
-    classes, plans, n_lanes = classes_of_bids(city), city.plans, len(city.network.lanes)
-    values = [each.urgencies for each in city.config.agent_types]
-    suffers = np.array([[urgency > 0 for urgency in _padded(each, classes.shape[1])] for each in values])
-    roads = Roads(
-        steps=plans.steps.astype(np.uint64),
-        first_option=plans.first_option,
-        lane_bits=plans.lane_bits,
-        capacity=np.asarray(city.network.capacity, np.int64),
-        class_of=classes,
-        suffers=suffers,
-        type_of_agent=city.type_of_agent.astype(np.int64),
-    )
-    n_classes, parts = int(classes.max()) + 1, even_parts(n_steps, batches)
-    flows, wins = np.zeros((2, batches, n_lanes, n_classes))
-    levels, rewards = np.zeros(batches), np.zeros((batches, city.n_agents))
-    city.reset(np.random.default_rng(seed))
-    play_on(city, policy, burn_in)
-    for batch, part in enumerate(parts):
-        counts = new_counts(n_lanes, n_classes, city.config.karma_max)
-        for _, piece in chunks(city, policy, part):
-            count_play(piece.columns, roads, counts)
-            rewards[batch] += piece.rewards.sum(axis=0, dtype=np.float64) / part
-        flows[batch], wins[batch] = counts.flows / part, counts.wins
-        levels[batch] = _level(counts.received)
-    visits = (flows * np.array(parts)[:, None, None]).sum(axis=2, keepdims=True)
-    ever = visits.sum(axis=0)
-    pooled = np.where(ever > 0, wins.sum(axis=0) / np.where(ever > 0, ever, 1.0), 1.0)
-    wins = np.where(visits > 0, wins / np.where(visits > 0, visits, 1.0), pooled)
-    return LanesInPlay(city.n_agents, n_steps, flows, wins, levels, rewards)
-
-
-def _padded(values: tuple[float, ...], length: int) -> tuple[float, ...]:
-    return values + (0.0,) * (length - len(values))
+    counter.game.check_policy(policy)
+    counter.game.reset(np.random.default_rng(seed))
+    play_on(counter.game, policy, burn_in)
+    return counter.count(policy, n_steps, batches)
 
 
 def _level(received: NDArray[np.int64]) -> float:
