@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -64,6 +64,14 @@ class LanesInPlay:
     def level(self, batches: slice = slice(None)) -> float:
         """Units of karma given per step, mean of some of the batches."""
         return float(self.levels[batches].mean())
+
+    def moved_to(self, newer: LanesInPlay, weight: float) -> LanesInPlay:
+        """What is remembered of play where newer counts of as many batches have a weight in 0 … 1."""
+        moved = {
+            name: (1 - weight) * getattr(self, name) + weight * getattr(newer, name)
+            for name in ("flows", "wins", "levels", "rewards")
+        }
+        return replace(newer, **moved)
 
 
 def check_countable(game: PopulationGame) -> GridCityGame:
