@@ -1,14 +1,14 @@
 """What the others leave to an agent on every lane, counted in play: with the bid that it made and others.
 
-In each step each agent at a lane is asked what would have become of it with a bid of any class of priority
-c, the others' bids as they were: with h of the others above c and t of them in c, it gets one of the lane's
+In each step each agent at a lane is asked what would have become of it with a bid of any rank (of priority)
+r, the others' bids as they were: with h of the others above r and t of them of r, it gets one of the lane's
 ``capacity`` places with probability
 
-    w_c = min(1, max(0, (capacity - h) / (t + 1))).
+    w_r = min(1, max(0, (capacity - h) / (t + 1))).
 
-The mean over all who were at the lane is P_l(c), the chance of a bid of class c for the lane. All bids are
-counted at every visit, so that no entry is empty where the lane was ever wanted, and the draws of ties add no
-noise. With the class that an agent really bid, the w of a lane's agents add up to min(agents, capacity).
+The mean over all who were at the lane is the chance of a bid of this rank there. All ranks are counted at
+every visit, so that none is empty where the lane was ever wanted, and the draws of ties add no noise. With
+the rank that an agent really bid, the w of a lane's agents add up to min(agents, capacity).
 
 Ours. Who is asked is who was there: an agent whose bids were others would be there at other times, of which
 this says nothing.
@@ -25,21 +25,22 @@ from karma_envs.numerics.compile import kernel
 
 
 class LaneCounts(NamedTuple):
-    """What is counted, of L lanes, C classes of priority and karma 0 … K."""
+    """What is counted, of L lanes, C classes of bids, which have R ranks, and karma 0 … K."""
 
     flows: NDArray[np.int64]  # [L, C] bids made
-    wins: NDArray[np.float64]  # [L, C] sum over visits of the chance of a bid of each class
+    wins: NDArray[np.float64]  # [L, R] sum over visits of the chance of a bid of each rank
     received: NDArray[np.int64]  # [K+1, K+1] active agents by karma after paying, and units received
-    here: NDArray[np.int64]  # [L, C] scratch: bids of a step
+    here: NDArray[np.int64]  # [L, R] scratch: bids of a step
 
 
-def new_counts(n_lanes: int, n_classes: int, karma_max: int) -> LaneCounts:
-    """Counts of nothing yet."""
+def new_counts(n_lanes: int, ranks: NDArray[np.int64], karma_max: int) -> LaneCounts:
+    """Counts of nothing yet, of classes with some ``ranks[C]``."""
+    n_ranks = int(ranks.max()) + 1
     return LaneCounts(
-        flows=np.zeros((n_lanes, n_classes), np.int64),
-        wins=np.zeros((n_lanes, n_classes)),
+        flows=np.zeros((n_lanes, len(ranks)), np.int64),
+        wins=np.zeros((n_lanes, n_ranks)),
         received=np.zeros((karma_max + 1, karma_max + 1), np.int64),
-        here=np.zeros((n_lanes, n_classes), np.int64),
+        here=np.zeros((n_lanes, n_ranks), np.int64),
     )
 
 
@@ -50,7 +51,8 @@ class Roads(NamedTuple):
     first_option: NDArray[np.int32]  # [P]
     lane_bits: int
     capacity: NDArray[np.int64]  # [L]
-    class_of: NDArray[np.int64]  # [types, U, K+1] class of a bid, rising with priority
+    class_of: NDArray[np.int32]  # [types, U, K+1] class of a bid
+    ranks: NDArray[np.int64]  # [C] of priority, the highest first served
     suffers: NDArray[np.bool_]  # [types, U] whether a loss shows in the reward
     type_of_agent: NDArray[np.int64]  # [N]
 
@@ -62,26 +64,23 @@ def chance(capacity, above, tied):
 
 
 @kernel
-def count_step(here, capacity, flows, wins):
-    """Count one step from the bids of all lanes, ``here[L, C]``."""
-    n_lanes, n_classes = here.shape
+def count_chances(here, capacity, wins):
+    """Ask everyone at a lane in a step, whose bids are ``here[L, R]``; sums are added to ``wins[L, R]``."""
+    n_lanes, n_ranks = here.shape
     for lane in range(n_lanes):
         visits = 0
-        for level in range(n_classes):
-            visits += here[lane, level]
-        if visits == 0:
-            continue
-        above = 0  # all who bid more than the class
-        for level in range(n_classes - 1, -1, -1):
-            tied = here[lane, level]
+        for rank in range(n_ranks):
+            visits += here[lane, rank]
+        above = 0
+        for rank in range(n_ranks - 1, -1, -1):
+            tied = here[lane, rank]
             below = visits - above - tied
             # Who is asked is not among its own competitors: of those above one is itself, and so on.
             if above > 0:
-                wins[lane, level] += above * chance(capacity[lane], above - 1, tied)
+                wins[lane, rank] += above * chance(capacity[lane], above - 1, tied)
             if tied > 0:
-                wins[lane, level] += tied * chance(capacity[lane], above, tied - 1)
-            wins[lane, level] += below * chance(capacity[lane], above, tied)
-            flows[lane, level] += tied
+                wins[lane, rank] += tied * chance(capacity[lane], above, tied - 1)
+            wins[lane, rank] += below * chance(capacity[lane], above, tied)
             above += tied
 
 
@@ -96,7 +95,7 @@ def count_play(columns, roads, counts):
     """
     observations, actions, rewards = columns
     flows, wins, received, here = counts
-    steps, first_option, lane_bits, capacity, class_of, suffers, type_of_agent = roads
+    steps, first_option, lane_bits, capacity, class_of, ranks, suffers, type_of_agent = roads
     n_urgencies, n_bids = class_of.shape[1], class_of.shape[2]
     lane_mask = (1 << lane_bits) - 1
     for step in range(actions.shape[0]):
@@ -110,10 +109,12 @@ def count_play(columns, roads, counts):
             option, bid = action // n_bids, action % n_bids
             lane = np.int64(steps[agent, first_option[position] + option]) & lane_mask
             kind = type_of_agent[agent]
-            here[lane, class_of[kind, urgency, bid]] += 1
+            bids = class_of[kind, urgency, bid]
+            flows[lane, bids] += 1
+            here[lane, ranks[bids]] += 1
             # Winners are told from losers by their reward, if it tells; and who bids nothing pays nothing.
             if bid == 0 or suffers[kind, urgency]:
                 after = karma - bid * (rewards[step, agent] == 0.0)
                 units = np.int64(observations[step + 1, agent]) % n_bids - after
                 received[after, max(units, 0)] += 1
-        count_step(here, capacity, flows, wins)
+        count_chances(here, capacity, wins)

@@ -12,6 +12,7 @@ from karma_envs.config import refusal, whole
 from karma_envs.finite import SamplingPolicy
 from karma_envs.game import PopulationGame
 from karma_envs.games.grid_city import GridCityGame
+from karma_envs.games.grid_city.mean_field import BidClasses, looks_at_accesses
 from karma_envs.transitions import chunks, even_parts, play_on
 
 _UNIFORM = ("uniform", "uniform_to_active")
@@ -19,7 +20,9 @@ _UNIFORM = ("uniform", "uniform_to_active")
 
 @dataclass(frozen=True)
 class LanesInPlay:
-    """What was counted in B batches of steps of N agents on L lanes, with C classes of priority.
+    """What was counted in B batches of steps of N agents on L lanes, with C classes of bids.
+
+    Classes are those of the city's mean-field model: of priority, and of number.
 
     Attributes:
         n_agents: N.
@@ -61,9 +64,9 @@ class LanesInPlay:
         weighted = (visits * self.wins[batches]).sum(axis=0) / np.where(total > 0, total, 1.0)
         return np.asarray(np.where(total > 0, weighted, mean))
 
-    def level(self, batches: slice = slice(None)) -> float:
-        """Units of karma given per step, mean of some of the batches."""
-        return float(self.levels[batches].mean())
+    def statistic(self, batches: slice = slice(None)) -> NDArray[np.float64]:
+        """z of some of the batches together, as the city's model has it: bids by lane, then the level."""
+        return np.append(self.flows[batches].mean(axis=0), self.levels[batches].mean())
 
     def moved_to(self, newer: LanesInPlay, weight: float) -> LanesInPlay:
         """What is remembered of play where newer counts of as many batches have a weight in 0 … 1."""
@@ -84,31 +87,11 @@ def check_countable(game: PopulationGame) -> GridCityGame:
     if not isinstance(game, GridCityGame):
         raise refusal("game", game.name, "grid_city, or a game that is one")
     config = game.config
-    if config.allocation == "turn_taking":
+    if looks_at_accesses(config.rule("allocation"), config.agent_types, config.karma_max):
         raise refusal("allocation", config.allocation, "a rule that does not look at past accesses")
-    if config.redistribution not in _UNIFORM:
+    if config.rule("redistribution").name not in _UNIFORM:
         raise refusal("redistribution", config.redistribution, f"{' or '.join(_UNIFORM)}, to be counted")
     return game
-
-
-def classes_of_bids(game: GridCityGame) -> NDArray[np.int64]:
-    """The class of priority of each bid, ``int64[types, U, karma_max + 1]``: 0 is the lowest.
-
-    Two bids of a class draw lots for a place, of two classes the higher goes first.
-    """
-    config = game.config
-    rule = config.rule("allocation")
-    parameters = rule.parameter_array()
-    bids = np.arange(config.karma_max + 1)
-    priorities = np.zeros((len(config.agent_types), config.n_urgencies, len(bids)))
-    for kind, each in enumerate(config.agent_types):
-        for index, urgency in enumerate(each.urgencies):
-            priorities[kind, index] = [
-                rule.function(bid, np.float32(urgency), np.int64(0), parameters) for bid in bids.tolist()
-            ]
-        priorities[kind, len(each.urgencies) :] = priorities[kind, 0]  # of urgencies that the type lacks
-    _, classes = np.unique(priorities, return_inverse=True)
-    return np.asarray(classes.reshape(priorities.shape), np.int64)
 
 
 class LaneCounter:
@@ -123,33 +106,34 @@ class LaneCounter:
 
     def __init__(self, game: PopulationGame) -> None:
         self.game = city = check_countable(game)
-        classes, plans, config = classes_of_bids(city), city.plans, city.config
-        suffers = np.zeros(classes.shape[:2], np.bool_)
+        plans, config = city.plans, city.config
+        classes = BidClasses.of(config.rule("allocation"), config.agent_types, config.karma_max)
+        suffers = np.zeros(classes.of_bid.shape[:2], np.bool_)
         for kind, each in enumerate(config.agent_types):
             suffers[kind, : len(each.urgencies)] = np.array(each.urgencies) > 0
-        self._n_classes = int(classes.max()) + 1
         self._roads = Roads(
             steps=plans.steps.astype(np.uint64),
             first_option=plans.first_option,
             lane_bits=plans.lane_bits,
             capacity=np.asarray(city.network.capacity, np.int64),
-            class_of=classes,
+            class_of=classes.of_bid,
+            ranks=classes.ranks,
             suffers=suffers,
             type_of_agent=city.type_of_agent.astype(np.int64),
         )
 
     def count(self, policy: SamplingPolicy, n_steps: int, batches: int) -> LanesInPlay:
         """Play on with a policy and count, in batches of nearly equal length."""
-        game, parts = self.game, even_parts(n_steps, batches)
+        game, ranks, parts = self.game, self._roads.ranks, even_parts(n_steps, batches)
         n_lanes = len(game.network.lanes)
-        flows, wins = np.zeros((2, batches, n_lanes, self._n_classes))
+        flows, wins = np.zeros((2, batches, n_lanes, len(ranks)))
         levels, rewards = np.zeros(batches), np.zeros((batches, game.n_agents))
         for batch, part in enumerate(parts):
-            counts = new_counts(n_lanes, self._n_classes, game.config.karma_max)
+            counts = new_counts(n_lanes, ranks, game.config.karma_max)
             for _, piece in chunks(game, policy, part):
                 count_play(piece.columns, self._roads, counts)
                 rewards[batch] += piece.rewards.sum(axis=0, dtype=np.float64) / part
-            flows[batch], wins[batch] = counts.flows / part, counts.wins / part
+            flows[batch], wins[batch] = counts.flows / part, counts.wins[:, ranks] / part
             levels[batch] = _level(counts.received)
         visits = flows.sum(axis=2, keepdims=True)
         ever = visits.sum(axis=0)

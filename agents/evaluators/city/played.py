@@ -21,7 +21,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-from karma_envs.games.grid_city.mean_field import CityMeanField
 from numpy.typing import NDArray
 
 from agents.evaluators.city.lanes_in_play import LanesInPlay, check_countable, count_lanes
@@ -30,6 +29,8 @@ from karma_envs.config import refusal
 from karma_envs.display import Said
 from karma_envs.game import PopulationGame
 from karma_envs.games.grid_city import GridCityGame
+from karma_envs.games.grid_city.mean_field import CityMeanField
+from karma_envs.games.grid_city.mean_field.lanes import LEAST_CHANCE
 from karma_envs.mean_field import DecisionProblem
 from karma_envs.mean_field.chains import as_distribution
 from karma_envs.meaning import ESTIMATE, STATIONARY, Meaning, Meant
@@ -179,9 +180,9 @@ def modelled(
     rows = kinds if alike else np.arange(city.n_agents)
     representative = first if alike else rows
     table = np.asarray(policy.probabilities, np.float64)[policy.row_of_agent[representative]]
-    return city.mean_field(by_agent=not alike), as_distribution(table), rows
+    return CityMeanField(city, by_agent=not alike), as_distribution(table), rows
 
 
 def played_problem(model: CityMeanField, lanes: LanesInPlay, part: slice = slice(None)) -> DecisionProblem:
     """What agents face where they meet what was counted, in some of the batches or in all."""
-    return model.problem_of(lanes.win(part), lanes.level(part))
+    return model.with_win_table(np.maximum(lanes.win(part), LEAST_CHANCE), lanes.statistic(part))

@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import karma_envs
-from agents.evaluators.city.kernels import count_step
-from agents.evaluators.city.lanes_in_play import check_countable, classes_of_bids, count_lanes
+from agents.evaluators.city.kernels import count_chances
+from agents.evaluators.city.lanes_in_play import check_countable, count_lanes
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError
@@ -34,9 +34,8 @@ def chance_by_orders(others: list[int], bid: int, capacity: int) -> float:
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.integers(1, 4))
 def test_the_chance_of_every_bid_of_everyone_there(bids: list[int], capacity: int) -> None:
     here = np.bincount(bids, minlength=4)[None].astype(np.int64)
-    flows, wins = np.zeros((1, 4), np.int64), np.zeros((1, 4))
-    count_step(here, np.array([capacity]), flows, wins)
-    assert flows.tolist() == here.tolist()
+    wins = np.zeros((1, 4))
+    count_chances(here, np.array([capacity]), wins)
     expected = [
         sum(chance_by_orders(bids[:agent] + bids[agent + 1 :], bid, capacity) for agent in range(len(bids)))
         for bid in range(4)
@@ -50,7 +49,7 @@ def test_two_who_bid_alike_share_a_lane() -> None:
     lanes = count_lanes(game, baseline_policy("bid_nothing", game), n_steps=100, burn_in=0, batches=2)
     assert lanes.queues == pytest.approx([2.0])
     assert lanes.win()[0] == pytest.approx([0.5] + [1.0] * 10)
-    assert lanes.level() == 0.0
+    assert lanes.levels.tolist() == [0.0, 0.0]
 
 
 def test_the_level_is_what_winners_pay() -> None:
@@ -82,15 +81,6 @@ def test_chances_make_the_entries_that_were_made(fields: dict[str, Any]) -> None
     assert np.abs(predicted.mean(axis=0) - entries).max() < 5 * error.max() + 0.02
     assert lanes.queues == pytest.approx(outcome.congestion, rel=0.15, abs=0.1)
     assert lanes.efficiency == pytest.approx(game.outcome().efficiency, abs=0.05)
-
-
-def test_classes_are_bids_or_whatever_places_go_by() -> None:
-    by_bid = classes_of_bids(GridCityGame(**SMALL))
-    assert (by_bid == np.arange(15)).all()
-    by_need = classes_of_bids(GridCityGame(**SMALL, allocation="dict"))
-    assert by_need[0, 0].tolist() == [0] * 15
-    assert by_need[0, 1].tolist() == [1] * 15
-    assert classes_of_bids(GridCityGame(**SMALL, allocation="coin")).max() == 0
 
 
 def test_one_seed_one_count() -> None:
