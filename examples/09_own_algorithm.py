@@ -38,4 +38,4 @@ for name, policy in (("learned", learned), ("random", baseline_policy("random", 
     rewards = sum(stretch.rewards.sum() for stretch in play(game, policy, n_steps=5000, seed=1))
     print(f"{name:8} efficiency {rewards / (5000 * game.n_agents):.3f}")
 found = agents.exploitability(model, TabularPolicy(learned.probabilities))
-print(f"learned  normalised exploitability {found.normalised:.3f} in the mean field")
+print(f"learned  normalised exploitability {found.normalised:.3f} ({found.meaning})")

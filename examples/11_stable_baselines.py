@@ -69,7 +69,7 @@ tables["random"] = agents.TabularPolicy(karma_envs.baselines.random(game))
 tables["equilibrium"] = agents.solve(model_of_many).policy
 for name, policy in tables.items():
     result = agents.exploitability(model_of_many, policy)
-    print(f"{name:12s} normalised exploitability {result.normalised:.3f}")
+    print(f"{name:12s} normalised exploitability {result.normalised:.3f} ({result.meaning.of})")
 
 folder = options.folder or Path(tempfile.mkdtemp(prefix="karma-envs-"))
 folder.mkdir(parents=True, exist_ok=True)

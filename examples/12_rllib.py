@@ -85,5 +85,6 @@ for name, played, policy in (
     ("random", baseline_policy("random", game), random),
 ):
     efficiency = measure(game, played, n_steps=10_000, seed=1)["efficiency"]
-    exploitable = agents.exploitability(game.mean_field(), policy).normalised
-    print(f"{name:8s} efficiency {efficiency}   normalised exploitability {exploitable:.3f}")
+    result = agents.exploitability(game.mean_field(), policy)
+    gain = f"{result.normalised:.3f} ({result.meaning.of})"
+    print(f"{name:8s} efficiency {efficiency}   normalised exploitability {gain}")

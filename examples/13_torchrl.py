@@ -41,4 +41,4 @@ for name, policy in {"TorchRL": trained.policy, "random": baseline_policy("rando
     print(f"{name:8s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")
 for name, policy in {"TorchRL": trained.policy, "random": random}.items():
     result = agents.exploitability(game.mean_field(), policy)
-    print(f"{name:8s} normalised exploitability {result.normalised:.3f}")
+    print(f"{name:8s} normalised exploitability {result.normalised:.3f} ({result.meaning.of})")

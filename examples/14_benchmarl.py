@@ -42,4 +42,4 @@ for name, policy in {"BenchMARL": trained.policy, "random": baseline_policy("ran
     print(f"{name:10s} efficiency {measure(game, policy, n_steps=10_000, seed=1)['efficiency']}")
 for name, policy in {"BenchMARL": trained.policy, "random": random}.items():
     result = agents.exploitability(game.mean_field(), policy)
-    print(f"{name:10s} normalised exploitability {result.normalised:.3f}")
+    print(f"{name:10s} normalised exploitability {result.normalised:.3f} ({result.meaning.of})")

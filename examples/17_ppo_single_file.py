@@ -38,5 +38,6 @@ equilibrium = agents.solve(game.mean_field()).policy
 for name, policy in {"PPO": trained.policy, "random": random, "equilibrium": equilibrium}.items():
     played = policy.for_agents(game.type_of_agent)
     efficiency = measure(game, played, n_steps=10_000, seed=1)["efficiency"]
-    gain = agents.exploitability(game.mean_field(), policy).normalised
-    print(f"{name:12s} efficiency {efficiency}   normalised exploitability {gain:.3f}")
+    result = agents.exploitability(game.mean_field(), policy)
+    gain = f"{result.normalised:.3f} ({result.meaning.of})"
+    print(f"{name:12s} efficiency {efficiency}   normalised exploitability {gain}")

@@ -104,6 +104,17 @@ def _is_number(value: object) -> TypeGuard[numbers.Real]:
         return False
 
 
+def yes_or_no(field: str, value: object) -> bool:
+    """``value`` if it is True or False.
+
+    Raises:
+        ConfigError: otherwise.
+    """
+    if not isinstance(value, bool):
+        raise refusal(field, value, "True or False")
+    return value
+
+
 def choice(field: str, value: object, allowed: Iterable[str]) -> str:
     """``value`` if it is one of the strings ``allowed``."""
     options = tuple(allowed)

@@ -16,6 +16,7 @@ deviation gains in play, which bounds the best one's gain from below but for a s
 
 STATIONARY = "any stationary deviation of one agent"
 ANY = "any deviation of one agent"
+ONE = "one stationary deviation of one agent"
 
 
 @dataclass(frozen=True)

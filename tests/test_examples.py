@@ -21,14 +21,17 @@ PRINTED = {
     "04_train_and_plot": r"(?s)step +300000 +efficiency while learning -1\.1.*policy_change\.png\n$",
     "05_own_payment_rule": r"half to the peer +learned efficiency -1\.0.*\n\nrefused: .* gives \(1, 0\)",
     "06_compare_mechanisms": r"PBP.* -1\.0\d.*\nPBS.* -1\.0\d.*\nDICT.* -1\.00.*\nCOIN.* -1\.[45]",
-    "07_how_exploitable": r"exact: .* 0\.[2-5]\d, .*\nlearned: .* 0\.[2-5]\d+ ± .*\nachieved: 0\.[2-5]",
+    "07_how_exploitable": (
+        r"mean field, exact: .* 0\.[2-5]\d, .*\n50 agents, estimate: .* 0\.[2-5]\d+ ± .*\n"
+        r"50 agents, estimate of a lower bound: 0\.[2-5]"
+    ),
     "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 468 .*\n(from .* [567]\.\d .*\n){3}",
-    "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d in the",
+    "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d \(mean field",
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
     "11_stable_baselines": (
         r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\n"
         r"COIN.* -1\.[45].*\nTURN.* -1\.[45].*\n"
-        r"(.*exploit.*\n)+equil.* 0\.000\n.*bids\.png\n$"
+        r"(.*exploit.*\n)+equil.* 0\.000 \(mean field, exact\)\n.*bids\.png\n$"
     ),
     "12_rllib": r"(agent-step .* -1\.\d{3}\n){5}PPO +eff.* -1\.2.*\nrandom +eff.* -1\.(50|49)",
     "13_torchrl": r"TorchRL +eff.* -1\.[12].*\nrandom +eff.* -1\.(50|49).*\nTorchRL +norm.* 0\.[01]",

@@ -32,6 +32,7 @@ STYLE: Any = {
     "lines.linewidth": 1.4,
 }
 _TITLE = 32  # letters in a line
+_LETTERS_PER_INCH = 14  # of small words above a figure
 _PANELS_IN_ROW = 6
 _LINES_IN_LEGEND = 6
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")  # readable to the colour-blind
@@ -144,6 +145,12 @@ def legend_of_lines(panel: Axes) -> None:
 def title_of_type(panel: Axes, name: str, more: str = "") -> None:
     """A title that fits above a narrow panel: the name of a type, in lines, and what else there is to say."""
     panel.set_title("\n".join([*textwrap.wrap(name, _TITLE), *filter(None, [more])]), fontsize="medium")
+
+
+def what_it_is(figure: Figure, said: str) -> None:
+    """Small words above all panels: which numbers a figure shows, in as many lines as it takes."""
+    lines = textwrap.wrap(said, int(_LETTERS_PER_INCH * figure.get_figwidth()))
+    figure.suptitle("\n".join(lines), fontsize="small")
 
 
 def save_figures(

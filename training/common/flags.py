@@ -227,18 +227,20 @@ def short_names(game: str) -> list[str]:
 def _add_fields(
     group: Any, config_class: type[Config], hidden: Collection[str], as_in_source: Mapping[str, Any]
 ) -> None:
-    """A flag for every field of a configuration that is not ``hidden``."""
+    """A flag for every field of a configuration that is not ``hidden``; one of yes or no may stand alone."""
     meanings = descriptions(config_class)
     for item in dataclasses.fields(config_class):
         if item.name in hidden:
             continue
         default = as_in_source.get(item.name, item.default)
         shown = "none" if default is None else _as_said(default)
+        alone: dict[str, Any] = {"nargs": "?", "const": True} if field_kinds(item) == {"bool"} else {}
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
             type=_reader(item),
             metavar="VALUE",
+            **alone,
             help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import TYPE_CHECKING
 
+from karma_envs.meaning import Meaning
 from karma_envs.plugins import defined_in
 from training.common.tables import Row
 from training.reproduction.numbers import mean_over_seeds
@@ -47,6 +48,7 @@ class Experiment:
         figures: draws them from all rows, by file name.
         published: numbers to compare with.
         notes: what to know when reading the results.
+        meanings: of quantities that are an exploitability, which one it is.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Experiment:
     figures: Mapping[str, Callable[[Sequence[Row]], Figure]]
     published: tuple[Published, ...] = ()
     notes: str = ""
+    meanings: Mapping[str, Meaning] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -199,6 +199,9 @@ def page(
     for case in dict.fromkeys(row["case"] for row in rows if row.get("point", -1) < 0):
         means = (with_error(*mean_over_seeds(rows, case, key)) for key in quantities)
         lines.append(f"| {case} | " + " | ".join(means) + " |")
+    if experiment.meanings:
+        lines += ["", "Gains by deviating are those of:", ""]
+        lines += [f"- {name.replace('_', ' ')}: {meaning}" for name, meaning in experiment.meanings.items()]
     lines += ["", *(f"![{name}](figures/{name}.png)\n" for name in experiment.figures)]
     if experiment.notes:
         lines += [experiment.notes, ""]

@@ -6,11 +6,12 @@ import argparse
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
 from karma_envs.config import whole
-from karma_envs.outcome import headlines
+from karma_envs.outcome import Estimate, headlines
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.figures import require_matplotlib, save_figures
@@ -20,7 +21,12 @@ from training.common.tables import Row, write_table
 from training.common.trust import add_trust
 from training.evaluation.play import Evaluation, Summary
 from training.runs.evaluate import evaluate, tables
-from training.runs.exploitability import KINDS, keep_exploitability, run_exploitability
+from training.runs.exploitability import (
+    KINDS,
+    RunExploitability,
+    keep_exploitability,
+    run_exploitability,
+)
 from training.runs.exploitability_figure import exploitability_figure
 from training.runs.folder import Run
 
@@ -117,16 +123,7 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
             run, kind, n_agents=whole("agents", options.agents, 1), seed=seed, keep=False
         )
     is_kept = _is_kept(lambda: keep_exploitability(run, found))
-    title = found[0].meaning
-    if options.exploitability != "exact":
-        title += "; in brackets the standard error, in units of the last digit"
-    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("replica", "payoff J", "exploitability", "over |J|", "equilibrium's gain"):
-        table.add_column(heading, justify="right")
-    for item in found:
-        numbers = (item.payoff, item.greedy, item.greedy_normalised, item.to_equilibrium)
-        table.add_row(str(item.replica), *("" if each is None else each.concise() for each in numbers))
-    print_table(table)
+    print_table(exploitability_table(found))
     if is_kept and found[0].agents:  # figures are drawn from what is kept
         require_matplotlib()
         drawn = {f"exploitability_{kind}": lambda: exploitability_figure(run, kind)}
@@ -134,6 +131,29 @@ def _report_exploitability(run: Run, options: argparse.Namespace) -> None:
             paths = save_figures(run.folder, drawn, ("png", "pdf"))
         for path in paths:
             console.print(str(path))
+
+
+def exploitability_table(found: Sequence[RunExploitability]) -> Table:
+    """How exploitable the replicas of a run are, under a title that says which exploitability it is."""
+    columns: dict[str, list[Estimate | None]] = {
+        "payoff J": [item.payoff for item in found],
+        f"exploitability: {found[0].meaning.certainty}": [item.greedy for item in found],
+        "over |J|": [item.greedy_normalised for item in found],
+        "upper bound": [item.upper for item in found],
+        "upper over |J|": [item.upper_normalised for item in found],
+        "equilibrium's gain": [item.to_equilibrium for item in found],
+    }
+    shown = {name: column for name, column in columns.items() if any(column)}
+    title = found[0].said
+    if any(np.isfinite(each.standard_error) for column in shown.values() for each in column if each):
+        title += "; in brackets the standard error, in units of the last digit"
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in ("replica", *shown):
+        table.add_column(heading, justify="right")
+    for row, item in enumerate(found):
+        cells = (column[row] for column in shown.values())
+        table.add_row(str(item.replica), *("" if each is None else each.concise() for each in cells))
+    return table
 
 
 def report(run: Run, found: Sequence[Evaluation]) -> None:

@@ -29,6 +29,7 @@ from training.common.figures import (
     positions_on_line,
     require_matplotlib,
     save_figures,
+    what_it_is,
 )
 from training.common.lane_figures import lane_maps
 from training.common.lines import action_features, lines_of
@@ -192,6 +193,8 @@ def exploitability(run: Run) -> Figure:
     panel.axhline(0, color="0.3", linewidth=0.8)
     panel.set(xlabel="timestep", ylabel="gain by deviating, over |J|")
     legend_above(panel)
+    if "meaning" in rows[0]:
+        what_it_is(figure, rows[0]["meaning"])
     return figure
 
 

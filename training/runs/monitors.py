@@ -14,6 +14,7 @@ from agents.evaluators import (
 from agents.evaluators.exploitability.play import stationary
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
+from karma_envs.meaning import ESTIMATE, STATIONARY, Meaning
 from training.common.tables import Row
 from training.runs.config import TrainConfig
 from training.solving.known import equilibrium_policies
@@ -34,6 +35,15 @@ class Monitor:
         self._config, self._number = config, number
         self._game = stationary(config.make_game())
         self._payoffs_before: PayoffEstimates | None = None
+
+    @property
+    def meaning(self) -> Meaning | None:
+        """Which exploitability is looked at; None where it is payoffs."""
+        model = self._game.mean_field()
+        if self._config.monitor == "exact" and model is not None:
+            return model.meaning
+        of_play = Meaning(self._game.n_agents, ESTIMATE, STATIONARY)
+        return of_play if self._config.monitor == "parallel" else None
 
     def before_epoch(self, learner: TabularLearner) -> None:
         """Look at what the coming epoch will change."""

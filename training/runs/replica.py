@@ -79,7 +79,7 @@ class Replica:
         room: where an epoch is written, piece by piece.
         rows: of ``metrics.csv``.
         distribution_rows: by name, of the game's distributions.
-        monitor_rows: of ``monitor.csv``.
+        monitor_rows: of ``monitor.csv``, the numbers.
 
     Args:
         config: the run's configuration.
@@ -105,6 +105,13 @@ class Replica:
     def finished(self) -> bool:
         """Whether all epochs are done."""
         return self.epoch == self.config.n_epochs
+
+    @property
+    def monitor_table(self) -> list[Row]:
+        """The rows of ``monitor.csv``, which say of which exploitability their numbers are."""
+        meaning = None if self._monitor is None else self._monitor.meaning
+        said = {} if meaning is None else {"meaning": str(meaning)}
+        return [{**row, **said} for row in self.monitor_rows]
 
     def run_epoch(self) -> None:
         """Simulate and learn for one epoch, then update the policy; record when due."""

@@ -238,7 +238,7 @@ def _write_tables(run: Run, replicas: Sequence[Replica]) -> None:
     """Write what the replicas have recorded, a table for each kind of record that there is."""
     tables: dict[str, list[Row]] = {}
     for replica in replicas:
-        recorded = {"metrics": replica.rows, **replica.distribution_rows, "monitor": replica.monitor_rows}
+        recorded = {"metrics": replica.rows, **replica.distribution_rows, "monitor": replica.monitor_table}
         for name, rows in recorded.items():
             tables.setdefault(name, []).extend(rows)
     for name, rows in tables.items():

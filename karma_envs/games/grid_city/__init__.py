@@ -62,10 +62,13 @@ End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
-    None is given: an agent's world depends on the bids for every lane, and agents differ in paths.
+    karma_envs.games.grid_city.mean_field, an approximation for large populations: capacities stay finite,
+    and the competitors at a lane are a Poisson number. Agents of one type with the same trips are a kind,
+    which has a policy of its own; the statistic is how many agents bid what for each lane in a step, and
+    the level of redistribution. With allocation turn there is none, as it looks at the past.
 
 Known equilibrium:
-    None. Allocation dict has a mean reward of -0.41 to -0.42 per agent and step, coin of -1.22 to
+    None in closed form; that of the large population is found by agents.solve. Allocation dict has a mean reward of -0.41 to -0.42 per agent and step, coin of -1.22 to
     -1.26, depending on the draw of the paths.
 
 Reference:
@@ -83,7 +86,8 @@ Differences from the source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -117,6 +121,9 @@ from karma_envs.karma.urgency import DRAW_RANGE, trip_thresholds
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
 from karma_envs.transitions import Transitions
+
+if TYPE_CHECKING:
+    from karma_envs.games.grid_city.mean_field import CityMeanField
 
 __all__ = ["GAME", "GridCityConfig", "GridCityGame", "LaneOutcome", "RoadNetwork"]
 
@@ -199,6 +206,26 @@ class GridCityGame(KarmaGame[CityState]):
         limit = karma * ((place > 0) & self._uses_bids)
         options = plans.options[(place + config.n_urgencies - 1) // config.n_urgencies]
         self.legal_actions = (self.bid_of_action <= limit[:, None]) & (option < options[:, None])
+
+    @cached_property
+    def kind_of_agent(self) -> NDArray[np.int64]:
+        """``int64[N]``: agents of one type with the same trips are of one kind, numbered as they come."""
+        trips = np.column_stack([self.type_of_agent, self.plans.routes_of_agent])
+        first, kinds = np.unique(trips, axis=0, return_index=True, return_inverse=True)[1:]
+        return np.asarray(np.argsort(np.argsort(first))[kinds.ravel()], np.int64)
+
+    def mean_field(self, *, by_agent: bool = False) -> CityMeanField | None:
+        """The large-population model; None for an allocation that looks at accesses.
+
+        Args:
+            by_agent: whether agents that are alike have a row each.
+        """
+        from karma_envs.games.grid_city.mean_field import CityMeanField, looks_at_accesses
+
+        config = self.config
+        if looks_at_accesses(config.rule("allocation"), config.agent_types, config.karma_max):
+            return None
+        return CityMeanField(self, by_agent=by_agent)
 
     @property
     def axes(self) -> tuple[Axis, ...]:

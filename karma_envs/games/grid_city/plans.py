@@ -71,6 +71,13 @@ class Plans:
         step = self.steps[np.arange(len(positions)), self.first_option[positions] + options]
         return np.asarray(step.astype(np.int64) & ((1 << self.lane_bits) - 1), np.int64)
 
+    def unpacked(self, agents: NDArray[np.int64]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """The options of some agents, ``int32[n, E]`` each: the lane, and the position that follows."""
+        steps = self.steps[agents].astype(np.int64)
+        return (steps & ((1 << self.lane_bits) - 1)).astype(np.int32), (steps >> self.lane_bits).astype(
+            np.int32
+        )
+
 
 def choose_routes(
     network: RoadNetwork, paths_of_agent: NDArray[np.int64], config: GridCityConfig

@@ -31,10 +31,10 @@ End:
     The game never ends by itself; views truncate after max_cycles steps.
 
 Mean-field limit:
-    None is given.
+    As there, an approximation for large populations.
 
 Known equilibrium:
-    None.
+    None in closed form, as there.
 
 Reference:
     S. Vaishampayan, Multi Agent Reinforcement Learning for Karma Economies, MSc thesis, ETH Zürich

@@ -18,6 +18,8 @@ from training.reproduction.experiment import Experiment, Published, experiments
 from training.reproduction.numbers import mean_over_seeds, with_error
 from training.reproduction.reproduce import reproduce
 
+RESULTS = Path(__file__).parents[3] / "docs" / "results"
+
 
 def toy(calls: list[tuple[str, int]]) -> Experiment:
     def run(scale: str, seed: int) -> list[dict[str, Any]]:
@@ -118,6 +120,16 @@ def test_every_experiment_says_where_it_comes_from(name: str) -> None:
     for item in found.published:
         assert item.tolerance > 0
         assert item.reason
+
+
+@pytest.mark.parametrize("name", experiments())
+def test_what_is_called_an_exploitability_says_which_one_it_is(name: str) -> None:
+    table = RESULTS / f"{name}-full" / "results.csv"
+    columns = table.read_text().partition("\n")[0].split(",") if table.is_file() else []
+    named = {column for column in columns if "exploitab" in column}
+    assert named <= set(experiments()[name].meanings)
+    for quantity, meaning in experiments()[name].meanings.items():
+        assert f"- {quantity.replace('_', ' ')}: {meaning}" in (table.parent / "README.md").read_text()
 
 
 def test_the_list_names_them_all(capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ import numpy as np
 from agents.solvers.continuation.search import SearchReport, search
 from karma_envs.games.matching import MatchingConfig, MatchingGame
 from karma_envs.games.matching.mean_field import MatchingMeanField
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
@@ -106,4 +107,5 @@ EXPERIMENT = Experiment(
         "not found, its row repeats the nearest. Efficiencies are not averaged usefully over seeds where "
         "only some seeds found a known equilibrium: see `results.csv` for each."
     ),
+    meanings={"exploitability_normalised": Meaning(None, EXACT, STATIONARY)},
 )

@@ -16,6 +16,7 @@ from agents import Equilibrium, solve
 from agents.evaluators import PopulationPlay, play_in_population
 from karma_envs.axes import by_axes
 from karma_envs.finite import as_finite
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
 from karma_envs.mechanisms.rule import rules
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
@@ -111,4 +112,5 @@ EXPERIMENT = Experiment(
         "they are those of fictitious play (see their exploitability); the comparison needs none, only a "
         "policy that is the same on both sides."
     ),
+    meanings={"exploitability_normalised": Meaning(None, EXACT, STATIONARY)},
 )

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from agents import solve
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
 from karma_envs.registry import make
 from training.common.figures import COLOURS, legend_above, new_figure
 from training.common.tables import Row
@@ -129,4 +130,5 @@ EXPERIMENT = Experiment(
         "logit equilibria, which are none of the unregularised game. `converged` is whether the solver says "
         "that it is within its tolerance, 1e-10 for the homotopy. Times are of one process on one core."
     ),
+    meanings={"exploitability_normalised": Meaning(None, EXACT, STATIONARY)},
 )

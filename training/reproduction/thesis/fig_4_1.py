@@ -11,12 +11,21 @@ import numpy as np
 from agents.evaluators import deviation_gain, exploitability_by_agent
 from karma_envs.axes import by_axes
 from karma_envs.finite import as_finite
+from karma_envs.meaning import ESTIMATED_LOWER_BOUND, ONE, Meaning
 from karma_envs.registry import make
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.numbers import mean_over_seeds, points, row_of
-from training.reproduction.thesis.monitored_training import MOMENTS, Moment, coarse, monitored_training
+from training.reproduction.thesis.monitored_training import (
+    ESTIMATED,
+    EXACTLY,
+    EXACTLY_OF_ONE,
+    MOMENTS,
+    Moment,
+    coarse,
+    monitored_training,
+)
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,11 +96,11 @@ def _estimates(panel: Axes, rows: Sequence[Row], moment: str) -> None:
             gains,
             color=COLOURS[0],
             alpha=0.7,
-            label="Algorithm 3" if seed == seeds[0] else None,
+            label=f"Algorithm 3 ({ESTIMATED.of})" if seed == seeds[0] else None,
         )
     for name, style, colour in (("greedy_exact", "--", "0.3"), ("achieved_exact", ":", COLOURS[1])):
         level = mean_over_seeds(rows, f"{moment} of training", name)[0]
-        label = "exact" if name == "greedy_exact" else "what its policies gain"
+        label = EXACTLY.of if name == "greedy_exact" else f"what its policies gain ({EXACTLY.of})"
         panel.axhline(level, color=colour, linestyle=style, linewidth=1.2, label=label)
     panel.set(xlabel=f"million steps of evaluation, {moment}", ylabel="greedy exploitability")
     panel.set_ylim(0, None)
@@ -106,7 +115,7 @@ def _estimate_figure(rows: Sequence[Row]) -> Figure:
     for colour, seed in zip(COLOURS, sorted({row["seed"] for row in rows})):
         values = points(rows, "end: agents", seed)[1]
         axes[2].hist(values, bins=15, alpha=0.5, color=colour, label=f"seed {seed}")
-    axes[2].set(xlabel="greedy exploitability of an agent, end", ylabel="agents")
+    axes[2].set(xlabel=f"greedy exploitability of an agent, end\n({ESTIMATED.of})", ylabel="agents")
     axes[2].legend()
     return figure
 
@@ -144,4 +153,10 @@ EXPERIMENT = Experiment(
         "lower bound. The printed normalisation constant 51.2 would be an efficiency of -1.024, which agents "
         "that explore with 0.05 do not reach in this game; with ours it is -1.109."
     ),
+    meanings={
+        "greedy_algorithm_3": ESTIMATED,
+        "greedy_exact": EXACTLY,
+        "achieved": Meaning(ESTIMATED.n_agents, ESTIMATED_LOWER_BOUND, ONE),
+        "achieved_exact": EXACTLY_OF_ONE,
+    },
 )

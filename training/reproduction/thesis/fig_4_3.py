@@ -9,21 +9,27 @@ from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment
 from training.reproduction.numbers import mean_over_seeds
-from training.reproduction.thesis.monitored_training import monitored_training
+from training.reproduction.thesis.monitored_training import (
+    ESTIMATED,
+    ESTIMATED_OF_ONE,
+    EXACTLY,
+    EXACTLY_OF_ONE,
+    monitored_training,
+)
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _PANELS = {
     "greedy exploitability over |J|": {
-        "greedy_algorithm_3": "Algorithm 3",
-        "greedy_exact": "exact",
-        "greedy_exact_without_exploration": "exact, no exploration",
+        "greedy_algorithm_3": f"Algorithm 3 ({ESTIMATED.of})",
+        "greedy_exact": EXACTLY.of,
+        "greedy_exact_without_exploration": f"{EXACTLY.of}, no exploration",
     },
     "advantage over equilibrium policy / |J|": {
-        "advantage_algorithm_3": "Algorithm 3",
-        "advantage_exact": "exact",
-        "advantage_exact_without_exploration": "exact, no exploration",
+        "advantage_algorithm_3": f"Algorithm 3 ({ESTIMATED.of})",
+        "advantage_exact": EXACTLY.of,
+        "advantage_exact_without_exploration": f"{EXACTLY.of}, no exploration",
     },
     "largest policy change in an epoch": {"policy_change": "Definition 4.1"},
     "largest payoff change in an epoch": {"payoff_change": "equation 4.4"},
@@ -83,4 +89,12 @@ EXPERIMENT = Experiment(
         "another exact one (-1.0466) it was +.007 in one run. At step 0 all agents play uniformly at random, "
         "so no policy has changed yet."
     ),
+    meanings={
+        "greedy_algorithm_3": ESTIMATED,
+        "greedy_exact": EXACTLY,
+        "greedy_exact_without_exploration": EXACTLY,
+        "advantage_algorithm_3": ESTIMATED_OF_ONE,
+        "advantage_exact": EXACTLY_OF_ONE,
+        "advantage_exact_without_exploration": EXACTLY_OF_ONE,
+    },
 )

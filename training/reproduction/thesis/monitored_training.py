@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -19,6 +19,8 @@ from agents.evaluators import (
 )
 from agents.policies.tabular import TabularPolicy
 from karma_envs.game import PopulationGame
+from karma_envs.games.matching.config import MatchingConfig
+from karma_envs.meaning import ESTIMATE, EXACT, ONE, STATIONARY, Meaning
 from karma_envs.registry import make
 from training.runs.config import TrainConfig
 from training.runs.replica import Replica
@@ -26,6 +28,11 @@ from training.runs.replica import Replica
 STEPS = {"quick": 8_000_000, "full": 32_000_000}
 SHARES = (0.0, 1 / 64, 1 / 32, 1 / 16, 1 / 8, 1 / 4, 1 / 2, 1.0)
 """Shares of the run at which exploitability is taken."""
+
+ESTIMATED = Meaning(MatchingConfig().n_agents, ESTIMATE, STATIONARY)
+EXACTLY = Meaning(None, EXACT, STATIONARY)
+ESTIMATED_OF_ONE, EXACTLY_OF_ONE = (replace(each, deviations=ONE) for each in (ESTIMATED, EXACTLY))
+"""Which exploitability Algorithm 3 estimates and which is known exactly; and of one given deviation."""
 
 MONITOR = EstimatorConfig(burn_in=3_000_000, learning_rate=0.03)
 """Long, because values settle slowly at a discount of .98; with large steps first, as they come from afar."""
