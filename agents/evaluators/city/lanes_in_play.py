@@ -62,7 +62,7 @@ class LanesInPlay:
         total = visits.sum(axis=0)
         mean = self.wins[batches].mean(axis=0)
         weighted = (visits * self.wins[batches]).sum(axis=0) / np.where(total > 0, total, 1.0)
-        return np.asarray(np.where(total > 0, weighted, mean))
+        return np.asarray(np.where(total > 0, weighted, mean).clip(0.0, 1.0))
 
     def statistic(self, batches: slice = slice(None)) -> NDArray[np.float64]:
         """z of some of the batches together, as the city's model has it: bids by lane, then the level."""
@@ -138,7 +138,7 @@ class LaneCounter:
         visits = flows.sum(axis=2, keepdims=True)
         ever = visits.sum(axis=0)
         pooled = np.where(ever > 0, wins.sum(axis=0) / np.where(ever > 0, ever, 1.0), 1.0)
-        wins = np.where(visits > 0, wins / np.where(visits > 0, visits, 1.0), pooled)
+        wins = np.where(visits > 0, wins / np.where(visits > 0, visits, 1.0), pooled).clip(0.0, 1.0)
         return LanesInPlay(game.n_agents, n_steps, flows, wins, levels, rewards)
 
 
