@@ -43,7 +43,7 @@ def test_a_few_of_many_hardly_feel_each_other() -> None:
         )
         for at_once in (False, True)
     )
-    error = np.sqrt((alone.gains_standard_errors**2 + together.gains_standard_errors**2).sum()) / 10
+    error = np.sqrt((alone.gain_errors**2 + together.gain_errors**2).sum()) / 10
     assert error < 0.1
     assert abs(alone.gains.mean() - together.gains.mean()) < 4 * error
     assert together.gains.mean() < -4 * error
