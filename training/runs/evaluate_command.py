@@ -51,9 +51,9 @@ def add(subparsers: Any) -> None:
         choices=("none", *KINDS),
         default="none",
         help="how far from an equilibrium instead: exact (in the mean field), finite (bounds in the game of "
-        "N agents, exact for few), parallel (Algorithm 3, all agents at once), single (Algorithm 4, one "
-        "agent at a time) or simulated (play against what the population makes; games with a statistic) "
-        "(default none)",
+        "N agents, exact for few), played (by how often bids win in play; cities), parallel (Algorithm 3, "
+        "all agents at once), single (Algorithm 4, one agent at a time) or simulated (play against what the "
+        "population makes; games with a statistic) (default none)",
     )
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
