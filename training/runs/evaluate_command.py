@@ -138,10 +138,10 @@ def exploitability_table(found: Sequence[RunExploitability]) -> Table:
     """How exploitable the replicas of a run are, under a title that says which exploitability it is."""
     columns: dict[str, list[Estimate | None]] = {
         "payoff J": [item.payoff for item in found],
-        f"exploitability: {found[0].meaning.certainty}": [item.greedy for item in found],
+        f"gain: {found[0].meaning.certainty}": [item.greedy for item in found],
         "over |J|": [item.greedy_normalised for item in found],
         "upper bound": [item.upper for item in found],
-        "upper over |J|": [item.upper_normalised for item in found],
+        "upper / |J|": [item.upper_normalised for item in found],
         "equilibrium's gain": [item.to_equilibrium for item in found],
     }
     shown = {name: column for name, column in columns.items() if any(column)}
