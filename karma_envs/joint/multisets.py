@@ -15,10 +15,6 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.sparse import coo_array, csr_array
 
-from karma_envs.config import refusal
-
-_LARGEST_KEY = 2**62
-
 
 class Labels(NamedTuple):
     """What an agent may be.
@@ -101,6 +97,11 @@ class Multisets:
         return smaller.find(np.delete(self.members, positions, axis=1)).astype(np.int32)
 
 
+def are_numbered(labels: Labels, n_agents: int) -> bool:
+    """Whether 64 bits number all combinations of so many labels."""
+    return n_agents * np.log2(len(labels.kind)) < 62
+
+
 def multisets(labels: Labels, agents: NDArray[np.int64], most_karma: int) -> list[Multisets]:
     """All multisets of 0, 1, 2 … labels.
 
@@ -110,14 +111,9 @@ def multisets(labels: Labels, agents: NDArray[np.int64], most_karma: int) -> lis
         most_karma: that they have at most.
 
     Returns:
-        those of each size, up to that of all agents.
-
-    Raises:
-        ConfigError: when there are too many agents and labels for 64 bits to number their combinations.
+        those of each size, up to that of all agents; see :func:`are_numbered` for how many labels there may be.
     """
     n_agents, n_labels = int(agents.sum()), len(labels.kind)
-    if float(n_labels) ** n_agents >= _LARGEST_KEY:
-        raise refusal("n_agents", n_agents + 1, f"fewer agents: each may be in {n_labels} states")
     # Counts of kinds as one number: digits in a number system in which all agents fit into each.
     digit = (n_agents + 1) ** np.arange(len(agents))
     members = np.empty((1, 0), np.int64)
@@ -170,23 +166,37 @@ def moved_independently(
     return matrix
 
 
-def count_by_karma(labels: Labels, agents: NDArray[np.int64], most_karma: int) -> list[NDArray[np.float64]]:
-    """How many multisets of each kind's labels there are, without making them.
+def counts_of_pairs(
+    first: Labels, second: Labels, agents: NDArray[np.int64], most_karma: int
+) -> NDArray[np.float64]:
+    """How many pairs of multisets there are that make up all agents, without making them.
+
+    Args:
+        first: labels of one multiset.
+        second: of the other.
+        agents: ``int64[kinds]``, how many there are of each kind in both.
+        most_karma: that both have at most.
 
     Returns:
-        for each kind ``float64[agents + 1, most_karma + 1]``, by how many members and how much karma.
+        ``float64[n + 1, most_karma + 1]``, by the size of the first and the karma of both.
     """
-    counts = []
+    pairs = np.ones((1, 1))
     for kind, n in enumerate(agents):
-        count = np.zeros((n + 1, most_karma + 1))
-        count[0, 0] = 1.0
-        for karma in labels.karma[labels.kind == kind]:
-            for size in range(1, n + 1):  # rising, so that a label may be taken again
-                count[size, karma:] += count[size - 1, : most_karma + 1 - karma]
-        counts.append(count)
+        one, other = _counts(first, kind, n, most_karma), _counts(second, kind, n, most_karma)
+        joined = np.zeros((len(pairs) + n, most_karma + 1))
+        for size in range(n + 1):
+            both = np.convolve(one[size], other[n - size])
+            for before, count in enumerate(pairs):
+                joined[before + size] += np.convolve(count, both)[: most_karma + 1]
+        pairs = joined
+    return pairs
+
+
+def _counts(labels: Labels, kind: int, n: int, most_karma: int) -> NDArray[np.float64]:
+    """How many multisets of a kind's labels there are, by size up to n and by karma."""
+    counts = np.zeros((n + 1, most_karma + 1))
+    counts[0, 0] = 1.0
+    for karma in labels.karma[labels.kind == kind]:
+        for size in range(1, n + 1):  # rising, so that a label may be taken again
+            counts[size, karma:] += counts[size - 1, : most_karma + 1 - karma]
     return counts
-
-
-def convolved(first: NDArray[np.float64], second: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Counts of pairs by the karma of both, cut off at the longer of the two."""
-    return np.convolve(first, second)[: max(len(first), len(second))]

@@ -10,6 +10,11 @@ A step is a product of smaller ones, so that nothing of the size states x states
 another, then those who are left are matched pair by pair, taxes are drawn, the surplus is shared out, and
 the agent's own urgency is drawn. The others' are drawn as they meet, as these depend on nothing else.
 
+What fits 8 GB and 10 minutes, of one kind of agents whose urgencies are drawn anew: with a ``karma_max`` of 20
+up to 6 agents (54 000 states, .5 GB, .4 s a step), of 10 up to 8 (16 000 states, .3 GB, .1 s), of 6 up to 10, of
+4 up to 12; 4 agents of the default game take a second. Kinds and chains of urgencies make states more. What is
+larger is refused before any work.
+
 Source: the model of :mod:`karma_envs.games.matching`; exact evaluation up to permutation is ours.
 """
 
@@ -36,6 +41,7 @@ from karma_envs.games.matching.joint.kernels import (
     sit_out_deviator,
 )
 from karma_envs.games.matching.joint.rules import Rules, rules_of
+from karma_envs.games.matching.joint.size import check_limits, check_size
 from karma_envs.joint.model import DeviatorProblem, JointModel
 
 if TYPE_CHECKING:
@@ -52,8 +58,6 @@ class MatchingJoint(JointModel):
         kind_of_agent: ``int[N]``, agents of one kind have one type and play alike.
         type_of_agent: ``int[N]``.
 
-    Raises:
-        ConfigError: for an allocation that looks at past accesses, of which a state here says nothing.
     """
 
     def __init__(
@@ -63,14 +67,20 @@ class MatchingJoint(JointModel):
         self.agents_of_kind = counts.astype(np.int64)
         self.type_of_kind = np.asarray(type_of_agent[first], np.int64)
         self.discounts = np.array([config.agent_types[kind].discount for kind in self.type_of_kind])
-        self.rules = rules_of(config, self.type_of_kind, self.agents_of_kind)
+        self.config = config
         karma = np.arange(config.karma_max + 1)
         uses_bids = config.rule("allocation").uses_bids
         self.legal_actions = karma <= np.tile(karma, config.n_urgencies)[:, None] * uses_bids
         self._arrangements: dict[int, Arrangement] = {}
 
+    @cached_property
+    def rules(self) -> Rules:
+        """The rules of the game as tables."""
+        check_limits(self.config)
+        return rules_of(self.config, self.type_of_kind, self.agents_of_kind)
+
     def check_size(self) -> None:
-        pass
+        check_size(self.rules)
 
     def deviator(self, kind: int, policy: NDArray[np.float64]) -> MatchingDeviator:
         self.check_size()
