@@ -27,14 +27,8 @@ from karma_envs.config import Config, refusal
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-<<<<<<< HEAD
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model, fairness
-=======
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
-from karma_envs.mean_field.chains import class_means
-from karma_envs.mean_field.dynamic_programming import transition_matrix
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, fairness
 from karma_envs.meaning import Meaning
->>>>>>> w-rooms
 from karma_envs.saved_policy import SavedPolicy
 from karma_envs.timed import seen_by
 from training.common.config import to_yaml
