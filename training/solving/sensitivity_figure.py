@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from training.common.figures import COLOURS, new_panels, paper_style, what_it_is
+from training.common.figures import COLOURS, paper_style, what_it_is
 from training.common.tables import Row
 from training.solving.sensitivity import read_sensitivity
 from training.solving.solution import Solution
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MORE = 0.01  # of itself that a parameter is moved by, or this much where it is 0
-_MOST_OUTPUTS = 6
+_MOST_OUTPUTS, _PER_ROW = 6, 3
 _MOST_BARS = 12
 _NOTHING = 1e-9  # a move, over the output, that is not worth a bar
 
@@ -32,15 +32,23 @@ def tornado_of(rows: Sequence[Row]) -> Figure:
     """The same, of rows as :func:`training.solving.sensitivity.read_sensitivity` gives them."""
     outputs = [name for name in dict.fromkeys(row["output"] for row in rows) if _moves(rows, name)]
     shown = outputs[:_MOST_OUTPUTS] or [rows[0]["output"]]
+    from training.common.notebook import PaperFigure
+
     longest = max(len(_moves(rows, name)) for name in shown)
-    figure, axes = new_panels(len(shown), 3.1, 0.9 + 0.27 * min(max(longest, 1), _MOST_BARS), margin=0.3)
+    columns = min(len(shown), _PER_ROW)
+    bands = -(-len(shown) // columns)
+    height = 0.9 + 0.24 * min(max(longest, 2), _MOST_BARS)
+    figure = PaperFigure(figsize=(3.1 * columns, height * bands + 0.6), layout="constrained")
+    axes = figure.subplots(bands, columns, squeeze=False).ravel()
+    for spare in axes[len(shown) :]:
+        spare.set_axis_off()
     for panel, name in zip(axes, shown):
         _bars(panel, name, _moves(rows, name))
-    axes[0].legend(loc="lower left", bbox_to_anchor=(0, 1.16), ncols=2)
+    figure.legend(*axes[0].get_legend_handles_labels(), loc="outside lower center", ncols=2)
     what_it_is(
         figure,
         "change of an equilibrium of the mean field, to first order, when a parameter moves by 1 % of itself "
-        "(by .01 where it is 0)",
+        "(by .01 where it is 0); it may turn before, see sensitivity.csv",
     )
     return figure
 
@@ -67,6 +75,6 @@ def _bars(panel: Axes, output: str, moves: dict[str, tuple[float, bool]]) -> Non
             panel.barh(place, -move, height=0.7, color=COLOURS[4], label=None if place else "1 % less")
     panel.axvline(0.0, color="0.2", linewidth=0.8)
     panel.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
-    panel.set(xlabel=f"change of {output.replace('_', ' ')}")
+    panel.set_title(output.replace("_", " "), fontsize="medium")
     panel.locator_params(axis="x", nbins=4)
     panel.grid(visible=False, axis="y")
