@@ -3,8 +3,8 @@
 For the mean-field rows of the table, PBP and PBS, over discounts: the derivatives of efficiency and of mean
 bids by the discount, the high urgency and its probability, the mean karma, and the rate of a tax, from 0 on;
 each beside the same from equilibria that were solved for anew on both sides, and how far the branch of
-equilibria goes on before other bids are made or it turns back. Urgencies scaled alike scale efficiency and leave
-bids as they are, so that elasticities by all of them add up to 1 and 0.
+equilibria goes on before other bids are made or it turns back. Urgencies scaled alike scale efficiency and
+leave bids as they are, so that elasticities by all of them add up to 1 and 0.
 """
 
 from __future__ import annotations
@@ -115,7 +115,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
             values = [
                 mean_over_seeds(rows, _case(mechanism, one, parameter), quantity)[0] for one in discounts
             ]
-            panel.plot(discounts, values, "o-", markersize=3, color=colour, label=name)
+            panel.plot(discounts, values, "o:", linewidth=0.8, markersize=4, color=colour, label=name)
         panel.axhline(0.0, color="0.35", linewidth=0.8)
         panel.set(title=mechanism, xlabel="discount", ylabel="elasticity of efficiency (tax: slope)")
         panel.set_yscale("symlog", linthresh=0.01)
@@ -164,8 +164,11 @@ EXPERIMENT = Experiment(
         "Derivatives are of the equilibrium that the homotopy finds; there are several, and others move in "
         "other ways. `low` and `high` are, to first order, the values of the parameter at which other bids "
         "are made, `turns` whether the branch of equilibria turns back there (1) or goes on (0): mostly it "
-        "turns back, so that an equilibrium of the game at .98 has none near it at .99. The relative error is "
-        "the greatest over all outputs: efficiency, payoff and mean bids by urgency. `share of a solve` is "
-        "the CPU time of the derivatives by one parameter over that of the equilibrium."
+        "turns back, so that an equilibrium of the game at .98 has none near it at .99. Efficiency is "
+        "negative, so that a positive elasticity is that of a loss which grows; the slope of the tax, which "
+        "is 0, is positive where a small tax makes agents better off. The relative error is the greatest "
+        "over all outputs: efficiency, payoff and mean bids by urgency. `share of a solve` is the CPU "
+        "time of the derivatives by one parameter over that of the equilibrium. Dotted lines join equilibria "
+        "that need not lie on one branch: their slopes are not the derivatives."
     ),
 )
