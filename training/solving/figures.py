@@ -24,6 +24,7 @@ from training.common.figures import (
     positions_on_line,
     require_matplotlib,
     save_figures,
+    what_it_is,
 )
 from training.common.lines import action_features, distinct, is_there, lines_of
 from training.common.policy_figures import draw_limit, frame_means, title_panel
@@ -158,6 +159,7 @@ def exploitability_history(solution: Solution) -> Figure:
     method = _words(solution.numbers["method"])
     panel.set(xlabel=f"step of {method}", ylabel="normalised exploitability", yscale="log")
     panel.locator_params(axis="x", integer=True, min_n_ticks=1)  # there may be one step
+    what_it_is(figure, str(solution.meaning))
     return figure
 
 
