@@ -55,8 +55,8 @@ class _Plan:
 _PLANS = {
     "quick": {20: _Plan((2, 3, 4), (8,), (2,)), 10: _Plan((2, 3, 4), (), ())},
     "full": {
-        20: _Plan((2, 3, 4, 5), (4, 8, 20, 100, 1000), (2, 3, 4)),
-        10: _Plan((2, 3, 4, 5, 6), (), (2, 3, 4)),
+        20: _Plan((2, 3, 4), (8, 20, 100), (2, 4)),
+        10: _Plan((2, 3, 4, 5), (), (2, 4)),
     },
 }
 
@@ -80,8 +80,8 @@ def _by_play(game: MatchingGame, equilibrium: Equilibrium, seed: int) -> dict[st
     bound = simulated_bound(
         game,
         equilibrium.policy,
-        count_steps=int(np.clip(100_000_000 // n_agents, 200_000, 2_000_000)),
-        n_samples=int(np.clip(1_000_000 // n_agents, 2000, 20_000)),
+        count_steps=int(np.clip(20_000_000 // n_agents, 200_000, 1_000_000)),
+        n_samples=int(np.clip(100_000 // n_agents, 1000, 5000)),
         seed=[seed, n_agents],
     )
     return {
