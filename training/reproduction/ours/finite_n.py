@@ -247,11 +247,11 @@ EXPERIMENT = Experiment(
     notes=(
         "Gains are of one agent that leaves the policy, over |J|. `gain lower` and `gain upper` are exact "
         "bounds in the game of N; `gain played` is that of the best stationary deviation found, played "
-        "afresh, a lower bound but for its standard error, `gain played error`; `gain law` is a / N plus the "
-        "mean field's, fitted to the lower bounds from N = 3 on, an extrapolation and no bound: of two agents "
-        "each knows the other's karma, so that they are not of this law, and for so few the gains fall faster. "
-        "`solved` is the policy that is solved for this N instead. Efficiency is per agent that competes: "
-        "with odd N one sits out."
+        "afresh, a lower bound but for its standard error, `gain played error`; `gain law` is a / N plus "
+        "the mean field's, fitted to the lower bounds from N = 3 on, an extrapolation and no bound: of two "
+        "agents each knows the other's karma, so that they are not of this law, and for so few the gains "
+        "fall faster. `solved` is the policy that is solved for this N instead. Efficiency is per agent "
+        "that competes: with odd N one sits out."
     ),
     meanings={
         "gain_lower": Meaning(None, LOWER_BOUND, ANY, "N agents (in the row of the mean field: exact)"),
