@@ -33,7 +33,7 @@ def test_throughput_is_the_plain_sum(capacity: int, mean: float) -> None:
 
 @given(
     capacity=st.integers(1, 60),
-    own=st.lists(st.sampled_from([0.0, 1e-7, 1e-3, 0.0099, 0.0101, 0.5, 40.0]), min_size=1, max_size=6),
+    own=st.lists(st.sampled_from([0.0, 1e-7, 0.0099, 0.0101, 0.5, 40.0]), max_size=6),
 )
 def test_flows_are_conserved(capacity: int, own: list[float]) -> None:
     """What the groups get adds up to what all together get, and higher priority never has less of a chance."""
@@ -176,3 +176,17 @@ def test_what_has_no_model_says_so() -> None:
     problem = model.decision_problem(model.initial_statistic)
     with pytest.raises(ConfigError, match="needs no table of transitions"):
         _ = problem.kernel
+
+
+def test_the_price_of_anarchy_is_told_by_dict() -> None:
+    """Of agents who bid nothing it is what COIN loses over what DICT does; of DICT itself 1."""
+    models = {rule: GridCityGame(**SMALL, allocation=rule).mean_field() for rule in ("karma", "coin", "dict")}
+    prices = {}
+    for rule, model in models.items():
+        assert model is not None
+        policy = np.zeros((model.n_types, *model.legal_actions.shape))
+        policy[..., 0] = 1.0
+        prices[rule] = model.price_of_anarchy(policy)
+    assert prices["dict"] == pytest.approx(1)
+    assert prices["karma"] == pytest.approx(prices["coin"], rel=1e-8)
+    assert prices["coin"] > 1.1
