@@ -268,6 +268,20 @@ class CityMeanField(FiniteMeanFieldModel):
             "reward_fairness": -_deviation(has["reward"], self.masses),
         }
 
+    def price_of_anarchy(self, policy: Any) -> float:
+        """What a population that plays a policy loses, over what it loses where the most urgent go first.
+
+        That is allocation dict (DICT in the Thesis), in the same city and the same model, which needs no
+        karma; it is no optimum, as agents who are served first may be in each other's way later.
+        """
+        game = type(self.game)(self.game.config.replace(allocation="benevolent_dictator"))
+        dictator = CityMeanField(game, self.throughput)
+        nothing = np.zeros((dictator.n_types, *dictator.legal_actions.shape))
+        nothing[..., 0] = 1.0
+        least = float(dictator.masses @ dictator.efficiency(nothing))
+        loss = float(self.masses @ self.efficiency(policy))
+        return loss / least if least else np.inf
+
     def curves(self, policy: Any) -> dict[str, dict[str, NDArray[Any]]]:
         """What happens at the lanes, as columns of a table: as in play, and the level of redistribution."""
         lanes = self.lanes(self.statistic_of(policy))

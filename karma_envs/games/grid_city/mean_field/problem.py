@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
-from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -198,7 +197,3 @@ class CityProblem(DecisionProblem):
         chances = np.zeros(self._shape)
         self._by_kind(lambda kinds, scratch: find_chances(self._trips, self.win, kinds, chances))
         return chances
-
-    def moves_to(self, moved: Self, width: float) -> NoReturn:
-        """Refused: derivatives of tables are for models that have some."""
-        raise refusal("game", "a city", "a method that needs no derivatives of tables of transitions")
