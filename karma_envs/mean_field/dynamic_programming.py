@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.mean_field.chains import stationary_distribution
+from karma_envs.mean_field.smoothed import smoothed_response
 from karma_envs.numerics.sampling import uniform_over
 
 if TYPE_CHECKING:
@@ -83,6 +84,22 @@ class DecisionProblem:
     def entry(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where an agent is whose payoff is counted, ``float64[types, X]``: anywhere in the mean field."""
         return mean_field
+
+    def in_unit(self, unit: float) -> DecisionProblem:
+        """The same with rewards told in another unit: divided by ``unit`` > 0."""
+        return replace(self, reward=self.reward / unit)
+
+    def smoothed_response(
+        self,
+        discounts: NDArray[np.float64],
+        legal_actions: NDArray[np.bool_],
+        rationality: float,
+        start: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A best response that is smooth in what the agent faces, and its value; see
+        :func:`karma_envs.mean_field.smoothed.smoothed_response`.
+        """
+        return smoothed_response(self, discounts, legal_actions, rationality, start)
 
     def policy_value(
         self, discounts: NDArray[np.float64], policy: NDArray[np.float64]
