@@ -2,6 +2,17 @@
 
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
+from agents.solvers.sensitivity.result import Sensitivity
+from agents.solvers.sensitivity.sensitivity import sensitivity
+from agents.solvers.sensitivity.varied import ModelParameter
 from karma_envs.mean_field.exploitability import exploitability
 
-__all__ = ["Equilibrium", "TabularPolicy", "exploitability", "solve"]
+__all__ = [
+    "Equilibrium",
+    "ModelParameter",
+    "Sensitivity",
+    "TabularPolicy",
+    "exploitability",
+    "sensitivity",
+    "solve",
+]

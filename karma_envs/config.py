@@ -14,9 +14,11 @@ import re
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeGuard, TypeVar
+from typing import Any, TypeGuard, TypeVar, cast
 
 import numpy as np
+
+from karma_envs.parameters import numbers_in, split, with_number
 
 C = TypeVar("C", bound="Config")
 
@@ -200,6 +202,29 @@ class Config:
         """
         return {}
 
+    def parameters(self) -> dict[str, float]:
+        """The continuous parameters by name, see :mod:`karma_envs.parameters`, and what they are."""
+        return {
+            name: number
+            for field in self.field_names()
+            for name, number in numbers_in(getattr(self, field), field)
+        }
+
+    def with_parameter(self: C, name: str, value: float) -> C:
+        """A copy in which one continuous parameter is another number, checked anew.
+
+        Args:
+            name: as in :meth:`parameters`.
+            value: what it is to be.
+
+        Raises:
+            ConfigError: for an unknown name, or a value that is not allowed.
+        """
+        path = split(name)
+        if path is None or name not in self.parameters():
+            raise unknown_parameter(name, self.parameters())
+        return cast("C", with_number(self, path, value))
+
     @classmethod
     def functions_named(cls, values: Any) -> list[str]:
         """The names ``module:function`` in plain data, whose modules are imported to make a configuration."""
@@ -217,8 +242,18 @@ class Config:
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
+        if not changes:
+            return self
         unchanged = {name: getattr(self, name) for name in self.field_names()}
         return type(self).from_dict({**unchanged, **changes})
+
+
+def unknown_parameter(name: object, known: Iterable[str]) -> ConfigError:
+    """The error for a name that is none of a configuration's continuous parameters, to be raised."""
+    options = tuple(known)
+    return refusal(
+        "parameter", name, f"{', '.join(options) or 'none here has any'}{suggestion(name, options)}"
+    )
 
 
 def field_kinds(item: dataclasses.Field[Any]) -> set[str]:

@@ -23,6 +23,7 @@ ILLEGAL = np.float32(-1e30)
 
 if TYPE_CHECKING:
     from karma_envs.against import AgainstPopulation
+    from karma_envs.joint import JointModel
 
 MOST_INDICES = 65535
 """Observations, and actions, that a finite game may have, so that ``uint16`` numbers them in transitions."""
@@ -149,6 +150,18 @@ class FiniteGame(PopulationGame):
                 f"the policy has {n_rows} rows; one for this game has {' or '.join(map(str, sizes))}"
             )
         return kinds
+
+    def joint_model(self, kind_of_agent: ArrayLike | None = None) -> JointModel | None:
+        """The game of N agents exactly, where there is such a model; as it stands here there is none.
+
+        Args:
+            kind_of_agent: ``int[N]``, numbers from 0 on; agents of one kind have one type and play alike.
+                None for :attr:`kind_of_agent`.
+
+        Raises:
+            ConfigError: for a configuration that the model is not for.
+        """
+        return None
 
     def reachable(self) -> NDArray[np.bool_]:
         """``bool[N, X]``: the tabular observations that an agent may be in; by default all."""

@@ -10,6 +10,7 @@ from agents.evaluators.exploitability.population import PopulationPlay, average_
 from agents.evaluators.exploitability.relearning import relearning_gain
 from agents.evaluators.exploitability.result import EstimatedExploitability
 from agents.evaluators.exploitability.simulated import SimulatedExploitability, simulated_exploitability
+from agents.evaluators.few_agents.finite_exploitability import FiniteExploitability, finite_exploitability
 from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
@@ -36,6 +37,7 @@ __all__ = [
     "EstimatedExploitability",
     "EstimatorConfig",
     "ExploitabilityByAgent",
+    "FiniteExploitability",
     "Lipschitz",
     "MirrorAscent",
     "MonitorConfig",
@@ -52,6 +54,7 @@ __all__ = [
     "counterexample_of",
     "deviation_gain",
     "exploitability_by_agent",
+    "finite_exploitability",
     "lasry_lions_sum",
     "lipschitz_constants",
     "lipschitz_of",

@@ -11,7 +11,7 @@ from dataclasses import replace
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, ProblemMoves
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import StationaryMeanField
 from karma_envs.meaning import Meaning
@@ -49,6 +49,11 @@ class InUnits(FiniteMeanFieldModel):
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self._in_units(self.model.decision_problem(statistic))
 
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        moves = self.model.problem_moves(statistic)
+        return replace(moves, reward=moves.reward / self.unit)
+
     def step(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> tuple[DecisionProblem, NDArray[np.float64]]:
@@ -77,6 +82,20 @@ class InUnits(FiniteMeanFieldModel):
     ) -> NDArray[np.float64]:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         return self.model.inconsistency(statistic, mean_field, policy)
+
+    def inconsistency_moves(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+        statistic_moves: NDArray[np.float64],
+        field_moves: NDArray[np.float64],
+        policy_moves: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
+        return self.model.inconsistency_moves(
+            statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+        )
 
 
 def greatest_reward(model: FiniteMeanFieldModel) -> float:

@@ -17,10 +17,12 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.dynamic_programming import policy_value
 from karma_envs.mean_field.exploitability import Exploitability, exploitability_in
 from karma_envs.mean_field.stationary import AT_REST
+from karma_envs.meaning import Meaning
 
 if TYPE_CHECKING:
     from pandas import DataFrame
 
+    from agents.evaluators.few_agents.finite_exploitability import FiniteExploitability
     from agents.solvers.trace import Trace
 
 
@@ -50,16 +52,19 @@ class Equilibrium(Said):
         method: the solver's name.
         policy: of a finite model a :class:`agents.TabularPolicy`, one row per type, and
             ``policy.for_agents(game.type_of_agent)`` plays it in a game; of others what the model says.
-        mean_field: mu, ``float64[types, X]``, each row sums to 1; X is 0 for a model without states.
+        mean_field: mu, ``float64[types, X]``, each row sums to 1; X is 0 for a model without states. Among
+            few agents the distribution of an agent's own state.
         statistic: z, what an agent feels of the population, such as the distribution of bids.
         value: V of the policy, ``float64[types, X]``; ``float64[types]`` for a model without states.
         efficiency: mean reward per agent and step.
         efficiency_by_type: ``float64[types]``.
         payoff: J, mean over the population of the discounted payoff.
         payoff_by_type: ``float64[types]``.
-        exploitability: exact, in discounted payoff (mean over the population).
+        exploitability: in discounted payoff (mean over the population).
         exploitability_normalised: the same over |J|.
         exploitability_by_type: ``float64[types]``.
+        meaning: which exploitability that is: of the mean field or of how many agents, how sure, and over
+            which deviations.
         stationary_residual: largest change of ``mean_field`` in one more step.
         converged: whether ``exploitability_normalised`` reached the tolerance (for a logit equilibrium: the
             policy is one), and the population is at rest, with a ``stationary_residual`` of at most
@@ -72,6 +77,7 @@ class Equilibrium(Said):
         reason: why it has not converged, where the solver can tell; empty if it has.
         sought: what the method seeks, in words, where that is no equilibrium.
         trace: what a method that learns from play saw on its way; None for others.
+        certificate: of an equilibrium among few agents, bounds on what one of them gains; else None.
     """
 
     method: str
@@ -86,6 +92,7 @@ class Equilibrium(Said):
     exploitability: float
     exploitability_normalised: float
     exploitability_by_type: NDArray[np.float64]
+    meaning: Meaning
     stationary_residual: float
     converged: bool
     tolerance: float
@@ -95,6 +102,7 @@ class Equilibrium(Said):
     reason: str = ""
     trace: Trace | None = None
     sought: str = "equilibrium"
+    certificate: FiniteExploitability | None = None
 
     @property
     def at_rest(self) -> bool:
@@ -106,7 +114,7 @@ class Equilibrium(Said):
             "method": self.method,
             "converged": "yes" if self.converged else f"no{self.reason and f', {self.reason}'}",
             "efficiency": f"{self.efficiency:.6g}",
-            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J| ({self.meaning})",
             "policy": repr(self.policy),
         }
 
@@ -227,6 +235,7 @@ def as_equilibrium(
         exploitability=distance.absolute,
         exploitability_normalised=distance.normalised,
         exploitability_by_type=distance.by_type,
+        meaning=distance.meaning,
         stationary_residual=distance.stationary_residual,
         converged=reached and distance.at_rest,
         tolerance=tolerance,
@@ -290,6 +299,7 @@ def equilibrium_of(
         exploitability=distance.absolute,
         exploitability_normalised=distance.normalised,
         exploitability_by_type=distance.by_type,
+        meaning=distance.meaning,
         stationary_residual=distance.stationary_residual,
         converged=not reason and distance.at_rest,
         tolerance=tolerance,

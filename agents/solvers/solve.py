@@ -10,7 +10,8 @@ from rich.console import Console
 from threadpoolctl import threadpool_limits
 
 from agents.solvers.equilibrium import Equilibrium, Observer, Step, learns_from_play
-from karma_envs.config import choice, real, refusal
+from karma_envs.config import choice, real, refusal, whole
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.plugins import defined_in
@@ -23,16 +24,24 @@ def methods() -> dict[str, Callable[..., Equilibrium]]:
     return {module.rpartition(".")[2]: solver for module, solver in solvers.items()}
 
 
+@cache
+def finite_methods() -> dict[str, Callable[..., Equilibrium]]:
+    """The solvers of the game of N agents by name: each file here that defines a ``FINITE_SOLVER``."""
+    solvers = defined_in("agents.solvers", "FINITE_SOLVER")
+    return {module.rpartition(".")[2]: solver for module, solver in solvers.items()}
+
+
 def solve(
     model: MeanFieldModel | PopulationGame,
     method: str = "auto",
     *,
+    n_agents: int | None = None,
     tolerance: float | None = None,
     observer: Observer | None = None,
     progress: bool = False,
     **options: Any,
 ) -> Equilibrium:
-    """Find an equilibrium of a game's mean-field model.
+    """Find an equilibrium of a game: in the mean field, or among few agents.
 
     A game may have several; a solver returns one. Which, and how exact, is told by the result:
     ``converged`` is whether the exploitability of the policy returned, evaluated exactly, is within
@@ -43,13 +52,19 @@ def solve(
     given as an option is in the rewards of the game. So ``rationality=5`` is softmax(5 Q), as published for
     urgencies 1 and 5; for urgencies 100 and 500 the same policy is that of ``rationality=.05``.
 
+    With ``n_agents`` it is the game of so many, exactly, whatever number the game was made for; see
+    :mod:`agents.solvers.few_agents.logit_path` for what is an equilibrium there and which games are small
+    enough. ``game.n_agents`` is the number of the game itself.
+
     Args:
         model: the model, ``game.mean_field()``, or the game itself, which stands for it. Methods that learn
-            from play take the game.
+            from play take the game, and so do those for few agents.
         method: a name in :func:`methods`; ``auto`` is the one that the model names: for finite models the
-            homotopy, which reaches 1e-10, for others the fixed point, the only one that takes them.
+            homotopy, which reaches 1e-10, for others the fixed point, the only one that takes them. With
+            ``n_agents`` a name in :func:`finite_methods`; ``auto`` is ``logit_path``.
+        n_agents: N of the game to solve, at least 2; None for the mean field.
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
-            1e-3 for first-order methods.
+            1e-3 for first-order methods and for few agents.
         observer: called with every step recorded.
         progress: whether to show the steps on the terminal, or below a notebook's cell, meanwhile.
         **options: of the method, see its module.
@@ -57,12 +72,11 @@ def solve(
     Raises:
         ConfigError: for an unknown method or a tolerance that is not positive, for a method that needs
             a model with finite states and actions, where this one has none, for one that learns from play,
-            where there is only a model, and for a game without a model.
+            where there is only a model, for a game without a model, and for one of too many agents.
     """
-    name = choice("method", method, ("auto", *methods()))
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
-    solver, problem = _solver_of(model, name)
+    solver, problem = _solver_of(model, method) if n_agents is None else _solver_for(model, method, n_agents)
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
         if not progress:
             return solver(problem, observer=observer, **options)
@@ -80,6 +94,7 @@ def _solver_of(
     model: MeanFieldModel | PopulationGame, method: str
 ) -> tuple[Callable[..., Equilibrium], MeanFieldModel | PopulationGame]:
     """The solver of a name, and what it takes: a model, or the game where it learns from play."""
+    choice("method", method, ("auto", *methods()))
 
     @cache
     def limit() -> MeanFieldModel:
@@ -96,3 +111,17 @@ def _solver_of(
     if not isinstance(model, PopulationGame):
         raise refusal("method", method, "one that takes a model: this one learns from play, in a game")
     return solver, model
+
+
+def _solver_for(
+    game: MeanFieldModel | PopulationGame, method: str, n_agents: int
+) -> tuple[Callable[..., Equilibrium], FiniteGame]:
+    """The solver of a name for few agents, and the game of so many."""
+    name = choice("method", method, ("auto", *finite_methods()))
+    if not isinstance(game, PopulationGame):
+        raise refusal("n_agents", n_agents, "None for a mean-field model; a game is solved for N agents")
+    n_agents = whole("n_agents", n_agents, 2)
+    own = as_finite(game)
+    if own.n_agents != n_agents:
+        own = type(own)(own.config, n_agents=n_agents)
+    return finite_methods()["logit_path" if name == "auto" else name], own

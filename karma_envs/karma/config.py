@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -13,6 +15,7 @@ from karma_envs.karma.urgency import AgentType, type_counts
 from karma_envs.mechanisms import FAMILIES, Rule, is_built_in, resolve
 from karma_envs.mechanisms.trial import Domain, try_rule
 from karma_envs.numerics.identity import code_digest
+from karma_envs.parameters import split
 
 K = TypeVar("K", bound="KarmaConfig")
 
@@ -85,14 +88,70 @@ class KarmaConfig(Config):
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
-        copy = super().replace(**changes)
+        if not changes:
+            return self
+        changed = super().replace(**changes)
         rules = {family: rule for family, rule in self._own_rules.items() if family not in changes}
-        copy._set(_own_rules=copy._own_rules | rules)
-        return copy
+        changed._set(_own_rules=changed._own_rules | rules)
+        return changed
+
+    def parameters(self) -> dict[str, float]:
+        """The continuous parameters by name.
+
+        Those of the types (``types[0].discount``; where the short form for one type was used
+        ``discount``) as :meth:`karma_envs.karma.urgency.AgentType.parameters` has them; where there are
+        several, their shares of the population, ``types[0].share``, which sum to 1; the mean karma; the
+        parameters of the rules, as ``redistribution.rate``; and the game's own.
+        """
+        shares = np.array([one.share for one in self.agent_types])
+        found: dict[str, float] = {}
+        for index, one in enumerate(self.agent_types):
+            own = one.parameters() | {"share": float(shares[index] / shares.sum())}
+            if len(shares) == 1:
+                del own["share"]
+            found |= {f"types[{index}].{name}" if self.types else name: value for name, value in own.items()}
+        of_types = (*AgentType.field_names(), "types", "initial_karma")
+        for name, value in super().parameters().items():
+            if re.split(r"[.\[]", name)[0] not in of_types:
+                found[name] = value
+        for family in self._families:
+            rule = self.rule(family)
+            values = rule.parameter_array().tolist()
+            found |= {f"{family}.{name}": value for name, value in zip(rule.parameters, values)}
+        return found
+
+    def with_parameter(self: K, name: str, value: float) -> K:
+        """A copy in which one continuous parameter is another number, checked anew.
+
+        ``types[0].share`` is a share of the population; the other types share the rest as they did.
+        ``karma_mean`` may be any number from 0 to karma_max, also where its total for ``n_agents`` is none:
+        it is meant for the limit of many agents, and a game of N has the nearest whole total.
+        """
+        first, *rest = split(name) or [""]
+        if name == "karma_mean":
+            moved = copy.copy(self)
+            moved._set(karma_mean=real(name, value, 0, self.karma_max))
+            return moved
+        if first in self._families and len(rest) == 1:
+            return self.replace(**{str(first): self.rule(str(first)).with_values(**{str(rest[0]): value})})
+        if not self.types and name not in self.field_names() and first in AgentType.field_names():
+            one = self.agent_types[0].with_parameter(name, value)
+            return self.replace(**{str(first): getattr(one, str(first))})
+        if first == "types" and rest[1:] == ["share"] and len(self.types) > 1:
+            value = real(name, value, 0, 1, open_low=True, open_high=True)
+            shares = np.array([one.share for one in self.types])
+            others = float(shares.sum() - shares[int(rest[0])])
+            return super().with_parameter(name, others * value / (1 - value))
+        return super().with_parameter(name, value)
+
+    @property
+    def _families(self) -> tuple[str, ...]:
+        """The families of rules that the game has."""
+        return tuple(family for family in FAMILIES if family in self.field_names())
 
     def provenance(self) -> dict[str, str]:
         """The rules of the user's, by their code and, where they are more than a function, their settings."""
-        rules = {family: self.rule(family) for family in FAMILIES if family in self.field_names()}
+        rules = {family: self.rule(family) for family in self._families}
         own = {f"{family} {rule.name}": rule for family, rule in rules.items() if ":" in rule.name}
         settings = {f"settings of {name}": rule.settings() for name, rule in own.items()}
         return code_of({name: rule.function for name, rule in own.items()}) | {

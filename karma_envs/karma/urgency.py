@@ -6,7 +6,7 @@ An agent type (omega) has a share of the population, a discount factor (gamma), 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,6 +17,7 @@ from karma_envs.config import Config, is_list, real, refusal
 from karma_envs.game import LARGEST_RETURN
 from karma_envs.numerics.compile import kernel
 from karma_envs.numerics.random import GOLDEN, mix
+from karma_envs.parameters import split
 
 DRAW_RANGE = 2**32
 
@@ -62,6 +63,53 @@ class AgentType(Config):
         if self.urgency_transition is None:
             return np.full((n, n), 1.0 / n)
         return np.broadcast_to(np.asarray(self.urgency_transition, np.float64), (n, n)).copy()
+
+    def parameters(self) -> dict[str, float]:
+        """The continuous parameters by name.
+
+        Of ``urgency_transition`` they are the probabilities of each row but its first, which is what the
+        others leave; of urgencies drawn anew at every step ``urgency_transition[1]`` and so on, of a chain
+        ``urgency_transition[0][1]``: from the first urgency to the second.
+        """
+        own = {
+            name: value
+            for name, value in super().parameters().items()
+            if not name.startswith("urgency_transition")
+        }
+        return own | {
+            f"urgency_transition{where}": float(row[index])
+            for where, row, index in self._probabilities()
+            if not where.endswith("[0]") and row[index] < 1
+        }
+
+    def with_parameter(self, name: str, value: float) -> AgentType:
+        """A copy in which one continuous parameter is another number.
+
+        A probability of ``urgency_transition`` scales the others of its row so that they sum to 1.
+        """
+        rows = {f"urgency_transition{where}": (row, at) for where, row, at in self._probabilities()}
+        if name not in rows:
+            return super().with_parameter(name, value)
+        row, index = rows[name]
+        if row[index] == 1:
+            raise refusal(name, value, "1: all others of the row are 0, and none of them is to be preferred")
+        moved = np.where(np.arange(len(row)) == index, 0.0, row)
+        moved *= (1 - value) / moved.sum()
+        moved[index] = value
+        new = tuple(moved.tolist())
+        path = split(name) or []
+        if len(path) == 2:  # drawn anew at every step
+            return self.replace(urgency_transition=new)
+        matrix = self.transition_matrix.tolist()
+        return self.replace(urgency_transition=(*matrix[: path[1]], new, *matrix[int(path[1]) + 1 :]))
+
+    def _probabilities(self) -> Iterator[tuple[str, NDArray[np.float64], int]]:
+        """Each probability of the chain: where it stands, the row that it is of, and its place there."""
+        chain = self.urgency_transition
+        drawn_anew = chain is None or not is_list(chain[0])
+        for number, row in enumerate(self.transition_matrix[: 1 if drawn_anew else None]):
+            for index in range(len(row)):
+                yield f"{'' if drawn_anew else f'[{number}]'}[{index}]", row, index
 
     @property
     def stationary_urgency(self) -> NDArray[np.float64]:

@@ -15,6 +15,7 @@ from karma_envs.mean_field.model import (
     MeanFieldModel,
     as_finite_model,
 )
+from karma_envs.mean_field.moves import ProblemMoves
 
 __all__ = [
     "DecisionProblem",
@@ -23,5 +24,6 @@ __all__ = [
     "FiniteMeanFieldModel",
     "GivenStatistic",
     "MeanFieldModel",
+    "ProblemMoves",
     "as_finite_model",
 ]

@@ -6,8 +6,8 @@ Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[t
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Self
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,12 +127,6 @@ class DecisionProblem:
                 break
             value = self.policy_value(discounts, policy)
         return policy, value
-
-    def moves_to(self, moved: Self, width: float) -> Self:
-        """The difference to another problem over a width: how reward and kernel move, as arrays alike."""
-        return replace(
-            self, reward=(moved.reward - self.reward) / width, kernel=(moved.kernel - self.kernel) / width
-        )
 
 
 def improved(

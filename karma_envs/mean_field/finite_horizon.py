@@ -42,9 +42,9 @@ Differences from the sources:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -175,10 +175,6 @@ class EpisodeProblem(DecisionProblem):
                 policies[:, step], _ = improved(policies[:, step], possible, scale)
             ahead = values[:, step] = (policies[:, step] * q).sum(axis=2)
         return policies.reshape(policy.shape), values.reshape(policy.shape[:-1])
-
-    def moves_to(self, moved: Self, width: float) -> Self:
-        """How reward and kernel move; where a game begins does not. See the base."""
-        return replace(super().moves_to(moved, width), begins=np.zeros_like(self.begins))
 
 
 class FiniteHorizonModel(FiniteMeanFieldModel):

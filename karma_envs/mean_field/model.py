@@ -22,6 +22,7 @@ from karma_envs.mean_field.exploitability import (
     exploitability_at_rest,
     type_policies,
 )
+from karma_envs.mean_field.moves import DifferencedMoves, ProblemMoves, differenced_inconsistency
 from karma_envs.mean_field.stationary import StationaryMeanField, stationary_mean_field
 from karma_envs.meaning import ANY, EXACT, STATIONARY, Meaning
 
@@ -226,6 +227,13 @@ class FiniteMeanFieldModel(MeanFieldModel):
     def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
         """What an agent faces; also for a z slightly off those of any population, as Newton steps give."""
 
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
+        """How what an agent faces moves with each number of z: by forward differences.
+
+        A model that knows these derivatives has a method of its own, which is quicker and more exact.
+        """
+        return DifferencedMoves.of(self, statistic)
+
     def step(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> tuple[DecisionProblem, NDArray[np.float64]]:
@@ -255,6 +263,34 @@ class FiniteMeanFieldModel(MeanFieldModel):
         conservation law in its place.
         """
         return self.statistic(mean_field, policy) - statistic
+
+    def inconsistency_moves(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+        statistic_moves: NDArray[np.float64],
+        field_moves: NDArray[np.float64],
+        policy_moves: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        """Derivatives of :meth:`inconsistency` along n moves of what it depends on: by forward differences.
+
+        A model that knows these derivatives has a method of its own, which is quicker and more exact.
+
+        Args:
+            statistic: z.
+            mean_field: mu, ``float64[types, X]``.
+            policy: ``float64[types, X, A]``.
+            statistic_moves: ``float64[n, Z]``.
+            field_moves: ``float64[n, types, X]``.
+            policy_moves: ``float64[n, types, X, A]``; None where the policy stays along all of them.
+
+        Returns:
+            ``float64[Z, n]``.
+        """
+        return differenced_inconsistency(
+            self, statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+        )
 
     def population_at_rest(
         self,

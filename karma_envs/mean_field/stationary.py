@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from karma_envs.mean_field.chains import as_distribution
 from karma_envs.mean_field.dynamic_programming import DecisionProblem
+from karma_envs.mean_field.moves import rest_moves
+from karma_envs.numerics.linear import solve_scaled
 
 if TYPE_CHECKING:
     from karma_envs.mean_field.model import FiniteMeanFieldModel
@@ -92,32 +94,16 @@ def stationary_mean_field(
 def _newton(
     model: FiniteMeanFieldModel, mu: NDArray[np.float64], policy: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
-    """Newton's method on the statistic with a numerical Jacobian; None where it does not converge."""
-
-    def field_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        return model.decision_problem(statistic).at_rest(policy, mu)
-
-    def residual_of(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        return model.inconsistency(statistic, field_of(statistic), policy)
+    """Newton's method on the statistic; None where it does not converge."""
 
     z = model.statistic(mu, policy)
     for _ in range(_NEWTON_STEPS):
-        residual = residual_of(z)
+        moves, problem = model.problem_moves(z), model.decision_problem(z)
+        _, residual, derivative = rest_moves(model, z, problem, moves, policy, mu)
         if np.abs(residual).max() < 1e-14:
             break
-        z = z + np.linalg.lstsq(jacobian(residual_of, z, residual), -residual, rcond=1e-12)[0]
+        z = z + solve_scaled(derivative, -residual)
         if not np.isfinite(z).all():
             return None
-    field = field_of(z)
+    field = model.decision_problem(z).at_rest(policy, mu)
     return as_distribution(field) if field.min() > _NEGATIVE else None
-
-
-def jacobian(function, point, value, step: float = 1e-7):  # type: ignore[no-untyped-def]
-    """Jacobian of a vector function by forward differences."""
-    columns = []
-    for index in range(len(point)):
-        moved = point.copy()
-        width = step * max(1.0, abs(point[index]))
-        moved[index] += width
-        columns.append((function(moved) - value) / width)
-    return np.stack(columns, axis=1)

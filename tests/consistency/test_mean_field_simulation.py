@@ -179,7 +179,7 @@ def test_a_step_of_the_population_is_what_enumeration_gives(payment: str, seed: 
     np.testing.assert_allclose(found.reshape(2, 3).sum(axis=1), 0.5, atol=1e-14)
     problem = model.decision_problem(model.statistic(mean_field, policy))
     assert (mean_field[..., None] * policy * problem.reward).sum() == pytest.approx(reward, abs=1e-12)
-    np.testing.assert_allclose(problem.kernel.sum(axis=3)[0], model.legal_actions, atol=1e-14)
+    np.testing.assert_allclose(problem.dense(anew=True).sum(axis=3)[0], model.legal_actions, atol=1e-14)
 
 
 def test_who_never_bids_stays_where_it_started() -> None:

@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 import karma_envs
 from agents import exploitability
-from agents.mean_field.linearisation import solve_scaled
 from agents.solvers import solve
 from agents.solvers.continuation.search import search
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
@@ -23,6 +22,7 @@ from karma_envs.mean_field.chains import (
 )
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.stationary import advance, stationary_mean_field
+from karma_envs.numerics.linear import solve_scaled
 from tests.agents.solvers.method_groups import ON_TABLES, SEEKING_EQUILIBRIA
 
 ABSORBING = {"urgencies": (1, 3, 5), "urgency_transition": [[1, 0, 0], [0.3, 0.4, 0.3], [0, 0, 1]]}

@@ -155,5 +155,5 @@ class BestResponseGame(FiniteGame):
         assert model is not None
         found = self._equilibrium
         around = model.decision_problem(found.statistic)
-        problem = DecisionProblem(around.reward[:1], around.kernel[:1])  # of the first type
+        problem = DecisionProblem(around.reward[:1], around.dense(anew=True)[:1])  # of the first type
         return AloneModel(problem, model, found.mean_field[:1], found.statistic)

@@ -27,9 +27,7 @@ from karma_envs.config import Config, choice, real, refusal, whole
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
-from karma_envs.mean_field.chains import class_means
-from karma_envs.mean_field.dynamic_programming import transition_matrix
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model, fairness
 from karma_envs.saved_policy import SavedPolicy
 from karma_envs.timed import seen_by
 from training.common.config import GameRunConfig, to_yaml
@@ -357,12 +355,9 @@ def by_type(model: MeanFieldModel, found: Equilibrium) -> list[Row]:
 def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, float | None]:
     """Fairness in the limit of infinitely many agents and steps.
 
-    As for N agents: minus the standard deviation over agents of their mean reward, and of what the model's
-    ``rates`` are, in the matching game the share of contests that they win. In the limit luck evens out,
-    and what is left is what agents differ in for good: their type, and states that they never leave. For
-    one type of agents that may come to be in any state it is 0. Over a finite time luck makes agents
-    unequal, which simulation tells. None where the population is not at rest; nothing of a model without
-    tables, whose agents' states are not known.
+    See :func:`karma_envs.mean_field.fairness.long_run_fairness`: of the reward, and of what the model's
+    ``rates`` are, in the matching game the share of contests that they win. None where the population is not
+    at rest; nothing of a model without tables, whose agents' states are not known.
     """
     if not isinstance(model, FiniteMeanFieldModel):
         return {}
@@ -371,15 +366,4 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
     if not found.at_rest:
         return {f"{name}_fairness": None for name in of_a_step}
     policy = np.asarray(found.policy.probabilities, np.float64)
-    chain = transition_matrix(problem, policy)
-    flow = found.mean_field[..., None] * policy
-    visits = np.maximum(found.mean_field, 1e-300)
-    fairness: dict[str, float | None] = {}
-    for name, values_of_actions in of_a_step.items():
-        values = (flow * values_of_actions).sum(axis=2) / visits
-        # What an agent has in the long run is the mean over the states that it comes back to for ever.
-        groups = [class_means(*each) for each in zip(chain, found.mean_field, values)]
-        shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
-        means = np.concatenate([part[1] for part in groups])
-        fairness[f"{name}_fairness"] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))
-    return fairness
+    return dict(fairness.long_run_fairness(model, problem, policy, found.mean_field, of_a_step))

@@ -15,10 +15,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.linearisation import Linearisation, solve_scaled
+from agents.mean_field.linearisation import Linearisation
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
+from karma_envs.numerics.linear import solve_scaled
 
 _NEVER_VISITED = 1e-12
 _NEWTON_STEPS = 12

@@ -25,9 +25,10 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.linearisation import Linearisation, solve_scaled
+from agents.mean_field.linearisation import Linearisation
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value
+from karma_envs.numerics.linear import solve_scaled
 from karma_envs.numerics.sampling import softmax, uniform_over
 
 _MOST_LOGIT_MOVE = 2.5  # per Newton step, for logits that matter
@@ -110,16 +111,21 @@ class _Linearised:
 
         # The logits' own equation, rho = beta Q, tells how far they move when V, z or the parameter does, and
         # so they need no row of the linear system; one more move is that of closing their gap.
-        along = beta * relative(q if direction is None else direction)
-        self.logit_moves = np.concatenate([beta * relative(here.q_moves), along[None], logit_gap[None]])
+        # These arrays, of every direction, are the large ones: they are made in place.
+        moves = self.logit_moves = np.empty((len(here.q_moves) + 2, *q.shape))
+        along_best = np.einsum("dtxa,txa->dtx", here.q_moves, best)[..., None]
+        np.subtract(here.q_moves, along_best, out=moves[:-2])
+        moves[:-2] *= beta * legal
+        moves[-2] = beta * relative(q if direction is None else direction)
+        moves[-1] = logit_gap
         # d softmax = softmax (d rho - its mean under softmax); exploration does not move.
-        mean_moves = (self.softmax * self.logit_moves).sum(axis=3, keepdims=True)
-        policy_moves = (1 - system.exploration) * self.softmax * (self.logit_moves - mean_moves)
+        policy_moves = moves - np.einsum("dtxa,txa->dtx", moves, self.softmax)[..., None]
+        policy_moves *= (1 - system.exploration) * self.softmax
         size = point.value.size
         _, statistic_gap, statistic_moves = here.inconsistency(policy, policy_moves, size)
         # V = sum of pi Q: it moves with pi, with Q where V or z moves, and minus one with V itself.
-        value_moves = (policy_moves * q).sum(axis=3).reshape(len(policy_moves), size)
-        value_moves[:-2] += (policy * here.q_moves).sum(axis=3).reshape(-1, size)
+        value_moves = np.einsum("dtxa,txa->dtx", policy_moves, q).reshape(-1, size)
+        value_moves[:-2] += np.einsum("dtxa,txa->dtx", here.q_moves, policy).reshape(-1, size)
         value_moves[np.arange(size), np.arange(size)] -= 1.0
         if direction is not None:
             value_moves[-2] += (policy * direction).sum(axis=2).ravel()

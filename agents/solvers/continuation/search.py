@@ -63,7 +63,7 @@ class Found(Said):
     def _said(self) -> dict[str, str]:
         return {
             "efficiency": f"{self.efficiency:.6g}",
-            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, mean field, exact",
             "found by": ", ".join(dict.fromkeys(self.origins)),
         }
 

@@ -77,7 +77,7 @@ class PopulationProblem:
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """r(s, a) and P(s' | s, a) that an agent faces where all play h in mu; 0 for illegal actions."""
         problem = self.model.decision_problem(self.model.statistic(mean_field[None], policy[None]))
-        return np.where(self.model.legal_actions, problem.reward[0], 0.0), problem.kernel[0]
+        return np.where(self.model.legal_actions, problem.reward[0], 0.0), problem.dense(anew=True)[0]
 
 
 @dataclass(frozen=True)

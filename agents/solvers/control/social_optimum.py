@@ -65,7 +65,7 @@ class SocialOptimum(Said):
             "efficiency": f"{self.efficiency:.6g}",
             "gap": f"{self.gap:.1e}",
             "stationary": "yes" if self.stationary else "no",
-            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, exact",
+            "exploitability": f"{self.exploitability_normalised:.1e} of |J|, mean field, exact",
         }
 
     def price_of_anarchy(self, efficiency: float) -> float:

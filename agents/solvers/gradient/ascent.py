@@ -24,6 +24,7 @@ from agents.solvers.gradient.adam import Adam
 from agents.solvers.gradient.simulator import Simulator
 from agents.solvers.trace import Trace
 from karma_envs.config import choice, is_list, real, refusal, whole
+from karma_envs.meaning import ANY, ESTIMATE, Meaning
 
 OBJECTIVES = ("equilibrium", "team")
 
@@ -224,6 +225,7 @@ def _without_model(
         exploitability=np.nan,
         exploitability_normalised=np.nan,
         exploitability_by_type=unknown,
+        meaning=Meaning(None, ESTIMATE, ANY),
         stationary_residual=0.0,
         converged=False,
         tolerance=tolerance,

@@ -68,8 +68,8 @@ Mean-field limit:
     the level of redistribution. With allocation turn there is none, as it looks at the past.
 
 Known equilibrium:
-    None in closed form; that of the large population is found by agents.solve. Allocation dict has a mean reward of -0.41 to -0.42 per agent and step, coin of -1.22 to
-    -1.26, depending on the draw of the paths.
+    None in closed form; that of the large population is found by agents.solve. Allocation dict has a mean
+    reward of -0.41 to -0.42 per agent and step, coin of -1.22 to -1.26, depending on the draw of the paths.
 
 Reference:
     S. Vaishampayan, Multi Agent Reinforcement Learning for Karma Economies, MSc thesis, ETH Zürich

@@ -61,10 +61,10 @@ Differences from the source:
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from karma_envs.array_game import LastStep
 from karma_envs.finite import Axis, SamplingPolicy
@@ -87,6 +87,9 @@ from karma_envs.karma.urgency import transition_thresholds
 from karma_envs.numerics.random import new_streams
 from karma_envs.states import Allowed
 from karma_envs.transitions import Transitions
+
+if TYPE_CHECKING:
+    from karma_envs.games.matching.joint import MatchingJoint
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
 
@@ -230,6 +233,13 @@ class MatchingGame(KarmaGame[MatchingState]):
         types = self.config.agent_types
         each = [types[kind].replace(share=1.0) for kind in self.type_of_agent] if by_agent else types
         return MatchingMeanField(self.config, each)
+
+    def joint_model(self, kind_of_agent: ArrayLike | None = None) -> MatchingJoint:
+        """The game of N agents exactly; refused for an allocation that looks at past accesses."""
+        from karma_envs.games.matching.joint import MatchingJoint
+
+        kinds = self.kind_of_agent if kind_of_agent is None else np.asarray(kind_of_agent)
+        return MatchingJoint(self.config, kinds, self.type_of_agent)
 
     def scene(self) -> dict[str, Any]:
         """What happened in the last step; nothing yet after reset and after loading a state.

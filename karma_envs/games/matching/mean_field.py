@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.axes import Axis, by_axes
+from karma_envs.axes import Axis
 from karma_envs.config import refusal
+from karma_envs.games.matching.contests import ContestMoves, ContestProblem, Contests, redistributed
 from karma_envs.games.matching.kernels import PAIR_CROWDING
-from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
@@ -30,62 +31,12 @@ if TYPE_CHECKING:
 
 
 @kernel
-def _pair_outcomes(opponents, karma_max, priority, pay, allocation, payment, win, after):
-    """Every own (karma, bid) against every opponent's (bid, karma).
-
-    Args:
-        opponents: ``float64[K, K]``, m(bid, karma) of the population.
-        karma_max: the cap.
-        priority: the allocation's function.
-        pay: the payment's function.
-        allocation: parameters of the allocation.
-        payment: parameters of the payment.
-        win: ``float64[K]``, written: theta(bid).
-        after: ``float64[K, K, K]``, written: distribution of karma after payment by (karma, bid).
-    """
-    win[:] = 0.0
-    after[:] = 0.0
-    n = karma_max + 1
-    for bid in range(n):
-        mine = priority(bid, np.float32(0), 0, allocation)
-        for other_bid in range(n):
-            theirs = priority(other_bid, np.float32(0), 0, allocation)
-            chance = 1.0 if mine > theirs else (0.5 if mine == theirs else 0.0)
-            for other_karma in range(other_bid, n):
-                weight = opponents[other_bid, other_karma]
-                if weight == 0.0:
-                    continue
-                win[bid] += weight * chance
-                for karma in range(bid, n):
-                    if chance > 0.0:
-                        to_loser, to_society = pay(bid, other_bid, other_karma, karma_max, payment)
-                        after[karma, bid, karma - to_loser - to_society] += weight * chance
-                    if chance < 1.0:
-                        to_loser, to_society = pay(other_bid, bid, karma, karma_max, payment)
-                        after[karma, bid, karma + to_loser] += weight * (1.0 - chance)
-
-
-@kernel
 def _tabulate_redistribution(karma_max, rule, parameters, tax, receives):
     """The redistribution rule on every karma of an agent that competed."""
     for karma in range(karma_max + 1):
         due, gets = rule(karma, karma_max, PAIR_CROWDING[1], parameters)
         tax[karma] = due
         receives[karma] = gets
-
-
-@kernel
-def _tabulate_payment(karma_max, pay, parameters, cost, to_society):
-    """What a winner pays in all, and to society, by (bid, loser's bid, loser's karma); -1 if impossible."""
-    for bid in range(karma_max + 1):
-        for other_bid in range(karma_max + 1):
-            for karma in range(karma_max + 1):
-                cost[bid, other_bid, karma] = -1
-                to_society[bid, other_bid, karma] = 0
-                if other_bid <= min(bid, karma):
-                    paid_to_loser, paid_to_society = pay(bid, other_bid, karma, karma_max, parameters)
-                    cost[bid, other_bid, karma] = paid_to_loser + paid_to_society
-                    to_society[bid, other_bid, karma] = paid_to_society
 
 
 class MatchingMeanField(FiniteMeanFieldModel):
@@ -108,10 +59,10 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     def __init__(self, config: MatchingConfig, types: Sequence[AgentType] = ()) -> None:
         self.config = config
-        self._allocation, self._payment, redistribution = (
+        allocation, payment, redistribution = (
             config.rule(family) for family in ("allocation", "payment", "redistribution")
         )
-        if not self._allocation.uses_bids:
+        if not allocation.uses_bids:
             raise refusal("allocation", config.allocation, "one that looks at bids, for a mean-field model")
         self.types = types = tuple(types or config.agent_types)
         self._n = n = config.karma_max + 1
@@ -139,13 +90,14 @@ class MatchingMeanField(FiniteMeanFieldModel):
             config.karma_max, redistribution.function, redistribution.parameter_array(), tax, self._receives
         )
         self._taxation = _tax_matrix(tax)
-        cost, to_society = np.zeros((2, n, n, n), np.int64)
-        _tabulate_payment(
-            config.karma_max, self._payment.function, self._payment.parameter_array(), cost, to_society
+        self._contests = Contests(config.karma_max, allocation, payment)
+        self._looks_at_karma = self._contests.looks_at_karma
+        self._karma_is_conserved = bool(
+            self._receives.any() or not (tax.any() or self._contests.pays_society)
         )
-        lowest = np.where(cost < 0, n, cost).min(axis=2)
-        self._looks_at_karma = bool((cost.max(axis=2) > np.where(lowest == n, n, lowest)).any())
-        self._karma_is_conserved = bool(self._receives.any() or not (tax.any() or to_society.any()))
+        # The opponents that the numbers of the statistic are of; any karma that allows a bid stands for all.
+        pairs = np.indices((n, n)).reshape(2, -1) if self._looks_at_karma else np.tile(self._karma, (2, 1))
+        self._others = np.ascontiguousarray(pairs.T)
 
     @property
     def axes(self) -> tuple[Axis, ...]:
@@ -166,20 +118,24 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         joint = self._joint(mean_field, policy)
-        _, after = self._outcomes(joint)
-        before_sharing = np.einsum("bk,kbj->j", joint, after) @ self._taxation
+        _, after = self._contests.outcomes(joint)
+        before_sharing = joint.T.ravel() @ after.reshape(-1, self._n) @ self._taxation
         surplus = joint.sum(axis=0) @ self._karma - before_sharing @ self._karma
         return np.append(self._reduced(joint), self._level(before_sharing, float(surplus)))
 
-    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
-        # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
-        n, level = self._n, float(np.clip(statistic[-1], -0.5, self._n - 1))
-        win, after = self._outcomes(self._opponents(statistic))
-        karma_kernel = after @ (self._taxation @ self._sharing(level))
-        kernel_ = np.einsum("tuv,kbj->tukbvj", self._transitions, karma_kernel)
-        reward = -self._urgencies[:, :, None, None] * (1 - win) * np.ones((n, 1))
-        shape = (self.n_types, self.n_states, n)
-        return DecisionProblem(reward.reshape(shape), kernel_.reshape(*shape, self.n_states))
+    def decision_problem(self, statistic: NDArray[np.float64]) -> ContestProblem:
+        win, after = self._contests.outcomes(self._opponents(statistic))
+        shares, _ = self._shares(float(statistic[-1]))
+        return ContestProblem(self._rewards(win - 1), redistributed(after, shares), self._transitions)
+
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ContestMoves:
+        _, after = self._contests.outcomes(self._opponents(statistic))
+        won = self._contests.chance[:, self._others[:, 0]].T  # against each of the others, by bid
+        rewards = self._rewards(np.vstack([won, np.zeros(self._n)]))
+        shares, shares_moves = self._shares(float(statistic[-1]))
+        return ContestMoves(
+            rewards, self._contests, self._others, after, shares, shares_moves, self._transitions
+        )
 
     def inconsistency(
         self, statistic: NDArray[np.float64], mean_field: NDArray[np.float64], policy: NDArray[np.float64]
@@ -189,9 +145,37 @@ class MatchingMeanField(FiniteMeanFieldModel):
         bids = self._reduced(self._joint(mean_field, policy)) - statistic[:-1]
         return np.append(bids, self.mean_karma(mean_field) - self.config.karma_mean)
 
+    def inconsistency_moves(
+        self,
+        statistic: NDArray[np.float64],
+        mean_field: NDArray[np.float64],
+        policy: NDArray[np.float64],
+        statistic_moves: NDArray[np.float64],
+        field_moves: NDArray[np.float64],
+        policy_moves: NDArray[np.float64] | None,
+    ) -> NDArray[np.float64]:
+        if not self._karma_is_conserved:
+            return super().inconsistency_moves(
+                statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
+            )
+        n, masses = self._n, self.masses[:, None]
+        # m(bid, karma) is linear in mu and in pi, but for its mass, which is 1 by construction.
+        flow = (masses[..., None] * mean_field[..., None] * policy).reshape(-1, n, n).sum(axis=0).T
+        moves = np.einsum(
+            "nrk,rkb->nbk", (masses * field_moves).reshape(len(field_moves), -1, n), policy.reshape(-1, n, n)
+        )
+        if policy_moves is not None:
+            weights = (masses * mean_field).reshape(-1, n)
+            moves += np.einsum("rk,nrkb->nbk", weights, policy_moves.reshape(len(moves), -1, n, n))
+        mass = flow.sum()
+        moves = (moves - flow / mass * moves.sum(axis=(1, 2), keepdims=True)) / mass
+        bids = moves.reshape(len(moves), -1) if self._looks_at_karma else moves.sum(axis=2)
+        karma = (masses * field_moves).reshape(len(moves), -1, n).sum(axis=1) @ self._karma
+        return np.vstack([bids.T - statistic_moves[:, :-1].T, karma])
+
     def win_probability(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """theta(b), the chance to win a contest with a bid, ``float64[A]``."""
-        return self._outcomes(self._opponents(statistic))[0]
+        return self._contests.outcomes(self._opponents(statistic))[0]
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""
@@ -199,7 +183,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     def karma_distribution(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Distribution of karma within each type, ``float64[types, karma_max + 1]``."""
-        return np.asarray(by_axes(mean_field, self.axes).sum(axis=1), np.float64)
+        return mean_field.reshape(self.n_types, -1, self._n).sum(axis=1)
 
     def _joint(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
         """m(bid, karma) of the population; its mass is 1 by construction."""
@@ -216,19 +200,11 @@ class MatchingMeanField(FiniteMeanFieldModel):
             return np.ascontiguousarray(statistic[:-1].reshape(self._n, self._n))
         return np.diag(statistic[:-1])  # any karma that allows the bid does
 
-    def _outcomes(self, opponents: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        win, after = np.empty(self._n), np.empty((self._n, self._n, self._n))
-        _pair_outcomes(
-            opponents,
-            self.config.karma_max,
-            self._allocation.function,
-            self._payment.function,
-            self._allocation.parameter_array(),
-            self._payment.parameter_array(),
-            win,
-            after,
-        )
-        return win, after
+    def _rewards(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
+        """u times a number for each bid, ``float64[..., A]``, as ``float64[..., types, X, A]``."""
+        by_urgency = self._urgencies[..., None] * gains[..., None, None, :]  # [..., types, U, A]
+        shape = *gains.shape[:-1], self.n_types, self.n_states, self._n
+        return np.repeat(by_urgency, self._n, axis=-2).reshape(shape)
 
     def _level(self, karma_distribution: NDArray[np.float64], surplus: float) -> float:
         """The level l at which what agents take adds up to the surplus; the cap if they cannot take it."""
@@ -241,13 +217,22 @@ class MatchingMeanField(FiniteMeanFieldModel):
         whole = min(int(np.searchsorted(taken, max(surplus, 0.0), side="right")) - 1, self._n - 2)
         return float(whole + (max(surplus, 0.0) - taken[whole]) / (taken[whole + 1] - taken[whole]))
 
-    def _sharing(self, level: float) -> NDArray[np.float64]:
-        """Transition matrix of karma when the surplus is shared at a level."""
+    def _shares(self, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Transition matrix of karma by tax and by the surplus shared at a level, and its derivative."""
+        # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
+        highest = float(self.config.karma_max)
+        inside = np.clip(level, -0.5, highest)
+        whole = int(inside)
+        low, high = self._sharing(whole), self._sharing(whole + 1)
+        shares = self._taxation @ (low + (inside - whole) * (high - low))
+        moves = self._taxation @ (high - low) if -0.5 <= level < highest else np.zeros_like(low)
+        return shares, moves
+
+    def _sharing(self, offer: int) -> NDArray[np.float64]:
+        """Transition matrix of karma when everyone who shares is offered a whole number."""
+        taken = np.minimum(offer, self.config.karma_max - self._karma) * self._receives
         matrix = np.zeros((self._n, self._n))
-        whole = int(level)
-        for offer, probability in ((whole, 1 - (level - whole)), (whole + 1, level - whole)):
-            taken = np.minimum(offer, self.config.karma_max - self._karma) * self._receives
-            matrix[self._karma, self._karma + taken] += probability
+        matrix[self._karma, self._karma + taken] = 1.0
         return matrix
 
 

@@ -72,7 +72,7 @@ def greatest_ratios(**fields: object) -> tuple[float, float]:
         distance = 0.1 * np.abs(first - other).sum()
         rewards = np.abs(pair[0].reward - pair[1].reward)[:, game.legal_actions]
         reward = max(reward, rewards.max() / distance)
-        moves = np.abs(pair[0].kernel - pair[1].kernel).sum(axis=3)
+        moves = np.abs(pair[0].dense(anew=True) - pair[1].dense(anew=True)).sum(axis=3)
         transition = max(transition, moves.max() / distance)
     return reward, transition
 

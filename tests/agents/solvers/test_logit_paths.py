@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 
 import karma_envs
-from agents.mean_field.linearisation import solve_scaled
 from agents.solvers import solve
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import assess
 from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.numerics.linear import solve_scaled
 
 
 def model_of(**fields: Any) -> FiniteMeanFieldModel:
@@ -31,7 +32,7 @@ def gap_of(model: FiniteMeanFieldModel, point: LogitPoint, policy: np.ndarray[An
     """How far a policy is from softmax(beta Q) in its own stationary mean field, computed anew."""
     found = assess(model, policy)
     problem = model.decision_problem(found.statistic)
-    following = np.einsum("txay,ty->txa", problem.kernel, found.value)
+    following = np.einsum("txay,ty->txa", problem.dense(anew=True), found.value)
     q = problem.reward + model.discounts[:, None, None] * following
     scores = np.where(model.legal_actions, point.rationality * q, -np.inf)
     weights = np.exp(scores - scores.max(axis=2, keepdims=True))
@@ -84,7 +85,7 @@ def test_a_shift_of_payoffs_is_the_equilibrium_of_the_shifted_game() -> None:
     class Shifted(type(model)):  # type: ignore[misc]
         def decision_problem(self, statistic: np.ndarray[Any, Any]) -> Any:
             found = super().decision_problem(statistic)
-            return type(found)(found.reward + shifted.shift * bonus, found.kernel)
+            return replace(found, reward=found.reward + shifted.shift * bonus)
 
     other = Shifted(model.config)  # type: ignore[attr-defined]
     found = LogitSystem(other).solve(shifted, 20.0)

@@ -22,10 +22,10 @@ mean karma is what it is to be. At the end of a trip, and after a dormant step, 
 game's probability, else begins a trip at random.
 
 It is an *approximation for large populations*, and no limit: capacities, and so queues, stay finite. It
-leaves out that the numbers at a lane in one step and the next hang together, and those at neighbouring lanes (who
-was crowded out comes back, who got in arrives at the next lane with others), that the agent itself takes
-part in what the others meet, and that the surplus differs from step to step. How much that is, is measured
-in play: with capacities of 9 and 1000 agents efficiency is within one or two percent.
+leaves out that the numbers at a lane in one step and the next hang together, and those at neighbouring lanes
+(who was crowded out comes back, who got in arrives at the next lane with others), that the agent itself
+takes part in what the others meet, and that the surplus differs from step to step. How much that is, is
+measured in play: with capacities of 9 and 1000 agents efficiency is within one or two percent.
 
 Differences from a population that is played:
     With redistribution by lane or a congestion tax, how crowded it was depends on whether an agent got in,

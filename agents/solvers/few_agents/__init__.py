@@ -1,0 +1,1 @@
+"""Solvers of the game of N agents, for few of them."""
