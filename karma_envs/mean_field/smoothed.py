@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from karma_envs.mean_field.dynamic_programming import DecisionProblem
 
 _MOST_SWEEPS = 200
-_NEAR = 1e-9  # change of values, over the greatest of them; the step after it is exact but for rounding
+_NEAR = 1e-7  # change of values, over the greatest of them; the step after it is exact but for rounding
 _TINY = 1e-300
 
 

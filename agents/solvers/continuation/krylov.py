@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-_WIDTH = 1e-4  # of differences, in the direction's greatest number
+_WIDTH = 1e-5  # of differences, in the direction's greatest number
 _DIRECTIONS = 40
 _ENOUGH = 0.1  # of the residual that the linear equations leave
 

@@ -6,7 +6,8 @@ play the smoothed best response to it (:mod:`karma_envs.mean_field.smoothed`) an
     F(z, beta) = statistic(mu, pi) - z = 0,    pi = smoothed best response to z,    mu at rest under pi in z.
 
 F is smooth, its root for a small beta is near what a population makes that acts at random, and leads to a
-Nash equilibrium as beta grows. It is followed with steps of log beta, each predicted from the last two roots.
+Nash equilibrium as beta grows. It is followed by its length, in z and log beta, also where beta falls for a
+while: a point is guessed from the last two, and sought in the plane orthogonal to them.
 Newton steps are solved by GMRES, which asks only for differences of F along directions: a response of the
 agents each. So models with many types and a structure of their own are solved, such as the city's (1201
 numbers in z, 7 million in a policy), for which tables of derivatives are out of the question. Smoothing
@@ -35,11 +36,12 @@ from karma_envs.mean_field.exploitability import exploitability_in
 # Rationalities are per greatest reward.
 _FIRST_RATIONALITY = 2.0
 _LAST_RATIONALITY = 1e6
-_FACTOR, _GREATEST_FACTOR, _LEAST_FACTOR = 1.5, 2.0, 1.003  # of beta, from a point to the next
-_SMALLER, _SMALLEST = 0.25, 1e-3  # first rationalities, where the path does not begin at the first one
-_FEW, _MANY = 3, 6  # Newton steps after which the factor is raised, and lowered
-_ENOUGH = 1e-4  # of the norm of z: |F| of a point on the way
+_SMALLER, _SMALLEST = 1.4, 1e-3  # of log beta, and beta: where the path does not begin at the first one
+_LENGTH, _LONGEST, _SHORTEST_LENGTH = 0.5, 1.0, 1e-3  # of steps along the path, in log beta
+_LEAST_RISE = 1e-6  # of log beta, for the unit of z
 _NEWTON_STEPS = 10
+_FEW, _MANY = 3, 6  # Newton steps after which the next step is longer, and shorter
+_ENOUGH = 1e-3  # of the norm of z: |F| of a point on the way
 _SHORTEST = 1 / 16  # of a Newton step
 
 
@@ -98,18 +100,43 @@ def newton_krylov(
 
 @dataclass
 class _Point:
-    """A statistic, the agents' smoothed response to it, and what their statistic differs in."""
+    """A point near the path: a statistic with a rationality, and what agents do about them.
+
+    Attributes:
+        statistic: z.
+        log_rationality: log beta.
+        residual: F(z, beta) over the unit of z, then how far the point is from where it is sought.
+        policy: the smoothed response to z.
+        value: what that is worth.
+        mean_field: where agents are who play it.
+    """
 
     statistic: NDArray[np.float64]
-    difference: NDArray[np.float64]
+    log_rationality: float
+    residual: NDArray[np.float64]
     policy: NDArray[np.float64]
     value: NDArray[np.float64]
     mean_field: NDArray[np.float64]
 
     @property
     def distance(self) -> float:
-        """|F|."""
-        return float(np.linalg.norm(self.difference))
+        """How far it is from the point of the path that is sought."""
+        return float(np.linalg.norm(self.residual))
+
+
+@dataclass
+class _Plane:
+    """The plane in which a point of the path is sought: orthogonal to where the path leads, there.
+
+    Attributes:
+        through: a point in it, a guess of the path's: z over its unit, then log beta; ``float64[k + 1]``.
+        normal: orthogonal to it, of length 1; log beta alone for a point of a given rationality.
+        unit: of z, in which a step is as long as one of log beta.
+    """
+
+    through: NDArray[np.float64]
+    normal: NDArray[np.float64]
+    unit: float
 
 
 class _Path:
@@ -129,6 +156,7 @@ class _Path:
         self._model, self._tolerance, self._observer = model, tolerance, observer
         self.point: _Point | None = None
         self.history: list[Step] = []
+        self._before: _Point | None = None
         self._assessed: Assessment | None = None
 
     def walk(self, first: float, last: float, iterations: int) -> str:
@@ -142,36 +170,55 @@ class _Path:
         Returns:
             why it ended before, or empty.
         """
-        rationality, factor = first, _FACTOR
-        at_random = self._model.population_at_rest(uniform_policy(self._model))
-        guess, moving = at_random.statistic, np.zeros_like(at_random.statistic)
-        reached = 0.0  # rationality of the last point
+        at_random = self._model.population_at_rest(uniform_policy(self._model)).statistic
+        begin, length = float(np.log(first)), _LENGTH
         for _ in range(iterations):
-            point, steps = self._root(guess, rationality)
-            if steps > _NEWTON_STEPS:  # no root near the guess
-                factor = np.sqrt(factor)
-                if self.point is None and rationality > _SMALLEST * first:
-                    rationality *= _SMALLER
-                elif self.point is None or factor < _LEAST_FACTOR:
-                    return f"the path of smoothed equilibria was lost beyond rationality {reached:.4g}"
-                else:
-                    rationality = min(reached * factor, last)
-                    guess = self.point.statistic + np.log(rationality / reached) * moving
+            if self.point is None or self._before is None:
+                plane = self._first_plane(at_random, begin)
+            else:
+                plane = self._next_plane(self._before, self.point, length)
+            point, steps = self._root(plane)
+            if steps > _NEWTON_STEPS:  # nothing near the guess
+                if self.point is None and begin > np.log(_SMALLEST * first):
+                    begin -= _SMALLER
+                elif self.point is None or length <= _SHORTEST_LENGTH:
+                    return self._lost()
+                length /= 2
                 continue
-            if self.point is not None:
-                moving = (point.statistic - self.point.statistic) / np.log(rationality / reached)
-            self.point, self._assessed, reached = point, None, rationality
+            if self.point is None:
+                begin += _LENGTH
+            elif steps <= _FEW:
+                length = min(1.5 * length, _LONGEST)
+            elif steps >= _MANY:
+                length *= 0.7
+            self._before, self.point, self._assessed = self.point, point, None
             if self._arrived():
                 return ""
-            if rationality == last:
+            if point.log_rationality >= np.log(last):
                 return f"the last rationality {last:.4g} was reached"
-            if steps <= _FEW:
-                factor = min(factor**1.3, _GREATEST_FACTOR)
-            elif steps >= _MANY:
-                factor = factor**0.7
-            rationality = min(reached * factor, last)
-            guess = point.statistic + np.log(rationality / reached) * moving
         return f"{iterations} iterations were not enough"
+
+    def _lost(self) -> str:
+        if self.point is None:
+            return "no smoothed equilibrium was come to"
+        return f"the path of smoothed equilibria was lost at rationality {np.exp(self.point.log_rationality):.4g}"
+
+    def _first_plane(self, statistic: NDArray[np.float64], log_rationality: float) -> _Plane:
+        """Points of a rationality, near the last point or near agents who act at random."""
+        guess = statistic if self.point is None else self.point.statistic
+        normal = np.append(np.zeros_like(guess), 1.0)
+        return _Plane(np.append(guess, log_rationality), normal, 1.0)
+
+    @staticmethod
+    def _next_plane(before: _Point, at: _Point, length: float) -> _Plane:
+        """Points a length ahead of the last one in the direction that led to it, also where beta falls."""
+        unit = float(np.linalg.norm(at.statistic - before.statistic)) / max(
+            abs(at.log_rationality - before.log_rationality), _LEAST_RISE
+        )
+        place = np.append(at.statistic / unit, at.log_rationality)
+        direction = place - np.append(before.statistic / unit, before.log_rationality)
+        direction /= np.linalg.norm(direction)
+        return _Plane(place + length * direction, direction, unit)
 
     def assessment(self) -> Assessment:
         """Everything exact that is to be said of the last point's policy."""
@@ -186,49 +233,54 @@ class _Path:
         assert point is not None
         problem = model.decision_problem(point.statistic)
         distance = exploitability_in(model, point.policy, point.mean_field, problem)
-        efficiency = (1 - model.discounts) * distance.payoff_by_type
-        self.history.append(
-            Step(len(self.history), distance.normalised, float(model.masses @ efficiency))
-        )
+        efficiency = float(model.masses @ ((1 - model.discounts) * distance.payoff_by_type))
+        self.history.append(Step(len(self.history), distance.normalised, efficiency))
         if self._observer is not None:
             self._observer(self.history[-1])
         return distance.normalised <= self._tolerance and self.assessment().within(self._tolerance)
 
     def _respond(
-        self, statistic: NDArray[np.float64], rationality: float, value: NDArray[np.float64] | None
+        self, place: NDArray[np.float64], plane: _Plane, value: NDArray[np.float64] | None
     ) -> _Point:
-        """What agents do about a statistic; ``value`` is a guess of what that is worth to them."""
-        model = self._model
+        """What agents do at a place; ``value`` is a guess of what that is worth to them."""
+        model, statistic, log_rationality = self._model, plane.unit * place[:-1], float(place[-1])
         problem = model.decision_problem(statistic)
-        policy, value = problem.smoothed_response(model.discounts, model.legal_actions, rationality, value)
+        policy, value = problem.smoothed_response(
+            model.discounts, model.legal_actions, float(np.exp(log_rationality)), value
+        )
         mean_field = problem.at_rest(policy, model.initial_mean_field)
-        difference = model.inconsistency(statistic, mean_field, policy)
-        return _Point(statistic, difference, policy, value, mean_field)
+        difference = model.inconsistency(statistic, mean_field, policy) / plane.unit
+        residual = np.append(difference, plane.normal @ (place - plane.through))
+        return _Point(statistic, log_rationality, residual, policy, value, mean_field)
 
-    def _root(self, guess: NDArray[np.float64], rationality: float) -> tuple[_Point, int]:
-        """Newton's method from a guess: where it ends, and after how many steps, too many if at no root."""
-        point = self._respond(guess, rationality, None if self.point is None else self.point.value)
-        enough = _ENOUGH * float(np.linalg.norm(guess))
+    def _root(self, plane: _Plane) -> tuple[_Point, int]:
+        """Newton's method in a plane: where it ends, and after how many steps, too many if at no root."""
+        place = plane.through
+        point = self._respond(place, plane, None if self.point is None else self.point.value)
+        enough = _ENOUGH * float(np.linalg.norm(place[:-1]))
         for steps in range(_NEWTON_STEPS + 1):
             if point.distance <= enough:
                 return point, steps
-            following = self._moved(point, rationality)
+            following = self._moved(place, point, plane)
             if following is None:
                 break
-            point = following
+            place, point = following
         return point, _NEWTON_STEPS + 1
 
-    def _moved(self, point: _Point, rationality: float) -> _Point | None:
-        """The point after a Newton step, shortened until it is nearer to a root; None where none is."""
+    def _moved(
+        self, place: NDArray[np.float64], point: _Point, plane: _Plane
+    ) -> tuple[NDArray[np.float64], _Point] | None:
+        """Where a Newton step leads, shortened until that is nearer to a root; None where nothing is."""
 
-        def difference(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-            return self._respond(statistic, rationality, point.value).difference
+        def residual(place: NDArray[np.float64]) -> NDArray[np.float64]:
+            return self._respond(place, plane, point.value).residual
 
-        move, share = newton_step(difference, point.statistic, point.difference), 1.0
+        move, share = newton_step(residual, place, point.residual), 1.0
         while share >= _SHORTEST:
-            following = self._respond(point.statistic + share * move, rationality, point.value)
+            there = place + share * move
+            following = self._respond(there, plane, point.value)
             if following.distance < (1 - 0.1 * share) * point.distance:
-                return following
+                return there, following
             share /= 2
         return None
 

@@ -57,7 +57,7 @@ class CityMeanField(FiniteMeanFieldModel):
             memory.
     """
 
-    solver = "fictitious_play"
+    solver = "newton_krylov"
 
     def __init__(
         self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False

@@ -25,7 +25,7 @@ from karma_envs.games.grid_city.mean_field.trips import (
 from karma_envs.numerics.compile import kernel
 
 _MOST_SWEEPS = 200
-_NEAR = 1e-9  # change of values, over the greatest of them; the step after it is exact but for rounding
+_NEAR = 1e-7  # change of values, over the greatest of them; the step after it is exact but for rounding
 
 
 class Softness(NamedTuple):
