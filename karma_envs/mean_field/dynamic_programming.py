@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field.chains import stationary_distribution
+from karma_envs.mean_field.chains import class_means, stationary_distribution
 from karma_envs.mean_field.smoothed import smoothed_response
 from karma_envs.numerics.sampling import uniform_over
 
@@ -80,6 +80,22 @@ class DecisionProblem:
             start: where they begin, which matters for a chain with several closed classes; uniform if None.
         """
         return stationary_distribution(self.chain(policy), start)
+
+    def long_run_means(
+        self, policy: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What agents have on average over infinitely many steps: the mean over the states they come back to.
+
+        Args:
+            policy: ``float64[types, X, A]``.
+            mean_field: mu at rest, ``float64[types, X]``.
+            values: what a state is worth per step, ``float64[types, X]``.
+
+        Returns:
+            of each type the shares of groups of agents who come back to the same states for ever, and the
+            mean in each.
+        """
+        return [class_means(*each) for each in zip(self.chain(policy), mean_field, values)]
 
     def entry(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where an agent is whose payoff is counted, ``float64[types, X]``: anywhere in the mean field."""

@@ -197,6 +197,12 @@ class CityProblem(DecisionProblem):
         self._by_kind(respond)
         return policy, value
 
+    def long_run_means(
+        self, policy: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What agents have in the long run: all agents of a kind the same, as karma mixes; see the base."""
+        return [(np.ones(1), mean[None]) for mean in (mean_field * values).sum(axis=1)]
+
     def in_unit(self, unit: float) -> CityProblem:
         """The same with rewards told in another unit; see the base."""
         trips = self._trips._replace(urgencies=self._trips.urgencies / unit)
