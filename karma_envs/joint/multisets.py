@@ -7,6 +7,7 @@ karma, so that many multisets cannot be, and are left out.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from functools import cached_property
 from typing import NamedTuple
@@ -99,7 +100,7 @@ class Multisets:
 
 def are_numbered(labels: Labels, n_agents: int) -> bool:
     """Whether 64 bits number all combinations of so many labels."""
-    return n_agents * np.log2(len(labels.kind)) < 62
+    return n_agents * math.log2(len(labels.kind)) < 62
 
 
 def multisets(labels: Labels, agents: NDArray[np.int64], most_karma: int) -> list[Multisets]:
