@@ -6,7 +6,7 @@ Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np

@@ -16,13 +16,13 @@ _CITY = {"n_agents": 6, "rows": 1, "columns": 2, "karma_max": 4, "karma_mean": 2
     "fields",
     [
         {},
-        {"route_choice": "node"},
+        {"n_agents": 3, "rows": 2, "route_choice": "node"},
         {"urgency_transition": ((0.7, 0.3), (0.2, 0.8))},
     ],
     ids=["paths", "routes", "urgency chain"],
 )
 def test_agrees_with_the_table(fields: dict[str, object]) -> None:
-    model = karma_envs.make("grid_city", **_CITY, **fields).mean_field()
+    model = karma_envs.make("grid_city", **(_CITY | fields)).mean_field()
     problem = model.decision_problem(model.initial_statistic)
     policy, value = problem.smoothed_response(model.discounts, model.legal_actions, 7.0)
     table = DecisionProblem(problem.reward, problem.dense(anew=True))

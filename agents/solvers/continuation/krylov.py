@@ -26,24 +26,24 @@ def newton_step(
     """
     size = float(np.linalg.norm(value))
     most = min(_DIRECTIONS, len(point))
-    basis = [value / size]
+    basis: list[NDArray[np.float64]] = [value / size]
     hessenberg = np.zeros((most + 1, most))
-    weights = np.zeros(0)
+    weights: NDArray[np.float64] = np.zeros(0)
     for column in range(most):
         direction = basis[column]
         width = _WIDTH / float(np.abs(direction).max())
-        image = (residual(point + width * direction) - value) / width
+        image: NDArray[np.float64] = (residual(point + width * direction) - value) / width
         for _ in range(2):  # Gram-Schmidt, twice against rounding
             for row, vector in enumerate(basis):
                 share = float(vector @ image)
                 hessenberg[row, column] += share
-                image = image - share * vector
+                image -= share * vector
         length = float(np.linalg.norm(image))
         hessenberg[column + 1, column] = length
         right = np.zeros(column + 2)
         right[0] = -size
         used = hessenberg[: column + 2, : column + 1]
-        weights = np.linalg.lstsq(used, right, rcond=None)[0]
+        weights = np.asarray(np.linalg.lstsq(used, right, rcond=None)[0], np.float64)
         if length == 0.0 or np.linalg.norm(used @ weights - right) <= _ENOUGH * size:
             break
         basis.append(image / length)

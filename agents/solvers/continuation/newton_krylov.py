@@ -37,12 +37,12 @@ from karma_envs.mean_field.exploitability import exploitability_in
 _FIRST_RATIONALITY = 2.0
 _LAST_RATIONALITY = 1e6
 _SMALLER, _SMALLEST = 1.4, 1e-3  # of log beta, and beta: where the path does not begin at the first one
-_LENGTH, _LONGEST, _SHORTEST_LENGTH = 0.5, 1.0, 1e-3  # of steps along the path, in log beta
+_LENGTH, _LONGEST, _SHORTEST_LENGTH = 0.5, 0.7, 1e-3  # of steps along the path, in log beta
 _LEAST_RISE = 1e-6  # of log beta, for the unit of z
-_NEWTON_STEPS = 10
+_NEWTON_STEPS = 8
 _FEW, _MANY = 3, 6  # Newton steps after which the next step is longer, and shorter
 _ENOUGH = 1e-3  # of the norm of z: |F| of a point on the way
-_SHORTEST = 1 / 16  # of a Newton step
+_SHORTEST = 1 / 8  # of a Newton step
 
 
 def newton_krylov(

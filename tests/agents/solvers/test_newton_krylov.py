@@ -34,9 +34,7 @@ def test_a_step_of_a_square_root() -> None:
 def test_solves_the_matching_game() -> None:
     """The equilibria known have efficiencies in -1.048 … -1.029 (tolerance: what 1e-4 of |J| leaves open)."""
     steps: list[Step] = []
-    found = agents.solve(
-        karma_envs.make("matching"), "newton_krylov", tolerance=1e-4, observer=steps.append
-    )
+    found = agents.solve(karma_envs.make("matching"), "newton_krylov", tolerance=1e-4, observer=steps.append)
     assert found.converged
     assert found.exploitability_normalised <= 1e-4
     assert -1.05 < found.efficiency < -1.025

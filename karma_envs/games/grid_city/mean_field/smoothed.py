@@ -39,7 +39,12 @@ class Softness(NamedTuple):
 
 def new_softness(n_states: int, n_bids: int) -> Softness:
     """Room for X states, karma_max + 1 bids."""
-    return Softness(*np.zeros((3, n_states)), np.zeros((n_bids, 1)))
+    return Softness(
+        cost=np.zeros(n_states),
+        until=np.zeros(n_states),
+        value=np.zeros(n_states),
+        column=np.zeros((n_bids, 1)),
+    )
 
 
 @kernel
