@@ -26,7 +26,9 @@ PRINTED = {
         r"50 agents, estimate of a lower bound: 0\.[2-5]"
     ),
     "08_your_road_network": r"routes none +coin .* -1\.[23](.*\n){7}.* 468 .*\n(from .* [567]\.\d .*\n){3}",
-    "09_own_algorithm": r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d \(mean field",
+    "09_own_algorithm": (
+        r"learned +efficiency -1\.[01].*\nrandom +efficiency -1\.[45].*\n.* 0\.0\d\d \(mean field, exact"
+    ),
     "10_own_game": r"keeps all contracts\nshares of the roads: \[0\.6",
     "11_stable_baselines": (
         r"PPO +eff.* -1\.[12].*\nrandom .* -1\.(50|49).*\nDICT.* -1\.0.*\n"

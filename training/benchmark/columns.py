@@ -26,12 +26,6 @@ class Column:
     optional: bool = False
 
 
-_EXPLOITABILITY = Column(
-    "normalised exploitability",
-    "what a best response gains in the mean field, as a share of the mean discounted payoff",
-    more_is_better=False,
-    optional=True,
-)
 _LOAD = "of training, compilation and other load included"
 _COST = {
     "steps_per_second": Column("agent-steps per second", _LOAD, optional=True),
@@ -53,7 +47,19 @@ def columns(tasks: Iterable[Task]) -> dict[str, Column]:
         for number, metric in enumerate(headlines(task.game_class.metrics))
     }
     score = {"score": Column("normalised score", meaning)}
-    return {**score, **measured, "exploitability": _EXPLOITABILITY, **_COST}
+    return {**score, **measured, "exploitability": _exploitability(tasks), **_COST}
+
+
+def _exploitability(tasks: Iterable[Task]) -> Column:
+    """Of the mean field, but where a task is of few agents."""
+    few = [task.name for task in tasks if task.finite]
+    meaning = "what a best response gains in the mean field, as a share of the mean discounted payoff"
+    if few:
+        meaning += (
+            f"; in {' and '.join(few)} what one gains at least in the game of so few agents itself that "
+            "sees its own state and leaves the average policy of each type"
+        )
+    return Column("normalised exploitability", meaning, more_is_better=False, optional=True)
 
 
 def _score(task: Task) -> str:

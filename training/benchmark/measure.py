@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -12,13 +13,15 @@ from agents.evaluators.exploitability.simulated import can_be_simulated, simulat
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
 from karma_envs.config import refusal
-from karma_envs.finite import as_finite
+from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability
+from karma_envs.meaning import ESTIMATE, Meaning
 from karma_envs.outcome import Outcome, headlines, total_outcome
 from training.benchmark.tasks import Task
 from training.common.tables import Row
+from training.evaluation.few_agents import among_few, meaning_among_few
 from training.evaluation.play import play
 
 EVALUATION_SEED = 1
@@ -39,7 +42,7 @@ def measure(task: Task, policy: Any, seed: int, reference: Row) -> Row:
     game = task.make()
     game.check_policy(policy)
     outcome = _outcome(task, game, policy, seed)
-    first, gain = game.metrics[0], gain_of_deviating(game, policy)
+    first, gain = game.metrics[0], gain_of_deviating(game, policy, finite=task.finite)
     score = first.value(outcome) if first.more_is_better else -first.value(outcome)
     if task.by_exploitability:
         score = 1 - _gain(task, gain) / reference[next(iter(task.references))]
@@ -65,7 +68,7 @@ def measure_reference(task: Task) -> dict[str, float]:
     for name in task.references:
         reference, policy = references.get(name) or (game, baseline_policy(name, game))
         if task.by_exploitability:
-            measured[name] = _gain(task, gain_of_deviating(reference, policy))
+            measured[name] = _gain(task, gain_of_deviating(reference, policy, finite=task.finite))
             continue
         measured[name] = float(game.metrics[0].value(_outcome(task, reference, policy, 0)))
     return measured
@@ -76,35 +79,72 @@ class Gain(NamedTuple):
 
     absolute: float
     normalised: float
+    meaning: Meaning
 
 
-def gain_of_deviating(game: PopulationGame, policy: Any) -> Gain | None:
-    """Exploitability in the mean field.
+def gain_of_deviating(game: PopulationGame, policy: Any, *, finite: bool = False) -> Gain | None:
+    """Exploitability in the mean field, or among the game's few agents.
 
-    With tables it is exact: per type where all agents of a type play the same, agent by agent else. Of a
-    single learner among others it is what the learner would gain by a best response to them. In a game
-    without tables that is written against a statistic it is estimated from play.
+    In the mean field with tables it is exact: per type where all agents of a type play the same, agent by
+    agent else. Of a single learner among others it is what the learner would gain by a best response to
+    them. In a game without tables that is written against a statistic it is estimated from play.
+
+    Args:
+        game: the game.
+        policy: what is played.
+        finite: tell what one gains at least that leaves the average policy of each type in the game of N
+            agents itself, see :func:`agents.evaluators.finite_exploitability`.
 
     Returns:
         None for a game without a mean-field model, without either, or of too many agents for memory.
     """
+    if finite:
+        return _among_few(as_finite(game), policy)
     model = game.mean_field()
     if not isinstance(model, FiniteMeanFieldModel):
         if not can_be_simulated(game):
             return None
         simulated = simulated_exploitability(game, policy)
-        return Gain(simulated.absolute.value, simulated.normalised.value)
+        return Gain(simulated.absolute.value, simulated.normalised.value, simulated.meaning)
     game = as_finite(game)
-    table = TabularPolicy.from_thresholds(policy.thresholds, game.n_actions, policy.row_of_agent)
+    table = _table(game, policy)
     rows = _row_of_type(game, policy.row_of_agent)
     if rows is not None:
         probabilities = np.asarray(table.probabilities, np.float64)[rows]
         exact = exploitability(model, probabilities / probabilities.sum(axis=2, keepdims=True))
-        return Gain(exact.absolute, exact.normalised)
+        return Gain(exact.absolute, exact.normalised, exact.meaning)
     if game.n_agents > most_agents(game):
         return None
     by_agent = exploitability_by_agent(game, table)
-    return Gain(by_agent.absolute, by_agent.normalised)
+    return Gain(by_agent.absolute, by_agent.normalised, by_agent.meaning)
+
+
+def meaning_of(task: Task) -> Meaning | None:
+    """Which exploitability is told of policies in a task; None where none is."""
+    game = task.make()
+    if task.finite:
+        return meaning_among_few(as_finite(game))
+    model = game.mean_field()
+    if isinstance(model, FiniteMeanFieldModel):
+        return model.meaning
+    return replace(model.meaning, certainty=ESTIMATE) if model and can_be_simulated(game) else None
+
+
+def numbers_of(task: Task) -> str:
+    """What a task's numbers are: how long is trained and measured, and which exploitability is told."""
+    meaning = meaning_of(task)
+    return task.size_text + ("" if meaning is None else f"; exploitability: {meaning}")
+
+
+def _table(game: FiniteGame, policy: Any) -> TabularPolicy:
+    """What is played, as probabilities."""
+    return TabularPolicy.from_thresholds(policy.thresholds, game.n_actions, policy.row_of_agent)
+
+
+def _among_few(game: FiniteGame, policy: Any) -> Gain:
+    """What is gained at least in the game of N agents."""
+    few, _ = among_few(game, _table(game, policy), upper=False)
+    return Gain(few.lower, few.normalised_lower, few.meaning_lower)
 
 
 def _gain(task: Task, gain: Gain | None) -> float:

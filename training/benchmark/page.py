@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from html import escape
 
 from training.benchmark.columns import Column
+from training.benchmark.measure import numbers_of
 from training.benchmark.tables import Cell, Report, number_text
 from training.benchmark.tasks import find_task
 
@@ -101,7 +102,7 @@ def to_html(report: Report) -> str:
         f"<li><b>{escape(name)}</b>: {escape(report.about[name])}</li>" for name in report.algorithms
     )
     tasks = "".join(
-        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {task.size_text}</li>"
+        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {escape(numbers_of(task))}</li>"
         for task in map(find_task, report.tasks)
     )
     environments = "".join(

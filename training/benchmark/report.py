@@ -9,6 +9,7 @@ from pathlib import Path
 
 from karma_envs.files import write_text
 from training.benchmark.columns import columns
+from training.benchmark.measure import numbers_of
 from training.benchmark.page import to_html
 from training.benchmark.result import Result
 from training.benchmark.statistics import aggregate
@@ -188,7 +189,7 @@ def to_markdown(report: Report) -> str:
     for task in report.tasks:
         metrics = [name for name in report.columns if task in report.tasks_of(name)]
         place = find_task(task)
-        lines += ["", f"## {_escaped(task)}", "", f"{_escaped(place.title)}; {place.size_text}", ""]
+        lines += ["", f"## {_escaped(task)}", "", f"{_escaped(place.title)}; {numbers_of(place)}", ""]
         rows = [
             [_escaped(name), *(_text(report.cells.get((metric, task, name))) for metric in metrics)]
             for name in report.best_first(task)

@@ -4,7 +4,8 @@ Differences from the source: the settings are the Thesis', the budgets are ours.
 acts 10^6 times, where the Thesis trains 3.2 * 10^7 steps in the matching game; in the Thesis' city it is
 10^7 as there. Games other than these are tasks of ours, scored by the exact numbers that their models give:
 how exploitable a policy is or, where agents are a team, between the exact payoffs of selfish agents and of
-the team's optimum. ``matching-tiny`` is ours, too: it shows in a minute or two that a trainer learns at all.
+the team's optimum. ``matching-n4`` is scored by how exploitable a policy is among four agents, where the mean
+field says little. ``matching-tiny`` is ours, too: it shows in a minute or two that a trainer learns at all.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ class Task:
             are in words; none where a policy is scored by the game's first metric itself.
         by_exploitability: score what a best response gains instead: no gain, as in an equilibrium, scores 1,
             the gain of the one policy in ``references`` 0.
+        finite: exploitability is that of the game of so few agents itself, not of the mean field.
     """
 
     name: str
@@ -51,6 +53,7 @@ class Task:
         default_factory=lambda: {"COIN": "a coin toss", "DICT": "a benevolent dictator"}
     )
     by_exploitability: bool = False
+    finite: bool = False
 
     def make(self) -> PopulationGame:
         """The game, not yet reset."""
@@ -80,7 +83,7 @@ class Task:
             "budget": self.budget,
             "n_steps": self.n_steps,
             "burn_in": self.burn_in,
-            **({"by_exploitability": True} if self.by_exploitability else {}),
+            **{name: True for name in ("by_exploitability", "finite") if getattr(self, name)},
         }
         plain: dict[str, Any] = json.loads(json.dumps(definition))
         return plain
@@ -115,9 +118,24 @@ TASKS: dict[str, Task] = {
             2 * 10**8,
             game_config=MATCHING["two-urgencies"],
         ),
-        Task("matching-n4", "matching, four agents", 10**8, game_config={"n_agents": 4}, n_steps=100_000),
+        Task(
+            "matching-n4",
+            "matching, four agents",
+            10**8,
+            game_config={"n_agents": 4},
+            n_steps=100_000,
+            references=_AT_RANDOM,
+            by_exploitability=True,
+            finite=True,
+        ),
         Task("matching-n1000", "matching, a thousand agents", 10**9, game_config={"n_agents": 1000}),
-        Task("matching-tiny", "matching, ten agents who learn for 10,000 steps", 10**5, game_config=_TINY),
+        Task(
+            "matching-tiny",
+            "matching, ten agents who learn for 10,000 steps",
+            10**5,
+            game_config=_TINY,
+            finite=True,
+        ),
         Task("city-small", "a city of 2 x 2 nodes, 100 agents", 2 * 10**8, "grid_city", _SMALL_CITY),
         Task("city-thesis", "the Thesis' city, 1000 agents", 10**10, "grid_city"),
         Task("city-routes", "the Thesis' city with a choice of routes", 10**9, "grid_city_routes"),

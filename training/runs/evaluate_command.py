@@ -50,9 +50,10 @@ def add(subparsers: Any) -> None:
         "--exploitability",
         choices=("none", *KINDS),
         default="none",
-        help="how far from an equilibrium instead: exact (average policy, in the mean field), parallel "
-        "(Algorithm 3, all agents at once), single (Algorithm 4, one agent at a time) or simulated (play "
-        "against what the population makes; games with a statistic) (default none)",
+        help="how far from an equilibrium instead: exact (in the mean field), finite (bounds in the game of "
+        "N agents, exact for few), parallel (Algorithm 3, all agents at once), single (Algorithm 4, one "
+        "agent at a time) or simulated (play against what the population makes; games with a statistic) "
+        "(default none)",
     )
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"

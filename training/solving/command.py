@@ -6,18 +6,24 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
+from agents.evaluators import FiniteExploitability
 from agents.solvers import Equilibrium, Step
 from agents.solvers.continuation.search import Found
+from agents.solvers.sensitivity.branch import End
+from karma_envs.config import ConfigError
 from karma_envs.finite import as_finite
 from training.common.console import console, print_table
 from training.common.flags import add_games, layers
 from training.common.plot_command import draw
 from training.common.tables import read_table
+from training.solving.config import SolveConfig
 from training.solving.search import TABLE, search_to_folder
-from training.solving.solution import Solution, SolveConfig, solve_to_folder
+from training.solving.sensitivity import SENSITIVITY, sensitivity_to_folder
+from training.solving.solution import Solution, solve_to_folder
 
 NOT_FOUND = 3
 """Exit status where no equilibrium within the tolerance was found; the results are written all the same."""
@@ -25,9 +31,11 @@ NOT_FOUND = 3
 _INTERRUPTED = 130
 
 _DESCRIPTION = """\
-Find an equilibrium of the mean-field limit; results go to a folder, with figures. The exit status is 3
-where none was found within the tolerance, or none whose population is at rest; the best policy is written
-all the same. Ctrl-C ends the solver with the best policy until then.
+Find an equilibrium of the mean-field limit, or with --finite of the game of so few agents as it is configured
+for; --certify bounds what one agent gains by leaving the mean field's equilibrium in the game of N agents.
+Results go to a folder, with figures. The exit status is 3 where none was found within the tolerance, or none
+whose population is at rest; the best policy is written all the same. Ctrl-C ends the solver with the best
+policy until then.
 """
 
 COMMAND = "solve"
@@ -35,7 +43,7 @@ COMMAND = "solve"
 
 def add(subparsers: Any) -> None:
     """Add the command."""
-    text = "find an equilibrium of the mean-field limit; results go to a folder, with figures"
+    text = "find an equilibrium, in the mean field or among few agents; results go to a folder, with figures"
     command = subparsers.add_parser(COMMAND, help=text, description=_DESCRIPTION)
     add_games(command, _run, SolveConfig, _add_how)
 
@@ -51,10 +59,11 @@ def _add_how(parser: argparse.ArgumentParser) -> None:
 
 def _run(options: argparse.Namespace) -> int:
     config = SolveConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
+    population = f"{config.make_game().n_agents} agents" if config.finite else "mean field"
     with console.status("compiling (the first time takes a minute)") as status:
 
         def show(step: Step) -> None:
-            status.update(str(step))
+            status.update(f"{step}, {population}")
 
         solution, found = solve_to_folder(
             config, getattr(options, "folder", None), None if "quiet" in options else show
@@ -65,6 +74,8 @@ def _run(options: argparse.Namespace) -> int:
         return _INTERRUPTED
     if config.search:
         _search(solution, quiet="quiet" in options)
+    if config.sensitivity_parameters != () and found.converged:
+        _sensitivity(solution, found)
     if "no_figures" not in options:
         draw(solution.folder, ("png", "pdf"), trust=True)  # of what the user named just now
     return 0 if found.converged else NOT_FOUND
@@ -100,13 +111,14 @@ def _report(solution: Solution, found: Equilibrium) -> None:
     statistic = "".join(
         f"{name.replace('_', ' ')} {value:.10g}\n" for name, value in solution.numbers["statistic"].items()
     )
-    deviation = "any stationary deviation" if solution.game().length is None else "any deviation"
     console.print(
         f"{said}\n{statistic}"
         f"efficiency {found.efficiency:.6f}; payoff {found.payoff:.6g}, discounted\n"
-        f"exploitability {found.exploitability:.3e} (exact; {deviation} of one agent), "
-        f"normalised {found.exploitability_normalised:.3e}{in_the_long_run}",
+        f"exploitability {found.exploitability:.3e}, over |J| {found.exploitability_normalised:.3e} "
+        f"({found.meaning}){in_the_long_run}",
     )
+    if found.certificate is not None:
+        _certificate(found.certificate)
     if len(solution.types) > 1:
         table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for key in solution.types[0]:
@@ -115,6 +127,61 @@ def _report(solution: Solution, found: Equilibrium) -> None:
             table.add_row(*(f"{value:.4g}" for value in row.values()))
         console.print(table)
     console.print(f"results are in {solution.folder}")
+
+
+def _certificate(certificate: FiniteExploitability) -> None:
+    """Print what one agent may gain in the game of N agents."""
+    title = (
+        f"what one of {certificate.n_agents} agents gains by leaving the policy, in the game of so many; "
+        f"payoff {certificate.payoff:.6g}, efficiency {certificate.efficiency:.6f}"
+    )
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    for heading in ("", "gain", "over |J|", "± standard error", "deviations"):
+        table.add_column(heading, no_wrap=True)
+    size = abs(certificate.payoff) or 1.0
+    bounds = (
+        (certificate.meaning_lower, certificate.lower, certificate.standard_error),
+        (certificate.meaning_upper, certificate.upper, 0.0),
+    )
+    for meaning, gain, error in bounds:
+        if gain is not None:
+            of_gain = (f"{gain:.6g}", f"{gain / size:.2%}", f"{error:.2g}" if error else "exact")
+            table.add_row(meaning.certainty, *of_gain, meaning.deviations)
+    print_table(table)
+    console.print(certificate.method)
+
+
+def _sensitivity(solution: Solution, found: Equilibrium) -> None:
+    """Differentiate the equilibrium and print a table."""
+    try:
+        result = sensitivity_to_folder(solution, found)
+    except ConfigError as error:
+        console.print(f"no derivatives: {error}")
+        return
+    table = Table(
+        title=f"derivatives of this equilibrium of the mean field, {result.seconds:.2g} s",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    moving = np.flatnonzero(np.nan_to_num(result.derivatives, nan=1.0).any(axis=1))
+    table.add_column("parameter", no_wrap=True)
+    for name in ("value", *(result.outputs[row].replace("_", " ") for row in moving), "holds from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, name in enumerate(result.parameters):
+        slopes = (f"{result.derivatives[row, number]:.4g}" for row in moving)
+        ends = (_end(end) for end in (result.branches[number].low, result.branches[number].high))
+        table.add_row(name, f"{result.values[number]:.6g}", *slopes, *ends)
+    print_table(table)
+    console.print(
+        "per unit of the parameter, as long as the same actions are played; *: there the branch of\n"
+        "equilibria turns back. What happens at the ends, elasticities and more: "
+        f"{solution.folder / SENSITIVITY}"
+    )
+
+
+def _end(end: End) -> str:
+    return "–" if not np.isfinite(end.value) else f"{end.value:.6g}{'*' if end.turns else ''}"
 
 
 def _search(solution: Solution, *, quiet: bool) -> None:
@@ -147,7 +214,8 @@ def _search(solution: Solution, *, quiet: bool) -> None:
     else:
         print_table(table)
         console.print(
-            "n: times found; dist: of the policy from the first, in L1, mean over agents (0 … 2)\n"
+            f"exploit.: over |J| ({solution.meaning}); n: times found; dist: of the policy from the first, "
+            "in L1, mean over agents (0 … 2)\n"
             f"this table is in {solution.folder / TABLE}, the policies beside it",
         )
 

@@ -24,6 +24,7 @@ from training.common.figures import (
     positions_on_line,
     require_matplotlib,
     save_figures,
+    what_it_is,
 )
 from training.common.lane_figures import bid_against_congestion, lane_maps
 from training.common.lines import action_features, distinct, is_there, lines_of
@@ -31,6 +32,8 @@ from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.common.tables import read_table
 from training.solving.search import has_equilibria
 from training.solving.search_figure import several_equilibria
+from training.solving.sensitivity import has_sensitivity
+from training.solving.sensitivity_figure import tornado
 from training.solving.solution import TRACE, Solution
 
 if TYPE_CHECKING:
@@ -162,6 +165,7 @@ def exploitability_history(solution: Solution) -> Figure:
     method = _words(solution.numbers["method"])
     panel.set(xlabel=f"step of {method}", ylabel="normalised exploitability", yscale="log")
     panel.locator_params(axis="x", integer=True, min_n_ticks=1)  # there may be one step
+    what_it_is(figure, str(solution.meaning))
     return figure
 
 
@@ -247,12 +251,17 @@ def _of_search(solution: Solution) -> Figures:
     return {"several_equilibria": partial(several_equilibria, solution)} if has_equilibria(solution) else {}
 
 
+def _of_sensitivity(solution: Solution) -> Figures:
+    return {"sensitivity": partial(tornado, solution)} if has_sensitivity(solution) else {}
+
+
 FIGURES: tuple[Callable[[Solution], Figures], ...] = (
     _of_tables,
     _of_curves,
     _of_lanes,
     _of_solver,
     _of_search,
+    _of_sensitivity,
 )
 """Each gives the figures that it has of a solution, none where there is nothing of the kind to draw."""
 

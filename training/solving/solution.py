@@ -10,113 +10,40 @@ Types count from 0.
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import os
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.evaluators import FiniteExploitability, finite_exploitability
 from agents.policies.tabular import TabularPolicy
-from agents.solvers import Equilibrium, Step, TabularEquilibrium, methods, solve
-from karma_envs.config import Config, choice, real, refusal, whole
+from agents.solvers import Equilibrium, Step, TabularEquilibrium, solve
+from karma_envs.config import Config, refusal
 from karma_envs.files import write_npz
 from karma_envs.finite import FiniteGame, as_finite
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model, fairness
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, fairness
+from karma_envs.meaning import Meaning
 from karma_envs.saved_policy import SavedPolicy
 from karma_envs.timed import seen_by
-from training.common.config import GameRunConfig, to_yaml
+from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, all_or_nothing, new_folder, owned
 from training.common.lines import action_features, tell_apart
 from training.common.policy_files import read_policy
 from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
 from training.common.trust import made, read_config
+from training.solving.config import SolveConfig
 from training.solving.kinds import policy_of_types, shares_of_kinds, type_of_kind
 
 _ANSWER = "equilibrium.json"
 TRACE = "learning"
 """The table of the iterations of a method that learns from play."""
-
-_NOTHING = "none"  # as the command shows it
-_NO_OPTIONS = ("model", "game", "tolerance", "observer")  # parameters that are fields, or not said
-
-
-@dataclass(frozen=True)
-class SolveConfig(GameRunConfig):
-    """Configuration of a solver.
-
-    Attributes:
-        game: name of the game.
-        game_config: the game's configuration, or its fields that differ from the defaults.
-        method: auto (the game's own; of games with tables mostly the homotopy) or the name of a solver,
-            see karma-envs list.
-        tolerance: normalised exploitability to reach, > 0; none for the method's own default.
-        rationality: beta, for a logit equilibrium softmax(beta Q) in place of a Nash equilibrium; per unit
-            of payoff, so that 5 for urgencies 1 and 5 is .05 for 100 and 500. none for Nash.
-        exploration: epsilon of the population, in [0, 1].
-        options: further options of the method, as a mapping, or none.
-        search: random starts of a search for several equilibria, besides; 0 for no search.
-        search_seed: seed of the search's starts, >= 0.
-
-    Raises:
-        ConfigError: naming the field, the value and what is allowed.
-    """
-
-    TITLE = "the solver"
-
-    method: str = "auto"
-    tolerance: float | None = None
-    rationality: float | None = None
-    exploration: float = 0.0
-    options: Any = None
-    search: int = 0
-    search_seed: int = 0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        choice("method", self.method, ("auto", *methods()))
-        for name in ("tolerance", "rationality", "options"):
-            if getattr(self, name) == _NOTHING:
-                self._set(**{name: None})
-        self._set(exploration=real("exploration", self.exploration, 0, 1))
-        if self.tolerance is not None:
-            self._set(tolerance=real("tolerance", self.tolerance, 0, open_low=True))
-        if self.rationality is not None:
-            self._set(rationality=real("rationality", self.rationality, 0, 1e9, open_low=True))
-        self._set(
-            search=whole("search", self.search, 0, 1_000_000),
-            search_seed=whole("search_seed", self.search_seed, 0, 2**63 - 1),
-        )
-        if self.search and (self.rationality is not None or self.exploration > 0):
-            raise refusal(
-                "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
-            )
-        if self.search:
-            as_finite_model(self.model())  # may be refused, before anything is solved
-        if self.options is not None and not isinstance(self.options, dict):
-            raise refusal("options", self.options, "a mapping of the method's options")
-        if self.method_options():
-            method = self.model().solver if self.method == "auto" else self.method
-            known = inspect.signature(methods()[method]).parameters
-            for name, option in self.method_options().items():
-                if name not in known:
-                    shown = ", ".join(each for each in known if each not in _NO_OPTIONS)
-                    raise refusal(f"{name} of method {self.method}", option, shown)
-
-    def method_options(self) -> dict[str, Any]:
-        """What is passed to the method besides the tolerance."""
-        given: dict[str, Any] = dict(self.options or {})
-        if self.rationality is not None:
-            given["rationality"] = self.rationality
-        if self.exploration > 0:
-            given["exploration"] = self.exploration
-        return given
 
 
 @dataclass(frozen=True)
@@ -178,6 +105,18 @@ class Solution:
         if len(probabilities) <= len(self.types):
             return probabilities
         return policy_of_types(self.seen(), probabilities, self._mean_field)
+
+    @property
+    def meaning(self) -> Meaning:
+        """Which exploitability the numbers tell."""
+        said = self.numbers.get("meaning")  # earlier versions knew but the mean field's
+        return self.config.model().meaning if said is None else Meaning(**said)
+
+    @property
+    def certificate(self) -> dict[str, Any] | None:
+        """What one agent may gain in the game of N agents, see :func:`certified`; None if not asked."""
+        certificate: dict[str, Any] | None = self.numbers.get("certificate")
+        return certificate
 
     @property
     def types(self) -> list[Row]:
@@ -247,18 +186,24 @@ def solve_to_folder(
         observer: called at the solver's steps.
 
     Raises:
-        ConfigError: when the game has no mean-field model, or one whose policies cannot be written to files.
+        ConfigError: when the game has no mean-field model, or one whose policies cannot be written to files;
+            or is not one of few agents, where these are to be solved for.
         ResultsError: when the folder holds results already or cannot be written.
     """
     model = config.model()
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
+        game = config.make_game()
+        of_few: dict[str, Any] = {"n_agents": game.n_agents} if config.finite else {}
         found = solve(
-            config.make_game(),
+            game,
             config.method,
             tolerance=config.tolerance,
             observer=observer,
+            **of_few,
             **config.method_options(),
         )
+        if config.certify and found.certificate is None:
+            found = replace(found, certificate=finite_exploitability(game, found.policy))
         if not isinstance(found.policy, SavedPolicy):
             raise refusal(
                 "game",
@@ -287,12 +232,31 @@ def solve_to_folder(
             "exploitability": found.exploitability,
             "exploitability_normalised": found.exploitability_normalised,
             "exploitability_by_type": found.exploitability_by_type.tolist(),
+            "meaning": asdict(found.meaning),
+            "certificate": None if found.certificate is None else certified(found.certificate),
             "stationary_residual": found.stationary_residual,
             "seconds": round(found.seconds, 3),
             "history": [asdict(step) for step in found.history],
         }
         write_recorded(path / _ANSWER, json.dumps(numbers, indent=2) + "\n")
     return Solution(path, config, numbers, trusted=True), found
+
+
+def certified(certificate: FiniteExploitability) -> dict[str, Any]:
+    """A certificate as plain data, each number under a name of its own."""
+    return {
+        "n_agents": certificate.n_agents,
+        "method": certificate.method,
+        "payoff": certificate.payoff,
+        "efficiency": certificate.efficiency,
+        "lower": certificate.lower,
+        "lower_normalised": certificate.normalised_lower,
+        "lower_meaning": asdict(certificate.meaning_lower),
+        "standard_error": certificate.standard_error,
+        "upper": certificate.upper,
+        "upper_normalised": certificate.normalised_upper,
+        "upper_meaning": asdict(certificate.meaning_upper),
+    }
 
 
 def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> dict[str, list[Row]]:
@@ -367,9 +331,10 @@ def by_type(model: MeanFieldModel, found: Equilibrium) -> list[Row]:
     ``reward`` and what the model's ``rates`` are (in the matching game ``access``, the share of contests
     won) are per step, ``payoff`` is discounted (J).
     """
+    rates = {} if found.meaning.n_agents else model.rates(found.statistic)  # they are the mean field's
     per_step = {
         name: (found.mean_field[..., None] * found.policy.probabilities * rate).sum(axis=(1, 2))
-        for name, rate in model.rates(found.statistic).items()
+        for name, rate in rates.items()
     }
     columns = {
         "share": model.masses,
@@ -391,9 +356,9 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
 
     See :func:`karma_envs.mean_field.fairness.long_run_fairness`: of the reward, and of what the model's
     ``rates`` are, in the matching game the share of contests that they win. None where the population is not
-    at rest; nothing of a model without tables, whose agents' states are not known.
+    at rest; nothing of few agents, or of a model without tables, whose agents' states are not known.
     """
-    if not isinstance(model, FiniteMeanFieldModel):
+    if not isinstance(model, FiniteMeanFieldModel) or found.meaning.n_agents:
         return {}
     problem = model.decision_problem(found.statistic)
     of_a_step = {"reward": problem.reward, **model.rates(found.statistic)}

@@ -201,7 +201,8 @@ class _Path:
     def _lost(self) -> str:
         if self.point is None:
             return "no smoothed equilibrium was come to"
-        return f"the path of smoothed equilibria was lost at rationality {np.exp(self.point.log_rationality):.4g}"
+        rationality = np.exp(self.point.log_rationality)
+        return f"the path of smoothed equilibria was lost at rationality {rationality:.4g}"
 
     def _first_plane(self, statistic: NDArray[np.float64], log_rationality: float) -> _Plane:
         """Points of a rationality, near the last point or near agents who act at random."""

@@ -9,6 +9,7 @@ import pytest
 
 import karma_envs
 from agents import solve
+from agents.evaluators import finite_exploitability
 from agents.evaluators.exploitability.exact import exploitability_by_agent
 from agents.policies.tabular import TabularPolicy
 from karma_envs.baselines import baseline_policy
@@ -18,7 +19,8 @@ from karma_envs.game import PopulationGame
 from karma_envs.mean_field.exploitability import exploitability
 from tests.training.benchmark.tiny_tasks import TINY
 from training.benchmark.best_response import BestResponseGame
-from training.benchmark.measure import gain_of_deviating, measure, measure_reference
+from training.benchmark.columns import columns
+from training.benchmark.measure import gain_of_deviating, meaning_of, measure, measure_reference, numbers_of
 from training.benchmark.tasks import Task
 
 
@@ -64,6 +66,30 @@ def test_a_task_can_be_scored_by_exploitability() -> None:
     assert measure(task, equilibrium, 0, reference)["score"] == pytest.approx(1, abs=0.01)
     assert measure(task, punctual, 0, reference)["score"] == pytest.approx(0, abs=1e-9)  # of the same draws
     assert task.definition()["by_exploitability"] is True
+
+
+def test_a_task_of_few_agents_is_of_their_own_game() -> None:
+    few = {"n_agents": 4, "karma_max": 3, "karma_mean": 1, "discount": 0.9}
+    references = {"random": "who acts at random"}
+    task = Task("few", "four agents", 10**5, "matching", few, 100, 0, references, True, finite=True)
+    game = task.make()
+    random = baseline_policy("random", game)
+    reference = measure_reference(task)
+    expected = finite_exploitability(game, TabularPolicy(random_bids(game)), upper=False)
+    assert reference["random"] == pytest.approx(expected.lower, rel=1e-3)
+    row = measure(task, random, 0, reference)
+    assert row["score"] == pytest.approx(0, abs=1e-9)
+    assert row["exploitability"] == pytest.approx(expected.normalised_lower, rel=1e-3)
+    assert numbers_of(task).endswith("; exploitability: 4 agents, lower bound; any deviation of one agent")
+    assert "in few what one gains at least" in columns([task])["exploitability"].meaning
+    assert task.definition()["finite"] is True
+
+
+def test_a_task_says_which_exploitability_it_tells() -> None:
+    matching, meeting = (meaning_of(Task(game, game, 1, game)) for game in ("matching", "meeting_time"))
+    assert str(matching) == "mean field, exact; any stationary deviation of one agent"
+    assert str(meeting) == "mean field, estimate; any deviation of one agent"
+    assert meaning_of(Task("coin", "no model", 1, "matching", {"allocation": "coin"})) is None
 
 
 def test_the_game_of_one_learner_keeps_the_contract() -> None:
