@@ -1,4 +1,4 @@
-"""Newton-Krylov: follow smoothed equilibria, with Newton's method on the statistic and no table of derivatives.
+"""Newton-Krylov: follow smoothed equilibria by Newton steps on the statistic, without tables of derivatives.
 
 A statistic z is that of a smoothed equilibrium of rationality beta if it is the one that agents make who
 play the smoothed best response to it (:mod:`karma_envs.mean_field.smoothed`) and are at rest:
