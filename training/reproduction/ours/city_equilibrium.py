@@ -1,7 +1,8 @@
 """The city's equilibrium beside what is learned, and what its model leaves out of the game of N agents.
 
-Every policy is judged twice: in the large-population model of the city, and as N agents play it. What agents gain
-by best responses is told in the model, by what was counted in play, and for the equilibrium by real deviators.
+Every policy is judged twice: in the large-population model of the city, and as N agents play it. What agents
+gain by best responses is told in the model, by what was counted in play, and for the equilibrium by real
+deviators.
 """
 
 from __future__ import annotations
@@ -67,8 +68,8 @@ _row = partial(
 def logit_policy_of(model: CityMeanField, rationality: float, exploration: float) -> NDArray[np.float64]:
     """(1 - epsilon) softmax(beta Q) + epsilon uniform, Q that of this very policy, by damped iteration.
 
-    What SARSA with softmax policies and exploration would come to with infinitely much data: there is no entropy
-    in the value, and rewards are unnormalised.
+    What SARSA with softmax policies and exploration would come to with infinitely much data: there is no
+    entropy in the value, and rewards are unnormalised.
     """
     uniform = uniform_policy(model)
     policy = uniform
