@@ -46,8 +46,9 @@ def test_it_is_near_where_everyone_acts_at_random() -> None:
 @pytest.mark.nightly
 @pytest.mark.parametrize("name", ["random", "proportional"])
 def test_it_is_near_with_the_agents_of_the_thesis(name: str) -> None:
+    """Capacities of 9; measured: off by .1 % and 1.7 %."""
     off, correlation = compared(game := GridCityGame(), policy_of(game, name), 10_000)
-    assert off < (0.03 if name == "random" else 0.06)
+    assert off < 0.03
     assert correlation > 0.99
 
 
