@@ -225,7 +225,8 @@ EXPERIMENT = Experiment(
         "deviators_gain_played": Meaning(1000, ESTIMATE, ONE),
     },
     notes=(
-        "At full scale the city of the thesis, at quick scale the one of 100 agents on two by two nodes. "
+        "At full scale the city of the thesis; at quick scale one of 100 agents on two by two nodes, of "
+        "which -.82 says nothing and 5 deviate. "
         "Learners are trained for 1 million steps at full scale from values of 0. Gains of deviators are in "
         "discounted payoff, mean over the same agents, 50 of 1000 who deviate at once; their best responses "
         "are those to what was counted in play."
