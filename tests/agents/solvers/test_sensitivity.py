@@ -302,6 +302,26 @@ def test_alike_types_are_at_a_kink_of_fairness() -> None:
     )
 
 
+def test_urgencies_for_good_jump_where_they_cease_to_be() -> None:
+    """With any chance to become urgent for good all end up so: efficiency leaps from -1.5 to -2.5."""
+    forever = ((1.0, 0.0), (0.0, 1.0))
+    game = karma_envs.make("matching", **{**TINY, "urgency_transition": forever})
+    chosen = ["urgency_transition[0][1]", "urgencies[1]"]
+    result = agents.sensitivity(agents.solve(game), game, chosen)
+    assert np.isnan(result.derivative("efficiency", "urgency_transition[0][1]"))
+    # Those of urgency 1 and 5 win half of the time: -(1 + 5) / 4 on average, minus (5 - 1) / 4 apart.
+    assert result.derivative("efficiency", "urgencies[1]") == pytest.approx(-0.25, abs=1e-7)
+    assert result.derivative("reward_fairness", "urgencies[1]") == pytest.approx(-0.25, abs=1e-7)
+
+
+def test_what_would_not_fit_is_refused_before_any_work() -> None:
+    model = Road(-0.3)
+    found = agents.solve(model)
+    model.legal_actions = np.broadcast_to(np.ones((1, 1), bool), (1, 2 * 10**8))
+    with pytest.raises(ConfigError, match=r"source = .* whose derivatives take 7\.5 GiB"):
+        agents.sensitivity(found, model, [offset(model)])
+
+
 @pytest.mark.parametrize(
     ("chosen", "options", "said"),
     [
