@@ -6,6 +6,8 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import karma_envs
@@ -13,6 +15,7 @@ from karma_envs.games.grid_city.mean_field import CityMeanField, CityProblem
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mean_field import DecisionProblem
 from karma_envs.mean_field.chains import stationary_distribution
+from karma_envs.mean_field.stationary import AT_REST
 
 SMALL: dict[str, Any] = {
     "rows": 1,
@@ -31,7 +34,7 @@ CITIES: dict[str, dict[str, Any]] = {
     "chain": {"types": CHAIN},
     "tax": {"redistribution": "tax(rate=0.3)"},
     "active": {"redistribution": "uniform_to_active"},
-    "congestion": {"redistribution": "congestion_tax(rate=0.4, threshold=2)"},
+    "congestion": {"redistribution": "congestion_tax(rate=0.1, threshold=1)"},
     "by lane": {"redistribution": "by_resource"},
     "routes": {"rows": 2, "route_choice": "node", "dormant_probability": 0.3},
     "trips": {"rows": 2, "route_choice": "trip", "paths_per_agent": 1, "types": CHAIN},
@@ -65,6 +68,12 @@ def reached(model: CityMeanField) -> NDArray[np.bool_]:
     return np.asarray(model.game.reachable()[examples])
 
 
+def ends_of(model: CityMeanField, path: tuple[int, ...]) -> tuple[Any, Any]:
+    """The nodes where a path begins and ends."""
+    lanes = model.game.network.lanes
+    return lanes[path[0]][0], lanes[path[-1]][1]
+
+
 def dense(model: CityMeanField, problem: CityProblem) -> DecisionProblem:
     """The same problem as tables, whose unreachable states lead outside the city."""
     table = problem.dense(anew=True)
@@ -95,3 +104,36 @@ def test_it_is_the_dense_problem(name: str) -> None:
     q = problem.q_values(model.discounts, value)
     follows = problem.reward + model.discounts[:, None, None] * problem.following(value)
     np.testing.assert_allclose(q, follows, atol=1e-12)
+    totals = (field[..., None] * policy * problem.reward).sum(axis=(1, 2))
+    np.testing.assert_allclose(problem.mean_reward(field, policy), totals, rtol=1e-12)
+
+
+@settings(max_examples=10, deadline=None)
+@given(name=st.sampled_from(sorted(CITIES)), seed=st.integers(0, 10**6))
+def test_a_population_at_rest_keeps_its_karma_and_its_agents(name: str, seed: int) -> None:
+    """What enters a lane leaves it, as many trips begin as end, and mean karma is what it is to be."""
+    model = city(name)
+    policy = random_policy(model, seed)
+    field = model.population_at_rest(policy)
+    assert field.residual <= AT_REST
+    np.testing.assert_allclose(field.mean_field.sum(axis=1), 1, rtol=1e-12)
+    assert field.mean_field.min() >= 0
+    level, karma = field.statistic[model.level_at], model.mean_karma(field.mean_field)
+    assert karma == pytest.approx(1.5, abs=1e-8) or (karma < 1.5 and level == pytest.approx(3))
+    assert np.abs(model.inconsistency(field.statistic, field.mean_field, policy)).max() <= 1e-8
+    lanes = model.lanes(field.statistic)
+    has = model.agents(policy)
+    assert lanes.congestion.sum() == pytest.approx(model.n_agents * model.masses @ has["contests"], rel=1e-9)
+    assert lanes.entries.sum() == pytest.approx(model.n_agents * model.masses @ has["accesses"], rel=1e-9)
+    assert (lanes.entries <= model.game.network.capacity + 1e-12).all()
+    # Of every node inside, as many agents leave as arrive.
+    balance: dict[Any, float] = {}
+    for (start, end), entries in zip(model.game.network.lanes, lanes.entries):
+        balance[start] = balance.get(start, 0.0) - entries
+        balance[end] = balance.get(end, 0.0) + entries
+    outside = {node for path in model.game.network.paths for node in ends_of(model, path)}
+    inner = balance.keys() - outside
+    assert inner
+    assert max(abs(balance[node]) for node in inner) <= 1e-9
+    again = model.population_at_rest(policy, field.mean_field)
+    np.testing.assert_allclose(again.mean_field, field.mean_field, atol=1e-8)

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from agents.evaluators.few_agents.finite_exploitability import joint_model_of, kinds_of
 from numpy.typing import NDArray
 
 from agents.evaluators import FiniteExploitability, average_policy, finite_exploitability
+from agents.evaluators.few_agents.finite_exploitability import joint_model_of, kinds_of
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import ConfigError
 from karma_envs.finite import FiniteGame

@@ -178,12 +178,13 @@ def solve_to_folder(
     model = config.model()
     with answer_folder(config, folder, f"{config.game}-equilibrium", _ANSWER) as path:
         game = config.make_game()
+        of_few: dict[str, Any] = {"n_agents": game.n_agents} if config.finite else {}
         found = solve(
             game,
             config.method,
-            n_agents=game.n_agents if config.finite else None,
             tolerance=config.tolerance,
             observer=observer,
+            **of_few,
             **config.method_options(),
         )
         if config.certify and found.certificate is None:
@@ -321,7 +322,8 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
 
     See :func:`karma_envs.mean_field.fairness.long_run_fairness`: of the reward, and of what the model's
     ``rates`` are, in the matching game the share of contests that they win. None where the population is not
-    at rest; nothing of few agents, or of a model without tables, whose agents' states are not known.
+    at rest; nothing of few agents, or of a model without tables, whose agents' states are not
+    known.
     """
     if not isinstance(model, FiniteMeanFieldModel) or found.meaning.n_agents:
         return {}

@@ -163,16 +163,14 @@ def test_all_built_in_tables_learn_in_all_tasks(tmp_path: Path) -> None:
     assert not failed
     assert len(results) == 3 * len(names)
     city = {result.algorithm: result.rows[0] for result in results if result.task == "tiny-city"}
-    assert all(row["exploitability"] is None for row in city.values())
+    assert all(row["exploitability"] > 0 for row in city.values())
     learner = next(result for result in results if result.task == "tiny-response")
     assert "access_fairness" not in learner.rows[0]  # of one agent
 
 
-def test_the_equilibrium_is_none_in_the_city_and_not_exploitable_elsewhere(tmp_path: Path) -> None:
-    results, failed = run_benchmark(["equilibrium"], tmp_path, seeds=1)
-    assert len(failed) == 1
-    assert "mean-field model" in failed[0]
-    assert [result.task for result in results] == ["tiny", "tiny-response"]
+def test_the_equilibrium_is_not_exploitable(tmp_path: Path) -> None:
+    results, failed = run_benchmark(["equilibrium"], tmp_path, tasks=["tiny", "tiny-response"], seeds=1)
+    assert not failed
     for result in results:  # tables of 16 bits
         assert result.rows[0]["exploitability"] == pytest.approx(0, abs=1e-5)
 

@@ -194,3 +194,51 @@ def meet(trips, mean_field, policy, weights, meetings, idle):
                             if played != 0.0:
                                 bids = trips.class_of_bid[kind_type, urgency, bid]
                                 meetings[lane, bids, k] += mass * played
+
+
+@kernel
+def find_totals(trips, win, kinds, mean_field, policy, totals):
+    """Rewards and accesses per agent and step of some kinds.
+
+    Args:
+        trips: as above.
+        win: as above.
+        kinds: as above.
+        mean_field: ``float64[G, X]``.
+        policy: ``float64[G, X, A]``.
+        totals: ``float64[G, 2]``, written.
+    """
+    m = trips.n_bids
+    for kind in range(kinds[0], kinds[1]):
+        kind_type, reward, accesses = trips.type_of_kind[kind], 0.0, 0.0
+        for number in range(trips.n_positions[kind]):
+            position = trips.order[kind, number]
+            for urgency in range(trips.urgencies_of_type[kind_type]):
+                first = place_of(position, urgency, trips.n_urgencies) * m
+                for option in range(trips.options[position]):
+                    lane = trips.lanes[kind, trips.first_option[position] + option]
+                    for k in range(m):
+                        for bid in range(k + 1):
+                            mass = mean_field[kind, first + k] * policy[kind, first + k, option * m + bid]
+                            wins = mass * win[lane, trips.class_of_bid[kind_type, urgency, bid]]
+                            reward -= (mass - wins) * trips.urgencies[kind_type, urgency]
+                            accesses += wins
+        totals[kind, 0], totals[kind, 1] = reward, accesses
+
+
+@kernel
+def find_chances(trips, win, kinds, chances):
+    """The chances of actions to get into a lane, of some kinds, ``float64[G, X, A]``, written."""
+    m = trips.n_bids
+    for kind in range(kinds[0], kinds[1]):
+        kind_type = trips.type_of_kind[kind]
+        for number in range(trips.n_positions[kind]):
+            position = trips.order[kind, number]
+            for urgency in range(trips.urgencies_of_type[kind_type]):
+                first = place_of(position, urgency, trips.n_urgencies) * m
+                for option in range(trips.options[position]):
+                    lane = trips.lanes[kind, trips.first_option[position] + option]
+                    for k in range(m):
+                        for bid in range(trips.most_bid[k] + 1):
+                            of_bid = trips.class_of_bid[kind_type, urgency, bid]
+                            chances[kind, first + k, option * m + bid] = win[lane, of_bid]

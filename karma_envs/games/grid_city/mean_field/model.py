@@ -23,6 +23,7 @@ from karma_envs.games.grid_city.mean_field.sharing import Payments, Sharing
 from karma_envs.games.grid_city.mean_field.tables import initial_mean_field, make_trips
 from karma_envs.games.grid_city.mean_field.throughput import poisson
 from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.exploitability import type_policies
 from karma_envs.mean_field.stationary import StationaryMeanField
 
 if TYPE_CHECKING:
@@ -149,11 +150,18 @@ class CityMeanField(FiniteMeanFieldModel):
         self, statistic: NDArray[np.float64], mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         difference = self.statistic(mean_field, policy) - statistic
-        if (
-            self._sharing.conserves
-        ):  # any level keeps karma as it is, sooner or later: it is the mean that tells
-            difference[self.level_at] = self.mean_karma(mean_field) - self.game.config.karma_mean
+        # At rest agents pay what they get, whatever the levels are: it is mean karma that tells these.
+        amiss = self.karma_amiss(mean_field, statistic)
+        if self.shares_by_lane:
+            difference[self.held_levels] -= amiss * statistic[self.held_levels]
+        elif self.conserves_karma:
+            difference[self.held_levels] = amiss
         return difference
+
+    def karma_amiss(self, mean_field: NDArray[np.float64], statistic: NDArray[np.float64]) -> float:
+        """Mean karma, less what it is to be; at the highest levels agents may have less."""
+        amiss = self.mean_karma(mean_field) - self.game.config.karma_mean
+        return max(amiss, 0.0) if statistic[self.held_levels].min() >= self._karma[-1] else amiss
 
     @property
     def level_at(self) -> int:
@@ -161,9 +169,27 @@ class CityMeanField(FiniteMeanFieldModel):
         return len(self._capacity) * len(self._classes.bids)
 
     @property
+    def held_levels(self) -> slice:
+        """The levels in a statistic that mean karma fixes: those of the lanes, where there are some."""
+        first = self.level_at + self.shares_by_lane
+        return slice(first, self.level_at + 1 + len(self._capacity) * self.shares_by_lane)
+
+    @property
+    def highest_statistic(self) -> NDArray[np.float64]:
+        """What numbers of a statistic cannot exceed."""
+        highest = np.full(self.held_levels.stop, float(self.n_agents))
+        highest[self.level_at :] = self._karma[-1]
+        return highest
+
+    @property
     def conserves_karma(self) -> bool:
         """Whether what is paid comes back to the agents."""
         return self._sharing.conserves
+
+    @property
+    def shares_by_lane(self) -> bool:
+        """Whether what is paid for a lane is shared there first."""
+        return self._sharing.by_lane
 
     # --- what agents face -------------------------------------------------------------------------
 
@@ -186,7 +212,7 @@ class CityMeanField(FiniteMeanFieldModel):
         self,
         policy: NDArray[np.float64],
         start: NDArray[np.float64] | None = None,
-        tolerance: float = 1e-12,
+        tolerance: float = 1e-10,
     ) -> StationaryMeanField:
         """The mean field at rest; see :mod:`karma_envs.games.grid_city.mean_field.rest`."""
         return population_at_rest(self, policy, start, tolerance)
@@ -202,6 +228,60 @@ class CityMeanField(FiniteMeanFieldModel):
         return np.asarray(mean_field.reshape(len(mean_field), -1, len(self._karma)).sum(axis=1))
 
     def efficiency(self, policy: Any) -> NDArray[np.float64]:
-        field = self.population_at_rest(policy)
-        problem: Any = field.problem
-        return np.asarray(problem.mean_reward(field.mean_field, policy))
+        table = type_policies(self, policy)
+        field = self.population_at_rest(table)
+        return self.decision_problem(field.statistic).mean_reward(field.mean_field, table)
+
+    def rates(self, statistic: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
+        """The chance to get into the lane that is bid for, which of the dormant is none."""
+        return {"access": self.decision_problem(statistic).win_chance_of_actions()}
+
+    def agents(self, policy: Any) -> dict[str, NDArray[np.float64]]:
+        """What each kind of agents has of a population at rest that plays a policy.
+
+        Returns:
+            ``float64[G]`` by name, per agent and step: ``reward``; ``contests``, bids for a lane;
+            ``accesses``, lanes entered; and ``karma``, the mean that agents hold.
+        """
+        table = type_policies(self, policy)
+        field = self.population_at_rest(table)
+        problem = self.decision_problem(field.statistic)
+        return {
+            "reward": problem.mean_reward(field.mean_field, table),
+            "contests": 1.0 - field.mean_field[:, : len(self._karma)].sum(axis=1),
+            "accesses": problem.mean_accesses(field.mean_field, table),
+            "karma": self.karma_distribution(field.mean_field) @ self._karma,
+        }
+
+    def fairness(self, policy: Any) -> dict[str, float]:
+        """How alike agents fare in the long run: minus the standard deviation over the population.
+
+        Within a kind all agents fare the same in the long run, so it is that over kinds.
+
+        Returns:
+            ``access_fairness``, of accesses over contests, and ``reward_fairness``, of rewards per step.
+        """
+        has = self.agents(policy)
+        frequency = has["accesses"] / np.maximum(has["contests"], 1e-300)
+        return {
+            "access_fairness": -_deviation(frequency, self.masses),
+            "reward_fairness": -_deviation(has["reward"], self.masses),
+        }
+
+    def curves(self, policy: Any) -> dict[str, dict[str, NDArray[Any]]]:
+        """What happens at the lanes, as columns of a table: as in play, and the level of redistribution."""
+        lanes = self.lanes(self.statistic_of(policy))
+        return {
+            "lanes": {
+                "lane": np.arange(len(self._capacity)),
+                "capacity": self._capacity,
+                "congestion": lanes.congestion,
+                "entries": lanes.entries,
+                "mean_wait": lanes.mean_wait,
+                "mean_bid": lanes.mean_bid,
+            }
+        }
+
+
+def _deviation(values: NDArray[np.float64], masses: NDArray[np.float64]) -> float:
+    return float(np.sqrt(masses @ (values - masses @ values) ** 2))

@@ -7,14 +7,14 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NoReturn, Self
+from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from karma_envs.config import refusal
 from karma_envs.games.grid_city.mean_field.decisions import find_best, find_policy_values, find_q, push
-from karma_envs.games.grid_city.mean_field.flows import find_rest
+from karma_envs.games.grid_city.mean_field.flows import find_chances, find_rest, find_totals
 from karma_envs.games.grid_city.mean_field.trips import Moves, Scratch, Trips, new_scratch
 from karma_envs.mean_field import DecisionProblem
 
@@ -175,9 +175,29 @@ class CityProblem(DecisionProblem):
         self._by_kind(lambda kinds, scratch: find_best(*tables, kinds, discounts, scratch, policy, value))
         return policy, value
 
-    def mean_reward(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> Any:
-        """Mean reward per agent and step, ``float64[G]``."""
-        return np.einsum("gx,gxa,gxa->g", mean_field, policy, self.reward)
+    def mean_reward(
+        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Mean reward per agent and step of who plays a policy in a mean field, ``float64[G]``."""
+        return self._totals(mean_field, policy)[:, 0]
+
+    def mean_accesses(
+        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """Lanes that are entered per agent and step, ``float64[G]``; arguments as above."""
+        return self._totals(mean_field, policy)[:, 1]
+
+    def _totals(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
+        totals, played = np.zeros((self._shape[0], 2)), np.ascontiguousarray(policy, np.float64)
+        field = np.ascontiguousarray(mean_field, np.float64)
+        self._by_kind(lambda kinds, scratch: find_totals(self._trips, self.win, kinds, field, played, totals))
+        return totals
+
+    def win_chance_of_actions(self) -> NDArray[np.float64]:
+        """The chance of an action to get into a lane, ``float64[G, X, A]``; 0 for the dormant."""
+        chances = np.zeros(self._shape)
+        self._by_kind(lambda kinds, scratch: find_chances(self._trips, self.win, kinds, chances))
+        return chances
 
     def moves_to(self, moved: Self, width: float) -> NoReturn:
         """Refused: derivatives of tables are for models that have some."""

@@ -2,14 +2,17 @@
 
 Every kind of agents is at rest in what a statistic z brings about, exactly, and makes a statistic F(z) then;
 a fixed point is sought by Anderson acceleration (D. G. Anderson 1965; H. F. Walker, P. Ni, *Anderson
-acceleration for fixed-point iterations*, SIAM J. Numer. Anal. 2011). Where a step makes things worse, it
-goes on from the best that was seen, by half a plain step and with no memory: without that it diverged from
-some starts. What fixes the level of redistribution is the mean karma: every level is that of a population
+acceleration for fixed-point iterations*, SIAM J. Numer. Anal. 2011), on the logarithms of z: where a lane
+is crowded its queue is moved by ratios. On z itself it did not converge for some cities under DICT. Where a
+step makes things much worse, it goes on from the best that was seen, by half a plain step and with no
+memory. What fixes the level of redistribution is the mean karma: every level is that of a population
 with some mean karma, so in place of the level that agents make its step is towards the mean that there is.
+With redistribution by lane all levels of lanes are moved so.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -18,14 +21,18 @@ from numpy.typing import NDArray
 from karma_envs.mean_field.stationary import StationaryMeanField
 
 if TYPE_CHECKING:
+    from karma_envs.games.grid_city.config import GridCityConfig
     from karma_envs.games.grid_city.mean_field.model import CityMeanField
 
 _MEMORY = 10  # differences that a step is made of
 _ITERATIONS = 300
-_WORSE = 2.0  # a residual so many times the best one is a step that failed
+_WORSE = 10.0  # a residual so many times the best one is a step that failed
 _SINGULAR = 1e-10  # relative, of differences that say nothing new
+_SMALL = 1e-3  # agents per step, and levels: what is below is told apart by differences, above by ratios
+_MOST = 30.0  # a logarithm, beyond anything there can be
 _LEVEL_STEPS = 12
 _LEVEL_NEAR = 0.02  # of mean karma
+_NO_KARMA = 1e-9
 
 
 class _Mixing:
@@ -57,7 +64,7 @@ def population_at_rest(
     model: CityMeanField,
     policy: NDArray[np.float64],
     start: NDArray[np.float64] | None = None,
-    tolerance: float = 1e-11,
+    tolerance: float = 1e-10,
 ) -> StationaryMeanField:
     """The mean field at rest of a population that plays a policy, and what agents face in it.
 
@@ -73,37 +80,39 @@ def population_at_rest(
     """
     begin = model.initial_mean_field if start is None else start
     played = np.ascontiguousarray(policy, np.float64)
-    level_at, karma_max = model.level_at, model.game.config.karma_max
+    highest = model.highest_statistic
 
-    def difference(statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """What a population at rest in a statistic makes instead of it; of the level, what karma is amiss."""
+    def response(statistic: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
+        """What a population at rest in a statistic makes instead of it, and what its mean karma is off."""
         field = model.decision_problem(statistic).at_rest(played, begin)
-        return model.inconsistency(statistic, field, played)
+        return model.statistic(field, played), model.karma_amiss(field, statistic)
 
     z = model.statistic(begin, played)
-    slope = None
-    if model.conserves_karma:
-        slope = _find_level(difference, z, level_at, model.game.config.karma_mean, karma_max)
-    mixing, best, best_residual, smallest = _Mixing(), z, np.zeros_like(z), np.inf
+    held = model.held_levels
+    slope = _find_levels(response, z, held, model.game.config) if model.conserves_karma else np.inf
+    mixing, best, smallest, failed = _Mixing(), z, np.inf, 0
+    best_step = point = np.log(z + _SMALL)
     for _ in range(_ITERATIONS):
-        residual = difference(z)
-        if slope is not None:
-            residual[level_at] /= -slope
-        if model.conserves_karma and slope is None:
-            residual[level_at] = 0.0  # nobody pays
-        size = float(np.abs(residual).max())
+        made, amiss = response(z)
+        step = np.log(made + _SMALL) - point
+        step[held] = (step[held] if model.shares_by_lane else 0.0) - amiss / slope
+        size = float(np.abs(made - z).max())
+        size = size if np.isinf(slope) else max(size, abs(amiss))
+        if size < smallest:
+            best, best_step, smallest, failed = z, step, size, 0
+        if size <= tolerance:
+            break
         if size > _WORSE * smallest:
             mixing.forget()
-            z = best + 0.5 * best_residual
-            best_residual = 0.5 * best_residual
+            failed += 1
+            point = np.log(best + _SMALL) + 0.5**failed * best_step
         else:
-            if size < smallest:
-                best, best_residual, smallest = z, residual, size
-            if size <= tolerance:
-                break
-            z = mixing.step(z, residual)
-        z = np.maximum(z, 0.0)
-        z[level_at:] = np.minimum(z[level_at:], karma_max)
+            point = mixing.step(point, step)
+        levels = z[held]
+        z = np.clip(np.exp(np.minimum(point, _MOST)) - _SMALL, 0.0, highest)
+        if np.isinf(slope):
+            z[held] = levels
+        point = np.log(z + _SMALL)
     field = model.decision_problem(best).at_rest(played, begin)
     statistic = model.statistic(field, played)
     problem = model.decision_problem(statistic)
@@ -111,26 +120,38 @@ def population_at_rest(
     return StationaryMeanField(field, statistic, problem, float(np.abs(after - field).max()))
 
 
-def _find_level(difference, statistic, level_at, karma_mean, karma_max):
-    """Bring the mean karma near what it is to be by the level alone, in place.
+def _find_levels(
+    response: Callable[[NDArray[np.float64]], tuple[NDArray[np.float64], float]],
+    statistic: NDArray[np.float64],
+    held: slice,
+    config: GridCityConfig,
+) -> float:
+    """Bring the mean karma near what it is to be by the levels alone, in place.
 
     Returns:
-        by how much the mean karma rises with the level; None where nobody pays, so that it is 0.
+        by how much the mean karma rises with the logarithm of the levels; infinity where nobody pays, so that
+        they are 0.
     """
-    low, high, last = 0.0, float(karma_max), None
-    slope = karma_mean / max(statistic[level_at], 0.1)
-    for step in range(_LEVEL_STEPS):
-        level = float(statistic[level_at])
-        amiss = float(difference(statistic)[level_at])
-        if level == 0.0 and step == 0 and abs(amiss) <= 1e-9:
-            return None
-        if last is not None and amiss != last[1]:
-            slope = max((amiss - last[1]) / (level - last[0]), 1e-3)
-        if abs(amiss) <= _LEVEL_NEAR * karma_mean:
+    first = statistic[held].copy()
+    low, high = np.log(1e-3), np.log(config.karma_max / max(first.max(), 1e-3))
+    factor, slope = 0.0, max(config.karma_mean, 1e-3)
+    last: tuple[float, float] | None = None
+    for _ in range(_LEVEL_STEPS):
+        amiss = response(statistic)[1]
+        if not first.any():
+            if abs(amiss) <= _NO_KARMA:
+                return np.inf
+            first[:] = statistic[held] = 0.1
+            high = np.log(config.karma_max / 0.1)
+            continue
+        if last is not None and factor != last[0]:
+            slope = max((amiss - last[1]) / (factor - last[0]), 0.1 * config.karma_mean)
+        if abs(amiss) <= _LEVEL_NEAR * config.karma_mean:
             break
-        low, high = (level, high) if amiss < 0 else (low, level)
-        last = (level, amiss)
+        low, high = (factor, high) if amiss < 0 else (low, factor)
+        last = (factor, amiss)
         # A secant step that stays well inside of what is left.
         margin = 0.05 * (high - low)
-        statistic[level_at] = np.clip(level - amiss / slope, low + margin, high - margin)
-    return slope
+        factor = float(np.clip(factor - amiss / slope, low + margin, high - margin))
+        statistic[held] = first * np.exp(factor)
+    return float(slope)
