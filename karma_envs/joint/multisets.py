@@ -112,7 +112,7 @@ def multisets(labels: Labels, agents: NDArray[np.int64], most_karma: int) -> lis
         most_karma: that they have at most.
 
     Returns:
-        those of each size, up to that of all agents; see :func:`are_numbered` for how many labels there may be.
+        those of each size, up to that of all agents; :func:`are_numbered` says how many labels there may be.
     """
     n_agents, n_labels = int(agents.sum()), len(labels.kind)
     # Counts of kinds as one number: digits in a number system in which all agents fit into each.

@@ -80,7 +80,8 @@ def redistribute(purses, resource, crowding, rule, parameters, streams, stream):
         level += 1
         takers = _with_room_above(level, karma, resource, crowding, karma_max, rule, parameters)
 
-    # The extra units first: who gets one has room for the level besides, and keeps its place below.
+    # The extra units first, to agents in random order. Each agent is asked once, with the karma that it has
+    # before it gets anything: whoever comes by here gets its share of the level at once.
     extra = total if takers > 0 else 0
     position = 0
     while extra > 0:  # there are more takers than extra units, so the walk ends
@@ -91,12 +92,12 @@ def redistribute(purses, resource, crowding, rule, parameters, streams, stream):
         position += 1
         held = np.int64(karma[agent])
         _, receives = rule(held, karma_max, crowding[resource[agent]], parameters)
-        if receives & (karma_max - held > level):
-            karma[agent] = held + 1
-            extra -= 1
-            total -= 1
+        lucky = receives & (karma_max - held > level)
+        karma[agent] = held + min(level, karma_max - held) * receives + lucky
+        extra -= lucky
+        total -= lucky
     if level > 0:
-        for agent in range(n_agents):
+        for agent in order[position:]:
             held = np.int64(karma[agent])
             _, receives = rule(held, karma_max, crowding[resource[agent]], parameters)
             karma[agent] = held + min(level, karma_max - held) * receives

@@ -117,6 +117,19 @@ def test_redistribution_by_resource_is_refused() -> None:
             MatchingGame(redistribution=rule)
 
 
+def to_the_poor(karma, karma_max, crowding, parameters):  # type: ignore[no-untyped-def]
+    return 0.0, karma < 4
+
+
+def test_a_share_that_ends_what_entitles_to_it_is_not_lost() -> None:
+    """What the winners pay goes to the poor, who are asked once, before they have any of it."""
+    game = MatchingGame(n_agents=4, karma_max=8, karma_mean=3.0, payment="pbs", redistribution=to_the_poor)
+    game.reset(np.random.default_rng(0))
+    for _ in range(200):
+        game.step(game.observation_index() % 9)
+        assert game.conserved() == {"karma": 12}
+
+
 def test_an_allocation_of_the_users_own() -> None:
     rule = Rule("lowest_bid", kernel(lowest_bid))
     game = two_agents((8, 4), allocation=rule)

@@ -90,8 +90,8 @@ def check_size(rules: Rules) -> None:
         raise refusal(
             "n_agents",
             n_agents,
-            f"so few that the game of N agents can be computed exactly: with karma_max = {rules.karma_max} it "
-            f"has {largest.n_states:.2g} joint states, takes {largest.n_bytes / 1e9:.2g} GB (at most "
+            f"so few that the game of N agents can be computed exactly: with karma_max = {rules.karma_max} "
+            f"it has {largest.n_states:.2g} joint states, takes {largest.n_bytes / 1e9:.2g} GB (at most "
             f"{MOST_BYTES / 1e9:g}) and {largest.n_operations:.1g} operations a step (at most "
             f"{MOST_OPERATIONS:.0g}); less karma helps as well, and {_INSTEAD}",
         )
