@@ -16,6 +16,8 @@ from agents.solvers.continuation.search import continuation
 from agents.solvers.equilibrium import Equilibrium, as_equilibrium, assess
 from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
+from karma_envs.games.matching import MatchingGame
+from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mechanisms import Parameter, Rule
 from karma_envs.numerics.compile import kernel
@@ -300,6 +302,25 @@ def test_alike_types_are_at_a_kink_of_fairness() -> None:
     assert result.derivative("efficiency_type_0", "karma_mean") == pytest.approx(
         result.derivative("efficiency_type_1", "karma_mean")
     )
+
+
+class Hurried(MatchingGame):
+    """A game of one's own, whose agents weigh a loss twice."""
+
+    name = "hurried"
+
+    def mean_field(self, *, by_agent: bool = False) -> MatchingMeanField | None:
+        config = self.config.replace(urgencies=tuple(2 * urgency for urgency in self.config.urgencies))
+        return MatchingMeanField(config)
+
+
+def test_a_game_of_ones_own_is_asked_for_its_own_model() -> None:
+    """Its rewards are twice those of the matching game, and so are their derivatives."""
+    found, game = solved("PBP")
+    plain = agents.sensitivity(found, game, ["urgency_transition[1]"], ["efficiency"])
+    own = Hurried(**TINY)
+    twice = agents.sensitivity(agents.solve(own), own, ["urgency_transition[1]"], ["efficiency"])
+    np.testing.assert_allclose(twice.derivatives, 2 * plain.derivatives, rtol=1e-6)
 
 
 def test_urgencies_for_good_jump_where_they_cease_to_be() -> None:
