@@ -25,6 +25,7 @@ from karma_envs.games.grid_city.mean_field.throughput import poisson
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
 from karma_envs.mean_field.stationary import StationaryMeanField
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city import GridCityGame
@@ -58,7 +59,7 @@ class CityMeanField(FiniteMeanFieldModel):
             memory.
     """
 
-    solver = "fictitious_play"
+    solver = "newton_krylov"
 
     def __init__(
         self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False
@@ -105,6 +106,11 @@ class CityMeanField(FiniteMeanFieldModel):
     @property
     def action_features(self) -> Mapping[str, NDArray[Any]]:
         return self.game.action_features
+
+    @property
+    def meaning(self) -> Meaning:
+        """Exact in a model that approximates large populations."""
+        return Meaning(None, EXACT, STATIONARY, "large-population model")
 
     @property
     def type_features(self) -> dict[str, NDArray[np.float64]]:
