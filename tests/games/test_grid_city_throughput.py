@@ -36,7 +36,7 @@ def test_throughput_is_the_plain_sum(capacity: int, mean: float) -> None:
     own=st.lists(st.sampled_from([0.0, 1e-7, 0.0099, 0.0101, 0.5, 40.0]), max_size=6),
 )
 def test_flows_are_conserved(capacity: int, own: list[float]) -> None:
-    """What the groups get adds up to what all together get, and higher priority never has less of a chance."""
+    """What groups get adds up to what all together get, and higher priority never has less of a chance."""
     above, total, last = 0.0, 0.0, 1.0
     for group in own:
         chance = poisson(above, group, capacity)
