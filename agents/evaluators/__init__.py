@@ -1,5 +1,7 @@
 """Evaluators: how far policies are from an equilibrium, by estimate, and what theory says of a game."""
 
+from agents.evaluators.city.lanes_in_play import LanesInPlay, count_lanes
+from agents.evaluators.city.played import PlayedExploitability, played_exploitability
 from agents.evaluators.exploitability.config import EstimatorConfig
 from agents.evaluators.exploitability.convergence import PayoffEstimates, payoff_estimates, policy_distance
 from agents.evaluators.exploitability.deviation import DeviationGain, deviation_gain
@@ -38,10 +40,12 @@ __all__ = [
     "EstimatorConfig",
     "ExploitabilityByAgent",
     "FiniteExploitability",
+    "LanesInPlay",
     "Lipschitz",
     "MirrorAscent",
     "MonitorConfig",
     "PayoffEstimates",
+    "PlayedExploitability",
     "PopulationPlay",
     "RegularisedEquilibrium",
     "SimulatedExploitability",
@@ -50,6 +54,7 @@ __all__ = [
     "average_policy",
     "bid_monotonicity_sum",
     "contractivity_violations",
+    "count_lanes",
     "counterexample",
     "counterexample_of",
     "deviation_gain",
@@ -63,6 +68,7 @@ __all__ = [
     "parallel_exploitability",
     "payoff_estimates",
     "play_in_population",
+    "played_exploitability",
     "policy_distance",
     "relearning_gain",
     "simulated_exploitability",

@@ -42,9 +42,9 @@ class DecisionProblem:
         """The sum over x' of P(x' | x, a) V(x'), ``float64[..., types, X, A]``.
 
         Args:
-            value: V, ``float64[types, X]``.
+            value: V, ``float64[..., types, X]``.
         """
-        return np.asarray(np.einsum("...txay,ty->...txa", self.kernel, value, optimize=True))
+        return np.asarray(np.einsum("txay,...ty->...txa", self.kernel, value, optimize=True))
 
     def pushed(self, flow: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where a population is after a step, ``float64[..., types, X]``.

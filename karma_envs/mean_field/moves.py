@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.config import refusal
 from karma_envs.mean_field.chains import class_masses, closed_classes, stationary_measures
 from karma_envs.mean_field.dynamic_programming import DecisionProblem
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 
 WIDTH = 1e-7
 """Of finite differences."""
+
+_MOST_BYTES = 2 * 2**30  # of moved kernels
 
 
 @dataclass(frozen=True)
@@ -67,6 +70,13 @@ class DifferencedMoves(ProblemMoves):
     def of(cls, model: FiniteMeanFieldModel, statistic: NDArray[np.float64]) -> DifferencedMoves:
         """The differences of a model's problem at a statistic."""
         problem = model.decision_problem(statistic)
+        n_z, size = len(statistic), problem.kernel.nbytes
+        if n_z * size > _MOST_BYTES:
+            raise refusal(
+                "model",
+                f"a kernel of {size / 2**20:.0f} MiB and a statistic of {n_z} numbers",
+                f"one with problem_moves of its own, or whose moved kernels take {_MOST_BYTES / 2**30:g} GiB",
+            )
         moved = tuple(model.decision_problem(row) for row in statistic + WIDTH * np.eye(len(statistic)))
         return cls(_differences([one.reward for one in moved], problem.reward), problem, moved)
 

@@ -6,12 +6,15 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
 from rich import box
 from rich.table import Table
 
 from agents.evaluators import FiniteExploitability
 from agents.solvers import Equilibrium, Step
 from agents.solvers.continuation.search import Found
+from agents.solvers.sensitivity.branch import End
+from karma_envs.config import ConfigError
 from karma_envs.finite import as_finite
 from training.common.console import console, print_table
 from training.common.flags import add_games, layers
@@ -19,6 +22,7 @@ from training.common.plot_command import draw
 from training.common.tables import read_table
 from training.solving.config import SolveConfig
 from training.solving.search import TABLE, search_to_folder
+from training.solving.sensitivity import SENSITIVITY, sensitivity_to_folder
 from training.solving.solution import Solution, solve_to_folder
 
 NOT_FOUND = 3
@@ -70,6 +74,8 @@ def _run(options: argparse.Namespace) -> int:
         return _INTERRUPTED
     if config.search:
         _search(solution, quiet="quiet" in options)
+    if config.sensitivity_parameters != () and found.converged:
+        _sensitivity(solution, found)
     if "no_figures" not in options:
         draw(solution.folder, ("png", "pdf"), trust=True)  # of what the user named just now
     return 0 if found.converged else NOT_FOUND
@@ -143,6 +149,39 @@ def _certificate(certificate: FiniteExploitability) -> None:
             table.add_row(meaning.certainty, *of_gain, meaning.deviations)
     print_table(table)
     console.print(certificate.method)
+
+
+def _sensitivity(solution: Solution, found: Equilibrium) -> None:
+    """Differentiate the equilibrium and print a table."""
+    try:
+        result = sensitivity_to_folder(solution, found)
+    except ConfigError as error:
+        console.print(f"no derivatives: {error}")
+        return
+    table = Table(
+        title=f"derivatives of this equilibrium of the mean field, {result.seconds:.2g} s",
+        title_justify="left",
+        box=box.SIMPLE_HEAD,
+        padding=(0, 1, 0, 0),
+    )
+    moving = np.flatnonzero(np.nan_to_num(result.derivatives, nan=1.0).any(axis=1))
+    table.add_column("parameter", no_wrap=True)
+    for name in ("value", *(result.outputs[row].replace("_", " ") for row in moving), "holds from", "to"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for number, name in enumerate(result.parameters):
+        slopes = (f"{result.derivatives[row, number]:.4g}" for row in moving)
+        ends = (_end(end) for end in (result.branches[number].low, result.branches[number].high))
+        table.add_row(name, f"{result.values[number]:.6g}", *slopes, *ends)
+    print_table(table)
+    console.print(
+        "per unit of the parameter, as long as the same actions are played; *: there the branch of\n"
+        "equilibria turns back. What happens at the ends, elasticities and more: "
+        f"{solution.folder / SENSITIVITY}"
+    )
+
+
+def _end(end: End) -> str:
+    return "–" if not np.isfinite(end.value) else f"{end.value:.6g}{'*' if end.turns else ''}"
 
 
 def _search(solution: Solution, *, quiet: bool) -> None:

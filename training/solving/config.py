@@ -33,6 +33,8 @@ class SolveConfig(GameRunConfig):
         options: further options of the method, as a mapping, or none.
         search: random starts of a search for several equilibria, besides; 0 for no search.
         search_seed: seed of the search's starts, >= 0.
+        sensitivity: parameters of the game to differentiate the equilibrium by, such as
+            discount,karma_mean,urgencies[1]; all, or none.
         finite: solve the game of the configuration's n_agents itself, exactly, instead of its mean-field
             limit; for few agents.
         certify: bound what one agent gains by leaving the mean field's equilibrium in the game of the
@@ -51,6 +53,7 @@ class SolveConfig(GameRunConfig):
     options: Any = None
     search: int = 0
     search_seed: int = 0
+    sensitivity: str = _NOTHING
     finite: bool = False
     certify: bool = False
 
@@ -81,6 +84,8 @@ class SolveConfig(GameRunConfig):
             raise refusal(
                 "search", self.search, "0 where few agents are solved for: it is for the mean field"
             )
+        if self.sensitivity != _NOTHING:
+            self._check_sensitivity()
         if self.options is not None and not isinstance(self.options, dict):
             raise refusal("options", self.options, "a mapping of the method's options")
         if self.method_options():
@@ -89,6 +94,28 @@ class SolveConfig(GameRunConfig):
                 if name not in known:
                     shown = ", ".join(each for each in known if each not in _NO_OPTIONS)
                     raise refusal(f"{name} of method {self.method}", option, shown)
+
+    def _check_sensitivity(self) -> None:
+        """Refuse derivatives that cannot be had, before anything is solved."""
+        if not isinstance(self.sensitivity, str):
+            raise refusal("sensitivity", self.sensitivity, "names separated by commas, all, or none")
+        if self.finite:
+            raise refusal("sensitivity", self.sensitivity, "none for few agents: it is of the mean field")
+        if self.exploration > 0 and self.rationality is None:
+            raise refusal("sensitivity", self.sensitivity, "none with exploration but without a rationality")
+        as_finite_model(self.model())
+        known = list(self.make_game().config.parameters())
+        if self.rationality is not None:
+            known += ["rationality", "exploration"]
+        for name in self.sensitivity_parameters or ():
+            choice("sensitivity", name, known)
+
+    @property
+    def sensitivity_parameters(self) -> tuple[str, ...] | None:
+        """The parameters to differentiate by; nothing for none of them, None for all."""
+        if self.sensitivity == "all":
+            return None
+        return () if self.sensitivity == _NOTHING else tuple(map(str.strip, self.sensitivity.split(",")))
 
     @property
     def own_method(self) -> str:

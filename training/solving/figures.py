@@ -31,6 +31,8 @@ from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.common.tables import read_table
 from training.solving.search import has_equilibria
 from training.solving.search_figure import several_equilibria
+from training.solving.sensitivity import has_sensitivity
+from training.solving.sensitivity_figure import tornado
 from training.solving.solution import TRACE, Solution
 
 if TYPE_CHECKING:
@@ -213,7 +215,17 @@ def _of_search(solution: Solution) -> Figures:
     return {"several_equilibria": partial(several_equilibria, solution)} if has_equilibria(solution) else {}
 
 
-FIGURES: tuple[Callable[[Solution], Figures], ...] = (_of_tables, _of_curves, _of_solver, _of_search)
+def _of_sensitivity(solution: Solution) -> Figures:
+    return {"sensitivity": partial(tornado, solution)} if has_sensitivity(solution) else {}
+
+
+FIGURES: tuple[Callable[[Solution], Figures], ...] = (
+    _of_tables,
+    _of_curves,
+    _of_solver,
+    _of_search,
+    _of_sensitivity,
+)
 """Each gives the figures that it has of a solution, none where there is nothing of the kind to draw."""
 
 

@@ -322,8 +322,7 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
 
     See :func:`karma_envs.mean_field.fairness.long_run_fairness`: of the reward, and of what the model's
     ``rates`` are, in the matching game the share of contests that they win. None where the population is not
-    at rest; nothing of few agents, or of a model without tables, whose agents' states are not
-    known.
+    at rest; nothing of few agents, or of a model without tables, whose agents' states are not known.
     """
     if not isinstance(model, FiniteMeanFieldModel) or found.meaning.n_agents:
         return {}

@@ -15,12 +15,12 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.units import InUnits
-from agents.solvers.continuation.homotopy import exact_near
+from agents.solvers.continuation.exact import exact_near
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.fictitious_play import fictitious_play
 from agents.solvers.first_order.iteration import logit_policy
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
 
 _SPREADS = (1.0, 3.0, 10.0)  # of random logits: from nearly uniform to nearly pure policies
@@ -53,7 +53,7 @@ class Explorer:
         tolerance: normalised exploitability that counts as an equilibrium.
     """
 
-    def __init__(self, model: InUnits, tolerance: float) -> None:
+    def __init__(self, model: FiniteMeanFieldModel, tolerance: float) -> None:
         self._model, self._tolerance = model, tolerance
         self._system = LogitSystem(model)
         self._per_payoff = 1.0 / model.discounted_length

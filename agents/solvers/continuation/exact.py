@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.linearisation import Linearisation
+from agents.solvers.continuation.quantal_response import LogitPoint
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
@@ -23,6 +24,8 @@ from karma_envs.numerics.linear import solve_scaled
 
 _NEVER_VISITED = 1e-12
 _NEWTON_STEPS = 12
+_LIMIT = 2.5e7  # per greatest payoff: until then only the path's own support is tried, and what is near it
+_NEAR = 0.02  # total variation of what agents do
 
 
 def exact_equilibrium(
@@ -147,3 +150,34 @@ def _repaired(
     if gain.max() > 0:
         support[np.unravel_index(gain.argmax(), gain.shape)] = True
     return support
+
+
+def exact_near(
+    model: FiniteMeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
+) -> Assessment | None:
+    """The equilibrium that the path through a point leads to, if it can be told by now.
+
+    Args:
+        model: the mean-field model.
+        point: on a path of logit equilibria.
+        here: the point's policy, assessed.
+        tolerance: normalised exploitability to reach.
+    """
+    early = point.rationality < _LIMIT / model.discounted_length
+    exact = exact_equilibrium(
+        model,
+        point.statistic,
+        point.value,
+        here.policy,
+        tolerance=tolerance,
+        most_supports=1 if early else 12,
+    )
+    if exact is None or not exact.within(tolerance):
+        return None
+    return None if early and _distance(exact, here) >= _NEAR else exact
+
+
+def _distance(one: Assessment, other: Assessment) -> float:
+    """Total variation distance of what agents do in the states they are in."""
+    flow = one.mean_field[..., None] * (one.policy - other.policy)
+    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)

@@ -3,7 +3,8 @@
 The path of logit equilibria starts at the uniform policy and ends, for beta to infinity, in a Nash
 equilibrium (McKelvey and Palfrey 1995; Turocy 2005). It is followed wherever it leads, also where beta
 falls for a while. On the way, as soon as it is clear which actions are played, Newton's method on that
-support lands on the equilibrium itself.
+support lands on the equilibrium itself. Where steps lose the path, as they may where the model has kinks,
+other paths are sought from random policies, as a search does.
 
 Differences from the source:
     A logit equilibrium's rationality is beta of softmax(beta Q), per unit of payoff, as in the Thesis (beta =
@@ -23,7 +24,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
-from agents.solvers.continuation.exact import exact_equilibrium
+from agents.solvers.continuation.branches import Explorer
+from agents.solvers.continuation.exact import exact_near
 from agents.solvers.continuation.quantal_response import LONGEST_STEP, LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess, in_units
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -33,9 +35,8 @@ _FIRST_RATIONALITY = 5.0  # at which the uniform policy is a good start
 _LAST_RATIONALITY = 2.5e10
 _FIRST_ATTEMPT = 2.5e5  # before, supports are a guess
 _NEXT_ATTEMPT = 4.0  # times the last attempt's rationality
-_LIMIT = 2.5e7  # until then only the path's own support is tried, and only what is near it taken
 _LONGEST_STEPS = (LONGEST_STEP, 2.0, 0.5)
-_NEAR = 0.02  # total variation of what agents do
+_MOST_STARTS = 12  # from which other paths are sought where the one from 0 is lost
 
 
 @in_units
@@ -96,6 +97,14 @@ def homotopy(
                     record(exact)
             if best.within(tolerance) if nash else reached >= last:
                 break
+        if nash and first is not None and not best.within(tolerance):
+            explorer = Explorer(model, tolerance)
+            for seed in range(_MOST_STARTS):
+                branches = explorer.from_policy(np.random.default_rng(seed))
+                if branches:
+                    best = branches[0].equilibrium
+                    record(best)
+                    break
     except KeyboardInterrupt:
         interrupted = True
         if not history:
@@ -126,37 +135,6 @@ def _path(system: LogitSystem, first: LogitPoint | None, last: float) -> Iterato
             yield point
         else:
             return
-
-
-def exact_near(
-    model: FiniteMeanFieldModel, point: LogitPoint, here: Assessment, tolerance: float
-) -> Assessment | None:
-    """The equilibrium that the path through a point leads to, if it can be told by now.
-
-    Args:
-        model: the mean-field model.
-        point: on a path of logit equilibria.
-        here: the point's policy, assessed.
-        tolerance: normalised exploitability to reach.
-    """
-    early = point.rationality < _LIMIT / model.discounted_length
-    exact = exact_equilibrium(
-        model,
-        point.statistic,
-        point.value,
-        here.policy,
-        tolerance=tolerance,
-        most_supports=1 if early else 12,
-    )
-    if exact is None or not exact.within(tolerance):
-        return None
-    return None if early and _distance(exact, here) >= _NEAR else exact
-
-
-def _distance(one: Assessment, other: Assessment) -> float:
-    """Total variation distance of what agents do in the states they are in."""
-    flow = one.mean_field[..., None] * (one.policy - other.policy)
-    return float(np.abs(flow).sum(axis=(1, 2)).max() / 2)
 
 
 SOLVER = homotopy

@@ -19,6 +19,7 @@ of beta a shift of the payoffs may move: of Q by the shift times a given directi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.linearisation import Linearisation
+from karma_envs.config import refusal
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import policy_value
 from karma_envs.numerics.linear import solve_scaled
@@ -39,6 +41,8 @@ _MATTERS = -12.0  # a logit this far below the best one belongs to no probabilit
 _FIRST_STEP, _SHORTEST_STEP = 1.0, 1e-4  # along the path, in logits that matter
 LONGEST_STEP = 8.0
 """Along a path, in logits that matter; shorter ones are safer from landing on another path."""
+_MOST_BYTES = 2 * 2**30  # of derivatives
+_ARRAYS = 7  # as large as those of Q along all unknowns, which are there at a time
 _STEP_OF_RATIONALITY = 2.5  # a path along which no logit matters moves log beta by 1 in this
 
 
@@ -224,6 +228,15 @@ class LogitSystem:
     ) -> None:
         self.model, self.exploration = model, exploration
         shape = (model.n_types, model.n_states, model.n_actions)
+        unknowns = model.n_types * model.n_states + model.initial_statistic.size
+        size = 8 * _ARRAYS * unknowns * math.prod(shape)
+        if size > _MOST_BYTES:
+            raise refusal(
+                "model",
+                "{} types, {} states and {} actions".format(*shape),
+                f"one whose derivatives along {unknowns} unknowns take {_MOST_BYTES / 2**30:g} GiB at most; "
+                f"these take {size / 2**30:.1f}; fictitious_play is one of the methods without",
+            )
         self.legal = np.broadcast_to(model.legal_actions, shape)
         self._uniform = uniform_over(self.legal)
         self.direction = None if direction is None else np.where(self.legal, direction, 0.0)

@@ -57,16 +57,17 @@ def gain_of_pairs(policy: NDArray[np.float64]) -> float:
 
 def test_two_agents_that_bid_are_solved_and_no_best_response_gains_more_than_is_said() -> None:
     steps: list[Step] = []
-    found = agents.solve(karma_envs.make("matching", **FIELDS), n_agents=2, observer=steps.append)
-    assert found.converged and found.exploitability_normalised <= found.tolerance == 1e-3
-    assert found.meaning.n_agents == 2 and found.meaning.certainty == LOWER_BOUND
-    certificate = found.certificate
+    solved = agents.solve(karma_envs.make("matching", **FIELDS), n_agents=2, observer=steps.append)
+    assert solved.converged
+    assert solved.exploitability_normalised <= solved.tolerance == 1e-3
+    assert (solved.meaning.n_agents, solved.meaning.certainty) == (2, LOWER_BOUND)
+    certificate = solved.certificate
     assert certificate is not None
-    gain = gain_of_pairs(np.asarray(found.policy.probabilities[0]))
+    gain = gain_of_pairs(np.asarray(solved.policy.probabilities[0]))
     # Of two agents whose urgencies are drawn anew each knows all by its own karma: the bounds are one.
     assert gain == pytest.approx(certificate.normalised_lower, abs=1e-8)
     assert gain == pytest.approx(certificate.normalised_upper, abs=1e-8)
-    assert len(steps) == len(found.history) > 1
+    assert len(steps) == len(solved.history) > 1
     start = agents.solve(karma_envs.make("matching", **FIELDS)).policy
     assert gain_of_pairs(np.asarray(start.probabilities[0])) > 10 * gain
 

@@ -17,7 +17,7 @@ from karma_envs.mean_field import FiniteMeanFieldModel
 from tests.agents.solvers.method_groups import ON_TABLES
 
 SMALL: dict[str, Any] = {"karma_max": 5, "karma_mean": 2}
-FACTORS = (400.0, 1e-3)
+FACTORS = (1e4, 1e-3)
 
 
 def model_of(**fields: Any) -> FiniteMeanFieldModel:
@@ -44,7 +44,7 @@ def test_the_unit_of_reward_changes_no_policy(method: str, factor: float) -> Non
     one = solve(in_unit(1), method, tolerance=1e-9, **options)
     other = solve(in_unit(factor), method, tolerance=1e-9, observer=seen.append, **options)
     assert other.converged == one.converged
-    np.testing.assert_allclose(other.policy.probabilities, one.policy.probabilities, atol=1e-7)
+    np.testing.assert_allclose(other.policy.probabilities, one.policy.probabilities, atol=1e-8)
     for name in ("efficiency", "efficiency_by_type", "payoff", "payoff_by_type", "value"):
         np.testing.assert_allclose(getattr(other, name), factor * getattr(one, name), rtol=1e-7)
     gains = [found.exploitability_by_type / found.payoff for found in (one, other)]
@@ -116,10 +116,11 @@ def test_a_gain_that_is_no_rounding_is_told_in_the_games_unit() -> None:
         {"discount": 0.0},
         {"discount": 0.9999},
         {"discount": 0.9999, "payment": "pbs"},
+        {"discount": 0.99999, "karma_max": 20, "karma_mean": 10},
         {"types": [{"discount": 0.5}, {"discount": 0.9999}]},
         {"types": [{"discount": 0.0}, {"discount": 0.98}]},
     ],
-    ids=["0", ".9999", ".9999 pbs", ".5 and .9999", "0 and .98"],
+    ids=["0", ".9999", ".9999 pbs", ".99999 default", ".5 and .9999", "0 and .98"],
 )
 def test_every_patience_is_solved_exactly(fields: dict[str, Any]) -> None:
     found = solve(model_of(**fields))

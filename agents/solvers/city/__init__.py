@@ -1,0 +1,1 @@
+"""Solvers of the congested city that play it."""
