@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from inspect import signature
 from typing import NamedTuple
 
 import numpy as np
@@ -18,6 +19,7 @@ from karma_envs.joint.model import DeviatorProblem
 
 Vector = NDArray[np.float64]
 
+_RELATIVE = "rtol" if "rtol" in signature(gmres).parameters else "tol"  # as SciPy before 1.12 calls it
 _BASIS = 40  # vectors of a cycle of GMRES
 _CYCLES = 100
 _SWEEPS = 1000
@@ -152,5 +154,6 @@ def _solved(
     n = len(right)
     matrix = LinearOperator((n, n), matvec=operator, dtype=np.float64)
     basis = min(_BASIS, n)
-    solution, _ = gmres(matrix, right, x0=guess, rtol=_PRECISE, restart=basis, maxiter=cycles)
+    precision = {_RELATIVE: _PRECISE}
+    solution, _ = gmres(matrix, right, x0=guess, restart=basis, maxiter=cycles, **precision)
     return np.asarray(solution)
