@@ -165,8 +165,8 @@ class MatchingMeanField(FiniteMeanFieldModel):
         weights = (masses * field_moves).reshape(len(field_moves), -1, n)
         moves = np.einsum(f"nrk,rkb->n{axes}", weights, policy.reshape(-1, n, n))
         if policy_moves is not None:
-            weights = (masses * mean_field).reshape(-1, n)
-            moves += np.einsum(f"rk,nrkb->n{axes}", weights, policy_moves.reshape(len(moves), -1, n, n))
+            inhabited = (masses * mean_field).reshape(-1, n)
+            moves += np.einsum(f"rk,nrkb->n{axes}", inhabited, policy_moves.reshape(len(moves), -1, n, n))
         flow, moves = flow.ravel(), moves.reshape(len(moves), -1)
         mass = flow.sum()
         moves = (moves - moves.sum(axis=1, keepdims=True) * flow / mass) / mass
