@@ -349,6 +349,11 @@ class PopulationGame(ABC):
         """
         return None
 
+    @classmethod
+    def mean_field_of(cls, config: Any) -> MeanFieldModel | None:
+        """:meth:`mean_field` of the game of a configuration, without that game where it can be had so."""
+        return cls(config).mean_field()
+
     def cell_model(self, observed: Grid, taken: Grid, *, by_agent: bool = False) -> MeanFieldModel | None:
         """:meth:`mean_field` of the game where observations and actions are the nearest points of grids."""
         return None

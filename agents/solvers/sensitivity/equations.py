@@ -22,13 +22,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.linearisation import Linearisation
-from agents.solvers.sensitivity.population import Population
+from agents.solvers.sensitivity.population import NEVER_VISITED, Population
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.numerics.sampling import softmax, uniform_over
-
-NEVER_VISITED = 1e-12
-"""A state with at most this share of its type counts as one that nobody is in."""
 
 _PLAYED = 1e-9
 _AS_GOOD = 1e-7  # over the greatest value

@@ -16,7 +16,8 @@ from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.mean_field.fairness import long_run_fairness
 
 _MOST_GROUPS = 12  # of states by whose mean actions a population is described
-_NOBODY = 1e-300
+NEVER_VISITED = 1e-12
+"""A state, or several, with at most this share of its type counts as one that nobody is in."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +123,9 @@ def standard_outputs(population: Population) -> dict[str, float]:
         for kind in range(model.n_types):
             for name, members in groups.items() if several or len(groups) > 1 else ():
                 where = "_".join(filter(None, [f"type_{kind}" if several else "", name]))
-                mass = max(float(population.mean_field[kind] @ members), _NOBODY)
-                results[f"mean_{feature}_{where}"] = float(actions[kind] @ members) / mass
+                mass = float(population.mean_field[kind] @ members)
+                done = float(actions[kind] @ members) / mass if mass > NEVER_VISITED else 0.0
+                results[f"mean_{feature}_{where}"] = done
     return results
 
 

@@ -34,7 +34,9 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.exploitability import type_policies
 
 _ROOT = 1e-7  # what the equations of an equilibrium may lack, values over the greatest of them
+_MOST_BYTES = 2 * 2**30
 _FARTHEST = 1e-3  # that statistic and policy move by in a difference
+_JUMP = 10.0  # times that farther, and it is no straight line
 _REFINED = 1e-7  # a correction of du/dp that is worth its while, over the greatest of its entries
 _ALONG_CONTINUUM, _SAME = 1e-4, 1e-9
 _KINK = 0.05  # a second difference beyond this share of the first ones is one of a kink
@@ -63,7 +65,8 @@ def sensitivity(
     in other ways. They hold as far as the result's ``branches`` say: until an action comes or goes, or the
     branch turns. In states that nobody is in (or fewer than one in a million) actions that are equally good
     decide nothing, and are left out of that. Of a continuum of equilibria that play differently to the same
-    effect, outputs that all of them share have derivatives; those of others are NaN.
+    effect, outputs that all of them share have derivatives; those of others are NaN, as are all where the
+    population jumps, as from a chain of urgencies that are for good to one where they are not.
 
     Args:
         equilibrium: of :func:`agents.solve`, converged, by a method that is exact: the homotopy.
@@ -92,6 +95,7 @@ def sensitivity(
         raise refusal("exploration", exploration, "0 with a rationality that is infinite")
     setting = Setting(model, rationality, exploration)
     varied = varied_of(source, setting, parameters)
+    _check_size(model, equilibrium.statistic.size)
     population = _population_of(equilibrium, model)
     equations = equations_of(setting, population)
     with _blas().limit(limits=1, user_api="blas"):  # for small matrices threads only wait
@@ -176,6 +180,8 @@ class _Derivatives:
         if farthest > _FARTHEST:
             stencil = varied.around(varied.step * _FARTHEST / farthest)
             ends = self._moved(stencil, move)
+        # Where chains lose a class, as where urgencies cease to be for good, agents end up elsewhere at once.
+        jumps = max(_distance(one, self._here) for one in ends) > _JUMP * _FARTHEST
         # dF/du was differenced; by how much the moved point misses F = 0 tells what that left to correct.
         better = move - self._system.solve(self._speed(stencil, ends))
         if (
@@ -193,7 +199,7 @@ class _Derivatives:
             low, high = self._kinks.around(varied.value, policy, slope(costs_of))
         fold = self._folds.along(varied.value, move, stencil.settings[0], stencil.places[0] * stencil.step)
         return _Along(
-            outputs=self._slopes(stencil, ends),
+            outputs=np.full(len(self._values), np.nan) if jumps else self._slopes(stencil, ends),
             statistic=slope(lambda population: population.statistic),
             policy=policy,
             mean_field=slope(lambda population: population.mean_field),
@@ -230,10 +236,9 @@ class _Derivatives:
 
 
 def _distance(one: Population, other: Population) -> float:
-    """How far two populations are apart in what is done or felt anywhere."""
-    return max(
-        float(np.abs(one.policy - other.policy).max()), float(np.abs(one.statistic - other.statistic).max())
-    )
+    """How far two populations are apart in what is done, felt, and where they are."""
+    pairs = ((getattr(one, name), getattr(other, name)) for name in ("policy", "statistic", "mean_field"))
+    return max(float(np.abs(first - second).max()) for first, second in pairs)
 
 
 def _has_kink(
@@ -260,6 +265,25 @@ def _model_of(source: PopulationGame | MeanFieldModel) -> FiniteMeanFieldModel:
     if model is None:
         raise refusal("source", source.name, "a game that has a mean-field model as it is configured")
     return as_finite_model(model)
+
+
+def _check_size(model: FiniteMeanFieldModel, n_statistic: int) -> None:
+    """Refuse a model whose derivatives by all of its statistic, as dense arrays, would not fit.
+
+    Raises:
+        ConfigError: naming how much memory they would take.
+    """
+    n_values = model.n_types * model.n_states
+    moves = (n_values + 2 * n_statistic) * n_values * model.n_actions
+    kernels = (n_statistic + 1) * n_values * model.n_actions * model.n_states
+    needed = 8.0 * (moves + kernels)
+    if needed > _MOST_BYTES:
+        raise refusal(
+            "source",
+            f"a model of {n_values} types and states, {model.n_actions} actions and {n_statistic} numbers in "
+            f"its statistic, whose derivatives take {needed / 2**30:.1f} GiB",
+            f"one whose derivatives take at most {_MOST_BYTES / 2**30:g} GiB",
+        )
 
 
 def _population_of(equilibrium: Equilibrium, model: FiniteMeanFieldModel) -> Population:

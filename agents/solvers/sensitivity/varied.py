@@ -155,7 +155,7 @@ def _of_game(game: PopulationGame, setting: Setting) -> dict[str, Varied]:
 
     def at(name: str) -> Callable[[float], Setting]:
         def moved(value: float) -> Setting:
-            other = type(game)(game.config.with_parameter(name, value)).mean_field()
+            other = game.mean_field_of(game.config.with_parameter(name, value))
             assert other is not None
             return replace(setting, model=as_finite_model(other))
 

@@ -90,6 +90,7 @@ from karma_envs.transitions import Transitions
 
 if TYPE_CHECKING:
     from karma_envs.games.matching.joint import MatchingJoint
+    from karma_envs.mean_field import MeanFieldModel
 
 __all__ = ["GAME", "MatchingConfig", "MatchingGame"]
 
@@ -225,6 +226,12 @@ class MatchingGame(KarmaGame[MatchingState]):
             losses_if_never=-self._mean_urgency * contests,
             counted=contests,
         )
+
+    @classmethod
+    def mean_field_of(cls, config: MatchingConfig) -> MeanFieldModel | None:
+        if cls.mean_field is not MatchingGame.mean_field:  # a game of one's own, whose model is another
+            return super().mean_field_of(config)
+        return MatchingMeanField(config) if config.rule("allocation").uses_bids else None
 
     def mean_field(self, *, by_agent: bool = False) -> MatchingMeanField | None:
         """The model for N to infinity; None for an allocation without bids, which has closed forms."""

@@ -16,6 +16,8 @@ from agents.solvers.continuation.search import continuation
 from agents.solvers.equilibrium import Equilibrium, as_equilibrium, assess
 from karma_envs.config import ConfigError
 from karma_envs.game import PopulationGame
+from karma_envs.games.matching import MatchingGame
+from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mechanisms import Parameter, Rule
 from karma_envs.numerics.compile import kernel
@@ -300,6 +302,45 @@ def test_alike_types_are_at_a_kink_of_fairness() -> None:
     assert result.derivative("efficiency_type_0", "karma_mean") == pytest.approx(
         result.derivative("efficiency_type_1", "karma_mean")
     )
+
+
+class Hurried(MatchingGame):
+    """A game of one's own, whose agents weigh a loss twice."""
+
+    name = "hurried"
+
+    def mean_field(self, *, by_agent: bool = False) -> MatchingMeanField | None:
+        config = self.config.replace(urgencies=tuple(2 * urgency for urgency in self.config.urgencies))
+        return MatchingMeanField(config)
+
+
+def test_a_game_of_ones_own_is_asked_for_its_own_model() -> None:
+    """Its rewards are twice those of the matching game, and so are their derivatives."""
+    found, game = solved("PBP")
+    plain = agents.sensitivity(found, game, ["urgency_transition[1]"], ["efficiency"])
+    own = Hurried(**TINY)
+    twice = agents.sensitivity(agents.solve(own), own, ["urgency_transition[1]"], ["efficiency"])
+    np.testing.assert_allclose(twice.derivatives, 2 * plain.derivatives, rtol=1e-6)
+
+
+def test_urgencies_for_good_jump_where_they_cease_to_be() -> None:
+    """With any chance to become urgent for good all end up so: efficiency leaps from -1.5 to -2.5."""
+    forever = ((1.0, 0.0), (0.0, 1.0))
+    game = karma_envs.make("matching", **{**TINY, "urgency_transition": forever})
+    chosen = ["urgency_transition[0][1]", "urgencies[1]"]
+    result = agents.sensitivity(agents.solve(game), game, chosen)
+    assert np.isnan(result.derivative("efficiency", "urgency_transition[0][1]"))
+    # Those of urgency 1 and 5 win half of the time: -(1 + 5) / 4 on average, minus (5 - 1) / 4 apart.
+    assert result.derivative("efficiency", "urgencies[1]") == pytest.approx(-0.25, abs=1e-7)
+    assert result.derivative("reward_fairness", "urgencies[1]") == pytest.approx(-0.25, abs=1e-7)
+
+
+def test_what_would_not_fit_is_refused_before_any_work() -> None:
+    model = Road(-0.3)
+    found = agents.solve(model)
+    model.legal_actions = np.broadcast_to(np.ones((1, 1), bool), (1, 2 * 10**8))
+    with pytest.raises(ConfigError, match=r"source = .* whose derivatives take 7\.5 GiB"):
+        agents.sensitivity(found, model, [offset(model)])
 
 
 @pytest.mark.parametrize(
