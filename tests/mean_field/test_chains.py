@@ -84,6 +84,14 @@ def test_reducible_and_periodic_urgencies_have_exact_equilibria(fields: dict[str
     assert found.stationary_residual < 1e-12
 
 
+@pytest.mark.nightly
+def test_urgencies_that_alternate_are_solved_at_the_default_size() -> None:
+    # The path from beta = 0 is lost where sharing has a kink, and another one is found.
+    found = solve(model_of(**PERIODIC))
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-10
+
+
 def test_a_search_keeps_the_shares_too() -> None:
     report = search(model_of(**ABSORBING, **SMALL), starts=0)
     assert report.found

@@ -97,7 +97,7 @@ class Wide(FiniteMeanFieldModel):
 
 def test_what_takes_too_much_memory_is_refused_before_work() -> None:
     many = karma_envs.make("matching", types=[{"discount": 0.9 - i / 100} for i in range(40)], n_agents=80)
-    with pytest.raises(ConfigError, match=r"model = '40 types.* take 2 GiB at most; these take 3\.1"):
+    with pytest.raises(ConfigError, match=r"model = '40 types.* take 2 GiB at most; these take 4\.9"):
         solve(many)
     with pytest.raises(ConfigError, match=r"a kernel of 8 MiB .* problem_moves of its own"):
         DifferencedMoves.of(Wide(), np.zeros(300))

@@ -42,7 +42,7 @@ _FIRST_STEP, _SHORTEST_STEP = 1.0, 1e-4  # along the path, in logits that matter
 LONGEST_STEP = 8.0
 """Along a path, in logits that matter; shorter ones are safer from landing on another path."""
 _MOST_BYTES = 2 * 2**30  # of derivatives
-_ARRAYS = 7  # as large as those of Q along all unknowns, which are there at a time
+_ARRAYS = 11  # as large as those of Q along all unknowns, which are there at a time
 _STEP_OF_RATIONALITY = 2.5  # a path along which no logit matters moves log beta by 1 in this
 
 

@@ -160,18 +160,18 @@ class MatchingMeanField(FiniteMeanFieldModel):
             )
         n, masses = self._n, self.masses[:, None]
         # m(bid, karma) is linear in mu and in pi, but for its mass, which is 1 by construction.
-        flow = (masses[..., None] * mean_field[..., None] * policy).reshape(-1, n, n).sum(axis=0).T
-        moves = np.einsum(
-            "nrk,rkb->nbk", (masses * field_moves).reshape(len(field_moves), -1, n), policy.reshape(-1, n, n)
-        )
+        axes = "bk" if self._looks_at_karma else "b"
+        flow = np.einsum(f"rk,rkb->{axes}", (masses * mean_field).reshape(-1, n), policy.reshape(-1, n, n))
+        weights = (masses * field_moves).reshape(len(field_moves), -1, n)
+        moves = np.einsum(f"nrk,rkb->n{axes}", weights, policy.reshape(-1, n, n))
         if policy_moves is not None:
-            weights = (masses * mean_field).reshape(-1, n)
-            moves += np.einsum("rk,nrkb->nbk", weights, policy_moves.reshape(len(moves), -1, n, n))
+            inhabited = (masses * mean_field).reshape(-1, n)
+            moves += np.einsum(f"rk,nrkb->n{axes}", inhabited, policy_moves.reshape(len(moves), -1, n, n))
+        flow, moves = flow.ravel(), moves.reshape(len(moves), -1)
         mass = flow.sum()
-        moves = (moves - flow / mass * moves.sum(axis=(1, 2), keepdims=True)) / mass
-        bids = moves.reshape(len(moves), -1) if self._looks_at_karma else moves.sum(axis=2)
+        moves = (moves - moves.sum(axis=1, keepdims=True) * flow / mass) / mass
         karma = (masses * field_moves).reshape(len(moves), -1, n).sum(axis=1) @ self._karma
-        return np.vstack([bids.T - statistic_moves[:, :-1].T, karma])
+        return np.vstack([moves.T - statistic_moves[:, :-1].T, karma])
 
     def win_probability(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """theta(b), the chance to win a contest with a bid, ``float64[A]``."""

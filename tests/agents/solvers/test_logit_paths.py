@@ -10,6 +10,7 @@ import pytest
 
 import karma_envs
 from agents.solvers import solve
+from agents.solvers.continuation import homotopy as homotopy_module
 from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
 from agents.solvers.equilibrium import assess
 from karma_envs.mean_field import FiniteMeanFieldModel
@@ -99,6 +100,14 @@ def test_capped_payment_is_solved(redistribution: str) -> None:
     found = solve(model_of(payment="pbp_capped", redistribution=redistribution, **fields))
     assert found.converged
     assert found.exploitability_normalised <= 1e-10
+
+
+def test_where_the_path_is_lost_another_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(homotopy_module, "_path", lambda system, first, last: iter([first]))
+    found = solve(model_of(karma_max=5, karma_mean=2, discount=0.9))
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-10
+    assert len(found.history) == 2
 
 
 def test_an_unknown_that_nothing_depends_on_stays() -> None:
