@@ -133,6 +133,15 @@ class FiniteGame(PopulationGame):
         """
         return self.type_of_agent.astype(np.int64)
 
+    @property
+    def table_size(self) -> int:
+        """How many numbers the largest table has that its mean-field model makes, where it has one.
+
+        As it stands here one of transitions, ``[types, X, A, X]``, for each step of a game that ends.
+        """
+        of_a_step = len(self.discounts) * self.n_observations**2 * self.n_actions
+        return of_a_step * (self.length or 1)
+
     def rows_of_agents(self, n_rows: int) -> NDArray[np.int64]:
         """``int64[N]``: which row each agent plays of a table with so many.
 

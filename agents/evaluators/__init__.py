@@ -13,6 +13,8 @@ from agents.evaluators.exploitability.relearning import relearning_gain
 from agents.evaluators.exploitability.result import EstimatedExploitability
 from agents.evaluators.exploitability.simulated import SimulatedExploitability, simulated_exploitability
 from agents.evaluators.few_agents.finite_exploitability import FiniteExploitability, finite_exploitability
+from agents.evaluators.few_agents.law import FiniteSizeLaw, finite_size_law
+from agents.evaluators.few_agents.simulated_bound import SimulatedBound, simulated_bound
 from agents.evaluators.theory.lasry_lions import (
     Counterexample,
     bid_monotonicity_sum,
@@ -34,6 +36,10 @@ MonitorConfig = EstimatorConfig
 """What the configuration of estimates was called before."""
 
 __all__ = [
+    "FiniteSizeLaw",
+    "SimulatedBound",
+    "finite_size_law",
+    "simulated_bound",
     "Counterexample",
     "DeviationGain",
     "EstimatedExploitability",

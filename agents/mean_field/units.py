@@ -72,7 +72,7 @@ class InUnits(FiniteMeanFieldModel):
         return replace(field, problem=self._in_units(field.problem))
 
     def _in_units(self, problem: DecisionProblem) -> DecisionProblem:
-        return replace(problem, reward=problem.reward / self.unit)
+        return problem.in_unit(self.unit)
 
     def inconsistency(
         self,

@@ -6,13 +6,14 @@ Policies, values and Q are arrays over types: ``policy[types, X, A]``, ``value[t
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field.chains import stationary_distribution
+from karma_envs.mean_field.chains import class_means, stationary_distribution
+from karma_envs.mean_field.smoothed import smoothed_response
 from karma_envs.numerics.sampling import uniform_over
 
 if TYPE_CHECKING:
@@ -80,9 +81,41 @@ class DecisionProblem:
         """
         return stationary_distribution(self.chain(policy), start)
 
+    def long_run_means(
+        self, policy: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What agents have on average over infinitely many steps: the mean over the states they come back to.
+
+        Args:
+            policy: ``float64[types, X, A]``.
+            mean_field: mu at rest, ``float64[types, X]``.
+            values: what a state is worth per step, ``float64[types, X]``.
+
+        Returns:
+            of each type the shares of groups of agents who come back to the same states for ever, and the
+            mean in each.
+        """
+        return [class_means(*each) for each in zip(self.chain(policy), mean_field, values)]
+
     def entry(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where an agent is whose payoff is counted, ``float64[types, X]``: anywhere in the mean field."""
         return mean_field
+
+    def in_unit(self, unit: float) -> DecisionProblem:
+        """The same with rewards told in another unit: divided by ``unit`` > 0."""
+        return replace(self, reward=self.reward / unit)
+
+    def smoothed_response(
+        self,
+        discounts: NDArray[np.float64],
+        legal_actions: NDArray[np.bool_],
+        rationality: float,
+        start: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A best response that is smooth in what the agent faces, and its value; see
+        :func:`karma_envs.mean_field.smoothed.smoothed_response`.
+        """
+        return smoothed_response(self, discounts, legal_actions, rationality, start)
 
     def policy_value(
         self, discounts: NDArray[np.float64], policy: NDArray[np.float64]

@@ -8,8 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.mean_field.chains import class_means
-
 if TYPE_CHECKING:
     from karma_envs.mean_field.dynamic_programming import DecisionProblem
     from karma_envs.mean_field.model import FiniteMeanFieldModel
@@ -39,14 +37,12 @@ def long_run_fairness(
     Returns:
         by the names with ``_fairness`` behind them, such as ``reward_fairness``.
     """
-    chain = problem.chain(policy)
     flow = mean_field[..., None] * policy
     visits = np.maximum(mean_field, 1e-300)
     fairness: dict[str, float] = {}
     for name, values_of_actions in of_a_step.items():
         values = (flow * values_of_actions).sum(axis=2) / visits
-        # What an agent has in the long run is the mean over the states that it comes back to for ever.
-        groups = [class_means(*each) for each in zip(chain, mean_field, values)]
+        groups = problem.long_run_means(policy, mean_field, values)
         shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
         means = np.concatenate([part[1] for part in groups])
         fairness[f"{name}_fairness"] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))

@@ -26,8 +26,7 @@ def check_model_memory(game: PopulationGame) -> None:
     if type(game).mean_field is PopulationGame.mean_field or not isinstance(game, FiniteGame):
         return
     n_types, n_observations, n_actions = len(game.discounts), game.n_observations, game.n_actions
-    n_kernels = _KERNELS * (game.length or 1)
-    needed, there = n_kernels * 8 * n_types * n_observations**2 * n_actions, available_bytes()
+    needed, there = _KERNELS * 8 * game.table_size, available_bytes()
     if there is not None and needed > there:
         raise ConfigError(
             f"at least {needed / GIB:.1f} GiB of memory are needed and {there / GIB:.1f} GiB are there: a "

@@ -14,6 +14,9 @@ from karma_envs.config import ConfigError
 from karma_envs.finite import FiniteGame
 from karma_envs.meaning import ANY, ESTIMATED_LOWER_BOUND, LOWER_BOUND, Meaning
 
+_MOST_KINDS = 3
+"""Of agents that play otherwise, as exact evaluation of as many takes minutes with more."""
+
 OWN = "the agents' own policies, without exploration"
 OF_AVERAGES = "the average policy of each type, without exploration"
 
@@ -45,13 +48,14 @@ def among_few(
 
     Returns:
         the bounds, and what they are of: the agents' own policies, or the average policy of each type where
-        agents who all play otherwise are too many for an exact evaluation.
+        more than three agents play otherwise, or are too many for an exact evaluation.
 
     Raises:
         ConfigError: for a game whose few agents cannot be evaluated.
     """
     policy = policy.fitted_to(game)
-    if _is_small(game, kinds_of(game, policy)[0]):
+    kinds = kinds_of(game, policy)[0]
+    if len(np.unique(kinds)) <= _MOST_KINDS and _is_small(game, kinds):
         return finite_exploitability(game, policy, upper=upper), OWN
     averaged = TabularPolicy(average_policy(policy, game.type_of_agent).probabilities)
     return finite_exploitability(game, averaged, upper=upper), OF_AVERAGES

@@ -51,9 +51,9 @@ def add(subparsers: Any) -> None:
         choices=("none", *KINDS),
         default="none",
         help="how far from an equilibrium instead: exact (in the mean field), finite (bounds in the game of "
-        "N agents, exact for few), parallel (Algorithm 3, all agents at once), single (Algorithm 4, one "
-        "agent at a time) or simulated (play against what the population makes; games with a statistic) "
-        "(default none)",
+        "N agents, exact for few), played (by how often bids win in play; cities), parallel (Algorithm 3, "
+        "all agents at once), single (Algorithm 4, one agent at a time) or simulated (play against what the "
+        "population makes; games with a statistic) (default none)",
     )
     command.add_argument(
         "--agents", type=value, default=5, help="agents that --exploitability single evaluates (default 5)"
@@ -138,10 +138,10 @@ def exploitability_table(found: Sequence[RunExploitability]) -> Table:
     """How exploitable the replicas of a run are, under a title that says which exploitability it is."""
     columns: dict[str, list[Estimate | None]] = {
         "payoff J": [item.payoff for item in found],
-        f"exploitability: {found[0].meaning.certainty}": [item.greedy for item in found],
+        f"gain: {found[0].meaning.certainty}": [item.greedy for item in found],
         "over |J|": [item.greedy_normalised for item in found],
         "upper bound": [item.upper for item in found],
-        "upper over |J|": [item.upper_normalised for item in found],
+        "upper / |J|": [item.upper_normalised for item in found],
         "equilibrium's gain": [item.to_equilibrium for item in found],
     }
     shown = {name: column for name, column in columns.items() if any(column)}

@@ -26,6 +26,7 @@ from training.common.figures import (
     save_figures,
     what_it_is,
 )
+from training.common.lane_figures import bid_against_congestion, lane_maps
 from training.common.lines import action_features, distinct, is_there, lines_of
 from training.common.policy_figures import draw_limit, frame_means, title_panel
 from training.common.tables import read_table
@@ -38,6 +39,9 @@ from training.solving.solution import TRACE, Solution
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LANES = "lanes"
+"""The table of a network's lanes."""
+
 _FEW = 12  # points of a curve that are marked
 _NEARLY_SQUARE = 3.0  # a map with sides of such a ratio has square cells
 
@@ -49,7 +53,7 @@ def policy_heat_maps(solution: Solution) -> Figure:
     In the matching game: of each bid by karma, a panel per type and urgency.
     """
     game = solution.seen()
-    probabilities = solution.policy.probabilities
+    probabilities = solution.policy_of_types
     name, worth = next(iter(action_features(game).items()))
     if len(np.unique(worth)) < len(worth) or (np.diff(worth) < 0).any():  # it says not which action it is
         name, worth = "action", np.arange(game.n_actions)
@@ -80,7 +84,7 @@ def mean_feature(solution: Solution, feature: str) -> Figure:
     """
     game = solution.seen()
     worth = action_features(game)[feature]
-    means = solution.policy.mean_actions(worth)
+    means = solution.policy_of_types @ worth
     types = lines_of(game)
     figure, axes = new_panels(len(types), 3.4, 3.0, margin=0.4)
     for kind, (panel, lines) in enumerate(zip(axes, types)):
@@ -198,7 +202,39 @@ def _of_tables(solution: Solution) -> Figures:
     }
 
 
+@paper_style()
+def lanes(solution: Solution, game: Any) -> Figure:
+    """Maps of the lanes: how many agents want each, and what they bid (Thesis, Figure 6.5)."""
+    rows = read_table(solution.folder / f"{LANES}.csv")
+    return lane_maps(
+        game.network,
+        {
+            "congestion": ([row["congestion"] for row in rows], "agents that want the lane"),
+            "bids": ([row["mean_bid"] for row in rows], "mean bid"),
+        },
+    )
+
+
+@paper_style()
+def bids_and_congestion(solution: Solution) -> Figure:
+    """Mean bid for each lane against how many want it (Thesis, Figure 6.6)."""
+    rows = read_table(solution.folder / f"{LANES}.csv")
+    congestion, bids = ([row[name] for row in rows] for name in ("congestion", "mean_bid"))
+    return bid_against_congestion(congestion, bids, congestion)
+
+
+def _of_lanes(solution: Solution) -> Figures:
+    if not (solution.folder / f"{LANES}.csv").is_file():
+        return {}
+    return {
+        LANES: partial(lanes, solution, solution.game()),
+        "bid_against_congestion": partial(bids_and_congestion, solution),
+    }
+
+
 def _of_curves(solution: Solution) -> Figures:
+    if (solution.folder / f"{LANES}.csv").is_file():  # maps are of those
+        return {}
     curves = solution.config.model().curves(solution.policy)
     return {name: partial(curve, columns) for name, columns in curves.items()}
 
@@ -222,6 +258,7 @@ def _of_sensitivity(solution: Solution) -> Figures:
 FIGURES: tuple[Callable[[Solution], Figures], ...] = (
     _of_tables,
     _of_curves,
+    _of_lanes,
     _of_solver,
     _of_search,
     _of_sensitivity,

@@ -39,6 +39,7 @@ from training.common.policy_files import read_policy
 from training.common.tables import Row, read_arrays, read_json, read_table, write_recorded, write_table
 from training.common.trust import made, read_config
 from training.solving.config import SolveConfig
+from training.solving.kinds import policy_of_types, shares_of_kinds, type_of_kind
 
 _ANSWER = "equilibrium.json"
 TRACE = "learning"
@@ -98,6 +99,14 @@ class Solution:
         return read_policy(self.folder / "policy.npz", self.game(), by_type=True, trust=self.trusted)
 
     @property
+    def policy_of_types(self) -> NDArray[np.float64]:
+        """What agents of each type of a finite game do on average, ``float64[types, X, A]``."""
+        probabilities = np.asarray(self.policy.probabilities, np.float64)
+        if len(probabilities) <= len(self.types):
+            return probabilities
+        return policy_of_types(self.seen(), probabilities, self._mean_field)
+
+    @property
     def meaning(self) -> Meaning:
         """Which exploitability the numbers tell."""
         said = self.numbers.get("meaning")  # earlier versions knew but the mean field's
@@ -121,7 +130,13 @@ class Solution:
 
     @property
     def mean_field(self) -> NDArray[np.float64]:
-        """mu, ``float64[types, X]``; X is 0 in a game without tables."""
+        """mu of each type, ``float64[types, X]``; X is 0 in a game without tables."""
+        rows = self._mean_field
+        return rows if len(rows) == len(self.types) else shares_of_kinds(self.seen(), len(rows)) @ rows
+
+    @property
+    def _mean_field(self) -> NDArray[np.float64]:
+        """mu, with a row for each of the policy's."""
         path = self.folder / "mean_field.npz"
         try:
             return read_arrays(path)["mean_field"]
@@ -249,12 +264,31 @@ def _tables(config: SolveConfig, model: MeanFieldModel, found: Equilibrium) -> d
     was learned, where it was.
     """
     tables = {name: rows_of(columns) for name, columns in model.curves(found.policy).items()}
+    rows = by_type(model, found)
     if isinstance(found, TabularEquilibrium):
         game = seen_by(as_finite(config.make_game()), found.policy.n_observations)
-        tables["policy"] = policy_rows(game, found.policy)
+        policy = np.asarray(found.policy.probabilities, np.float64)
+        if len(model.masses) > len(game.type_names):
+            tables["kinds"] = [{"kind": row.pop("type"), **row} for row in rows]
+            rows = rows_of_types(game, tables["kinds"])
+            policy = policy_of_types(game, policy, found.mean_field)
+        tables["policy"] = policy_rows(game, TabularPolicy(policy))
     if found.trace is not None:
         tables[TRACE] = rows_of(found.trace.table(model.statistic_names))
-    return {**tables, "types": by_type(model, found)}
+    return {**tables, "types": rows}
+
+
+def rows_of_types(game: FiniteGame, kinds: list[Row]) -> list[Row]:
+    """Means over the agents of each type, a row per type, from rows of their kinds."""
+    shares = shares_of_kinds(game, len(kinds))
+    columns = {name: np.array([row[name] for row in kinds]) for name in kinds[0] if name != "kind"}
+    means = {name: shares @ values for name, values in columns.items()}
+    types = type_of_kind(game, len(kinds))
+    means["share"] = np.bincount(types, weights=columns["share"])
+    return [
+        {"type": kind, **{name: float(values[kind]) for name, values in means.items()}}
+        for kind in range(len(shares))
+    ]
 
 
 def rows_of(columns: Mapping[str, NDArray[Any]]) -> list[Row]:

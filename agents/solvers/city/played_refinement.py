@@ -19,7 +19,6 @@ from __future__ import annotations
 import time
 
 import numpy as np
-from karma_envs.games.grid_city.mean_field import CityMeanField
 from numpy.typing import NDArray
 
 from agents.evaluators.city.lanes_in_play import LaneCounter, LanesInPlay
@@ -36,6 +35,7 @@ from agents.solvers.equilibrium import (
 from agents.solvers.solve import solve
 from karma_envs.config import real, whole
 from karma_envs.game import PopulationGame
+from karma_envs.games.grid_city.mean_field import CityMeanField
 from karma_envs.mean_field.exploitability import Exploitability
 from karma_envs.meaning import ESTIMATE, STATIONARY, Meaning
 from karma_envs.transitions import play_on

@@ -214,6 +214,11 @@ class GridCityGame(KarmaGame[CityState]):
         first, kinds = np.unique(trips, axis=0, return_index=True, return_inverse=True)[1:]
         return np.asarray(np.argsort(np.argsort(first))[kinds.ravel()], np.int64)
 
+    @property
+    def table_size(self) -> int:
+        """Of a policy, a row for each kind: what agents meet has no tables of transitions."""
+        return (int(self.kind_of_agent.max()) + 1) * self.n_observations * self.n_actions
+
     def mean_field(self, *, by_agent: bool = False) -> CityMeanField | None:
         """The large-population model; None for an allocation that looks at accesses.
 

@@ -35,7 +35,7 @@ Differences from a population that is played:
 from karma_envs.games.grid_city.mean_field.lanes import BidClasses, LaneField, looks_at_accesses
 from karma_envs.games.grid_city.mean_field.model import CityMeanField
 from karma_envs.games.grid_city.mean_field.problem import CityProblem
-from karma_envs.games.grid_city.mean_field.throughput import fluid, poisson
+from karma_envs.games.grid_city.mean_field.throughput import fluid, poisson, poisson_throughput
 
 __all__ = [
     "BidClasses",
@@ -45,4 +45,5 @@ __all__ = [
     "fluid",
     "looks_at_accesses",
     "poisson",
+    "poisson_throughput",
 ]

@@ -25,7 +25,7 @@ def _renewed_value(trips, kind, before, k, value):
 
 
 @kernel
-def _find_renewed(trips, kind, value, scratch):
+def find_renewed(trips, kind, value, scratch):
     """The same for all karma, written to ``scratch.renewed``."""
     for before in range(trips.n_renewals):
         for k in range(trips.n_bids):
@@ -33,7 +33,7 @@ def _find_renewed(trips, kind, value, scratch):
 
 
 @kernel
-def _option_values(trips, moves, kind, position, urgency, index, value, discount, cost, scratch):
+def option_values(trips, moves, kind, position, urgency, index, value, discount, cost, scratch):
     """What winning and losing a lane is worth, by karma: after paying, and where nothing is paid.
 
     Written to the first two columns of ``scratch.ahead``. ``scratch.renewed`` is that of ``value``.
@@ -73,7 +73,7 @@ def find_q(trips, moves, win, kinds, value, discounts, cost_scale, scratch, q):
     m = trips.n_bids
     for kind in range(kinds[0], kinds[1]):
         kind_type, discount = trips.type_of_kind[kind], discounts[kind]
-        _find_renewed(trips, kind, value[kind], scratch)
+        find_renewed(trips, kind, value[kind], scratch)
         none = (trips.n_renewals - 1) * m
         for k in range(m):
             total = 0.0
@@ -88,7 +88,7 @@ def find_q(trips, moves, win, kinds, value, discounts, cost_scale, scratch, q):
                 for option in range(trips.options[position]):
                     index = trips.first_option[position] + option
                     lane = trips.lanes[kind, index]
-                    _option_values(
+                    option_values(
                         trips, moves, kind, position, urgency, index, value[kind], discount, cost, scratch
                     )
                     for k in range(m):
@@ -107,7 +107,7 @@ def _improve(trips, moves, win, kind, value, discount, scratch, policy):
         whether it was so anywhere.
     """
     m, kind_type, improves = trips.n_bids, trips.type_of_kind[kind], False
-    _find_renewed(trips, kind, value, scratch)
+    find_renewed(trips, kind, value, scratch)
     scale = 0.0
     for state in range(value.shape[0]):
         scale = max(scale, abs(value[state]))
@@ -123,7 +123,7 @@ def _improve(trips, moves, win, kind, value, discount, scratch, policy):
             for option in range(trips.options[position]):
                 index = trips.first_option[position] + option
                 lane = trips.lanes[kind, index]
-                _option_values(trips, moves, kind, position, urgency, index, value, discount, cost, scratch)
+                option_values(trips, moves, kind, position, urgency, index, value, discount, cost, scratch)
                 for k in range(m):
                     losing = scratch.ahead[k, 1]
                     for bid in range(trips.most_bid[k] + 1):

@@ -25,6 +25,7 @@ from karma_envs.games.grid_city.mean_field.throughput import poisson
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
 from karma_envs.mean_field.stationary import StationaryMeanField
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city import GridCityGame
@@ -58,7 +59,7 @@ class CityMeanField(FiniteMeanFieldModel):
             memory.
     """
 
-    solver = "fictitious_play"
+    solver = "newton_krylov"
 
     def __init__(
         self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False
@@ -105,6 +106,11 @@ class CityMeanField(FiniteMeanFieldModel):
     @property
     def action_features(self) -> Mapping[str, NDArray[Any]]:
         return self.game.action_features
+
+    @property
+    def meaning(self) -> Meaning:
+        """Exact in a model that approximates large populations."""
+        return Meaning(None, EXACT, STATIONARY, "large-population model")
 
     @property
     def type_features(self) -> dict[str, NDArray[np.float64]]:
@@ -267,6 +273,20 @@ class CityMeanField(FiniteMeanFieldModel):
             "access_fairness": -_deviation(frequency, self.masses),
             "reward_fairness": -_deviation(has["reward"], self.masses),
         }
+
+    def price_of_anarchy(self, policy: Any) -> float:
+        """What a population that plays a policy loses, over what it loses where the most urgent go first.
+
+        That is allocation dict (DICT in the Thesis), in the same city and the same model, which needs no
+        karma; it is no optimum, as agents who are served first may be in each other's way later.
+        """
+        game = type(self.game)(self.game.config.replace(allocation="benevolent_dictator"))
+        dictator = CityMeanField(game, self.throughput)
+        nothing = np.zeros((dictator.n_types, *dictator.legal_actions.shape))
+        nothing[..., 0] = 1.0
+        least = float(dictator.masses @ dictator.efficiency(nothing))
+        loss = float(self.masses @ self.efficiency(policy))
+        return loss / least if least else np.inf
 
     def curves(self, policy: Any) -> dict[str, dict[str, NDArray[Any]]]:
         """What happens at the lanes, as columns of a table: as in play, and the level of redistribution."""

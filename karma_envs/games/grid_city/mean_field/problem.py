@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
-from typing import NoReturn, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refusal
 from karma_envs.games.grid_city.mean_field.decisions import find_best, find_policy_values, find_q, push
 from karma_envs.games.grid_city.mean_field.flows import find_chances, find_rest, find_totals
+from karma_envs.games.grid_city.mean_field.smoothed import find_smoothed, new_softness
 from karma_envs.games.grid_city.mean_field.trips import Moves, Scratch, Trips, new_scratch
 from karma_envs.mean_field import DecisionProblem
 
@@ -175,6 +175,38 @@ class CityProblem(DecisionProblem):
         self._by_kind(lambda kinds, scratch: find_best(*tables, kinds, discounts, scratch, policy, value))
         return policy, value
 
+    def smoothed_response(
+        self,
+        discounts: NDArray[np.float64],
+        legal_actions: NDArray[np.bool_],
+        rationality: float,
+        start: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """A best response that is smooth in what agents face; see the base."""
+        policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
+        policy[..., 0] = 1.0  # where agents cannot be
+        if start is not None:
+            value[:] = start
+        tables = self._trips, self._moves, self.win
+
+        def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
+            soft = new_softness(self._shape[1], self._trips.n_bids)
+            find_smoothed(*tables, kinds, discounts, rationality, scratch, soft, policy, value)
+
+        self._by_kind(respond)
+        return policy, value
+
+    def long_run_means(
+        self, policy: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+        """What agents have in the long run: all agents of a kind the same, as karma mixes; see the base."""
+        return [(np.ones(1), mean[None]) for mean in (mean_field * values).sum(axis=1)]
+
+    def in_unit(self, unit: float) -> CityProblem:
+        """The same with rewards told in another unit; see the base."""
+        trips = self._trips._replace(urgencies=self._trips.urgencies / unit)
+        return CityProblem(trips, self._moves, self.win, self._legal_actions)
+
     def mean_reward(
         self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
@@ -198,7 +230,3 @@ class CityProblem(DecisionProblem):
         chances = np.zeros(self._shape)
         self._by_kind(lambda kinds, scratch: find_chances(self._trips, self.win, kinds, chances))
         return chances
-
-    def moves_to(self, moved: Self, width: float) -> NoReturn:
-        """Refused: derivatives of tables are for models that have some."""
-        raise refusal("game", "a city", "a method that needs no derivatives of tables of transitions")

@@ -1,0 +1,77 @@
+"""Newton-Krylov: linear equations against dense ones, and equilibria of a dense and of a structured model."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pytest
+
+import agents
+import karma_envs
+from agents.solvers.continuation.krylov import newton_step
+from karma_envs.config import ConfigError
+
+if TYPE_CHECKING:
+    from agents.solvers import Step
+
+
+def test_a_newton_step_solves_the_linear_equations() -> None:
+    rng = np.random.default_rng(0)
+    matrix, right = np.eye(12) + 0.3 * rng.normal(size=(12, 12)) / np.sqrt(12), rng.normal(size=12)
+    point = rng.normal(size=12)
+    value = matrix @ point - right
+    step = newton_step(lambda place: matrix @ place - right, point, value)
+    assert np.linalg.norm(matrix @ (point + step) - right) <= 0.1 * np.linalg.norm(value)
+
+
+def test_a_step_of_a_square_root() -> None:
+    """x² = 4 from x = 3: the step is -(9 - 4) / 6."""
+    step = newton_step(lambda x: x**2 - 4, np.array([3.0]), np.array([5.0]))
+    assert step == pytest.approx([-5 / 6], rel=1e-4)
+
+
+def test_solves_the_matching_game() -> None:
+    """The equilibria known have efficiencies in -1.048 … -1.029 (tolerance: what 1e-4 of |J| leaves open)."""
+    steps: list[Step] = []
+    found = agents.solve(karma_envs.make("matching"), "newton_krylov", tolerance=1e-4, observer=steps.append)
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-4
+    assert -1.05 < found.efficiency < -1.025
+    assert [step.exploitability_normalised for step in steps] == [
+        step.exploitability_normalised for step in found.history
+    ]
+
+
+def test_solves_a_city_by_default() -> None:
+    city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
+    found = agents.solve(city, tolerance=3e-3)
+    model = city.mean_field()
+    assert found.method == "newton_krylov"
+    assert found.converged, found
+    assert found.exploitability_normalised == pytest.approx(
+        model.exploitability(found.policy).normalised, abs=1e-6
+    )
+    assert found.policy.n_rows == len(model.masses)
+
+
+def test_an_interrupt_keeps_the_last_point() -> None:
+    def stop(step: Step) -> None:
+        if step.iteration == 2:
+            raise KeyboardInterrupt
+
+    found = agents.solve(karma_envs.make("matching"), "newton_krylov", observer=stop)
+    assert found.interrupted
+    assert len(found.history) == 3
+    assert not found.converged
+
+
+def test_says_why_it_ended() -> None:
+    found = agents.solve(karma_envs.make("matching"), "newton_krylov", last_rationality=1.0)
+    assert not found.converged
+    assert found.reason == "the last rationality 1 was reached"
+
+
+def test_refuses_options_out_of_range() -> None:
+    with pytest.raises(ConfigError, match="first_rationality"):
+        agents.solve(karma_envs.make("matching"), "newton_krylov", first_rationality=0.0)
