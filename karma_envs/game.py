@@ -344,14 +344,13 @@ class PopulationGame(ABC):
         """The game's limit for N to infinity; None if there is no such model.
 
         Args:
-            by_agent: make every agent a type of its own, for populations whose agents play policies of
-                their own; the model then takes N times the memory.
+            by_agent: make every agent a type, for agents with policies of their own; N times the memory.
         """
         return None
 
     @classmethod
     def mean_field_of(cls, config: Any) -> MeanFieldModel | None:
-        """:meth:`mean_field` of the game of a configuration, without that game where it can be had so."""
+        """:meth:`mean_field` of a configuration's game, without the game where it can be had so."""
         return cls(config).mean_field()
 
     def cell_model(self, observed: Grid, taken: Grid, *, by_agent: bool = False) -> MeanFieldModel | None:
@@ -361,11 +360,9 @@ class PopulationGame(ABC):
     @property
     def type_names(self) -> tuple[str, ...]:
         """Names of the types for tables and figures: their number, from 0 as in data, and what differs."""
-        discounts = [f" (discount {discount:g})" for discount in self.discounts]
-        return tuple(
-            f"type {number}" + (discount if len({*discounts}) > 1 else "")
-            for number, discount in enumerate(discounts)
-        )
+        names = [f" (discount {discount:g})" for discount in self.discounts]
+        differ = len({*names}) > 1
+        return tuple(f"type {number}{name if differ else ''}" for number, name in enumerate(names))
 
     def tables(self) -> dict[str, dict[str, NDArray[Any]]]:
         """What happened since reset to each part of the game, as the columns of tables by name.
