@@ -20,7 +20,7 @@ from karma_envs.tabulated import TabulatedGame
 
 PAGE = Path(__file__).parents[3] / "docs" / "runs-where.md"
 CELLS = 21
-_SMALL_CITY = {"rows": 2, "columns": 2, "n_agents": 8, "karma_max": 3, "karma_mean": 1.5}
+_SMALL_CITY = {"rows": 2, "columns": 2, "n_agents": 4, "karma_max": 2, "karma_mean": 1}
 SMALLER: Mapping[str, Mapping[str, Any]] = {"grid_city": _SMALL_CITY, "grid_city_routes": _SMALL_CITY}
 """Fields of games whose defaults take a method seconds to begin in."""
 OPTIONS: Mapping[str, Mapping[str, Any]] = {
