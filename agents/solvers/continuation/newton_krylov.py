@@ -65,8 +65,8 @@ def newton_krylov(
         observer: called at every point, with the exploitability in its population, which nearly rests.
 
     Returns:
-        the policy of the last point, assessed exactly. Ctrl-C ends the path with the point it has come to,
-        and is raised where there is none.
+        the policy of the last point, assessed exactly; where no point was come to, acting at random. Ctrl-C
+        ends the path with the point it has come to, and is raised where there is none.
 
     Raises:
         ConfigError: for an option out of range, and for a model without tables.
@@ -222,10 +222,12 @@ class _Path:
         return _Plane(place + length * direction, direction, unit)
 
     def assessment(self) -> Assessment:
-        """Everything exact that is to be said of the last point's policy."""
-        assert self.point is not None, "the path has begun"
+        """Everything exact that is to be said of the last point's policy; of acting at random without one."""
         if self._assessed is None:
-            self._assessed = assess(self._model, self.point.policy, self.point.mean_field)
+            policy, start = uniform_policy(self._model), None
+            if self.point is not None:
+                policy, start = self.point.policy, self.point.mean_field
+            self._assessed = assess(self._model, policy, start)
         return self._assessed
 
     def _arrived(self) -> bool:
