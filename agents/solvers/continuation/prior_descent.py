@@ -81,8 +81,8 @@ def prior_descent(
         observer: called after every round, with the exploitability in its population, which nearly rests.
 
     Returns:
-        the policy of the last round that was solved, assessed exactly. Ctrl-C ends it with the last one until
-        there, and is raised where there is none.
+        the policy of the last round that was solved, assessed exactly; where none was, acting at random.
+        Ctrl-C ends it with the last one until there, and is raised where there is none.
 
     Raises:
         ConfigError: for an option out of range, and for a model without tables.
@@ -208,10 +208,12 @@ class _Descent:
         return f"{iterations} iterations were not enough"
 
     def assessment(self) -> Assessment:
-        """Everything exact that is to be said of the last round's policy."""
-        assert self.round is not None, "a round has been solved"
+        """Everything exact that is to be said of the last round's policy; of acting at random without one."""
         if self._assessed is None:
-            self._assessed = assess(self._model, self.round.policy, self.round.mean_field)
+            policy, start = uniform_policy(self._model), None
+            if self.round is not None:
+                policy, start = self.round.policy, self.round.mean_field
+            self._assessed = assess(self._model, policy, start)
         return self._assessed
 
     def _remember(self, policy: NDArray[np.float64]) -> None:
