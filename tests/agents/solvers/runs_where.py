@@ -37,7 +37,7 @@ are names for `agents.solve(game, method)` and `karma-envs solve GAME --method M
 `karma-envs train GAME --learner KIND`. A game of your own runs with all that its kind allows: finite games
 with what `auction` has, games written against a statistic with what `malware` or `spatial_congestion` have.
 *Cells* are `karma_envs.tabulated.tabulated(game, cells={cells})`. The cities are small ones: for the
-Thesis' city, of 1000 agents, the homotopy takes too much memory and says so; `newton_krylov` does not.
+Thesis' city, of 1000 agents, the homotopy takes too much memory and says so; `prior_descent` does not.
 
 """
 
