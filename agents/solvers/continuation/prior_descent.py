@@ -3,7 +3,8 @@
 In round k agents are charged the distance of what they play to a *prior* policy rho_k, over a rationality
 beta: they play the smoothed best response (:mod:`karma_envs.mean_field.smoothed`)
 
-    pi(a | x) proportional to rho_k(a | x) exp(beta Q(x, a)),    rho_k(a | x) proportional to pi_(k-1)(a | x)^m,
+    pi(a | x) proportional to rho_k(a | x) exp(beta Q(x, a)),
+    rho_k(a | x) proportional to pi_(k-1)(a | x)^m,
 
 to the statistic z that they make themselves. So each round is an equilibrium, and the next one begins where
 it ends. With a memory m below 1 the rounds of one beta come to rest where the prior is the policy: at the

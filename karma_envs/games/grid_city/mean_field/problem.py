@@ -185,7 +185,7 @@ class CityProblem(DecisionProblem):
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A best response that is smooth in what agents face; see the base."""
         policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
-        prior = np.zeros(self._shape) if scores is None else scores
+        prior = np.zeros(self._shape) if scores is None else as_table(scores)
         policy[..., 0] = 1.0  # where agents cannot be
         if start is not None:
             value[:] = start
