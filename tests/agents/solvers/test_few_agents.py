@@ -78,7 +78,7 @@ def test_own_states_of_a_pair_are_those_of_its_decision_problem() -> None:
     policy /= policy.sum(axis=1, keepdims=True)
     model = game.joint_model()
     assert model is not None
-    watch = Watch(model, steps=30)
+    watch = Watch(model)
     for _ in range(5):
         seen = watch.own_states(policy[None])
     reward, kernel = pair_problem(policy)
