@@ -7,8 +7,8 @@ With D what Q falls short of the best action of each state, that is a root of
     F(D, beta) = D(softmax(beta D)) - D.
 
 The roots lead to a Nash equilibrium as beta grows, by way of turns where beta falls for a while. So the path
-is followed in D and log beta: a point is guessed from the last two, and sought in the plane orthogonal to them.
-Plain steps D + F/2 lead away from roots of a great beta, as play cycles; Anderson acceleration
+is followed in D and log beta: a point is guessed from the last two, and sought in the plane orthogonal to
+them. Plain steps D + F/2 lead away from roots of a great beta, as play cycles; Anderson acceleration
 (:mod:`karma_envs.numerics.anderson`) finds them, with one evaluation of the game a step.
 """
 
