@@ -39,6 +39,7 @@ _STILL = 0.005  # change of the policy, summed over actions, on average over age
 _IN_PLANE = 1e-3
 _SELDOM = 1e-4  # weight of states that agents are never in
 _RARE = 1e-6  # a probability
+_NOT_ENOUGH = "the evaluations were not enough"
 
 
 class Point(NamedTuple):
@@ -102,7 +103,7 @@ class LogitPath:
             level = self._level(before.seen, before.shortfall, before.log_rationality + _SECOND)
             second, _ = self._root(level)
         if before is None or second is None:
-            self.reason = "no logit equilibrium was come to"
+            self.reason = _NOT_ENOUGH if self._left <= 0 else "no logit equilibrium was come to"
             return
         yield second.seen
         at, length = second, _FIRST_LENGTH
@@ -124,7 +125,7 @@ class LogitPath:
             elif steps > _MANY:
                 length *= _SHORTER
             yield at.seen
-        self.reason = "the evaluations were not enough"
+        self.reason = _NOT_ENOUGH
 
     def _see(self, policy: NDArray[np.float64]) -> OwnStates:
         self._left -= 1
