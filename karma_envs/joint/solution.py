@@ -26,6 +26,7 @@ _SWEEPS = 1000
 _PRECISE = 1e-12  # of a linear solve, relative
 _ROUNDING = 1e-12  # of values, over the greatest of them
 _AT_REST = 1e-11  # change of a distribution in a step, summed over states
+_MASS_LOST = 0.1  # by what GMRES found, where its equation is one of rounding errors only
 
 
 class Evaluated(NamedTuple):
@@ -52,7 +53,12 @@ class Bounds:
     upper: Vector
 
 
-def at_rest(problem: DeviatorProblem, weights: NDArray[np.float64], start: Vector | None = None) -> Vector:
+def at_rest(
+    problem: DeviatorProblem,
+    weights: NDArray[np.float64],
+    start: Vector | None = None,
+    tolerance: float = _AT_REST,
+) -> Vector:
     """Where everybody is in the long run, on average over time, ``float64[S]``.
 
     With P the chain, mu = start - z where (I - P')z = (I - P')start and z is in the span of (I - P')start,
@@ -63,6 +69,7 @@ def at_rest(problem: DeviatorProblem, weights: NDArray[np.float64], start: Vecto
         problem: what the agent faces.
         weights: ``float64[S, A]``, what it does.
         start: where everybody begins; where the game does if None.
+        tolerance: change in a step, summed over states, that counts as none.
     """
     measure = problem.start if start is None else start
 
@@ -71,16 +78,22 @@ def at_rest(problem: DeviatorProblem, weights: NDArray[np.float64], start: Vecto
 
     for _ in range(_CYCLES):
         change = moved(measure)
-        if np.abs(change).sum() <= _AT_REST:
+        size = float(np.abs(change).sum())
+        if size <= tolerance:
             break
-        measure = measure - _solved(moved, change, cycles=1)
+        move = _solved(moved, change, cycles=1, precision=max(_PRECISE, 0.5 * tolerance / size))
+        # The exact one sums to 0, as all of its space does; what does not is rounding: a plain step instead.
+        measure = measure - (move if abs(move.sum()) <= _MASS_LOST else change)
     # What is below 0 is rounding, or a start that has died out.
     measure = np.maximum(measure, 0.0)
     return np.asarray(measure / measure.sum())
 
 
 def policy_value(
-    problem: DeviatorProblem, weights: NDArray[np.float64], guess: Vector | None = None
+    problem: DeviatorProblem,
+    weights: NDArray[np.float64],
+    guess: Vector | None = None,
+    precision: float = _PRECISE,
 ) -> Evaluated:
     """V of a policy: the solution of V = r + gamma P V.
 
@@ -90,6 +103,7 @@ def policy_value(
         problem: what the agent faces.
         weights: ``float64[S, A]``, what it does, also by more than it observes.
         guess: of V.
+        precision: of the linear solve, relative.
     """
     reward = (weights * problem.reward).sum(axis=1)
 
@@ -97,7 +111,7 @@ def policy_value(
         following = (weights * problem.following(value, weights)).sum(axis=1)
         return np.asarray(value - problem.discount * following)
 
-    value = _solved(residual, reward, guess)
+    value = _solved(residual, reward, guess, precision=precision)
     error = float(np.abs(reward - residual(value)).max()) / (1 - problem.discount)
     return Evaluated(value, error)
 
@@ -148,12 +162,17 @@ def best_response(problem: DeviatorProblem, weights: NDArray[np.float64]) -> Ite
 
 
 def _solved(
-    operator: Callable[[Vector], Vector], right: Vector, guess: Vector | None = None, cycles: int = _CYCLES
+    operator: Callable[[Vector], Vector],
+    right: Vector,
+    guess: Vector | None = None,
+    *,
+    cycles: int = _CYCLES,
+    precision: float = _PRECISE,
 ) -> Vector:
     """The solution of a linear equation by GMRES (Saad, Schultz 1986), started anew now and then."""
     n = len(right)
     matrix = LinearOperator((n, n), matvec=operator, dtype=np.float64)
     basis = min(_BASIS, n)
-    precision = {_RELATIVE: _PRECISE}
-    solution, _ = gmres(matrix, right, x0=guess, restart=basis, maxiter=cycles, **precision)
+    enough = {_RELATIVE: precision}
+    solution, _ = gmres(matrix, right, x0=guess, restart=basis, maxiter=cycles, **enough)
     return np.asarray(solution)

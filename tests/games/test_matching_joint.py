@@ -209,6 +209,26 @@ def test_who_never_bids_keeps_what_the_start_gave_also_where_urgencies_alternate
     np.testing.assert_allclose(held, [[0, 1 / 6, 1 / 3, 0]] * 2, atol=1e-12)
 
 
+def test_who_rests_stays_also_where_only_rounding_moves() -> None:
+    game = MatchingGame(n_agents=3, karma_max=4, karma_mean=2.0)
+    policy = random_policy(game, 2)
+    problem = deviator_of(game, policy)
+    weights = problem.played(policy[0])
+    measure = at_rest(problem, weights)
+    np.testing.assert_allclose(at_rest(problem, weights, measure), measure, atol=1e-15)
+    # Asked for more than rounding allows, GMRES is given equations of rounding errors.
+    again = at_rest(problem, weights, measure, tolerance=1e-300)
+    np.testing.assert_allclose(again, measure, atol=1e-10)
+    never = np.zeros_like(policy)
+    never[..., 0] = 1.0
+    still = deviator_of(game, never)
+    begin = np.eye(still.n_states)[still.n_states // 2]
+    rested = at_rest(still, still.played(never[0]), begin)
+    weights = still.played(never[0])
+    np.testing.assert_allclose(still.pushed(rested[:, None] * weights), rested, atol=1e-10)
+    assert rested.sum() == pytest.approx(1.0)
+
+
 def test_kinds_that_play_alike_may_be_told_apart() -> None:
     game = MatchingGame(n_agents=4, karma_max=3, karma_mean=1.0, redistribution="tax(rate=0.3)")
     policy = random_policy(game, 6)

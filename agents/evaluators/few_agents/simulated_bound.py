@@ -57,6 +57,8 @@ class SimulatedBound(Said, Meant):
         meaning: which exploitability it is: an estimate of a lower bound, for this N.
         gain: in discounted payoff from the stationary distribution of states, mean over the population.
         gain_normalised: the same over |J|.
+        tried_normalised: the same of the best deviations that were tried, played afresh also where all of
+            them lost on the sample that chose: ``gain`` is 0 then, and this tells how surely.
         gain_by_type: ``float64[types]``, with ``gain_by_type_errors``.
         gain_by_type_errors: ``float64[types]``, standard errors.
         payoff: J of the policy, discounted, mean over the population.
@@ -71,6 +73,7 @@ class SimulatedBound(Said, Meant):
     meaning: Meaning
     gain: Estimate
     gain_normalised: Estimate
+    tried_normalised: Estimate
     gain_by_type: NDArray[np.float64]
     gain_by_type_errors: NDArray[np.float64]
     payoff: Estimate
@@ -139,7 +142,7 @@ def simulated_bound(
         given = {"mean-field best response": response, **given}
 
     efficiency, rewards = _rewards(game, policy, steps, [*seeds, 0])
-    gains, errors = np.zeros((2, n_types))
+    gains, errors, tried, tried_errors = np.zeros((4, n_types))
     chosen: list[str] = []
     tables = np.empty((n_types, game.n_observations, game.n_actions))
     considered: dict[str, NDArray[np.float64]] = {}
@@ -158,19 +161,25 @@ def simulated_bound(
         best = max(zip(candidates, first), key=lambda pair: pair[1].value, default=(NO_DEVIATION, _NO_GAIN))
         chosen.append(best[0] if best[1].value > 0 else NO_DEVIATION)
         tables[kind] = candidates.get(chosen[-1], own_probabilities(policy, agent))
+        if best[0] != NO_DEVIATION:
+            (afresh,) = _gains(game, policy, agent, [candidates[best[0]]], n_samples, [*seeds, 4, kind])
+            tried[kind], tried_errors[kind] = afresh.value, afresh.standard_error
         if chosen[-1] != NO_DEVIATION:
-            (afresh,) = _gains(game, policy, agent, [tables[kind]], n_samples, [*seeds, 4, kind])
-            gains[kind], errors[kind] = afresh.value, afresh.standard_error
+            gains[kind], errors[kind] = tried[kind], tried_errors[kind]
 
     shares = np.bincount(game.type_of_agent, minlength=n_types) / n_agents
     # From the stationary distribution every step has the same expected reward.
     payoffs = rewards / (1 - game.discounts)
     payoff = Estimate(float(payoffs.mean(axis=0) @ shares), float(standard_error(payoffs @ shares)))
-    gain = Estimate(float(shares @ gains), float(np.sqrt(shares**2 @ errors**2)))
+    gain, of_tried = (
+        Estimate(float(shares @ values), float(np.sqrt(shares**2 @ spread**2)))
+        for values, spread in ((gains, errors), (tried, tried_errors))
+    )
     return SimulatedBound(
         meaning=Meaning(n_agents, ESTIMATED_LOWER_BOUND, _DEVIATIONS),
         gain=gain,
         gain_normalised=_ratio(gain, payoff),
+        tried_normalised=_ratio(of_tried, payoff),
         gain_by_type=gains,
         gain_by_type_errors=errors,
         payoff=payoff,

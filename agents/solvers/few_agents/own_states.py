@@ -12,18 +12,17 @@ greatest, no small change of the policy gains.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse.linalg import LinearOperator, gmres
 
 from karma_envs.joint import DeviatorProblem, JointModel
+from karma_envs.joint.solution import at_rest, policy_value
 
 _FAINT = 1e-10  # weight of all joint states, for what an agent seldom or never sees to be defined
-_MASS_LOST = 0.1  # by what GMRES found, where its equation is one of rounding errors only
+_PRECISION = 1e-7  # of distributions, and of values over rewards
 
 
 @dataclass(frozen=True)
@@ -94,16 +93,14 @@ class _Joint(NamedTuple):
 class Watch:
     """Evaluates policies of a game of N agents that change little from one to the next.
 
-    The joint process is not brought to rest after every change, nor are values solved for: each comes nearer
-    from where the last policy left it, by a few steps of GMRES. Of a policy that stays they become exact.
+    What is known of the last policy is where linear solves begin.
 
     Args:
         model: the game, exactly.
-        steps: of GMRES for each policy.
     """
 
-    def __init__(self, model: JointModel, steps: int) -> None:
-        self._model, self._steps = model, steps
+    def __init__(self, model: JointModel) -> None:
+        self._model = model
         self._last: dict[int, _Joint] = {}
 
     def own_states(self, policy: NDArray[np.float64]) -> OwnStates:
@@ -117,7 +114,10 @@ class Watch:
             problem = model.deviator(kind, policy)
             actions = problem.played(policy[kind])
             rewards = (actions * problem.reward).sum(axis=1)
-            joint = self._last[kind] = self._nearer(problem, actions, rewards, self._last.get(kind))
+            last = self._last.get(kind, _Joint(problem.start, rewards / (1 - problem.discount)))
+            measure = at_rest(problem, actions, last.measure, _PRECISION)
+            value = policy_value(problem, actions, last.value, _PRECISION).value
+            joint = self._last[kind] = _Joint(measure, value)
             of_state = problem.reward + problem.discount * problem.following(joint.value)
             fields[kind], q[kind][legal] = _seen(problem, joint.measure, of_state)
             efficiencies[kind] = joint.measure @ rewards
@@ -126,42 +126,6 @@ class Watch:
             residuals[kind] = np.abs(moved).max()
         residual = float(residuals.max())
         return OwnStates(policy, model.masses, model.discounts, fields, q, payoffs, efficiencies, residual)
-
-    def _nearer(
-        self,
-        problem: DeviatorProblem,
-        actions: NDArray[np.float64],
-        rewards: NDArray[np.float64],
-        last: _Joint | None,
-    ) -> _Joint:
-        """The joint distribution and values of a policy, as near as a few steps come."""
-        start = problem.start if last is None else last.measure
-        value = rewards / (1 - problem.discount) if last is None else last.value
-
-        def left(measure: NDArray[np.float64]) -> NDArray[np.float64]:
-            return measure - problem.pushed(measure[:, None] * actions)
-
-        def due(value: NDArray[np.float64]) -> NDArray[np.float64]:
-            following = (actions * problem.following(value, actions)).sum(axis=1)
-            return np.asarray(value - problem.discount * following)
-
-        # mu = start - z with (I - P')z = (I - P')start: each closed class keeps what it has.
-        moved = left(start)
-        measure = np.maximum(start - self._solved(left, moved, None), 0.0)
-        nearer = np.abs(left(measure)).sum() < np.abs(moved).sum()
-        if not (nearer and abs(measure.sum() - 1.0) < _MASS_LOST):
-            measure = start - moved  # a step of the population
-        return _Joint(measure / measure.sum(), self._solved(due, rewards, value))
-
-    def _solved(
-        self,
-        operator: Callable[[NDArray[np.float64]], NDArray[np.float64]],
-        right: NDArray[np.float64],
-        guess: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64]:
-        matrix = LinearOperator((len(right), len(right)), matvec=operator, dtype=np.float64)
-        steps = min(self._steps, len(right))
-        return np.asarray(gmres(matrix, right, x0=guess, rtol=1e-12, restart=steps, maxiter=1)[0])
 
 
 def _seen(

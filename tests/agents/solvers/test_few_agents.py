@@ -78,7 +78,7 @@ def test_own_states_of_a_pair_are_those_of_its_decision_problem() -> None:
     policy /= policy.sum(axis=1, keepdims=True)
     model = game.joint_model()
     assert model is not None
-    watch = Watch(model, steps=30)
+    watch = Watch(model)
     for _ in range(5):
         seen = watch.own_states(policy[None])
     reward, kernel = pair_problem(policy)
@@ -89,6 +89,34 @@ def test_own_states_of_a_pair_are_those_of_its_decision_problem() -> None:
     np.testing.assert_allclose(seen.mean_field[0] @ chain, seen.mean_field[0], atol=1e-9)
     assert seen.efficiency == pytest.approx(seen.mean_field[0] @ (policy * reward).sum(axis=1), abs=1e-9)
     assert seen.payoff == pytest.approx(seen.mean_field[0] @ value, abs=1e-7)
+
+
+def test_one_of_three_who_pay_society_gains_next_to_nothing_in_any_unit() -> None:
+    """Play towards better responses cycles here; units of reward are those of the path."""
+    fields = {**FIELDS, "payment": "pay_bid_to_society"}
+    solved = agents.solve(karma_envs.make("matching", **fields), n_agents=3)
+    assert solved.converged
+    fields["urgencies"] = (1e4, 5e4)
+    scaled = agents.solve(karma_envs.make("matching", **fields), n_agents=3)
+    np.testing.assert_allclose(scaled.policy.probabilities, solved.policy.probabilities, atol=1e-4)
+    assert scaled.exploitability == pytest.approx(1e4 * solved.exploitability, rel=1e-2)
+
+
+def test_where_nobody_can_bid_nothing_is_to_be_found() -> None:
+    solved = agents.solve(karma_envs.make("matching", allocation="coin", **FIELDS), n_agents=3)
+    assert solved.converged
+    assert solved.exploitability == pytest.approx(0.0, abs=1e-9)
+    # By hand: one of three sits out, and half of those who meet lose, at an urgency of 3 on average.
+    assert solved.efficiency == pytest.approx(-3.0 / 3)
+
+
+def test_a_path_that_is_cut_short_says_so_and_has_the_best_until_there() -> None:
+    solved = agents.solve(karma_envs.make("matching", **FIELDS), n_agents=2, evaluations=2)
+    assert not solved.converged
+    assert "evaluations" in solved.reason
+    whole_path = agents.solve(karma_envs.make("matching", **FIELDS), n_agents=2)
+    assert solved.exploitability_normalised > whole_path.exploitability_normalised
+    assert len(solved.history) == 1
 
 
 def test_what_is_solved_for_few_agents_is_refused_elsewhere() -> None:

@@ -1,11 +1,10 @@
 """Populations at rest: the statistic that a city's population makes while it faces what this brings about.
 
 Every kind of agents is at rest in what a statistic z brings about, exactly, and makes a statistic F(z) then;
-a fixed point is sought by Anderson acceleration (D. G. Anderson 1965; H. F. Walker, P. Ni, *Anderson
-acceleration for fixed-point iterations*, SIAM J. Numer. Anal. 2011), on the logarithms of z: where a lane
-is crowded its queue is moved by ratios. On z itself it did not converge for some cities under DICT. Where a
-step makes things much worse, it goes on from the best that was seen, by half a plain step and with no
-memory. What fixes the level of redistribution is the mean karma: every level is that of a population
+a fixed point is sought by Anderson acceleration (:mod:`karma_envs.numerics.anderson`), on the logarithms of
+z: where a lane is crowded its queue is moved by ratios. On z itself it did not converge for some cities under
+DICT. Where a step makes things much worse, it goes on from the best that was seen, by half a plain step and
+with no memory. What fixes the level of redistribution is the mean karma: every level is that of a population
 with some mean karma, so in place of the level that agents make its step is towards the mean that there is.
 With redistribution by lane all levels of lanes are moved so.
 """
@@ -20,6 +19,7 @@ from numpy.typing import NDArray
 
 from karma_envs.games.grid_city.mean_field.trips import as_table
 from karma_envs.mean_field.stationary import StationaryMeanField
+from karma_envs.numerics.anderson import Anderson
 
 if TYPE_CHECKING:
     from karma_envs.games.grid_city.config import GridCityConfig
@@ -28,37 +28,11 @@ if TYPE_CHECKING:
 _MEMORY = 10  # differences that a step is made of
 _ITERATIONS = 300
 _WORSE = 10.0  # a residual so many times the best one is a step that failed
-_SINGULAR = 1e-10  # relative, of differences that say nothing new
 _SMALL = 1e-3  # agents per step, and levels: what is below is told apart by differences, above by ratios
 _MOST = 30.0  # a logarithm, beyond anything there can be
 _LEVEL_STEPS = 12
 _LEVEL_NEAR = 0.02  # of mean karma
 _NO_KARMA = 1e-9
-
-
-class _Mixing:
-    """Anderson's steps to a fixed point of F, of ``float64[k]``."""
-
-    def __init__(self) -> None:
-        self._points: list[NDArray[np.float64]] = []
-        self._residuals: list[NDArray[np.float64]] = []
-
-    def forget(self) -> None:
-        """Forget the differences, as after a step that failed."""
-        self._points, self._residuals = [], []
-
-    def step(self, point: NDArray[np.float64], residual: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The next point, of one and its F(z) - z."""
-        self._points.append(point)
-        self._residuals.append(residual)
-        del self._points[: -_MEMORY - 1], self._residuals[: -_MEMORY - 1]
-        plain = point + residual
-        if len(self._points) == 1:
-            return plain
-        moves = np.diff(self._points, axis=0).T
-        changes = np.diff(self._residuals, axis=0).T
-        weights = np.linalg.lstsq(changes, residual, rcond=_SINGULAR)[0]
-        return np.asarray(plain - (moves + changes) @ weights)
 
 
 def population_at_rest(
@@ -91,7 +65,7 @@ def population_at_rest(
     z = model.statistic(begin, played)
     held = model.held_levels
     slope = _find_levels(response, z, held, model.game.config) if model.conserves_karma else np.inf
-    mixing, best, smallest, failed = _Mixing(), z, np.inf, 0
+    mixing, best, smallest, failed = Anderson(_MEMORY), z, np.inf, 0
     best_step = point = np.log(z + _SMALL)
     for _ in range(_ITERATIONS):
         made, amiss = response(z)
