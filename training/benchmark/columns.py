@@ -54,8 +54,8 @@ def _exploitability(tasks: Iterable[Task]) -> Column:
     """Of the mean field, but of a city, and where a task is of few agents."""
     few = [task.name for task in tasks if task.finite]
     meaning = (
-        "what a best response gains in the mean field, of a city in its large-population model, as a share of "
-        "the mean discounted payoff"
+        "what a best response gains in the mean field, of a city in its large-population model, as a share "
+        "of the mean discounted payoff"
     )
     if few:
         meaning += (
