@@ -74,6 +74,8 @@ def at_rest(problem: DeviatorProblem, weights: NDArray[np.float64], start: Vecto
         if np.abs(change).sum() <= _AT_REST:
             break
         measure = measure - _solved(moved, change, cycles=1)
+        # Of a change that is rounding z has any multiple of the measure in it.
+        measure = measure / measure.sum()
     # What is below 0 is rounding, or a start that has died out.
     measure = np.maximum(measure, 0.0)
     return np.asarray(measure / measure.sum())
