@@ -60,7 +60,7 @@ class CityMeanField(FiniteMeanFieldModel):
             memory.
     """
 
-    solver = "newton_krylov"
+    solver = "prior_descent"
 
     def __init__(
         self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False

@@ -181,9 +181,11 @@ class CityProblem(DecisionProblem):
         legal_actions: NDArray[np.bool_],
         rationality: float,
         start: NDArray[np.float64] | None = None,
+        scores: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A best response that is smooth in what agents face; see the base."""
         policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
+        prior = np.zeros(self._shape) if scores is None else scores
         policy[..., 0] = 1.0  # where agents cannot be
         if start is not None:
             value[:] = start
@@ -191,7 +193,7 @@ class CityProblem(DecisionProblem):
 
         def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
             soft = new_softness(self._shape[1], self._trips.n_bids)
-            find_smoothed(*tables, kinds, discounts, rationality, scratch, soft, policy, value)
+            find_smoothed(*tables, kinds, discounts, rationality, prior, scratch, soft, policy, value)
 
         self._by_kind(respond)
         return policy, value
