@@ -130,7 +130,7 @@ def test_bids_by_luck_are_all_bids(solution: Solution) -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"rationality": 5.0}, "none with newton_krylov; of use with .*logit_dynamics"),
+        ({"rationality": 5.0}, "none with prior_descent; of use with .*logit_dynamics"),
         ({"search": 2}, "0 here"),
         ({"sensitivity": "discount"}, "two solutions"),
     ],

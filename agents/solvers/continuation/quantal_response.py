@@ -218,7 +218,7 @@ def check_derivatives(model: FiniteMeanFieldModel) -> None:
             "model",
             "{} types, {} states and {} actions".format(*shape),
             f"one whose derivatives along {unknowns} unknowns take {_MOST_BYTES / 2**30:g} GiB at most; "
-            f"these take {size / 2**30:.1f}; newton_krylov and fictitious_play are methods without",
+            f"these take {size / 2**30:.1f}; prior_descent and fictitious_play are methods without",
         )
 
 
