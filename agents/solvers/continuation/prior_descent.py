@@ -3,7 +3,8 @@
 In round k agents are charged the distance of what they play to a *prior* policy rho_k, over a rationality
 beta: they play the smoothed best response (:mod:`karma_envs.mean_field.smoothed`)
 
-    pi(a | x) proportional to rho_k(a | x) exp(beta Q(x, a)),    rho_k(a | x) proportional to pi_(k-1)(a | x)^m,
+    pi(a | x) proportional to rho_k(a | x) exp(beta Q(x, a)),
+    rho_k(a | x) proportional to pi_(k-1)(a | x)^m,
 
 to the statistic z that they make themselves. So each round is an equilibrium, and the next one begins where
 it ends. With a memory m below 1 the rounds of one beta come to rest where the prior is the policy: at the
@@ -81,8 +82,8 @@ def prior_descent(
         observer: called after every round, with the exploitability in its population, which nearly rests.
 
     Returns:
-        the policy of the last round that was solved, assessed exactly. Ctrl-C ends it with the last one until
-        there, and is raised where there is none.
+        the policy of the last round that was solved, assessed exactly; where none was, acting at random.
+        Ctrl-C ends it with the last one until there, and is raised where there is none.
 
     Raises:
         ConfigError: for an option out of range, and for a model without tables.
@@ -208,10 +209,12 @@ class _Descent:
         return f"{iterations} iterations were not enough"
 
     def assessment(self) -> Assessment:
-        """Everything exact that is to be said of the last round's policy."""
-        assert self.round is not None, "a round has been solved"
+        """Everything exact that is to be said of the last round's policy; of acting at random without one."""
         if self._assessed is None:
-            self._assessed = assess(self._model, self.round.policy, self.round.mean_field)
+            policy, start = uniform_policy(self._model), None
+            if self.round is not None:
+                policy, start = self.round.policy, self.round.mean_field
+            self._assessed = assess(self._model, policy, start)
         return self._assessed
 
     def _remember(self, policy: NDArray[np.float64]) -> None:
