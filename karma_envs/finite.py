@@ -137,10 +137,17 @@ class FiniteGame(PopulationGame):
     def table_size(self) -> int:
         """How many numbers the largest table has that its mean-field model makes, where it has one.
 
-        As it stands here one of transitions, ``[types, X, A, X]``, for each step of a game that ends.
+        A :attr:`row_size` for each type of the model.
         """
-        of_a_step = len(self.discounts) * self.n_observations**2 * self.n_actions
-        return of_a_step * (self.length or 1)
+        return max(len(self.discounts), int(self.kind_of_agent.max()) + 1) * self.row_size
+
+    @property
+    def row_size(self) -> int:
+        """How many of these numbers a type of the mean-field model takes.
+
+        As it stands here transitions, ``[X, A, X]``, for each step of a game that ends.
+        """
+        return self.n_observations**2 * self.n_actions * (self.length or 1)
 
     def rows_of_agents(self, n_rows: int) -> NDArray[np.int64]:
         """``int64[N]``: which row each agent plays of a table with so many.

@@ -65,10 +65,11 @@ class InUnits(FiniteMeanFieldModel):
         self,
         policy: NDArray[np.float64],
         start: NDArray[np.float64] | None = None,
-        tolerance: float = 1e-13,
+        tolerance: float | None = None,
     ) -> StationaryMeanField:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        field = self.model.population_at_rest(policy, start, tolerance)
+        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`; None for the model's own tolerance."""
+        options = {} if tolerance is None else {"tolerance": tolerance}
+        field = self.model.population_at_rest(policy, start, **options)
         return replace(field, problem=self._in_units(field.problem))
 
     def _in_units(self, problem: DecisionProblem) -> DecisionProblem:

@@ -12,38 +12,60 @@ if TYPE_CHECKING:
     from karma_envs.mean_field.dynamic_programming import DecisionProblem
     from karma_envs.mean_field.model import FiniteMeanFieldModel
 
+_LEAST = 1e-300  # in place of 0, to divide by
+
+
+def rates_by_type(
+    model: FiniteMeanFieldModel,
+    policy: NDArray[np.float64],
+    mean_field: NDArray[np.float64],
+    rates: Mapping[str, NDArray[np.float64]],
+) -> dict[str, NDArray[np.float64]]:
+    """What agents of each type have of a contest, ``float64[types]`` by name; arguments as below."""
+    flow = mean_field[..., None] * policy
+    contests = np.maximum(mean_field @ model.contests, _LEAST)
+    return {name: (flow * rate).sum(axis=(1, 2)) / contests for name, rate in rates.items()}
+
 
 def long_run_fairness(
     model: FiniteMeanFieldModel,
     problem: DecisionProblem,
     policy: NDArray[np.float64],
     mean_field: NDArray[np.float64],
-    of_a_step: Mapping[str, NDArray[np.float64]],
+    rates: Mapping[str, NDArray[np.float64]],
 ) -> dict[str, float]:
-    """Minus the standard deviation over agents of what they have per step in the long run.
+    """Minus the standard deviation over agents of what they have in the long run.
 
-    As for N agents, of their mean reward, and of rates such as the share of contests that they win. In the
-    limit luck evens out, and what is left is what agents differ in for good: their type, and states that they
-    never leave. For one type of agents that may come to be in any state it is 0. Over a finite time luck
-    makes agents unequal, which simulation tells.
+    As for N agents, of their mean reward per step, and of rates such as the share of contests that they win.
+    In the limit luck evens out, and what is left is what agents differ in for good: their type, and states
+    that they never leave. For one type of agents that may come to be in any state it is 0. Over a finite time
+    luck makes agents unequal, which simulation tells.
 
     Args:
         model: the mean-field model.
         problem: what an agent faces in the population.
         policy: ``float64[types, X, A]``.
         mean_field: mu of a population at rest, ``float64[types, X]``.
-        of_a_step: what an agent has of a step, ``float64[types, X, A]`` each, by name.
+        rates: what an agent has of a step besides, ``float64[types, X, A]`` each, by name, as the model's
+            ``rates``; told per step in which it contests.
 
     Returns:
-        by the names with ``_fairness`` behind them, such as ``reward_fairness``.
+        ``reward_fairness``, then the rates' by their names with ``_fairness`` behind them.
     """
     flow = mean_field[..., None] * policy
-    visits = np.maximum(mean_field, 1e-300)
-    fairness: dict[str, float] = {}
-    for name, values_of_actions in of_a_step.items():
-        values = (flow * values_of_actions).sum(axis=2) / visits
+    visits = np.maximum(mean_field, _LEAST)
+
+    def in_the_long_run(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         groups = problem.long_run_means(policy, mean_field, values)
         shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
-        means = np.concatenate([part[1] for part in groups])
+        return shares, np.concatenate([part[1] for part in groups])
+
+    always = model.contests.all()
+    contests = 1.0 if always else in_the_long_run(np.broadcast_to(1.0 * model.contests, visits.shape))[1]
+    fairness: dict[str, float] = {}
+    for name, values_of_actions in {"reward": problem.reward, **rates}.items():
+        shares, means = in_the_long_run((flow * values_of_actions).sum(axis=2) / visits)
+        if name in rates:
+            means = means / np.maximum(contests, _LEAST)
         fairness[f"{name}_fairness"] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))
     return fairness

@@ -89,9 +89,17 @@ class MeanFieldModel(ABC):
     def rates(self, statistic: NDArray[np.float64]) -> Mapping[str, NDArray[np.float64]]:
         """What an agent of a finite model has of a step besides its reward, on average, by name.
 
-        ``float64[types, X, A]`` each; in the matching game the chance to win; nothing by default.
+        ``float64[types, X, A]`` each; in the matching game the chance to win; nothing by default. It is told
+        per step in which an agent :attr:`FiniteMeanFieldModel.contests`.
         """
         return {}
+
+    def price_of_anarchy(self, efficiency: float) -> float | None:
+        """What a population of an efficiency loses, over what it loses where the most urgent go first.
+
+        None where a model cannot tell, as by default.
+        """
+        return None
 
     def curves(self, policy: Any) -> Mapping[str, Mapping[str, NDArray[Any]]]:
         """What there is to see of a population that plays a policy, for files and figures.
@@ -203,6 +211,11 @@ class FiniteMeanFieldModel(MeanFieldModel):
     def n_actions(self) -> int:
         """A, the number of actions."""
         return int(self.legal_actions.shape[1])
+
+    @property
+    def contests(self) -> NDArray[np.bool_]:
+        """``bool[X]``, the states in which an agent can have what :meth:`rates` tell; all by default."""
+        return np.ones(self.n_states, np.bool_)
 
     @property
     def initial_statistic(self) -> NDArray[np.float64]:

@@ -186,7 +186,7 @@ def test_the_price_of_anarchy_is_told_by_dict() -> None:
         assert model is not None
         policy = np.zeros((model.n_types, *model.legal_actions.shape))
         policy[..., 0] = 1.0
-        prices[rule] = model.price_of_anarchy(policy)
+        prices[rule] = model.price_of_anarchy(float(model.masses @ model.efficiency(policy)))
     assert prices["dict"] == pytest.approx(1)
     assert prices["karma"] == pytest.approx(prices["coin"], rel=1e-8)
     assert prices["coin"] > 1.1

@@ -229,6 +229,18 @@ def test_who_rests_stays_also_where_only_rounding_moves() -> None:
     assert rested.sum() == pytest.approx(1.0)
 
 
+def test_a_distribution_at_rest_stays_one_where_its_change_is_rounding(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    game = MatchingGame(n_agents=3, karma_max=3, karma_mean=5 / 3)
+    policy = random_policy(game, 1)
+    problem = deviator_of(game, policy)
+    own = problem.played(policy[0])
+    expected = at_rest(problem, own)
+    monkeypatch.setattr("karma_envs.joint.solution._AT_REST", 0.0)  # never near enough
+    np.testing.assert_allclose(at_rest(problem, own), expected, atol=1e-10)
+
+
 def test_kinds_that_play_alike_may_be_told_apart() -> None:
     game = MatchingGame(n_agents=4, karma_max=3, karma_mean=1.0, redistribution="tax(rate=0.3)")
     policy = random_policy(game, 6)

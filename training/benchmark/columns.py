@@ -51,9 +51,12 @@ def columns(tasks: Iterable[Task]) -> dict[str, Column]:
 
 
 def _exploitability(tasks: Iterable[Task]) -> Column:
-    """Of the mean field, but where a task is of few agents."""
+    """Of the mean field, but of a city, and where a task is of few agents."""
     few = [task.name for task in tasks if task.finite]
-    meaning = "what a best response gains in the mean field, as a share of the mean discounted payoff"
+    meaning = (
+        "what a best response gains in the mean field, of a city in its large-population model, as a share "
+        "of the mean discounted payoff"
+    )
     if few:
         meaning += (
             f"; in {' and '.join(few)} what one gains at least in the game of so few agents itself that "

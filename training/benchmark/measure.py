@@ -108,7 +108,7 @@ def gain_of_deviating(game: PopulationGame, policy: Any, *, finite: bool = False
         return Gain(simulated.absolute.value, simulated.normalised.value, simulated.meaning)
     game = as_finite(game)
     table = _table(game, policy)
-    rows = _row_of_type(game, policy.row_of_agent)
+    rows = _row_of_kind(game, policy.row_of_agent)
     if rows is not None:
         probabilities = np.asarray(table.probabilities, np.float64)[rows]
         exact = exploitability(model, probabilities / probabilities.sum(axis=2, keepdims=True))
@@ -154,12 +154,12 @@ def _gain(task: Task, gain: Gain | None) -> float:
     return gain.absolute
 
 
-def _row_of_type(game: PopulationGame, row_of_agent: NDArray[np.int32]) -> NDArray[np.int32] | None:
-    """The row that each type plays; None if agents of one type play different rows."""
-    first = np.unique(game.type_of_agent, return_index=True)[1]
-    rows = row_of_agent[first]
-    same = np.array_equal(rows[game.type_of_agent], row_of_agent)
-    return np.asarray(rows) if same and len(rows) == len(game.discounts) else None
+def _row_of_kind(game: FiniteGame, row_of_agent: NDArray[np.int32]) -> NDArray[np.int32] | None:
+    """The row that each type of the model plays; None if agents of one type play different rows."""
+    kinds = game.kind_of_agent
+    rows = row_of_agent[np.unique(kinds, return_index=True)[1]]
+    same = np.array_equal(rows[kinds], row_of_agent)
+    return np.asarray(rows) if same and len(rows) >= len(game.discounts) else None
 
 
 def _outcome(task: Task, game: PopulationGame, policy: Any, seed: int) -> Outcome:

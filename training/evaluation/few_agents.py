@@ -47,8 +47,9 @@ def among_few(
         upper: whether to seek an upper bound, too.
 
     Returns:
-        the bounds, and what they are of: the agents' own policies, or the average policy of each type where
-        more than three agents play otherwise, or are too many for an exact evaluation.
+        the bounds, and what they are of: the agents' own policies, or the average policy of each type (in a
+        city of agents of a type with the same trips) where more than three agents play otherwise, or are too
+        many for an exact evaluation.
 
     Raises:
         ConfigError: for a game whose few agents cannot be evaluated.
@@ -57,5 +58,5 @@ def among_few(
     kinds = kinds_of(game, policy)[0]
     if len(np.unique(kinds)) <= _MOST_KINDS and _is_small(game, kinds):
         return finite_exploitability(game, policy, upper=upper), OWN
-    averaged = TabularPolicy(average_policy(policy, game.type_of_agent).probabilities)
+    averaged = TabularPolicy(average_policy(policy, game.kind_of_agent).probabilities)
     return finite_exploitability(game, averaged, upper=upper), OF_AVERAGES

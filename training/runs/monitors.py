@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
+from numpy.typing import NDArray
 
 from agents.evaluators import (
     EstimatorConfig,
@@ -15,9 +19,12 @@ from agents.evaluators.exploitability.play import stationary
 from agents.learners import TabularLearner
 from agents.policies.tabular import TabularPolicy
 from karma_envs.meaning import ESTIMATE, STATIONARY, Meaning
+from karma_envs.states import check_arrays, check_values
 from training.common.tables import Row
 from training.runs.config import TrainConfig
 from training.solving.known import equilibrium_policies
+
+_ROUNDING = 1e-6  # of probabilities
 
 
 class Monitor:
@@ -35,6 +42,7 @@ class Monitor:
         self._config, self._number = config, number
         self._game = stationary(config.make_game())
         self._payoffs_before: PayoffEstimates | None = None
+        self._mean_field: NDArray[np.float64] | None = None
 
     @property
     def meaning(self) -> Meaning | None:
@@ -44,6 +52,22 @@ class Monitor:
             return model.meaning
         of_play = Meaning(self._game.n_agents, ESTIMATE, STATIONARY)
         return of_play if self._config.monitor == "parallel" else None
+
+    def state_dict(self) -> dict[str, NDArray[Any]]:
+        """What the next look depends on: where the population was found at rest by the last one."""
+        return {} if self._mean_field is None else {"mean_field": self._mean_field}
+
+    def load_state_dict(self, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Go on from what :meth:`state_dict` said.
+
+        Raises:
+            ValueError: when these are not the arrays of such a monitor.
+        """
+        if "mean_field" in arrays:
+            shape = (self._game.n_agents, self._game.n_observations)
+            check_arrays("monitor", arrays, {"mean_field": np.empty(shape)})
+            check_values("monitor", arrays, {"mean_field": (-_ROUNDING, 1 + _ROUNDING)})
+            self._mean_field = arrays["mean_field"]
 
     def before_epoch(self, learner: TabularLearner) -> None:
         """Look at what the coming epoch will change."""
@@ -81,7 +105,8 @@ class Monitor:
         known = equilibrium_policies(self._config.game, self._config.game_config)
         targets = [target.fitted_to(self._game) for target in known]
         if self._config.monitor == "exact":
-            exact = exploitability_by_agent(self._game, policy, targets=targets)
+            exact = exploitability_by_agent(self._game, policy, targets=targets, start=self._mean_field)
+            self._mean_field = exact.mean_field  # the next policies will be little different
             payoff, gain, to_targets = exact.payoff, exact.absolute, exact.to_targets.mean(axis=0)
         else:
             estimate = parallel_exploitability(

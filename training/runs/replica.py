@@ -161,6 +161,8 @@ class Replica:
         arrays |= {f"game/{name}": array for name, array in self.game.state_dict().items()}
         arrays |= {f"learner/{name}": array for name, array in self.learner.state_dict().items()}
         arrays |= {f"window/{name}": np.asarray(value) for name, value in vars(self._window_start).items()}
+        if self._monitor is not None:
+            arrays |= {f"monitor/{name}": array for name, array in self._monitor.state_dict().items()}
         progress = {
             "epoch": self.epoch,
             "rows": self.rows,
@@ -197,6 +199,8 @@ class Replica:
         try:
             self.game.load_state_dict(part("game"))
             self.learner.load_state_dict(part("learner"))
+            if self._monitor is not None:
+                self._monitor.load_state_dict(part("monitor"))
             self._resume_from(metadata["progress"], part("window"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ResultsError(f"{path} is not a usable checkpoint: {error}") from error

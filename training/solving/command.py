@@ -117,6 +117,8 @@ def _report(solution: Solution, found: Equilibrium) -> None:
         f"exploitability {found.exploitability:.3e}, over |J| {found.exploitability_normalised:.3e} "
         f"({found.meaning}){in_the_long_run}",
     )
+    if (price := solution.price_of_anarchy) is not None:
+        console.print(f"price of anarchy {price:.4f}: what agents lose, over what they lose under DICT")
     if found.certificate is not None:
         _certificate(found.certificate)
     if len(solution.types) > 1:

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from agents.solvers import Equilibrium, finite_methods, methods
-from karma_envs.config import choice, real, refusal, whole, yes_or_no
+from agents.solvers.continuation.quantal_response import check_derivatives
+from agents.solvers.equilibrium import learns_from_play
+from agents.solvers.sensitivity.sensitivity import check_size
+from karma_envs.config import ConfigError, choice, real, refusal, whole, yes_or_no
 from karma_envs.mean_field import as_finite_model
 from training.common.config import GameRunConfig
 
@@ -78,12 +81,12 @@ class SolveConfig(GameRunConfig):
             raise refusal(
                 "search", self.search, "0 with a rationality or exploration: it is for Nash equilibria"
             )
-        if self.search:
-            as_finite_model(self.model())  # may be refused, before anything is solved
         if self.search and self.finite:
             raise refusal(
                 "search", self.search, "0 where few agents are solved for: it is for the mean field"
             )
+        if self.search:
+            self._check_search()
         if self.sensitivity != _NOTHING:
             self._check_sensitivity()
         if self.options is not None and not isinstance(self.options, dict):
@@ -91,9 +94,32 @@ class SolveConfig(GameRunConfig):
         if self.method_options():
             known = inspect.signature(self.known_methods()[self.own_method]).parameters
             for name, option in self.method_options().items():
+                if name in ("rationality", "exploration") and name not in known:
+                    raise refusal(
+                        name, option, f"none with {self.own_method}; of use with {self._methods_with(name)}"
+                    )
                 if name not in known:
                     shown = ", ".join(each for each in known if each not in _NO_OPTIONS)
                     raise refusal(f"{name} of method {self.method}", option, shown)
+
+    def _methods_with(self, option: str) -> str:
+        """The methods that take an option, and no play."""
+        takers = [
+            name
+            for name, solver in self.known_methods().items()
+            if option in inspect.signature(solver).parameters and not learns_from_play(solver)
+        ]
+        return ", ".join(takers)
+
+    def _check_search(self) -> None:
+        """Refuse a search that cannot be, before anything is solved."""
+        model = as_finite_model(self.model())
+        try:
+            check_derivatives(model)
+        except ConfigError as error:
+            raise refusal(
+                "search", self.search, f"0 here: it follows paths of the homotopy ({error})"
+            ) from error
 
     def _check_sensitivity(self) -> None:
         """Refuse derivatives that cannot be had, before anything is solved."""
@@ -103,7 +129,12 @@ class SolveConfig(GameRunConfig):
             raise refusal("sensitivity", self.sensitivity, "none for few agents: it is of the mean field")
         if self.exploration > 0 and self.rationality is None:
             raise refusal("sensitivity", self.sensitivity, "none with exploration but without a rationality")
-        as_finite_model(self.model())
+        model = as_finite_model(self.model())
+        try:
+            check_size(model, model.initial_statistic.size)
+        except ConfigError as error:
+            instead = "none here, where two solutions tell the difference that a parameter makes"
+            raise refusal("sensitivity", self.sensitivity, f"{instead} ({error})") from error
         known = list(self.make_game().config.parameters())
         if self.rationality is not None:
             known += ["rationality", "exploration"]

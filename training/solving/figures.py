@@ -41,6 +41,8 @@ if TYPE_CHECKING:
 
 LANES = "lanes"
 """The table of a network's lanes."""
+BIDS_BY_LUCK = "bids_by_luck"
+"""The table of bids by the luck that agents have with their paths."""
 
 _FEW = 12  # points of a curve that are marked
 _NEARLY_SQUARE = 3.0  # a map with sides of such a ratio has square cells
@@ -223,13 +225,34 @@ def bids_and_congestion(solution: Solution) -> Figure:
     return bid_against_congestion(congestion, bids, congestion)
 
 
+@paper_style()
+def bids_by_luck(solution: Solution) -> Figure:
+    """Mean bids by karma of lucky, average and unlucky agents, a line per urgency (Thesis, Figure 6.8)."""
+    rows = read_table(solution.folder / f"{BIDS_BY_LUCK}.csv")
+    groups, karma = (list(dict.fromkeys(row[name] for row in rows)) for name in ("luck", "karma"))
+    figure, axes = new_figure(3.0 * len(groups), 3.1, len(groups))
+    for panel, luck in zip(axes, groups):
+        bids: dict[float, list[float]] = {}
+        for row in rows:
+            if row["luck"] == luck:
+                bids.setdefault(row["urgency"], []).append(row["mean_bid"])
+        for (urgency, line), colour in zip(bids.items(), colours(len(bids))):
+            panel.plot(karma, line, color=colour, label=f"urgency {urgency:g}")
+        panel.plot(karma, karma, color="0.6", linewidth=0.8, linestyle=":", label="all karma")
+        panel.set(xlabel="karma", title=luck, xlim=(0, karma[-1]), ylim=(0, karma[-1]))
+    axes[0].set_ylabel("mean bid")
+    axes[0].legend()
+    return figure
+
+
 def _of_lanes(solution: Solution) -> Figures:
-    if not (solution.folder / f"{LANES}.csv").is_file():
-        return {}
-    return {
-        LANES: partial(lanes, solution, solution.game()),
-        "bid_against_congestion": partial(bids_and_congestion, solution),
-    }
+    figures: dict[str, Callable[[], Figure]] = {}
+    if (solution.folder / f"{LANES}.csv").is_file():
+        figures[LANES] = partial(lanes, solution, solution.game())
+        figures["bid_against_congestion"] = partial(bids_and_congestion, solution)
+    if (solution.folder / f"{BIDS_BY_LUCK}.csv").is_file():
+        figures[BIDS_BY_LUCK] = partial(bids_by_luck, solution)
+    return figures
 
 
 def _of_curves(solution: Solution) -> Figures:

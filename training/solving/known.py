@@ -13,7 +13,14 @@ from karma_envs.registry import game_class
 
 @lru_cache(maxsize=8)  # replicas of a run ask for the same; a sweep has many configurations
 def equilibrium_policies(game: str, game_config: Config) -> tuple[TabularPolicy, ...]:
-    """The policy of an equilibrium of the mean field, a row per type; nothing where there is no table."""
+    """The policy of an equilibrium of the mean field, a row per type.
+
+    Nothing where there is no table, and where the model has a type for each kind of agents, as that of the
+    city: to find such an equilibrium takes minutes.
+    """
     own = game_class(game)(game_config)
-    found = None if own.mean_field() is None else solve(own)
+    model = own.mean_field()
+    if model is None or len(model.masses) > len(own.discounts):
+        return ()
+    found = solve(own)
     return (found.policy,) if isinstance(found, TabularEquilibrium) and found.converged else ()

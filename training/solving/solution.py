@@ -119,6 +119,12 @@ class Solution:
         return certificate
 
     @property
+    def price_of_anarchy(self) -> float | None:
+        """What agents lose, over what they lose where the most urgent go first; None where not known."""
+        price: float | None = self.numbers.get("price_of_anarchy")
+        return price
+
+    @property
     def types(self) -> list[Row]:
         """What each type gets, a row per type."""
         return read_table(self.folder / "types.csv")
@@ -229,6 +235,7 @@ def solve_to_folder(
             "efficiency": found.efficiency,
             "payoff": found.payoff,
             **long_run_fairness(model, found),
+            "price_of_anarchy": None if config.finite else model.price_of_anarchy(found.efficiency),
             "exploitability": found.exploitability,
             "exploitability_normalised": found.exploitability_normalised,
             "exploitability_by_type": found.exploitability_by_type.tolist(),
@@ -328,21 +335,21 @@ def policy_rows(game: FiniteGame, policy: TabularPolicy) -> list[Row]:
 def by_type(model: MeanFieldModel, found: Equilibrium) -> list[Row]:
     """What each type of agents gets: a row per type, counted from 0.
 
-    ``reward`` and what the model's ``rates`` are (in the matching game ``access``, the share of contests
-    won) are per step, ``payoff`` is discounted (J).
+    ``reward`` is per step, what the model's ``rates`` are (in karma games ``access``, the share of contests
+    won) per contest, ``payoff`` is discounted (J).
     """
     rates = {} if found.meaning.n_agents else model.rates(found.statistic)  # they are the mean field's
-    per_step = {
-        name: (found.mean_field[..., None] * found.policy.probabilities * rate).sum(axis=(1, 2))
-        for name, rate in rates.items()
-    }
+    per_contest: Mapping[str, NDArray[np.float64]] = {}
+    if rates and isinstance(model, FiniteMeanFieldModel):
+        policy = np.asarray(found.policy.probabilities, np.float64)
+        per_contest = fairness.rates_by_type(model, policy, found.mean_field, rates)
     columns = {
         "share": model.masses,
         "discount": model.discounts,
         **model.type_features,
         "reward": found.efficiency_by_type,
         "payoff": found.payoff_by_type,
-        **per_step,
+        **per_contest,
         "exploitability": found.exploitability_by_type,
     }
     return [
@@ -361,8 +368,8 @@ def long_run_fairness(model: MeanFieldModel, found: Equilibrium) -> dict[str, fl
     if not isinstance(model, FiniteMeanFieldModel) or found.meaning.n_agents:
         return {}
     problem = model.decision_problem(found.statistic)
-    of_a_step = {"reward": problem.reward, **model.rates(found.statistic)}
+    rates = model.rates(found.statistic)
     if not found.at_rest:
-        return {f"{name}_fairness": None for name in of_a_step}
+        return {f"{name}_fairness": None for name in ("reward", *rates)}
     policy = np.asarray(found.policy.probabilities, np.float64)
-    return dict(fairness.long_run_fairness(model, problem, policy, found.mean_field, of_a_step))
+    return dict(fairness.long_run_fairness(model, problem, policy, found.mean_field, rates))

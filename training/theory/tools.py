@@ -359,10 +359,16 @@ def theory_to_folder(
         observer: called with each tool's name before it begins.
 
     Raises:
-        ConfigError: when the game has no mean-field model.
+        ConfigError: when the game has no mean-field model, or one of many kinds of agents.
         ResultsError: when the folder holds results already or cannot be written.
     """
-    bench = _Bench(config, as_finite_model(config.model()))
+    model, types = as_finite_model(config.model()), len(config.make_game().discounts)
+    if model.n_types > types:
+        allowed = (
+            "a game whose mean-field model has a row for each type; karma-envs solve tells of its equilibrium"
+        )
+        raise refusal("game", f"{config.game}, of {model.n_types} kinds of agents", allowed)
+    bench = _Bench(config, model)
     with answer_folder(config, folder, f"{config.game}-theory", _ANSWER) as path:
         theory = Theory(path, config, {})
         for tool in config.tools:

@@ -204,6 +204,24 @@ class _Linearised:
         )
 
 
+def check_derivatives(model: FiniteMeanFieldModel) -> None:
+    """Refuse a model for whose paths of logit equilibria there is no memory.
+
+    Raises:
+        ConfigError: naming how much they would take.
+    """
+    shape = (model.n_types, model.n_states, model.n_actions)
+    unknowns = model.n_types * model.n_states + model.initial_statistic.size
+    size = 8 * _ARRAYS * unknowns * math.prod(shape)
+    if size > _MOST_BYTES:
+        raise refusal(
+            "model",
+            "{} types, {} states and {} actions".format(*shape),
+            f"one whose derivatives along {unknowns} unknowns take {_MOST_BYTES / 2**30:g} GiB at most; "
+            f"these take {size / 2**30:.1f}; prior_descent and fictitious_play are methods without",
+        )
+
+
 class LogitSystem:
     """The equations of logit equilibria, Newton's method on them, and their paths.
 
@@ -226,17 +244,9 @@ class LogitSystem:
         exploration: float = 0.0,
         direction: NDArray[np.float64] | None = None,
     ) -> None:
+        check_derivatives(model)
         self.model, self.exploration = model, exploration
         shape = (model.n_types, model.n_states, model.n_actions)
-        unknowns = model.n_types * model.n_states + model.initial_statistic.size
-        size = 8 * _ARRAYS * unknowns * math.prod(shape)
-        if size > _MOST_BYTES:
-            raise refusal(
-                "model",
-                "{} types, {} states and {} actions".format(*shape),
-                f"one whose derivatives along {unknowns} unknowns take {_MOST_BYTES / 2**30:g} GiB at most; "
-                f"these take {size / 2**30:.1f}; fictitious_play is one of the methods without",
-            )
         self.legal = np.broadcast_to(model.legal_actions, shape)
         self._uniform = uniform_over(self.legal)
         self.direction = None if direction is None else np.where(self.legal, direction, 0.0)

@@ -13,7 +13,7 @@ from karma_envs.axes import axis_values
 from karma_envs.config import choice
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
-from karma_envs.mean_field.fairness import long_run_fairness
+from karma_envs.mean_field.fairness import long_run_fairness, rates_by_type
 
 _MOST_GROUPS = 12  # of states by whose mean actions a population is described
 NEVER_VISITED = 1e-12
@@ -111,10 +111,12 @@ def standard_outputs(population: Population) -> dict[str, float]:
         population.problem,
         population.policy,
         population.mean_field,
-        {"reward": population.problem.reward, **rates},
+        rates,
     )
-    for name, rate in rates.items() if several else ():
-        results |= _of_types(name, (population.flow * rate).sum(axis=(1, 2)))
+    if several:
+        by_rate = rates_by_type(model, population.policy, population.mean_field, rates)
+        for name, values in by_rate.items():
+            results |= _of_types(name, values)
     shares = (population.flow * model.masses[:, None, None]).sum(axis=1)
     groups = _groups(model)
     for feature, worth in model.action_features.items():

@@ -95,7 +95,7 @@ def sensitivity(
         raise refusal("exploration", exploration, "0 with a rationality that is infinite")
     setting = Setting(model, rationality, exploration)
     varied = varied_of(source, setting, parameters)
-    _check_size(model, equilibrium.statistic.size)
+    check_size(model, equilibrium.statistic.size)
     population = _population_of(equilibrium, model)
     equations = equations_of(setting, population)
     with _blas().limit(limits=1, user_api="blas"):  # for small matrices threads only wait
@@ -267,7 +267,7 @@ def _model_of(source: PopulationGame | MeanFieldModel) -> FiniteMeanFieldModel:
     return as_finite_model(model)
 
 
-def _check_size(model: FiniteMeanFieldModel, n_statistic: int) -> None:
+def check_size(model: FiniteMeanFieldModel, n_statistic: int) -> None:
     """Refuse a model whose derivatives by all of its statistic, as dense arrays, would not fit.
 
     Raises:

@@ -215,9 +215,9 @@ class GridCityGame(KarmaGame[CityState]):
         return np.asarray(np.argsort(np.argsort(first))[kinds.ravel()], np.int64)
 
     @property
-    def table_size(self) -> int:
-        """Of a policy, a row for each kind: what agents meet has no tables of transitions."""
-        return (int(self.kind_of_agent.max()) + 1) * self.n_observations * self.n_actions
+    def row_size(self) -> int:
+        """Of a policy: what agents meet has no tables of transitions."""
+        return self.n_observations * self.n_actions
 
     def mean_field(self, *, by_agent: bool = False) -> CityMeanField | None:
         """The large-population model; None for an allocation that looks at accesses.

@@ -9,11 +9,11 @@ more than the median trip.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.games.grid_city.lanes import LaneOutcome
 from karma_envs.games.grid_city.network import RoadNetwork
 
 LUCKY, AVERAGE, UNLUCKY = "lucky", "average", "unlucky"
@@ -63,13 +63,21 @@ class Luck:
         }
 
 
-def luck(network: RoadNetwork, paths_of_agent: NDArray[np.int64], lanes: LaneOutcome) -> Luck:
+class LanesThatWait(Protocol):
+    """What happened on the lanes: as counted in play, or as a model has it."""
+
+    @property
+    def mean_wait(self) -> NDArray[np.float64]:
+        """Steps that an agent loses before it enters the lane, on average, ``float64[L]``."""
+
+
+def luck(network: RoadNetwork, paths_of_agent: NDArray[np.int64], lanes: LanesThatWait) -> Luck:
     """Tell the luck of agents from what happened on the lanes.
 
     Args:
         network: the roads.
         paths_of_agent: ``int64[N, paths_per_agent]``, index into the network's paths.
-        lanes: of a long stretch of play.
+        lanes: of a long stretch of play, or of a model.
     """
     waits = np.array([lanes.mean_wait[list(path)].sum() for path in network.paths])
     order = np.argsort(waits, kind="stable")

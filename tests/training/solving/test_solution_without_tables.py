@@ -66,7 +66,7 @@ def test_where_there_is_no_equilibrium_the_command_says_why(
     [
         ({"method": "homotopy"}, "finite states and actions"),
         ({"search": 3}, "finite states and actions"),
-        ({"rationality": 5.0}, "rationality of method auto"),
+        ({"rationality": 5.0}, "rationality = 5.0 is not allowed; allowed: none with fixed_point"),
         ({"method": "fixed_point", "options": {"power": 0.7}}, "power of method fixed_point"),
     ],
 )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from karma_envs.axes import Axis
 from karma_envs.config import refusal
+from karma_envs.games.grid_city.mean_field.bids import bids_by_luck
 from karma_envs.games.grid_city.mean_field.flows import meet
 from karma_envs.games.grid_city.mean_field.lanes import (
     BidClasses,
@@ -239,6 +240,11 @@ class CityMeanField(FiniteMeanFieldModel):
         field = self.population_at_rest(table)
         return self.decision_problem(field.statistic).mean_reward(field.mean_field, table)
 
+    @property
+    def contests(self) -> NDArray[np.bool_]:
+        """All but the dormant bid for a lane."""
+        return np.arange(self.n_states) >= len(self._karma)
+
     def rates(self, statistic: NDArray[np.float64]) -> dict[str, NDArray[np.float64]]:
         """The chance to get into the lane that is bid for, which of the dormant is none."""
         return {"access": self.decision_problem(statistic).win_chance_of_actions()}
@@ -275,24 +281,27 @@ class CityMeanField(FiniteMeanFieldModel):
             "reward_fairness": -_deviation(has["reward"], self.masses),
         }
 
-    def price_of_anarchy(self, policy: Any) -> float:
-        """What a population that plays a policy loses, over what it loses where the most urgent go first.
+    def price_of_anarchy(self, efficiency: float) -> float:
+        """What a population of an efficiency loses, over what it loses where the most urgent go first.
 
         That is allocation dict (DICT in the Thesis), in the same city and the same model, which needs no
-        karma; it is no optimum, as agents who are served first may be in each other's way later.
+        karma; where there is a choice of routes, agents take the first one. It is no optimum, as agents who
+        are served first may be in each other's way later.
         """
         game = type(self.game)(self.game.config.replace(allocation="benevolent_dictator"))
         dictator = CityMeanField(game, self.throughput)
         nothing = np.zeros((dictator.n_types, *dictator.legal_actions.shape))
         nothing[..., 0] = 1.0
         least = float(dictator.masses @ dictator.efficiency(nothing))
-        loss = float(self.masses @ self.efficiency(policy))
-        return loss / least if least else np.inf
+        return efficiency / least if least else np.inf
 
     def curves(self, policy: Any) -> dict[str, dict[str, NDArray[Any]]]:
-        """What happens at the lanes, as columns of a table: as in play, and the level of redistribution."""
-        lanes = self.lanes(self.statistic_of(policy))
+        """What happens at the lanes, as columns of a table, as in play; and how agents bid, by their luck."""
+        table = type_policies(self, policy)
+        field = self.population_at_rest(table)
+        lanes = self.lanes(field.statistic)
         return {
+            "bids_by_luck": bids_by_luck(self.game, self.kind_of_agent, lanes, field.mean_field, table),
             "lanes": {
                 "lane": np.arange(len(self._capacity)),
                 "capacity": self._capacity,
@@ -300,7 +309,7 @@ class CityMeanField(FiniteMeanFieldModel):
                 "entries": lanes.entries,
                 "mean_wait": lanes.mean_wait,
                 "mean_bid": lanes.mean_bid,
-            }
+            },
         }
 
 
