@@ -185,4 +185,5 @@ def modelled(
 
 def played_problem(model: CityMeanField, lanes: LanesInPlay, part: slice = slice(None)) -> DecisionProblem:
     """What agents face where they meet what was counted, in some of the batches or in all."""
-    return model.with_win_table(np.maximum(lanes.win(part), LEAST_CHANCE), lanes.statistic(part))
+    win = np.maximum(lanes.win(part), LEAST_CHANCE)
+    return model.with_win_table(win, lanes.statistic(part), lanes.columns)
