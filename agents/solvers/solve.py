@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from inspect import signature
 from typing import Any
 
 from rich.console import Console
@@ -54,7 +55,8 @@ def solve(
 
     With ``n_agents`` it is the game of so many, exactly, whatever number the game was made for; see
     :mod:`agents.solvers.few_agents.logit_path` for what is an equilibrium there and which games are small
-    enough. ``game.n_agents`` is the number of the game itself.
+    enough. ``game.n_agents`` is the number of the game itself. Only methods of the mean field that play
+    populations of a size of their own, such as ``spsa``, take it as that size.
 
     Args:
         model: the model, ``game.mean_field()``, or the game itself, which stands for it. Methods that learn
@@ -62,7 +64,8 @@ def solve(
         method: a name in :func:`methods`; ``auto`` is the one that the model names: for finite models the
             homotopy, which reaches 1e-10, for others the fixed point, the only one that takes them. With
             ``n_agents`` a name in :func:`finite_methods`; ``auto`` is ``logit_path``.
-        n_agents: N of the game to solve, at least 2; None for the mean field.
+        n_agents: N of the game to solve, at least 2; None for the mean field. Of a method of the mean field
+            that has an option of this name, that option.
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
             1e-3 for first-order methods and for few agents.
         observer: called with every step recorded.
@@ -76,6 +79,8 @@ def solve(
     """
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
+    if n_agents is not None and method in methods() and "n_agents" in signature(methods()[method]).parameters:
+        options["n_agents"], n_agents = n_agents, None
     solver, problem = _solver_of(model, method) if n_agents is None else _solver_for(model, method, n_agents)
     with threadpool_limits(limits=1, user_api="blas"):  # for small matrices threads only wait
         if not progress:

@@ -111,11 +111,12 @@ class DecisionProblem:
         legal_actions: NDArray[np.bool_],
         rationality: float,
         start: NDArray[np.float64] | None = None,
+        scores: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A best response that is smooth in what the agent faces, and its value; see
         :func:`karma_envs.mean_field.smoothed.smoothed_response`.
         """
-        return smoothed_response(self, discounts, legal_actions, rationality, start)
+        return smoothed_response(self, discounts, legal_actions, rationality, start, scores)
 
     def policy_value(
         self, discounts: NDArray[np.float64], policy: NDArray[np.float64]

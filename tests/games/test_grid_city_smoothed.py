@@ -29,9 +29,11 @@ _each_city = pytest.mark.parametrize(
 def test_agrees_with_the_table(fields: dict[str, object]) -> None:
     model = karma_envs.make("grid_city", **(_CITY | fields)).mean_field()
     problem = model.decision_problem(model.initial_statistic)
-    policy, value = problem.smoothed_response(model.discounts, model.legal_actions, 7.0)
+    scores = np.random.default_rng(0).normal(size=problem.reward.shape)
+    how = model.discounts, model.legal_actions, 7.0
+    policy, value = problem.smoothed_response(*how, scores=scores)
     table = DecisionProblem(problem.reward, problem.dense(anew=True))
-    expected, expected_value = smoothed_response(table, model.discounts, model.legal_actions, 7.0)
+    expected, expected_value = smoothed_response(table, *how, scores=scores)
     can_be = value != 0
     assert can_be.any()
     assert value[can_be] == pytest.approx(expected_value[can_be], abs=1e-9)

@@ -34,6 +34,7 @@ def test_without_a_future_it_is_the_softmax_of_rewards() -> None:
 def test_agrees_with_iterations_of_the_value(seed: int, rationality: float) -> None:
     problem, legal = _random_problem(seed)
     discounts = np.array([0.5, 0.9])
+    prior = np.random.default_rng(seed + 1).uniform(0.1, 1.0, size=(2, 4, 3))
     value = np.zeros((2, 4))
     for _ in range(250):
         for kind in range(2):
@@ -41,8 +42,9 @@ def test_agrees_with_iterations_of_the_value(seed: int, rationality: float) -> N
                 actions = np.flatnonzero(legal[state])
                 q = problem.reward[kind, state] + discounts[kind] * problem.kernel[kind, state] @ value[kind]
                 weights = np.exp(rationality * (q[actions] - q[actions].max()))
-                value[kind, state] = q[actions].max() + np.log(weights.mean()) / rationality
-    policy, smoothed = smoothed_response(problem, discounts, legal, rationality)
+                mean = np.average(weights, weights=prior[kind, state, actions])
+                value[kind, state] = q[actions].max() + np.log(mean) / rationality
+    policy, smoothed = smoothed_response(problem, discounts, legal, rationality, scores=np.log(prior))
     assert smoothed == pytest.approx(value, abs=1e-9)
     assert policy[:, 0, 2] == pytest.approx(0.0, abs=0.0)
     assert policy.sum(axis=2) == pytest.approx(1.0)

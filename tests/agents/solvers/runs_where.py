@@ -20,7 +20,13 @@ from karma_envs.tabulated import TabulatedGame
 
 PAGE = Path(__file__).parents[3] / "docs" / "runs-where.md"
 CELLS = 21
-OPTIONS: Mapping[str, Mapping[str, Any]] = {"learned_response": {"budget": 10_000}}
+_SMALL_CITY = {"rows": 2, "columns": 2, "n_agents": 4, "karma_max": 2, "karma_mean": 1}
+SMALLER: Mapping[str, Mapping[str, Any]] = {"grid_city": _SMALL_CITY, "grid_city_routes": _SMALL_CITY}
+"""Fields of games whose defaults take a method seconds to begin in."""
+OPTIONS: Mapping[str, Mapping[str, Any]] = {
+    "learned_response": {"budget": 10_000},
+    "played_refinement": {"burn_in": 0, "assess_steps": 100},
+}
 """What makes the beginning of a method short."""
 
 _TEXT = """\
@@ -30,7 +36,8 @@ Made by trying each: `yes` where it begins, `–` where it refuses the game in o
 are names for `agents.solve(game, method)` and `karma-envs solve GAME --method METHOD`; learners are kinds for
 `karma-envs train GAME --learner KIND`. A game of your own runs with all that its kind allows: finite games
 with what `auction` has, games written against a statistic with what `malware` or `spatial_congestion` have.
-*Cells* are `karma_envs.tabulated.tabulated(game, cells={cells})`.
+*Cells* are `karma_envs.tabulated.tabulated(game, cells={cells})`. The cities are small ones: for the
+Thesis' city, of 1000 agents, the homotopy takes too much memory and says so; `prior_descent` does not.
 
 """
 
@@ -66,7 +73,7 @@ def learns(game: PopulationGame, kind: str) -> bool:
 
 def games() -> dict[str, PopulationGame]:
     """The games that have a mean-field model, by heading; those with a model of cells twice."""
-    made = {name: karma_envs.make(name) for name in karma_envs.names()}
+    made = {name: karma_envs.make(name, **SMALLER.get(name, {})) for name in karma_envs.names()}
     chosen = {name: game for name, game in made.items() if game.mean_field() is not None}
     for name, game in list(chosen.items()):
         cells = _in_cells(game)

@@ -181,6 +181,7 @@ def _efficiencies(rows: Sequence[Row]) -> Figure:
     efficiency.set_yticklabels(cases)
     gain.set_yticklabels([])
     gain.set_xscale("symlog", linthresh=1e-3)
+    gain.set_xlim(left=-1e-4)
     figure.legend(*efficiency.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 

@@ -22,6 +22,7 @@ from karma_envs.games.grid_city.mean_field.rest import population_at_rest
 from karma_envs.games.grid_city.mean_field.sharing import Payments, Sharing
 from karma_envs.games.grid_city.mean_field.tables import initial_mean_field, make_trips
 from karma_envs.games.grid_city.mean_field.throughput import poisson
+from karma_envs.games.grid_city.mean_field.trips import as_table
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
 from karma_envs.mean_field.stationary import StationaryMeanField
@@ -59,7 +60,7 @@ class CityMeanField(FiniteMeanFieldModel):
             memory.
     """
 
-    solver = "newton_krylov"
+    solver = "prior_descent"
 
     def __init__(
         self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False
@@ -135,8 +136,8 @@ class CityMeanField(FiniteMeanFieldModel):
         n_lanes, n_classes = len(self._capacity), len(self._classes.bids)
         meetings = np.empty((n_lanes, n_classes, len(self._karma)))
         idle = np.empty(len(self._karma))
-        played = np.ascontiguousarray(policy, np.float64)
-        meet(self._trips, mean_field, played, self.n_agents * self.masses, meetings, idle)
+        played = as_table(policy)
+        meet(self._trips, as_table(mean_field), played, self.n_agents * self.masses, meetings, idle)
         arrivals = meetings.sum(axis=2)
         win = win_chances(arrivals, self._classes.ranks, self._capacity, self.throughput)
         won = meetings * win[:, :, None]
@@ -220,7 +221,7 @@ class CityMeanField(FiniteMeanFieldModel):
         lanes = self.lanes(statistic)
         moves = self._sharing.moves(lanes.level, lanes.lane_levels, lanes.congestion)
         trips = self._trips if columns is None else self._trips._replace(class_of_bid=columns)
-        return CityProblem(trips, moves, np.ascontiguousarray(win, np.float64), self.legal_actions)
+        return CityProblem(trips, moves, as_table(win), self.legal_actions)
 
     def population_at_rest(
         self,

@@ -15,7 +15,7 @@ from karma_envs.config import refusal
 from karma_envs.games.grid_city.mean_field.decisions import find_best, find_policy_values, find_q, push
 from karma_envs.games.grid_city.mean_field.flows import find_chances, find_rest, find_totals
 from karma_envs.games.grid_city.mean_field.smoothed import find_exploring, find_smoothed, new_softness
-from karma_envs.games.grid_city.mean_field.trips import Moves, Scratch, Trips, new_scratch
+from karma_envs.games.grid_city.mean_field.trips import Moves, Scratch, Trips, as_table, new_scratch
 from karma_envs.mean_field import DecisionProblem
 
 _MOST_DENSE = 50_000_000
@@ -81,11 +81,11 @@ class CityProblem(DecisionProblem):
             discounts: gamma, ``float64[G]``.
             value: V, ``float64[G, X]``.
         """
-        return self._looked_ahead(discounts, np.ascontiguousarray(value, np.float64), 1.0)
+        return self._looked_ahead(discounts, as_table(value), 1.0)
 
     def following(self, value: NDArray[np.float64]) -> NDArray[np.float64]:
         """The sum over x' of P(x' | x, a) V(x'), ``float64[..., G, X, A]``; 0 where illegal. See the base."""
-        values = np.ascontiguousarray(value, np.float64).reshape(-1, *self._shape[:2])
+        values = as_table(value).reshape(-1, *self._shape[:2])
         ones = np.ones(self._shape[0])
         result = np.stack([self._looked_ahead(ones, each, 0.0) for each in values])
         return result.reshape(*value.shape[:-2], *self._shape)
@@ -100,7 +100,7 @@ class CityProblem(DecisionProblem):
 
     def pushed(self, flow: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where a population is after a step, ``float64[..., G, X]``; see the base."""
-        flows = np.ascontiguousarray(flow, np.float64).reshape(-1, *self._shape)
+        flows = as_table(flow).reshape(-1, *self._shape)
         after = np.zeros(flows.shape[:-1])
         for each, target in zip(flows, after):
             self._push(each, target)
@@ -144,7 +144,7 @@ class CityProblem(DecisionProblem):
             begin[:, : self._trips.n_bids] = 1.0
         else:
             begin[:] = start
-        tables, played = (self._trips, self._moves, self.win), np.ascontiguousarray(policy, np.float64)
+        tables, played = (self._trips, self._moves, self.win), as_table(policy)
         self._by_kind(lambda kinds, scratch: find_rest(*tables, kinds, played, begin, scratch, mean_field))
         return mean_field
 
@@ -152,7 +152,7 @@ class CityProblem(DecisionProblem):
         self, discounts: NDArray[np.float64], policy: NDArray[np.float64]
     ) -> NDArray[np.float64]:
         """V of a policy: the solution of V = r + gamma P V, ``float64[G, X]``."""
-        value, played = np.zeros(self._shape[:2]), np.ascontiguousarray(policy, np.float64)
+        value, played = np.zeros(self._shape[:2]), as_table(policy)
         tables = self._trips, self._moves, self.win
         self._by_kind(
             lambda kinds, scratch: find_policy_values(*tables, kinds, discounts, played, scratch, value)
@@ -181,9 +181,11 @@ class CityProblem(DecisionProblem):
         legal_actions: NDArray[np.bool_],
         rationality: float,
         start: NDArray[np.float64] | None = None,
+        scores: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """A best response that is smooth in what agents face; see the base."""
         policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
+        prior = np.zeros(self._shape) if scores is None else as_table(scores)
         policy[..., 0] = 1.0  # where agents cannot be
         if start is not None:
             value[:] = start
@@ -191,7 +193,7 @@ class CityProblem(DecisionProblem):
 
         def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
             soft = new_softness(self._shape[1], self._trips.n_bids)
-            find_smoothed(*tables, kinds, discounts, rationality, scratch, soft, policy, value)
+            find_smoothed(*tables, kinds, discounts, rationality, prior, scratch, soft, policy, value)
 
         self._by_kind(respond)
         return policy, value
@@ -216,13 +218,16 @@ class CityProblem(DecisionProblem):
         """
         policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
         policy[..., 0] = 1.0  # where agents cannot be
+        flat = np.zeros(self._shape[1:])
         if start is not None:
             value[:] = start
         tables = self._trips, self._moves, self.win
 
         def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
             soft = new_softness(self._shape[1], self._trips.n_bids)
-            find_exploring(*tables, kinds, discounts, rationality, exploration, scratch, soft, policy, value)
+            find_exploring(
+                *tables, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
+            )
 
         self._by_kind(respond)
         return policy, value
@@ -251,8 +256,8 @@ class CityProblem(DecisionProblem):
         return self._totals(mean_field, policy)[:, 1]
 
     def _totals(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        totals, played = np.zeros((self._shape[0], 2)), np.ascontiguousarray(policy, np.float64)
-        field = np.ascontiguousarray(mean_field, np.float64)
+        totals, played = np.zeros((self._shape[0], 2)), as_table(policy)
+        field = as_table(mean_field)
         self._by_kind(lambda kinds, scratch: find_totals(self._trips, self.win, kinds, field, played, totals))
         return totals
 

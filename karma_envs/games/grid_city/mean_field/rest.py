@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.games.grid_city.mean_field.trips import as_table
 from karma_envs.mean_field.stationary import StationaryMeanField
 
 if TYPE_CHECKING:
@@ -79,7 +80,7 @@ def population_at_rest(
         the field, whose ``residual`` tells whether it is at rest.
     """
     begin = model.initial_mean_field if start is None else start
-    played = np.ascontiguousarray(policy, np.float64)
+    played = as_table(policy)
     highest = model.highest_statistic
 
     def response(statistic: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

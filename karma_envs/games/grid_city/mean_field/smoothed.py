@@ -1,6 +1,6 @@
 """Smoothed best responses of a city's agents, compiled.
 
-Policy iteration on a payoff from which the distance of the policy to the uniform one is taken off, see
+Policy iteration on a payoff from which the distance of the policy to a prior one is taken off, see
 :mod:`karma_envs.mean_field.smoothed`. What is taken off of a place is passed on through the equations that
 :func:`~karma_envs.games.grid_city.mean_field.trips.look_ahead` has factored already, so a step costs hardly
 more than the value of a policy. And the policies of agents who explore, from whose payoff nothing is taken
@@ -51,8 +51,8 @@ def new_softness(n_states: int, n_bids: int) -> Softness:
 
 
 @kernel
-def _soften(trips, moves, win, kind, value, discount, rationality, scratch, policy, cost):
-    """The policy proportional to exp(rationality Q), and its distance to the uniform one over rationality.
+def _soften(trips, moves, win, kind, value, discount, rationality, scores, scratch, policy, cost):
+    """The policy proportional to exp(score + rationality Q), and its distance to the one of exp(score).
 
     Args:
         trips: :class:`~karma_envs.games.grid_city.mean_field.trips.Trips`.
@@ -62,9 +62,10 @@ def _soften(trips, moves, win, kind, value, discount, rationality, scratch, poli
         value: ``float64[X]``, V that Q is of.
         discount: gamma.
         rationality: beta > 0.
+        scores: ``float64[X, A]``, log of the policy that distances are told from, but for a constant.
         scratch: room to work in.
         policy: ``float64[X, A]``, written.
-        cost: ``float64[X]``, written: KL(pi || uniform) / beta.
+        cost: ``float64[X]``, written: that distance over beta.
     """
     m, kind_type = trips.n_bids, trips.type_of_kind[kind]
     find_renewed(trips, kind, value, scratch)
@@ -87,19 +88,30 @@ def _soften(trips, moves, win, kind, value, discount, rationality, scratch, poli
                         policy[first + k, option * m + bid] = worth
                         best[k] = max(best[k], worth)
             for k in range(m):
-                total, mean, n_legal = 0.0, 0.0, 0
+                # Exponentials of what is at most 0.
+                most, most_score = -np.inf, -np.inf
                 for option in range(trips.options[position]):
                     for bid in range(trips.most_bid[k] + 1):
-                        above = rationality * (policy[first + k, option * m + bid] - best[k])
-                        weight = np.exp(above)
-                        policy[first + k, option * m + bid] = weight
+                        action = option * m + bid
+                        above = rationality * (policy[first + k, action] - best[k])
+                        policy[first + k, action] = above
+                        most = max(most, above + scores[first + k, action])
+                        most_score = max(most_score, scores[first + k, action])
+                total, mean, prior = 0.0, 0.0, 0.0
+                for option in range(trips.options[position]):
+                    for bid in range(trips.most_bid[k] + 1):
+                        action = option * m + bid
+                        above, score = policy[first + k, action], scores[first + k, action]
+                        weight = np.exp(above + score - most)
+                        policy[first + k, action] = weight
                         total += weight
                         mean += weight * above
-                        n_legal += 1
+                        prior += np.exp(score - most_score)
                 for option in range(trips.options[position]):
                     for bid in range(trips.most_bid[k] + 1):
                         policy[first + k, option * m + bid] /= total
-                cost[first + k] = (mean / total - np.log(total) + np.log(n_legal)) / rationality
+                gap = most - most_score + np.log(total) - np.log(prior)
+                cost[first + k] = (mean / total - gap) / rationality
 
 
 @kernel
@@ -185,7 +197,7 @@ def _find_smoothed_values(trips, moves, win, kind, policy, discount, scratch, so
 
 
 @kernel
-def find_smoothed(trips, moves, win, kinds, discounts, rationality, scratch, soft, policy, value):
+def find_smoothed(trips, moves, win, kinds, discounts, rationality, scores, scratch, soft, policy, value):
     """Smoothed best responses of some kinds, and their values, by policy iteration.
 
     Args:
@@ -195,15 +207,16 @@ def find_smoothed(trips, moves, win, kinds, discounts, rationality, scratch, sof
         kinds: ``(first, end)``.
         discounts: ``float64[G]``.
         rationality: as there.
+        scores: ``float64[G, X, A]``.
         scratch: as there.
         soft: room to work in.
         policy: ``float64[G, X, A]``, written where the agents of a kind can be.
         value: ``float64[G, X]``, to begin with; written.
     """
     for kind in range(kinds[0], kinds[1]):
-        discount, own, worth = discounts[kind], policy[kind], value[kind]
+        discount, prior, own, worth = discounts[kind], scores[kind], policy[kind], value[kind]
         for _ in range(_MOST_SWEEPS):
-            _soften(trips, moves, win, kind, worth, discount, rationality, scratch, own, soft.cost)
+            _soften(trips, moves, win, kind, worth, discount, rationality, prior, scratch, own, soft.cost)
             _find_smoothed_values(trips, moves, win, kind, own, discount, scratch, soft)
             change, scale = 0.0, 0.0
             for state in range(worth.shape[0]):
@@ -213,12 +226,12 @@ def find_smoothed(trips, moves, win, kinds, discounts, rationality, scratch, sof
             if change <= _NEAR * scale:
                 break
         # Errors of policy iteration are squared from step to step: one more step of the policy is exact.
-        _soften(trips, moves, win, kind, worth, discount, rationality, scratch, own, soft.cost)
+        _soften(trips, moves, win, kind, worth, discount, rationality, prior, scratch, own, soft.cost)
 
 
 @kernel
 def find_exploring(
-    trips, moves, win, kinds, discounts, rationality, exploration, scratch, soft, policy, value
+    trips, moves, win, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
 ):
     """What agents do who choose by the values of actions under this very policy, and explore.
 
@@ -230,6 +243,7 @@ def find_exploring(
         discounts: as there.
         rationality: beta > 0, of the softmax.
         exploration: share of what is done at random.
+        flat: ``float64[X, A]``, 0 everywhere.
         scratch: as there.
         soft: as there.
         policy: ``float64[G, X, A]``, written where the agents of a kind can be.
@@ -239,7 +253,7 @@ def find_exploring(
     for kind in range(kinds[0], kinds[1]):
         discount, own, worth, kind_type = discounts[kind], policy[kind], value[kind], trips.type_of_kind[kind]
         for _ in range(_MOST_SWEEPS):
-            _soften(trips, moves, win, kind, worth, discount, rationality, scratch, own, soft.cost)
+            _soften(trips, moves, win, kind, worth, discount, rationality, flat, scratch, own, soft.cost)
             for number in range(trips.n_positions[kind]):
                 position = trips.order[kind, number]
                 for urgency in range(trips.urgencies_of_type[kind_type]):

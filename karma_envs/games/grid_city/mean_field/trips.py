@@ -91,6 +91,11 @@ def new_scratch(trips: Trips) -> Scratch:
     )
 
 
+def as_table(array: NDArray[np.float64]) -> NDArray[np.float64]:
+    """The array as kernels take it: in order, and writable, as they would be compiled anew for others."""
+    return np.require(array, np.float64, ["C", "W"])
+
+
 @kernel
 def place_of(position, urgency, n_urgencies):
     """The number of a place, 0 outside the city; its observations are those from place * n_bids on."""

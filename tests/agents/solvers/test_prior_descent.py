@@ -1,4 +1,4 @@
-"""Newton-Krylov: linear equations against dense ones, and equilibria of a dense and of a structured model."""
+"""Prior descent: linear equations against dense ones, and equilibria of a dense and of a structured model."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def test_a_step_of_a_square_root() -> None:
 def test_solves_the_matching_game() -> None:
     """The equilibria known have efficiencies in -1.048 … -1.029 (tolerance: what 1e-4 of |J| leaves open)."""
     steps: list[Step] = []
-    found = agents.solve(karma_envs.make("matching"), "newton_krylov", tolerance=1e-4, observer=steps.append)
+    found = agents.solve(karma_envs.make("matching"), "prior_descent", tolerance=1e-4, observer=steps.append)
     assert found.converged
     assert found.exploitability_normalised <= 1e-4
     assert -1.05 < found.efficiency < -1.025
@@ -47,7 +47,7 @@ def test_solves_a_city_by_default() -> None:
     city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
     found = agents.solve(city, tolerance=3e-3)
     model = city.mean_field()
-    assert found.method == "newton_krylov"
+    assert found.method == "prior_descent"
     assert found.converged, found
     assert found.exploitability_normalised == pytest.approx(
         model.exploitability(found.policy).normalised, abs=1e-6
@@ -60,18 +60,18 @@ def test_an_interrupt_keeps_the_last_point() -> None:
         if step.iteration == 2:
             raise KeyboardInterrupt
 
-    found = agents.solve(karma_envs.make("matching"), "newton_krylov", observer=stop)
+    found = agents.solve(karma_envs.make("matching"), "prior_descent", observer=stop)
     assert found.interrupted
     assert len(found.history) == 3
     assert not found.converged
 
 
 def test_says_why_it_ended() -> None:
-    found = agents.solve(karma_envs.make("matching"), "newton_krylov", last_rationality=1.0)
+    found = agents.solve(karma_envs.make("matching"), "prior_descent", last_rationality=1.0)
     assert not found.converged
     assert found.reason == "the last rationality 1 was reached"
 
 
 def test_refuses_options_out_of_range() -> None:
     with pytest.raises(ConfigError, match="first_rationality"):
-        agents.solve(karma_envs.make("matching"), "newton_krylov", first_rationality=0.0)
+        agents.solve(karma_envs.make("matching"), "prior_descent", first_rationality=0.0)
