@@ -108,7 +108,8 @@ def _measured(
     queues, lanes = played.lanes.queues, model.lanes(field.statistic)
     flows = played.lanes.flows.mean(axis=0)
     mean_bids = flows @ lanes.bids / np.maximum(queues, 1e-300)
-    predicted = float(model.masses @ field.problem.mean_reward(field.mean_field, table))
+    problem = model.decision_problem(field.statistic)
+    predicted = float(model.masses @ problem.mean_reward(field.mean_field, table))
     summary = {
         "efficiency_model": predicted,
         "efficiency_played": played.efficiency.value,
