@@ -67,7 +67,7 @@ def solve(
         n_agents: N of the game to solve, at least 2; None for the mean field. Of a method of the mean field
             that has an option of this name, that option.
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
-            1e-3 for first-order methods and for few agents.
+            1e-3 for first-order methods and for few agents, 5e-4 for prior descent (2e-3 in large cities).
         observer: called with every step recorded.
         progress: whether to show the steps on the terminal, or below a notebook's cell, meanwhile.
         **options: of the method, see its module.

@@ -45,6 +45,9 @@ from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finit
 from karma_envs.mean_field.dynamic_programming import uniform_policy
 from karma_envs.mean_field.exploitability import exploitability_in
 
+_TOLERANCES = 5e-4, 2e-3  # of a small model, and of a large one
+_LARGE = 1_000_000  # numbers in a policy
+
 # Rationalities are per greatest reward.
 _FIRST_RATIONALITY = 2.0
 _LAST_RATIONALITY = 1e6
@@ -61,7 +64,7 @@ _LEAST_PRIOR = 1e-12  # a probability; what was hardly played may come back
 def prior_descent(
     model: MeanFieldModel,
     *,
-    tolerance: float = 5e-4,
+    tolerance: float | None = None,
     memory: float = 0.6,
     first_rationality: float | None = None,
     last_rationality: float | None = None,
@@ -73,7 +76,8 @@ def prior_descent(
 
     Args:
         model: the mean-field model, a finite one.
-        tolerance: normalised exploitability to stop at.
+        tolerance: normalised exploitability to stop at; None: 5e-4, and 2e-3 where a policy has more than a
+            million numbers, which takes minutes.
         memory: m in [0, 1], of the prior; 0 for a uniform one.
         first_rationality: beta to begin with, per unit of payoff; None: 2 over the greatest reward.
         last_rationality: a round of a greater beta is the last; None: 1e6 over the greatest reward.
@@ -91,6 +95,8 @@ def prior_descent(
     began = time.perf_counter()
     finite = as_finite_model(model)
     unit = greatest_reward(finite)
+    if tolerance is None:
+        tolerance = _TOLERANCES[finite.n_types * finite.legal_actions.size > _LARGE]
     first = _FIRST_RATIONALITY / unit if first_rationality is None else first_rationality
     first = real("first_rationality", first, 0, open_low=True)
     last = _LAST_RATIONALITY / unit if last_rationality is None else last_rationality
