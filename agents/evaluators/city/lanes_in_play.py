@@ -15,6 +15,9 @@ from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.mean_field import BidClasses, looks_at_accesses
 from karma_envs.transitions import chunks, even_parts, play_on
 
+_ASKED = 100.0
+"""Bids that are really made count as much as what all say who are asked when there are so many of them."""
+
 _UNIFORM = ("uniform", "uniform_to_active")
 
 
@@ -30,6 +33,10 @@ class LanesInPlay:
         flows: ``float64[B, L, C]``, bids of each class per step.
         wins: ``float64[B, L, C]``, the chance P_l(c) of a bid of each class, for who is at the lane; of lanes
             where nobody was in a batch that of all batches, and 1 where nobody ever was.
+        own_bids: ``float64[B, L, G, C]``, bids per step of the priority that the class has, of agents of a
+            type and urgency.
+        own_wins: ``float64[B, L, G, C]``, sum of the chances of these, per step.
+        columns: ``int32[types, U, karma_max + 1]``, where a bid stands in :meth:`win`, by type and urgency.
         levels: ``float64[B]``, units of karma that an active agent far from the cap was given per step.
         rewards: ``float64[B, N]``, mean reward per step of each agent.
     """
@@ -38,6 +45,9 @@ class LanesInPlay:
     n_steps: int
     flows: NDArray[np.float64]
     wins: NDArray[np.float64]
+    own_bids: NDArray[np.float64]
+    own_wins: NDArray[np.float64]
+    columns: NDArray[np.int32]
     levels: NDArray[np.float64]
     rewards: NDArray[np.float64]
 
@@ -57,12 +67,24 @@ class LanesInPlay:
         return float(self.rewards.mean())
 
     def win(self, batches: slice = slice(None)) -> NDArray[np.float64]:
-        """``float64[L, C]``: P_l(c) of some of the batches together, by default of all."""
+        """The chance of a bid to get into a lane, by who bids; of some batches together, by default of all.
+
+        It is the mean chance of those who really bid so there, of the same type and urgency, whose waits it
+        gives right on average, whatever there is between the steps of a wait; and as far as these are few,
+        of all who were at the lane.
+
+        Returns:
+            ``float64[L, G C]``; :attr:`columns` tells which column is of which bid.
+        """
         visits = self.flows[batches].sum(axis=2, keepdims=True)
         total = visits.sum(axis=0)
         mean = self.wins[batches].mean(axis=0)
         weighted = (visits * self.wins[batches]).sum(axis=0) / np.where(total > 0, total, 1.0)
-        return np.asarray(np.where(total > 0, weighted, mean).clip(0.0, 1.0))
+        asked = _ASKED * np.where(total > 0, weighted, mean)[:, None]
+        steps = self.n_steps / self.n_batches
+        own_bids, own_wins = (steps * each[batches].sum(axis=0) for each in (self.own_bids, self.own_wins))
+        chances = (own_wins + asked) / (own_bids + _ASKED)
+        return np.asarray(chances.reshape(len(chances), -1).clip(0.0, 1.0))
 
     def statistic(self, batches: slice = slice(None)) -> NDArray[np.float64]:
         """z of some of the batches together, as the city's model has it: bids by lane, then the level."""
@@ -72,7 +94,7 @@ class LanesInPlay:
         """What is remembered of play where newer counts of as many batches have a weight in 0 … 1."""
         moved = {
             name: (1 - weight) * getattr(self, name) + weight * getattr(newer, name)
-            for name in ("flows", "wins", "levels", "rewards")
+            for name in ("flows", "wins", "own_bids", "own_wins", "levels", "rewards")
         }
         return replace(newer, **moved)
 
@@ -126,20 +148,27 @@ class LaneCounter:
         """Play on with a policy and count, in batches of nearly equal length."""
         game, ranks, parts = self.game, self._roads.ranks, even_parts(n_steps, batches)
         n_lanes = len(game.network.lanes)
+        class_of = self._roads.class_of
+        n_groups = class_of.shape[0] * class_of.shape[1]
         flows, wins = np.zeros((2, batches, n_lanes, len(ranks)))
+        own_bids, own_wins = np.zeros((2, batches, n_lanes, n_groups, len(ranks)))
         levels, rewards = np.zeros(batches), np.zeros((batches, game.n_agents))
         for batch, part in enumerate(parts):
-            counts = new_counts(n_lanes, ranks, game.config.karma_max)
+            counts = new_counts(n_lanes, n_groups, ranks, game.config.karma_max)
             for _, piece in chunks(game, policy, part):
                 count_play(piece.columns, self._roads, counts)
                 rewards[batch] += piece.rewards.sum(axis=0, dtype=np.float64) / part
             flows[batch], wins[batch] = counts.flows / part, counts.wins[:, ranks] / part
+            own_bids[batch] = counts.own_bids[..., ranks] / part
+            own_wins[batch] = counts.own_wins[..., ranks] / part
             levels[batch] = _level(counts.received)
         visits = flows.sum(axis=2, keepdims=True)
         ever = visits.sum(axis=0)
         pooled = np.where(ever > 0, wins.sum(axis=0) / np.where(ever > 0, ever, 1.0), 1.0)
         wins = np.where(visits > 0, wins / np.where(visits > 0, visits, 1.0), pooled).clip(0.0, 1.0)
-        return LanesInPlay(game.n_agents, n_steps, flows, wins, levels, rewards)
+        groups = np.arange(n_groups).reshape(*class_of.shape[:2], 1)
+        columns = (groups * len(ranks) + class_of).astype(np.int32)
+        return LanesInPlay(game.n_agents, n_steps, flows, wins, own_bids, own_wins, columns, levels, rewards)
 
 
 def count_lanes(

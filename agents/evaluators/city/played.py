@@ -7,10 +7,14 @@ agent a small decision problem of its own, solved exactly:
 
     gain_i = sum over x of mu_i(x) [V*_i(x) - V^pi_i(x)].
 
-So the chances are those of N agents, with whatever makes queues fluctuate together. Left out is what an agent
-knows by having waited: that the lane it waits at is fuller than on average, and what its own deviation does
-to the others later. Real deviators tell how much that is: :func:`agents.evaluators.deviation_gain` with
-the ``best_responses`` found here.
+So the chances are those of N agents, with whatever makes queues fluctuate together. They have no memory: what
+an agent knows by having waited, that the lane it waits at is fuller than on average, is left out but for what
+all have waited who bid so there with the same type and urgency. So what agents earn now is told well (100
+agents on two by two nodes: efficiency off by .0 % for random bids, .9 % for proportional ones; 1.2 and 4.8 %
+with chances that go by bids alone). A deviator's gain is told somewhat too high, as it meets queues where
+those who would bid as it does have not been. Measured with :func:`agents.evaluators.deviation_gain` and the
+``best_responses`` found here, deviators of 100 at once: 30.96 +- .33 of 31.81 predicted for random bids, 22.1
++- .2 of 23.9 for proportional ones.
 
 Ours. The greatest of values with errors is too great: ``gain`` is biased upward by what the counts err, and
 ``gain_held_out``, of responses to one half of the play in the other half, downward.
@@ -185,4 +189,5 @@ def modelled(
 
 def played_problem(model: CityMeanField, lanes: LanesInPlay, part: slice = slice(None)) -> DecisionProblem:
     """What agents face where they meet what was counted, in some of the batches or in all."""
-    return model.with_win_table(np.maximum(lanes.win(part), LEAST_CHANCE), lanes.statistic(part))
+    win = np.maximum(lanes.win(part), LEAST_CHANCE)
+    return model.with_win_table(win, lanes.statistic(part), lanes.columns)

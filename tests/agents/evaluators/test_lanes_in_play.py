@@ -33,14 +33,21 @@ def chance_by_orders(others: list[int], bid: int, capacity: int) -> float:
 @settings(deadline=None)  # the first call compiles
 @given(st.lists(st.integers(0, 3), min_size=1, max_size=5), st.integers(1, 4))
 def test_the_chance_of_every_bid_of_everyone_there(bids: list[int], capacity: int) -> None:
-    here = np.bincount(bids, minlength=4)[None].astype(np.int64)
-    wins = np.zeros((1, 4))
-    count_chances(here, np.array([capacity]), wins)
+    here = np.zeros((1, 2, 4), np.int64)
+    for agent, bid in enumerate(bids):
+        here[0, agent % 2, bid] += 1
+    wins, own_bids, own_wins = np.zeros((1, 4)), np.zeros((1, 2, 4)), np.zeros((1, 2, 4))
+    count_chances(here, np.array([capacity]), wins, own_bids, own_wins)
     expected = [
         sum(chance_by_orders(bids[:agent] + bids[agent + 1 :], bid, capacity) for agent in range(len(bids)))
         for bid in range(4)
     ]
     assert wins[0] == pytest.approx(expected)
+    own = np.zeros((2, 4))
+    for agent, bid in enumerate(bids):
+        own[agent % 2, bid] += chance_by_orders(bids[:agent] + bids[agent + 1 :], bid, capacity)
+    assert own_wins[0] == pytest.approx(own)
+    assert (own_bids == here).all()
 
 
 def test_two_who_bid_alike_share_a_lane() -> None:
@@ -48,7 +55,7 @@ def test_two_who_bid_alike_share_a_lane() -> None:
     game = one_lane(2, capacity=1)
     lanes = count_lanes(game, baseline_policy("bid_nothing", game), n_steps=100, burn_in=0, batches=2)
     assert lanes.queues == pytest.approx([2.0])
-    assert lanes.win()[0] == pytest.approx([0.5] + [1.0] * 10)
+    assert lanes.win()[0, lanes.columns[0, 0]] == pytest.approx([0.5] + [1.0] * 10)
     assert lanes.levels.tolist() == [0.0, 0.0]
 
 

@@ -2,7 +2,8 @@
 
 Every policy is judged twice: in the large-population model of the city, and as N agents play it. What agents
 gain by best responses is told in the model, by what was counted in play, and for the equilibrium by real
-deviators.
+deviators. Two more policies begin with the equilibrium: that refined in play, and, for what the Thesis has
+learned, the logit equilibrium of agents who explore.
 """
 
 from __future__ import annotations
@@ -12,23 +13,23 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from agents.evaluators import deviation_gain, played_exploitability
 from agents.evaluators.city.played import modelled
+from agents.evaluators.exploitability.deviation import AT_ONCE
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import solve
+from agents.solvers.city.played_refinement import played_refinement
 from karma_envs.baselines import baseline_policy
 from karma_envs.games.grid_city import GridCityGame
-from karma_envs.games.grid_city.mean_field import CityMeanField
-from karma_envs.mean_field.dynamic_programming import uniform_policy
-from karma_envs.meaning import ESTIMATE, EXACT, ONE, STATIONARY, Meaning
+from karma_envs.meaning import ESTIMATE, ESTIMATED_LOWER_BOUND, EXACT, STATIONARY, Meaning
 from karma_envs.metrics import access_fairness, reward_fairness
-from karma_envs.numerics.sampling import softmax
 from training.common.figures import COLOURS, new_figure
+from training.common.lane_figures import lane_maps
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
 from training.reproduction.numbers import points, row_of
+from training.reproduction.ours.exploring_logit import exploring_logit
 from training.reproduction.thesis.city_training import LARGE_STEPS, compared_run, exploring_policy
 
 if TYPE_CHECKING:
@@ -40,10 +41,10 @@ _TRAINED = {"quick": 50_000, "full": 1_000_000}
 _DEVIATORS = {"quick": 5, "full": 50}
 _SAMPLES = {"quick": 400, "full": 400}
 _TOLERANCE = {"quick": 5e-3, "full": 2e-3}
+_REFINEMENTS = {"quick": 20, "full": 60}
 _RATIONALITY, _EXPLORATION = 10.0, 0.05
-_LOGIT_STEPS, _LOGIT_DAMPING = 60, 0.3
 
-EQUILIBRIUM, LOGIT = "equilibrium", "logit, beta = 10, exploring"
+EQUILIBRIUM, REFINED, LOGIT = "equilibrium", "equilibrium, refined in play", "logit, beta = 10, exploring"
 _WITHOUT_KARMA = {"DICT": "dict", "COIN": "coin"}
 _BASELINES = ("proportional", "random")
 _LEARNED = {"learned as printed": {}, "learned, alpha = .1": {"learning_rate": LARGE_STEPS}}
@@ -53,6 +54,8 @@ _row = partial(
     (
         "efficiency_model",
         "efficiency_played",
+        "efficiency_error",
+        "model_off_by",
         "access_fairness",
         "reward_fairness",
         "queue_correlation",
@@ -61,61 +64,63 @@ _row = partial(
         "deviators_gain_predicted",
         "deviators_gain_played",
         "deviators_gain_error",
+        "residual",
+        "mean_bid",
     ),
 )
 
 
-def logit_policy_of(model: CityMeanField, rationality: float, exploration: float) -> NDArray[np.float64]:
-    """(1 - epsilon) softmax(beta Q) + epsilon uniform, Q that of this very policy, by damped iteration.
-
-    What SARSA with softmax policies and exploration would come to with infinitely much data: there is no
-    entropy in the value, and rewards are unnormalised.
-    """
-    uniform = uniform_policy(model)
-    policy = uniform
-    field = model.population_at_rest(policy)
-    for _ in range(_LOGIT_STEPS):
-        value = field.problem.policy_value(model.discounts, policy)
-        q = field.problem.reward + model.discounts[:, None, None] * field.problem.following(value)
-        chosen = softmax(np.where(model.legal_actions, rationality * q, -np.inf))
-        policy = policy + _LOGIT_DAMPING * ((1 - exploration) * chosen + exploration * uniform - policy)
-        field = model.population_at_rest(policy, field.mean_field)
-    return policy
-
-
-def _policies(game: GridCityGame, scale: str, seed: int) -> dict[str, TabularPolicy]:
+def _policies(game: GridCityGame, scale: str, seed: int) -> dict[str, tuple[TabularPolicy, float]]:
+    """Policies by case, with the residual of what a solver found; NaN of others."""
     model = game.mean_field()
     assert model is not None
+    solved = solve(model, tolerance=_TOLERANCE[scale])
+    refined = played_refinement(
+        game, start=solved.policy, iterations=_REFINEMENTS[scale], assess_every=20, seed=seed
+    )
+    logit = exploring_logit(model, _RATIONALITY, _EXPLORATION)
     policies = {
-        EQUILIBRIUM: solve(model, tolerance=_TOLERANCE[scale]).policy,
-        LOGIT: TabularPolicy(logit_policy_of(model, _RATIONALITY, _EXPLORATION)),
+        EQUILIBRIUM: (solved.policy, solved.stationary_residual),
+        REFINED: (refined.policy, np.nan),
+        LOGIT: (TabularPolicy(logit.policy), logit.residual),
     }
     for name in _BASELINES:
-        played = baseline_policy(name, game)
-        policies[name] = TabularPolicy.from_thresholds(played.thresholds, game.n_actions, played.row_of_agent)
+        policies[name] = _baseline(name, game), np.nan
     for name, fields in _LEARNED.items():
         run = compared_run(scale, seed, _TRAINED, **_CITY[scale], **fields)
-        policies[name] = exploring_policy(run, game)
+        policies[name] = exploring_policy(run, game), np.nan
     return policies
 
 
-def _measured(case: str, game: GridCityGame, policy: TabularPolicy, scale: str, seed: int) -> list[Row]:
+def _baseline(name: str, game: GridCityGame) -> TabularPolicy:
+    played = baseline_policy(name, game)
+    return TabularPolicy.from_thresholds(played.thresholds, game.n_actions, played.row_of_agent)
+
+
+def _measured(
+    case: str, game: GridCityGame, policy: TabularPolicy, residual: float, scale: str, seed: int
+) -> list[Row]:
     policy = policy.fitted_to(game)
     played = played_exploitability(game, policy, n_steps=_PLAYED[scale], seed=seed)
     outcome = game.outcome()  # of all steps since the reset, the burn-in among them
     model, table, kinds = modelled(game, policy)
     field = model.population_at_rest(table)
     queues, lanes = played.lanes.queues, model.lanes(field.statistic)
+    flows = played.lanes.flows.mean(axis=0)
+    mean_bids = flows @ lanes.bids / np.maximum(queues, 1e-300)
+    problem = model.decision_problem(field.statistic)
+    predicted = float(model.masses @ problem.mean_reward(field.mean_field, table))
     summary = {
-        "efficiency_model": float(
-            model.masses @ (field.mean_field[..., None] * table * field.problem.reward).sum(axis=(1, 2))
-        ),
+        "efficiency_model": predicted,
         "efficiency_played": played.efficiency.value,
+        "efficiency_error": played.efficiency.standard_error,
+        "model_off_by": predicted / played.efficiency.value - 1,
         "access_fairness": access_fairness(outcome.accesses, outcome.steps),
         "reward_fairness": reward_fairness(outcome.rewards, outcome.steps),
         "queue_correlation": float(np.corrcoef(queues, lanes.congestion)[0, 1]),
         "exploitability_model": model.exploitability(table).normalised,
         "exploitability_played": played.gain_normalised.value,
+        "residual": residual,
     }
     if case == EQUILIBRIUM:
         rng = np.random.default_rng([14, seed])
@@ -127,7 +132,7 @@ def _measured(case: str, game: GridCityGame, policy: TabularPolicy, scale: str, 
             played.best_responses[kinds[chosen]],
             n_samples=_SAMPLES[scale],
             gap=20,
-            at_once=True,
+            at_once=scale == "full",  # few of many there
             seed=seed,
         )
         summary["deviators_gain_predicted"] = float(played.gains[kinds[chosen]].mean())
@@ -136,8 +141,8 @@ def _measured(case: str, game: GridCityGame, policy: TabularPolicy, scale: str, 
     return [
         _row(case) | summary,
         *(
-            _row(f"{case}, by lane", lane, float(predicted), float(counted))
-            for lane, (predicted, counted) in enumerate(zip(lanes.congestion, queues))
+            _row(f"{case}, by lane", lane, *map(float, crowds), mean_bid=float(bid))
+            for lane, (*crowds, bid) in enumerate(zip(lanes.congestion, queues, mean_bids))
         ),
     ]
 
@@ -146,13 +151,11 @@ def _run(scale: str, seed: int) -> list[Row]:
     fields = {**_CITY[scale], "path_seed": seed}
     game = GridCityGame(**fields)
     rows = []
-    for case, policy in _policies(game, scale, seed).items():
-        rows += _measured(case, game, policy, scale, seed)
+    for case, (policy, residual) in _policies(game, scale, seed).items():
+        rows += _measured(case, game, policy, residual, scale, seed)
     for case, allocation in _WITHOUT_KARMA.items():
         other = GridCityGame(**fields, allocation=allocation)
-        played = baseline_policy("bid_nothing", other)
-        policy = TabularPolicy.from_thresholds(played.thresholds, other.n_actions, played.row_of_agent)
-        rows += _measured(case, other, policy, scale, seed)
+        rows += _measured(case, other, _baseline("bid_nothing", other), np.nan, scale, seed)
     return rows
 
 
@@ -179,6 +182,7 @@ def _efficiencies(rows: Sequence[Row]) -> Figure:
     efficiency.set_yticklabels(cases)
     gain.set_yticklabels([])
     gain.set_xscale("symlog", linthresh=1e-3)
+    gain.set_xlim(left=-1e-4)
     figure.legend(*efficiency.get_legend_handles_labels(), loc="outside upper center", ncols=2)
     return figure
 
@@ -203,12 +207,34 @@ def _queues(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+def _maps(rows: Sequence[Row]) -> Figure:
+    """Congestion and mean bids of the equilibrium, as N agents play it; paths of the first seed."""
+    seed = rows[0]["seed"]
+    congestion, bids = (
+        np.array(points(rows, f"{EQUILIBRIUM}, by lane", seed, quantity)[0]) for quantity in ("y", "mean_bid")
+    )
+    size = _CITY["full"] if len(congestion) == len(GridCityGame().network.lanes) else _CITY["quick"]
+    return lane_maps(
+        GridCityGame(**size).network,
+        {"congestion": (congestion, "agents that want the lane"), "bids": (bids, "mean bid")},
+    )
+
+
+_NEAR = tuple(
+    each
+    for case in (EQUILIBRIUM, *_BASELINES, *_LEARNED)
+    for each in (
+        Published(case, "model_off_by", 0.0, 0.03, "what the model is built to reach, for a city of 1000"),
+        Published(case, "queue_correlation", 1.0, 0.01, "likewise, over lanes"),
+    )
+)
+
 EXPERIMENT = Experiment(
     name="city-equilibrium",
     title="The city's equilibrium, in its model and at play",
     source="ours; the efficiency -.82 is of Vaishampayan 2024, Table 6.3",
     run=_run,
-    figures={"efficiencies": _efficiencies, "queues": _queues},
+    figures={"efficiencies": _efficiencies, "queues": _queues, "maps": _maps},
     published=(
         Published(
             LOGIT,
@@ -217,12 +243,15 @@ EXPERIMENT = Experiment(
             0.02,
             "printed to two digits; Table 6.3's learned policies may be this equilibrium, as they explore",
         ),
+        Published(LOGIT, "access_fairness", -0.15, 0.02, "printed to two digits, paths are drawn"),
+        Published(LOGIT, "reward_fairness", -0.43, 0.05, "printed to two digits, paths are drawn"),
+        *_NEAR,
     ),
     meanings={
         "exploitability_model": Meaning(None, EXACT, STATIONARY, "large-population model"),
         "exploitability_played": Meaning(1000, ESTIMATE, STATIONARY),
         "deviators_gain_predicted": Meaning(1000, ESTIMATE, STATIONARY),
-        "deviators_gain_played": Meaning(1000, ESTIMATE, ONE),
+        "deviators_gain_played": Meaning(1000, ESTIMATED_LOWER_BOUND, AT_ONCE.format(_DEVIATORS["full"])),
     },
     notes=(
         "At full scale the city of the thesis; at quick scale one of 100 agents on two by two nodes, of "

@@ -205,16 +205,24 @@ class CityMeanField(FiniteMeanFieldModel):
         lanes = self.lanes(statistic)
         return self.with_win_table(lanes.win, statistic)
 
-    def with_win_table(self, win: NDArray[np.float64], statistic: NDArray[np.float64]) -> CityProblem:
+    def with_win_table(
+        self,
+        win: NDArray[np.float64],
+        statistic: NDArray[np.float64],
+        columns: NDArray[np.int32] | None = None,
+    ) -> CityProblem:
         """What agents face where the chances to win are given, as counted in play.
 
         Args:
-            win: P, ``float64[L, C]``, by lane and class of bids.
+            win: P, ``float64[L, C]``, by lane and class of bids, or with other columns.
             statistic: z, of which the levels of redistribution are, and how congested lanes are.
+            columns: ``int32[types, U, karma_max + 1]``, which column of ``win`` is of a bid, by type and
+                urgency of who bids; its class if None.
         """
         lanes = self.lanes(statistic)
         moves = self._sharing.moves(lanes.level, lanes.lane_levels, lanes.congestion)
-        return CityProblem(self._trips, moves, as_table(win), self.legal_actions)
+        trips = self._trips if columns is None else self._trips._replace(class_of_bid=columns)
+        return CityProblem(trips, moves, as_table(win), self.legal_actions)
 
     def population_at_rest(
         self,

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from karma_envs.config import refusal
 from karma_envs.games.grid_city.mean_field.decisions import find_best, find_policy_values, find_q, push
 from karma_envs.games.grid_city.mean_field.flows import find_chances, find_rest, find_totals
-from karma_envs.games.grid_city.mean_field.smoothed import find_smoothed, new_softness
+from karma_envs.games.grid_city.mean_field.smoothed import find_exploring, find_smoothed, new_softness
 from karma_envs.games.grid_city.mean_field.trips import Moves, Scratch, Trips, as_table, new_scratch
 from karma_envs.mean_field import DecisionProblem
 
@@ -194,6 +194,40 @@ class CityProblem(DecisionProblem):
         def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
             soft = new_softness(self._shape[1], self._trips.n_bids)
             find_smoothed(*tables, kinds, discounts, rationality, prior, scratch, soft, policy, value)
+
+        self._by_kind(respond)
+        return policy, value
+
+    def exploring_response(
+        self,
+        discounts: NDArray[np.float64],
+        rationality: float,
+        exploration: float,
+        start: NDArray[np.float64] | None = None,
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """What agents come to who learn by SARSA with softmax policies, and explore; and its value V.
+
+        That is pi = (1 - epsilon) softmax(beta Q^pi) + epsilon uniform over legal actions, by iterating Q and
+        pi: no entropy is in the value.
+
+        Args:
+            discounts: gamma, ``float64[G]``.
+            rationality: beta > 0, per unit of reward.
+            exploration: epsilon, in [0, 1].
+            start: V to begin with, ``float64[G, X]``; 0 if None.
+        """
+        policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
+        policy[..., 0] = 1.0  # where agents cannot be
+        flat = np.zeros(self._shape[1:])
+        if start is not None:
+            value[:] = start
+        tables = self._trips, self._moves, self.win
+
+        def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
+            soft = new_softness(self._shape[1], self._trips.n_bids)
+            find_exploring(
+                *tables, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
+            )
 
         self._by_kind(respond)
         return policy, value

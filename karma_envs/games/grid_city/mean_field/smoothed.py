@@ -3,7 +3,8 @@
 Policy iteration on a payoff from which the distance of the policy to a prior one is taken off, see
 :mod:`karma_envs.mean_field.smoothed`. What is taken off of a place is passed on through the equations that
 :func:`~karma_envs.games.grid_city.mean_field.trips.look_ahead` has factored already, so a step costs hardly
-more than the value of a policy.
+more than the value of a policy. And the policies of agents who explore, from whose payoff nothing is taken
+off.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from karma_envs.games.grid_city.mean_field.decisions import find_renewed, option_values
 from karma_envs.games.grid_city.mean_field.trips import (
     eliminate,
+    find_values,
     join_trips,
     look_ahead,
     place_of,
@@ -26,6 +28,7 @@ from karma_envs.numerics.compile import kernel
 
 _MOST_SWEEPS = 200
 _NEAR = 1e-7  # change of values, over the greatest of them; the step after it is exact but for rounding
+_VERY_NEAR = 1e-11  # the same where errors fall by steps alike: what is left of them stays
 
 
 class Softness(NamedTuple):
@@ -224,3 +227,48 @@ def find_smoothed(trips, moves, win, kinds, discounts, rationality, scores, scra
                 break
         # Errors of policy iteration are squared from step to step: one more step of the policy is exact.
         _soften(trips, moves, win, kind, worth, discount, rationality, prior, scratch, own, soft.cost)
+
+
+@kernel
+def find_exploring(
+    trips, moves, win, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
+):
+    """What agents do who choose by the values of actions under this very policy, and explore.
+
+    Args:
+        trips: as in :func:`find_smoothed`, and so the others.
+        moves: as there.
+        win: as there.
+        kinds: as there.
+        discounts: as there.
+        rationality: beta > 0, of the softmax.
+        exploration: share of what is done at random.
+        flat: ``float64[X, A]``, 0 everywhere.
+        scratch: as there.
+        soft: as there.
+        policy: ``float64[G, X, A]``, written where the agents of a kind can be.
+        value: ``float64[G, X]``, to begin with; written.
+    """
+    m = trips.n_bids
+    for kind in range(kinds[0], kinds[1]):
+        discount, own, worth, kind_type = discounts[kind], policy[kind], value[kind], trips.type_of_kind[kind]
+        for _ in range(_MOST_SWEEPS):
+            _soften(trips, moves, win, kind, worth, discount, rationality, flat, scratch, own, soft.cost)
+            for number in range(trips.n_positions[kind]):
+                position = trips.order[kind, number]
+                for urgency in range(trips.urgencies_of_type[kind_type]):
+                    first = place_of(position, urgency, trips.n_urgencies) * m
+                    for k in range(m):
+                        each = exploration / (trips.options[position] * (trips.most_bid[k] + 1))
+                        for option in range(trips.options[position]):
+                            for bid in range(trips.most_bid[k] + 1):
+                                chosen = (1.0 - exploration) * own[first + k, option * m + bid]
+                                own[first + k, option * m + bid] = chosen + each
+            find_values(trips, moves, win, kind, own, discount, scratch, soft.value)
+            change, scale = 0.0, 0.0
+            for state in range(worth.shape[0]):
+                change = max(change, abs(soft.value[state] - worth[state]))
+                scale = max(scale, abs(soft.value[state]))
+                worth[state] = soft.value[state]
+            if change <= _VERY_NEAR * scale:
+                break
