@@ -7,6 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+# Kernels are compiled in an example's time, and machines are busy: no example has a time to keep.
+settings.register_profile("karma-envs", deadline=None)
+settings.load_profile("karma-envs")
 
 HERE = Path(__file__).parent
 SHARED = [

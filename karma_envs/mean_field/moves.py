@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 WIDTH = 1e-7
 """Of finite differences."""
 
+_STILL = 1e-100  # what moves as slowly leaves all as it is
 _MOST_BYTES = 2 * 2**30  # of moved kernels
 
 
@@ -173,7 +174,7 @@ def differenced_inconsistency(
         policy_move = np.zeros(1) if policy_moves is None else policy_moves[index]
         # What moves fastest moves by WIDTH, however slow a move is: along a value of many steps, very slow.
         speed = max(float(np.abs(move).max()) for move in (statistic_move, field_move, policy_move))
-        width = WIDTH / (speed or 1.0)
+        width = WIDTH / speed if speed > _STILL else 1.0
         moved_gap = model.inconsistency(
             statistic + width * statistic_move, mean_field + width * field_move, policy + width * policy_move
         )
