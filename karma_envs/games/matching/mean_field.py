@@ -20,6 +20,7 @@ from karma_envs.axes import Axis
 from karma_envs.config import refusal
 from karma_envs.games.matching.contests import ContestMoves, ContestProblem, Contests, redistributed
 from karma_envs.games.matching.kernels import PAIR_CROWDING
+from karma_envs.karma.level import karma_at_start, level_of, sharing_matrix, tax_matrix
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.numerics.compile import kernel
 
@@ -81,7 +82,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
             self._transitions[index, size:, 0] = 1.0  # values the type does not have: left at once
             stationary[index, :size] = agent_type.stationary_urgency
         self.legal_actions = self._karma <= np.tile(self._karma, n_urgencies)[:, None]
-        self.initial_mean_field = np.einsum("tu,k->tuk", stationary, _initial_karma(config)).reshape(
+        self.initial_mean_field = np.einsum("tu,k->tuk", stationary, karma_at_start(config)).reshape(
             len(types), -1
         )
 
@@ -89,7 +90,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
         _tabulate_redistribution(
             config.karma_max, redistribution.function, redistribution.parameter_array(), tax, self._receives
         )
-        self._taxation = _tax_matrix(tax)
+        self._taxation = tax_matrix(tax)
         self._contests = Contests(config.karma_max, allocation, payment)
         self._looks_at_karma = self._contests.looks_at_karma
         self._karma_is_conserved = bool(
@@ -121,7 +122,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
         _, after = self._contests.outcomes(joint)
         before_sharing = joint.T.ravel() @ after.reshape(-1, self._n) @ self._taxation
         surplus = joint.sum(axis=0) @ self._karma - before_sharing @ self._karma
-        return np.append(self._reduced(joint), self._level(before_sharing, float(surplus)))
+        return np.append(self._reduced(joint), level_of(before_sharing * self._receives, float(surplus)))
 
     def decision_problem(self, statistic: NDArray[np.float64]) -> ContestProblem:
         win, after = self._contests.outcomes(self._opponents(statistic))
@@ -206,55 +207,13 @@ class MatchingMeanField(FiniteMeanFieldModel):
         shape = *gains.shape[:-1], self.n_types, self.n_states, self._n
         return np.repeat(by_urgency, self._n, axis=-2).reshape(shape)
 
-    def _level(self, karma_distribution: NDArray[np.float64], surplus: float) -> float:
-        """The level l at which what agents take adds up to the surplus; the cap if they cannot take it."""
-        room = self.config.karma_max - self._karma
-        taken = np.minimum(np.arange(self._n)[:, None], room) @ (karma_distribution * self._receives)
-        if taken[-1] <= 0.0:
-            return 0.0
-        if surplus >= taken[-1]:
-            return float(self.config.karma_max)
-        whole = min(int(np.searchsorted(taken, max(surplus, 0.0), side="right")) - 1, self._n - 2)
-        return float(whole + (max(surplus, 0.0) - taken[whole]) / (taken[whole + 1] - taken[whole]))
-
     def _shares(self, level: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Transition matrix of karma by tax and by the surplus shared at a level, and its derivative."""
         # Just below 0 sharing goes on as a straight line: Newton steps that overshoot find their way back.
         highest = float(self.config.karma_max)
         inside = np.clip(level, -0.5, highest)
         whole = int(inside)
-        low, high = self._sharing(whole), self._sharing(whole + 1)
+        low, high = (sharing_matrix(offer, self._receives) for offer in (whole, whole + 1))
         shares = self._taxation @ (low + (inside - whole) * (high - low))
         moves = self._taxation @ (high - low) if -0.5 <= level < highest else np.zeros_like(low)
         return shares, moves
-
-    def _sharing(self, offer: int) -> NDArray[np.float64]:
-        """Transition matrix of karma when everyone who shares is offered a whole number."""
-        taken = np.minimum(offer, self.config.karma_max - self._karma) * self._receives
-        matrix = np.zeros((self._n, self._n))
-        matrix[self._karma, self._karma + taken] = 1.0
-        return matrix
-
-
-def _tax_matrix(tax: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Transition matrix of karma when each agent pays its tax, rounded up or down at random."""
-    karma = np.arange(len(tax))
-    whole = np.floor(tax).astype(np.int64)
-    matrix = np.zeros((len(tax), len(tax)))
-    matrix[karma, karma - whole] += 1 - (tax - whole)
-    matrix[karma, np.maximum(karma - whole - 1, 0)] += tax - whole
-    return matrix
-
-
-def _initial_karma(config: MatchingConfig) -> NDArray[np.float64]:
-    """Distribution of karma in an infinite population that begins, ``float64[karma_max + 1]``.
-
-    Where everyone gets the mean, and this is no whole number, it is shared by the two numbers around it.
-    """
-    distribution = config.initial_distribution()
-    if distribution is None:
-        distribution = np.zeros(config.karma_max + 1)
-        low = int(config.karma_mean)
-        distribution[low] = 1 - (config.karma_mean - low)
-        distribution[min(low + 1, config.karma_max)] += config.karma_mean - low
-    return distribution
