@@ -158,6 +158,7 @@ ROOMS = {
     "theory": {"common", "evaluation", "solving"},
     "runs": {"common", "evaluation", "solving"},
     "sweeps": {"common", "evaluation", "runs"},
+    "planning": {"common"},
     "benchmark": {"common", "evaluation", "solving", "runs"},
     "reproduction": {"common", "evaluation", "solving", "theory", "runs", "sweeps", "benchmark"},
     "integrations": {"common", "evaluation", "runs", "benchmark"},
@@ -179,7 +180,7 @@ OF_SOME_GAMES = {
 """What games say themselves: their references, baselines, metrics, totals and fields."""
 
 
-@pytest.mark.parametrize("room", ["common", "evaluation", "solving", "runs", "sweeps"])
+@pytest.mark.parametrize("room", ["common", "evaluation", "solving", "runs", "sweeps", "planning"])
 def test_rooms_ask_games_and_name_nothing_of_theirs(room: str) -> None:
     for file in files_in("training", room):
         for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):

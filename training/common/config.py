@@ -47,6 +47,9 @@ class GameRunConfig(Config):
     KINDS: ClassVar[tuple[str, ...]] = ()
     """The parts that there are kinds of, of which one may be chosen by name."""
 
+    REPEATED: ClassVar[frozenset[str]] = frozenset()
+    """The fields of this class that are lists of texts, of which a flag gives one and may be repeated."""
+
     game: Any = "matching"
     game_config: Any = field(default_factory=dict)
 

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -191,7 +191,8 @@ def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Par
     def add_fields(parser: Parser, kinds: Mapping[str, str]) -> None:
         for heading, part in config_class.sections(game, kinds).values():
             hidden = {"game", *config_class.parts(game)} if part is config_class else set()
-            _add_fields(parser.add_argument_group(heading), part, hidden, config_class.as_in_source(game))
+            group, in_source = parser.add_argument_group(heading), config_class.as_in_source(game)
+            _add_fields(group, part, hidden, in_source, config_class.REPEATED)
 
     parser = _GameParser(
         prog=prog,
@@ -225,24 +226,51 @@ def short_names(game: str) -> list[str]:
 
 
 def _add_fields(
-    group: Any, config_class: type[Config], hidden: Collection[str], as_in_source: Mapping[str, Any]
+    group: Any,
+    config_class: type[Config],
+    hidden: Collection[str],
+    as_in_source: Mapping[str, Any],
+    repeated: Collection[str],
 ) -> None:
-    """A flag for every field of a configuration that is not ``hidden``; one of yes or no may stand alone."""
+    """A flag for every field of a configuration that is not ``hidden``.
+
+    One of yes or no may stand alone; those that are ``repeated`` are lists of texts, one a flag.
+    """
     meanings = descriptions(config_class)
     for item in dataclasses.fields(config_class):
         if item.name in hidden:
             continue
         default = as_in_source.get(item.name, item.default)
         shown = "none" if default is None else _as_said(default)
-        alone: dict[str, Any] = {"nargs": "?", "const": True} if field_kinds(item) == {"bool"} else {}
+        how: dict[str, Any] = {"nargs": "?", "const": True} if field_kinds(item) == {"bool"} else {}
+        if item.name in repeated:
+            how, shown = {"action": "append"}, ", ".join(default) if isinstance(default, tuple) else "none"
         group.add_argument(
             "--" + item.name.replace("_", "-"),
             dest=f"field:{item.name}",
-            type=_reader(item),
+            type=str if item.name in repeated else _reader(item),
             metavar="VALUE",
-            **alone,
+            **how,
             help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
+
+
+def game_of_file(arguments: Sequence[str]) -> list[str]:
+    """Arguments that begin with a YAML file which names the game, with the game and ``--config`` instead.
+
+    Raises:
+        ConfigError: when the file names none, or a configuration is given besides.
+    """
+    if not arguments or not arguments[0].endswith((".yaml", ".yml")):
+        return list(arguments)
+    file, *others = arguments
+    game = load_layer(file).get("game")
+    if game is None:
+        raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
+    if "--config" in others:
+        raise ConfigError(f"{file} stands for --config; leave out one of them")
+    game_class(game, "game")  # may be refused
+    return [game, "--config", file, *others]
 
 
 def _as_said(default: Any) -> str:

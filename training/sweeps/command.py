@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,10 +15,9 @@ from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.outcome import Metric, headlines
 from karma_envs.registry import game_class
-from training.common.config import load_layer
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
-from training.common.flags import Parser, add_games, flag_of, layers, value
+from training.common.flags import Parser, add_games, flag_of, game_of_file, layers, value
 from training.common.plain_yaml import parse_yaml
 from training.common.tables import Row
 from training.common.trust import add_trust
@@ -122,7 +120,7 @@ def _run(options: argparse.Namespace) -> None:
             )
         folder, config = Path(options.resume), Sweep.open(options.resume, options.trust).config
     else:
-        options = _parser().parse_args(_named(arguments), options)
+        options = _parser().parse_args(game_of_file(arguments), options)
         folder, config = Path(options.folder), _config(options)
     metric = game_class(config.base.game).metrics[0]
     with SweepBar(metric, enabled="quiet" not in options) as bar:
@@ -177,20 +175,6 @@ def _add_what(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--folder", metavar="DIR", required=True, help="where results go")
     _add_how(parser)
     parser.epilog = _EXAMPLES + (parser.epilog or "")
-
-
-def _named(arguments: Sequence[str]) -> list[str]:
-    """The arguments with a game in the place of a file that names it."""
-    if not arguments or not arguments[0].endswith((".yaml", ".yml")):
-        return list(arguments)
-    file, *others = arguments
-    game = load_layer(file).get("game")
-    if game is None:
-        raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
-    if "--config" in others:
-        raise ConfigError(f"{file} stands for --config; leave out one of them")
-    game_class(game, "game")  # may be refused
-    return [game, "--config", file, *others]
 
 
 def _field_and_values(text: str) -> tuple[str, list[Any]]:

@@ -1,0 +1,1 @@
+"""Designing mechanisms: what is searched, how, and what it came to."""
