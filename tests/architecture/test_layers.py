@@ -158,7 +158,7 @@ ROOMS = {
     "theory": {"common", "evaluation", "solving"},
     "runs": {"common", "evaluation", "solving"},
     "sweeps": {"common", "evaluation", "runs"},
-    "planning": {"common"},
+    "planning": {"common", "evaluation", "solving", "runs"},
     "benchmark": {"common", "evaluation", "solving", "runs"},
     "reproduction": {"common", "evaluation", "solving", "theory", "runs", "sweeps", "benchmark"},
     "integrations": {"common", "evaluation", "runs", "benchmark"},

@@ -9,17 +9,20 @@ from typing import Any, ClassVar
 
 from agents.planners import Inner, Limit, Objective, Space
 from agents.planners.study import methods
-from karma_envs.config import ConfigError, choice, refusal, suggestion, whole
+from karma_envs.config import choice, refusal, suggestion, whole
 from karma_envs.plugins import import_named
 from training.common.config import GameRunConfig
 from training.planning.objectives import as_texts, read_limit, read_objective
 from training.planning.ranges import read_over, space_of
+from training.runs.config import TrainConfig
 
 INNERS = {
     "solve": "agents.planners.inner.equilibrium:EquilibriumInner",
     "train": "agents.planners.inner.learning:LearningInner",
 }
 """What says how selfish agents play under a mechanism, by name: an equilibrium, or learning."""
+
+_EPOCHS = 1000  # of learning, unless options say otherwise
 
 
 @dataclass(frozen=True)
@@ -38,7 +41,9 @@ class DesignConfig(GameRunConfig):
         limit: what is acceptable, such as karma_gini<=0.3; may be repeated.
         inner: how selfish agents play: solve, the equilibrium of many agents, or train, learning in the game
             of n_agents.
-        options: further options of that, as a mapping.
+        options: further options of that, as a mapping: of solve method, rationality, warm and those of the
+            solver; of train n_epochs (default 1000), epoch_length, n_steps (that are measured), burn_in and
+            learner, a mapping of its fields.
         method: bayesian, gradient (of solve), random or none.
         budget: how many mechanisms are tried, >= 1.
         seeds: evaluations of each, for standard errors.
@@ -106,20 +111,21 @@ class DesignConfig(GameRunConfig):
         """
         inner = import_named("inner", INNERS[self.inner], "module:class")
         known = inspect.signature(inner).parameters
+        names = [name for name in known if name not in ("game", "measures", "derivatives", "options")]
+        takes_others = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
+        for name in self.options:
+            if name not in names and not takes_others:
+                raise refusal("options", name, ", ".join(names) + suggestion(name, names))
         options = dict(self.options)
         if self.method == "gradient":
             if "derivatives" not in known:
-                raise refusal("method", self.method, f"another with inner {self.inner}, which has none")
+                raise refusal("method", self.method, f"another where inner is {self.inner}")
             options["derivatives"] = True
-        names = [name for name in known if name not in ("game", "measures", "options")]
-        takes_others = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
-        for name in options:
-            if name not in names and not takes_others:
-                raise refusal("options", name, ", ".join(names) + suggestion(name, names))
-        try:
-            made: Inner = inner(self.make_game(), **options)
-        except TypeError as error:
-            raise ConfigError(f"options = {options} are not allowed: {error}") from error
+        if "learner" in known:
+            learner = {"learner": options["learner"]} if "learner" in options else {}
+            trained = TrainConfig.from_flat(self.game, None, learner)
+            options = {"n_epochs": _EPOCHS, **options, "learner": trained.learner}
+        made: Inner = inner(self.make_game(), **options)
         return made
 
 
