@@ -212,8 +212,8 @@ def report(plan: Plan) -> None:
     title = f"{what}{'; in brackets the standard error in units of the last digit' if errors else ''}"
     table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     numbers = _columns(design, shown)
-    for name in ("trial", *design.study.space.names, *numbers):
-        table.add_column(name.replace("_", " "), justify="right", no_wrap=True)
+    for name in ("trial", *design.study.space.names, *(name.replace("_", " ") for name in numbers)):
+        table.add_column(name, justify="right", no_wrap=True)
     if plan.as_it_is is not None:
         own = (_short(plan.own_values.get(name, "")) for name in design.study.space.names)
         table.add_row("as it is", *own, *_cells(design, plan.as_it_is, numbers))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -31,7 +32,9 @@ if TYPE_CHECKING:
 
 _BEST, _TRIAL, _AS_IT_IS = COLOURS[0], "0.6", COLOURS[1]
 _MOST_TICKS = 9  # of a parameter's values, one by one
-_TICK = 16  # letters of a value's label
+_MOST_TICKS_ACROSS = 6  # of numbers with many digits, side by side
+_TICK = 24  # letters of a value's label
+_LONG_NAME = 12
 _LONG = 5  # letters from which labels are slanted
 
 
@@ -106,6 +109,7 @@ def front(plan: Plan) -> Figure:
                 **_own_look(),
             )
         panel.set(xlabel=_label(across), ylabel=_label(up))
+        panel.locator_params(axis="x", nbins=_MOST_TICKS_ACROSS)
     _legend(figure, panels[0])
     return figure
 
@@ -133,7 +137,7 @@ def effects(plan: Plan) -> Figure:
             _scale(panel, parameter)
         row[0].set_ylabel(_label(objective))
     for panel, parameter in zip(rows[-1], parameters):
-        panel.set_xlabel(_words(parameter.name))
+        panel.set_xlabel(parameter.name)
     _legend(figure, rows[0][0])
     return figure
 
@@ -160,8 +164,8 @@ def mechanisms(plan: Plan) -> Figure:
         own = [_own_coordinate(plan, parameter) for parameter in parameters]
         heights = [*own, *_heights(objectives, ranges, plan.as_it_is)]
         panel.plot(heights, color=_AS_IT_IS, linestyle="--", marker="D", markersize=4, label="as it is")
-    names = [*design.study.space.names, *(each.name for each in objectives)]
-    panel.set_xticks(range(len(names)), [_words(name).replace(" ", "\n", 1) for name in names])
+    names = [*design.study.space.names, *(_words(each.name) for each in objectives)]
+    panel.set_xticks(range(len(names)), [_in_two_lines(name) for name in names])
     for place, parameter in enumerate(parameters):
         ends = parameter.values if isinstance(parameter, Choice) else (parameter.at(0.0), parameter.at(1.0))
         for end in ends:
@@ -322,6 +326,11 @@ def _label(objective: Objective) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ")
+
+
+def _in_two_lines(name: str) -> str:
+    """A name that is too long to stand beside others, broken where a part of it ends."""
+    return re.sub(r"([ ._])", r"\1\n", name, count=1) if len(name) > _LONG_NAME else name
 
 
 def _text(value: Value) -> str:
