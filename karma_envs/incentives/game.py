@@ -242,7 +242,7 @@ class IncentivisedTables(IncentivisedGame, FiniteGame):
         """As the game below plays, and then what is paid for it."""
         self.game.rollout(policy, len(out), out)
         incentives = self.table[self.type_of_agent, out.observations[:-1], out.actions]
-        out.rewards[:] += incentives.astype(np.float32)
+        out.rewards[:] = out.rewards + incentives  # rounded once, as in a step
         self._paid += incentives.sum(axis=0)
 
     def against(self, statistic: ArrayLike, *, n_agents: int | None = None) -> IncentivisedGame:  # type: ignore[override]

@@ -118,12 +118,12 @@ def test_a_charge_on_bids_lowers_bids_in_equilibrium():
     for each in (game, paid):
         found = agents.solve(each.mean_field())
         assert found.converged
-        bids[each] = float((found.mean_field[0][:, None] * found.policy[0] * np.arange(7)).sum())
+        bids[each] = float((found.mean_field[0][:, None] * found.policy.probabilities[0] * np.arange(7)).sum())
     assert bids[paid] < bids[game] - 0.1
     model = paid.mean_field()
-    np.testing.assert_allclose(model.incentive(found.policy), -0.05 * bids[paid], rtol=1e-9)
+    np.testing.assert_allclose(model.incentive(found.policy.probabilities), -0.05 * bids[paid], rtol=1e-9)
     paid.reset(np.random.default_rng(0))
-    policy = paid.policy_of(found.policy)
+    policy = found.policy
     paid.rollout(policy, 200)
     stretches = []
     for _ in range(10):
