@@ -114,7 +114,7 @@ class PowerSeries(Config):
 
     @property
     def bounds(self) -> tuple[float, float]:
-        """No incentive is below the first or above the second: w_0 minus and plus the sum of the other |w|."""
+        """No incentive is below the first or above the second: w_0, less and plus the other |w|."""
         spread = sum(map(abs, self.weights[1:]))
         return self.weights[0] - spread, self.weights[0] + spread
 

@@ -118,7 +118,9 @@ def test_a_charge_on_bids_lowers_bids_in_equilibrium():
     for each in (game, paid):
         found = agents.solve(each.mean_field())
         assert found.converged
-        bids[each] = float((found.mean_field[0][:, None] * found.policy.probabilities[0] * np.arange(7)).sum())
+        bids[each] = float(
+            (found.mean_field[0][:, None] * found.policy.probabilities[0] * np.arange(7)).sum()
+        )
     assert bids[paid] < bids[game] - 0.1
     model = paid.mean_field()
     np.testing.assert_allclose(model.incentive(found.policy.probabilities), -0.05 * bids[paid], rtol=1e-9)
@@ -154,7 +156,9 @@ def test_a_given_statistic_or_a_belief_is_met_with_incentives():
 
 
 def test_views_play_it():
-    env = PopulationParallelEnv(incentivised(a_game("matching"), lambda f: np.full(len(f), 3.0)), max_cycles=2)
+    env = PopulationParallelEnv(
+        incentivised(a_game("matching"), lambda f: np.full(len(f), 3.0)), max_cycles=2
+    )
     env.reset(seed=0)
     _, rewards, *_ = env.step(dict.fromkeys(env.agents, 0))
     assert sorted(rewards.values())[-1] == 3.0

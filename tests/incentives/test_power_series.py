@@ -31,7 +31,9 @@ def test_is_a_sum_over_all_exponents(d, degree, seed):
     series = PowerSeries(names=names, low=(-1,) * d, high=(1,) * d, degree=degree)
     series = series.replace(weights=tuple(rng.normal(size=len(series.terms))))
     features = rng.uniform(-1, 1, (5, d))
-    exponents = {tuple(p) for p in np.indices((degree + 1,) * d).reshape(d, -1).T.tolist() if sum(p) <= degree}
+    exponents = {
+        tuple(p) for p in np.indices((degree + 1,) * d).reshape(d, -1).T.tolist() if sum(p) <= degree
+    }
     assert {*map(tuple, series.exponents.tolist())} == exponents
     assert len({*series.terms}) == len(exponents)
     expected = [

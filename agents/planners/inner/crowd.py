@@ -1,4 +1,4 @@
-"""A crowd in the plane that incentives are to move: where agents go in equilibrium, or when they have learned.
+"""A crowd in the plane that incentives are to move: where agents go in equilibrium, or having learned.
 
 A meta-agent chooses the weights w of a truncated power series Theta, which agents get besides the rewards of
 a game of spatial congestion. It observes what they make of it, over some plays of all N agents:
@@ -8,9 +8,9 @@ a game of spatial congestion. It observes what they make of it, over some plays 
     welfare   = mean reward of an agent in a step without Theta, which only moves it from one to another,
     incentive = mean Theta of an agent in a step: a budget is kept where it is not above 0.
 
-Agents come to rest by either of two inner problems: ``"equilibrium"``, the exact one of infinitely many, which
-all N then play, and ``"actor_critic"``, actor-critic play as in the source, which goes on from where it was at
-a point nearby.
+Agents come to rest by either of two inner problems: ``"equilibrium"``, the exact one of infinitely many,
+which all N then play, and ``"actor_critic"``, actor-critic play as in the source, which goes on from where it
+was at a point nearby.
 
 Source: *Controlling the crowd: inducing efficient equilibria in multi-agent systems*, 2018.
 
@@ -22,7 +22,7 @@ Differences from the source:
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -129,27 +129,24 @@ class CrowdInner(Config):
         if self.game.length == 1:
             return PowerSeries(names=_PLACES, low=tuple(low), high=tuple(high), degree=self.degree)
         last = (self.game.length - 1) / self.game.length
-        return PowerSeries(
-            names=(*_PLACES, "t"), low=(*low, 0.0), high=(*high, last), degree=self.degree
-        )
+        return PowerSeries(names=(*_PLACES, "t"), low=(*low, 0.0), high=(*high, last), degree=self.degree)
 
-    def space(self, largest: float = 0.5, *, constant: bool = False) -> Space:
-        """The weights that move agents, those of terms with a place in them, each within bounds.
-
-        Squares of x and y have weights of at most 0: else agents would be drawn to the edges of the region.
+    def space(self, largest: float = 0.4, terms: Sequence[str] = (), *, inward: bool = True) -> Space:
+        """Weights to choose, each within the same bounds.
 
         Args:
             largest: of the magnitude of each weight, > 0, in units of reward.
-            constant: whether the constant is chosen, too: it moves nobody, but what is paid.
+            terms: whose weights; none for all that move agents, those with a place in them. The constant
+                ``1`` and powers of t alone move nobody, but what is paid.
+            inward: whether x^2 and y^2 have weights of at most 0, without which a series mostly draws
+                everybody to the edges of the region.
         """
-        squares = {f"{name}^2" for name in _PLACES}
         moving = self.series.exponents[:, :2].any(axis=1)
-        terms = [term for term, moves in zip(self.series.terms, moving, strict=True) if moves]
-        if constant:
-            terms = [self.series.terms[0], *terms]
-        return Space(
-            [Continuous(term, -largest, 0.0 if term in squares else largest) for term in terms]
-        )
+        chosen = terms or [term for term, moves in zip(self.series.terms, moving, strict=True) if moves]
+        for term in chosen:
+            choice("terms", term, self.series.terms)
+        squares = {f"{name}^2" for name in _PLACES} if inward else set()
+        return Space([Continuous(term, -largest, 0.0 if term in squares else largest) for term in chosen])
 
     @cached_property
     def wanted(self) -> Values:
