@@ -1,6 +1,5 @@
 """The crowd as an inner problem: its measures, their derivatives, and what is known of them exactly."""
 
-import numpy as np
 import pytest
 
 import agents

@@ -32,7 +32,7 @@ if TYPE_CHECKING:
 _TARGETS = ((0.8, 0.0, 0.1),)
 _TERMS = ("x", "x^2", "y^2")
 _WELFARE_TERMS = ("1", "x^2", "y^2")
-_LARGEST = 0.2
+_LARGEST = 0.06
 _ANEW = 400  # plays of what welfare was found with
 
 
@@ -49,7 +49,9 @@ def _welfare_rows(scale: str, seed: int) -> list[Row]:
         seed=seed,
     )
     limit = inner.replace(plays=0)
-    best = best_of_series(limit, space, "welfare", result.best.point, maximise=True)
+    moving = inner.space(_LARGEST, _WELFARE_TERMS[1:], inward=False)
+    best = best_of_series(limit, moving, "welfare", result.best.point, maximise=True)
+    best["1"] = -limit.evaluate(dict(best), seed=0, warm=None).values["incentive"]  # it moves nobody
     weights = {
         "welfare: no meta-agent": {},
         "welfare: meta-agent": result.best.point,
@@ -107,10 +109,10 @@ EXPERIMENT = Experiment(
         Published("welfare: meta-agent", "incentive", -0.5, 0.5, "a budget: nothing is paid on balance"),
     ),
     notes=(
-        "2000 agents in [-2, 2]^2 around one peak of desirability at (0, 0), alpha = 1. Agents play the exact "
-        "equilibrium of infinitely many with the incentives of an evaluation, over 20 plays (the source has "
+        "2000 agents in [-2, 2]^2 around one peak of desirability at (0, 0), alpha = 1. Agents play the "
+        "exact equilibrium of infinitely many with the incentives of an evaluation, over 20 plays (the source has "
         "100 tests), and Bayesian optimisation sees what they make of it: log KL. `kl` is of plays anew, of "
-        "the game's density estimate, whose bandwidth of .1 smooths the edges of the crowd; `kl_in_the_limit` "
+        "the game's density estimate, whose bandwidth of .1 smooths the crowd's edges; `kl_in_the_limit` "
         "of the exact density, and `of_the_initial` and `over_the_best` are of that. The best of the series "
         "is by exact derivatives and L-BFGS from three starts. Differences from the source: densities, "
         "desirability, series and the agents' learning are chosen here, see "
