@@ -72,7 +72,8 @@ def _improving(study: Study, told: Sequence[Trial], running: Sequence[Point], co
         point = {
             parameter.name: parameter.checked(each[parameter.name]) for parameter in study.space.parameters
         }
-        # The sampler knows nothing of constraints: back from what they forbid, towards the nearest trial.
+        # The sampler knows constraints from their values at trials only, and may miss them by a little: then
+        # the point on the way from the nearest trial is taken.
         nearest = min(allowed, key=lambda other: study.space.distance(other, point))
         points.append(study.space.towards(nearest, point))
     return points
@@ -82,17 +83,22 @@ def _as_frozen(
     optuna: Any, study: Study, trial: Trial, told: Sequence[Trial], distributions: dict[str, Any]
 ) -> Any:
     """A trial as Optuna's ``FrozenTrial``."""
-    complete = [each for each in told if each.complete]
+    beyond = {name: condition(dict(trial.point)) for name, condition in study.space.constraints.items()}
+    limits = [each.name for each in study.limits]
     if trial.complete:
-        gains, excesses = study.gains(trial), study.excesses(trial)
+        gains = study.gains(trial)
+        beyond |= zip(limits, study.excesses(trial))
     else:
+        complete = [each for each in told if each.complete]
         gains = [min(column) for column in zip(*map(study.gains, complete))]
-        excesses = [max(*column, _BEYOND) for column in zip(*map(study.excesses, complete))]
+        beyond |= {
+            name: max(*column, _BEYOND) for name, column in zip(limits, zip(*map(study.excesses, complete)))
+        }
     return optuna.trial.create_trial(
         params=trial.point,
         distributions=distributions,
         values=gains,
-        constraints={each.name: excess for each, excess in zip(study.limits, excesses)} or None,
+        constraints=beyond or None,
     )
 
 
@@ -107,9 +113,9 @@ def _optuna() -> Any:
 
 @contextmanager
 def _quiet(optuna: Any) -> Iterator[None]:
-    """Optuna saying nothing of studies that are made and trials that are added."""
+    """Optuna saying nothing of studies that are made, nor of packages that would make it faster."""
     before = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    optuna.logging.set_verbosity(optuna.logging.ERROR)
     try:
         yield
     finally:
