@@ -110,9 +110,10 @@ EXPERIMENT = Experiment(
     ),
     notes=(
         "2000 agents in [-2, 2]^2 around one peak of desirability at (0, 0), alpha = 1. Agents play the "
-        "exact equilibrium of infinitely many with the incentives of an evaluation, over 20 plays (the source "
-        "has 100 tests), and Bayesian optimisation sees what they make of it: log KL. `kl` is of plays anew, of "
-        "the game's density estimate, whose bandwidth of .1 smooths the crowd's edges; `kl_in_the_limit` "
+        "exact equilibrium of infinitely many with the incentives of an evaluation, over 20 plays (the "
+        "source has 100 tests), and Bayesian optimisation sees what they make of it: log KL. `kl` is of "
+        "plays anew, of the game's density estimate, whose bandwidth of .1 smooths the crowd's edges; "
+        "`kl_in_the_limit` "
         "of the exact density, and `of_the_initial` and `over_the_best` are of that. The best of the series "
         "is by exact derivatives and L-BFGS from three starts. Differences from the source: densities, "
         "desirability, series and the agents' learning are chosen here, see "
