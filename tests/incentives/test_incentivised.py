@@ -125,7 +125,7 @@ def test_a_charge_on_bids_lowers_bids_in_equilibrium():
     model = paid.mean_field()
     np.testing.assert_allclose(model.incentive(found.policy.probabilities), -0.05 * bids[paid], rtol=1e-9)
     paid.reset(np.random.default_rng(0))
-    policy = found.policy
+    policy = paid.fitted(found.policy)
     paid.rollout(policy, 200)
     stretches = []
     for _ in range(10):
