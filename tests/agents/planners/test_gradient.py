@@ -68,7 +68,7 @@ def test_it_goes_up_to_where_the_branch_turns_and_then_across() -> None:
     result = design(SQUARE, Folding(), "f", budget=20, method="gradient", start=[AWAY])
     heights = [float(trial.point["y"]) for trial in result.trials]
     first = next(number for number, y in enumerate(heights) if y > 0.8)
-    before = [trial for trial in result.trials[1:first]]
+    before = list(result.trials[1:first])
     assert before  # steps that were cut short, on the branch
     assert all(trial.warm_from is not None for trial in before)
     assert max(heights[:first]) > 0.75

@@ -59,7 +59,7 @@ def _grid(scale: str) -> tuple[tuple[Row, ...], float]:
     inner, began = _inner(), time.process_time()
     places = np.linspace(0.0, 1.0, _SIDE[scale])
     rows: list[Row] = []
-    best, best_row = -np.inf, {}
+    best, best_at = -np.inf, (np.nan, np.nan, np.nan)
     for number, place in enumerate((rate, mean) for rate in places for mean in places):
         point = _SPACE.at(np.array(place))
         values = inner.evaluate(point, seed=0, warm=None).values
@@ -67,7 +67,7 @@ def _grid(scale: str) -> tuple[tuple[Row, ...], float]:
         rows.append(row_of(_NUMBERS, _GRID, number, rate, mean, efficiency=values["efficiency"]))
         if values["efficiency"] > best:
             best = values["efficiency"]
-            best_row = {"rate": rate, "karma_mean": mean, EXPLOITABILITY: values[EXPLOITABILITY]}
+            best_at = rate, mean, values[EXPLOITABILITY]
     seconds = time.process_time() - began
     summary = row_of(
         _NUMBERS,
@@ -77,7 +77,9 @@ def _grid(scale: str) -> tuple[tuple[Row, ...], float]:
         evaluations=len(rows),
         evaluations_to_grid=len(rows),
         cpu_seconds=seconds,
-        **best_row,
+        rate=best_at[0],
+        karma_mean=best_at[1],
+        exploitability_normalised=best_at[2],
     )
     return (summary, *rows), best
 
@@ -96,7 +98,7 @@ def _rows(case: str, result: Design, grid: float, seconds: float) -> list[Row]:
         rate=float(best.point.get("tax.rate", np.nan)),
         karma_mean=float(best.point.get("karma_mean", np.nan)),
         cpu_seconds=seconds,
-        **{EXPLOITABILITY: best.values[EXPLOITABILITY]},
+        exploitability_normalised=best.values[EXPLOITABILITY],
     )
     curve = [row_of(_NUMBERS, case, number, number + 1.0, float(value)) for number, value in enumerate(after)]
     return [summary, *curve]
