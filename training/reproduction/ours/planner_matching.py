@@ -36,7 +36,8 @@ _BUDGETS = {
     "quick": {"Bayesian": 9, "random": 9, "gradient": 9},
     "full": {"Bayesian": 40, "random": 40, "gradient": 20},
 }
-_AS_IT_IS, _GRID = "as it is", "grid"
+_AS_IT_IS, _GRID, _POINT = "as it is", "grid", "point of the grid"
+_SO_FAR = ", so far"
 _NUMBERS = (
     "efficiency",
     "short_of_grid",
@@ -68,7 +69,7 @@ def _grid(scale: str) -> tuple[tuple[Row, ...], float]:
         evaluation = inner.evaluate(point, seed=0, warm=warm)
         values, warm = evaluation.values, evaluation.warm
         rate, mean = float(point["tax.rate"]), float(point["karma_mean"])
-        rows.append(row_of(_NUMBERS, _GRID, number, rate, mean, efficiency=values["efficiency"]))
+        rows.append(row_of(_NUMBERS, _POINT, number, rate, mean, efficiency=values["efficiency"]))
         if values["efficiency"] > best:
             best = values["efficiency"]
             best_at = rate, mean, values[EXPLOITABILITY]
@@ -104,7 +105,10 @@ def _rows(case: str, result: Design, grid: float, seconds: float) -> list[Row]:
         cpu_seconds=seconds,
         exploitability_normalised=best.values[EXPLOITABILITY],
     )
-    curve = [row_of(_NUMBERS, case, number, number + 1.0, float(value)) for number, value in enumerate(after)]
+    curve = [
+        row_of(_NUMBERS, case + _SO_FAR, number, number + 1.0, float(value))
+        for number, value in enumerate(after)
+    ]
     return [summary, *curve]
 
 
@@ -124,19 +128,17 @@ def _figure(rows: Sequence[Row]) -> Figure:
     """The grid, and how the methods come up to its best."""
     figure, (left, right) = new_figure(9.0, 3.4, 2)
     seeds = sorted({int(row["seed"]) for row in rows})
-    rates, means, values = points(rows, _GRID, seeds[0], "x", "y", "efficiency")
-    numbers = points(rows, _GRID, seeds[0], "point")[0]
-    shown = [index for index, number in enumerate(numbers) if number >= 0]
-    rate, mean, value = (np.array(column)[shown] for column in (rates, means, values))
+    columns = points(rows, _POINT, seeds[0], "x", "y", "efficiency")
+    rate, mean, value = (np.array(column) for column in columns)
     order = np.lexsort((mean, rate))  # which goes to and fro
     rate, mean, value = rate[order], mean[order], value[order]
-    side = round(len(shown) ** 0.5)
+    side = round(len(value) ** 0.5)
     image = left.contourf(
         rate.reshape(side, side), mean.reshape(side, side), value.reshape(side, side), levels=24
     )
     figure.colorbar(image, ax=left, label="efficiency")
     for case, colour, mark in zip(_BUDGETS["full"], COLOURS, "o^x"):
-        at = [row for row in rows if row["case"] == case and row["point"] < 0]
+        at = [row for row in rows if row["case"] == case]
         left.plot(
             [row["rate"] for row in at],
             [row["karma_mean"] for row in at],
@@ -147,17 +149,10 @@ def _figure(rows: Sequence[Row]) -> Figure:
             zorder=3,
         )
         for seed in seeds:
-            x, y, number = points(rows, case, seed, "x", "y", "point")
-            curve = [index for index, each in enumerate(number) if each >= 0]
-            right.plot(
-                [x[index] for index in curve],
-                [y[index] for index in curve],
-                color=colour,
-                linewidth=1.0,
-                label=case if seed == seeds[0] else None,
-            )
+            label = case if seed == seeds[0] else None
+            right.plot(*points(rows, case + _SO_FAR, seed), color=colour, linewidth=1.0, label=label)
     best = max(value)
-    right.axhline(best, color="0.35", linewidth=0.8, linestyle="--", label=f"best of {len(shown)}")
+    right.axhline(best, color="0.35", linewidth=0.8, linestyle="--", label=f"best of {len(value)}")
     left.set(xlabel="tax rate", ylabel="mean karma", title="The grid, and each seed's best")
     right.set(xlabel="evaluations", ylabel="best efficiency so far", ylim=(best - 0.05, best + 0.004))
     right.legend(loc="lower right")
