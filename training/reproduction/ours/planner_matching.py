@@ -153,7 +153,8 @@ def _figure(rows: Sequence[Row]) -> Figure:
             right.plot(*points(rows, case + _SO_FAR, seed), color=colour, linewidth=1.0, label=label)
     best = max(value)
     right.axhline(best, color="0.35", linewidth=0.8, linestyle="--", label=f"best of {len(value)}")
-    left.set(xlabel="tax rate", ylabel="mean karma", title="The grid, and each seed's best")
+    title = "The grid, and each seed's best"
+    left.set(xlabel="tax rate", ylabel="mean karma", xticks=np.linspace(0, 0.2, 5), title=title)
     right.set(xlabel="evaluations", ylabel="best efficiency so far", ylim=(best - 0.05, best + 0.004))
     right.legend(loc="lower right")
     return figure
