@@ -139,7 +139,8 @@ class IncentivisedGame(SeenGame):
         below = self.game.outcome()
         values = {item.name: getattr(below, item.name) for item in fields(below)}
         paid = self._paid.copy()
-        made: Outcome = _with_incentives(type(below))(
+        kind: Any = type(below)
+        made: Outcome = _with_incentives(kind)(
             **{**values, "rewards": below.rewards + paid, "incentives": paid}
         )
         return made

@@ -141,7 +141,7 @@ class CrowdInner(Config):
             inward: whether x^2 and y^2 have weights of at most 0, without which a series mostly draws
                 everybody to the edges of the region.
         """
-        moving = self.series.exponents[:, :2].any(axis=1)
+        moving = np.any(self.series.exponents[:, :2], axis=1).tolist()
         chosen = terms or [term for term, moves in zip(self.series.terms, moving, strict=True) if moves]
         for term in chosen:
             choice("terms", term, self.series.terms)

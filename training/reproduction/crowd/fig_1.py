@@ -6,8 +6,8 @@ a second study it wants welfare, and may pay nothing on balance.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from agents.planners import Limit, design
 from agents.planners.inner.crowd import CrowdInner
@@ -52,7 +52,7 @@ def _welfare_rows(scale: str, seed: int) -> list[Row]:
     moving = inner.space(_LARGEST, _WELFARE_TERMS[1:], inward=False)
     best = best_of_series(limit, moving, "welfare", result.best.point, maximise=True)
     best["1"] = -limit.evaluate(dict(best), seed=0, warm=None).values["incentive"]  # it moves nobody
-    weights = {
+    weights: dict[str, Mapping[str, Any]] = {
         "welfare: no meta-agent": {},
         "welfare: meta-agent": result.best.point,
         "welfare: best of the series": best,

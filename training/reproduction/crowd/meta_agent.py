@@ -9,21 +9,24 @@ and what is wanted are symmetric.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from matplotlib.axes import Axes
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from agents.planners import Space, design
+from agents.planners import Continuous, Space, design
 from agents.planners.inner.crowd import CrowdInner
+from karma_envs.crowds.mean_field import CrowdMeanField
 from karma_envs.crowds.policy import DispersalPolicy
 from karma_envs.crowds.water_filling import potential, water_filling
 from karma_envs.games.spatial_congestion import SpatialCongestionGame
 from training.common.figures import COLOURS
 from training.common.tables import Row
 from training.reproduction.numbers import points, row_of
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 GAME: Mapping[str, Any] = {"n_agents": 2000, "region": ((-2.0, 2.0), (-2.0, 2.0)), "grid_cells": 50}
 EVALUATIONS = {"quick": 20, "full": 60}
@@ -47,7 +50,7 @@ def trajectory_rows(
     result = design(space, inner, "-log_kl", budget=EVALUATIONS[scale], seed=seed)
     found = result.best.point
     best = best_of_series(limit, space, "log_kl", found, maximise=False)
-    weights = {_NONE: {}, _FOUND: found, _BEST: best}
+    weights: dict[str, Mapping[str, Any]] = {_NONE: {}, _FOUND: found, _BEST: best}
     in_limit = {name: limit.evaluate(dict(w), seed=0, warm=None).values["kl"] for name, w in weights.items()}
     rows = []
     curve = np.exp(result.best_after())
@@ -81,7 +84,7 @@ def trajectory_rows(
     ]
     incentives = {_NONE: inner.series, _FOUND: inner.incentive(found)}
     for name, series in incentives.items():
-        plan = SpatialCongestionGame(inner.game).mean_field().incentivised(series).water_filling().plan
+        plan = CrowdMeanField(SpatialCongestionGame(inner.game), series).water_filling().plan
         rows += _agents(inner, plan, name, seed)
     return rows + _agents(inner, inner.wanted, "wanted", seed)
 
@@ -91,7 +94,7 @@ def best_of_series(
 ) -> dict[str, float]:
     """The best weights for infinitely many agents, by exact derivatives, from several starts."""
     sign, names = -1.0 if maximise else 1.0, space.names
-    bounds = [(each.low, each.high) for each in space.parameters]
+    bounds = [(each.low, each.high) for each in space.parameters if isinstance(each, Continuous)]
 
     def objective(weights: NDArray[np.float64]) -> tuple[float, NDArray[np.float64]]:
         point = dict(zip(names, weights.tolist(), strict=True))
