@@ -141,7 +141,7 @@ def suggestion(value: object, options: Iterable[str]) -> str:
 
 
 @cache
-def _field_names(configuration: type[Config]) -> tuple[str, ...]:
+def _field_names(configuration: Any) -> tuple[str, ...]:
     return tuple(field.name for field in dataclasses.fields(configuration))
 
 

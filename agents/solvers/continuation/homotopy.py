@@ -88,9 +88,7 @@ def homotopy(
         if near is not None:
             record(near)
             seconds = time.perf_counter() - began
-            return as_equilibrium(
-                "homotopy", near, tolerance, history, seconds, rests=None if nash else True
-            )
+            return as_equilibrium("homotopy", near, tolerance, history, seconds, rests=None if nash else True)
     beginning = system.start()
     first = system.solve(beginning, min(_FIRST_RATIONALITY * per_payoff, last))
     best = here = assess(model, system.policy(beginning.logits)[0])

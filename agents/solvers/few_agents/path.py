@@ -26,7 +26,7 @@ from karma_envs.numerics.anderson import Anderson
 from karma_envs.numerics.sampling import softmax
 
 _LOWER, _LOWEST = 0.3, 10.0  # of log beta, in steps and in all, where no path begins at the first one
-_BACK = 3.0  # of log beta below where a path began: it leads back to play at random
+_AT_RANDOM = -0.2  # log beta of play nearly at random: a path that falls there has led back to it
 _FIRST_LENGTH, _SECOND, _LONGEST, _SHORTEST = 0.2, 0.1, 1.0, 1e-4  # of steps along a path
 _FEW, _MANY, _TOO_MANY = 20, 35, 60  # evaluations of a point: the next step is longer, shorter, half of it
 _LONGER, _SHORTER = 1.4, 0.7
@@ -140,7 +140,8 @@ class LogitPath:
             self.reason = "no logit equilibrium was come to"
             return
         yield second.seen
-        at, length, back = second, _FIRST_LENGTH, before.log_rationality - _BACK
+        at, length = second, _FIRST_LENGTH
+        back = min(_AT_RANDOM, before.log_rationality - _LONGEST)
         while self._left > 0:
             following, steps = self._root(self._ahead(before, at, length), care.still, care.farthest * length)
             if following is None:
@@ -201,9 +202,7 @@ class LogitPath:
         place = np.append(scale * at.shortfall, at.log_rationality)
         return _Plane(place + length * direction, direction, scale)
 
-    def _root(
-        self, plane: _Plane, still: float, farthest: float = np.inf
-    ) -> tuple[Point | None, int]:
+    def _root(self, plane: _Plane, still: float, farthest: float = np.inf) -> tuple[Point | None, int]:
         """The point of the path in a plane, None where none is come to, and after how many evaluations.
 
         Args:
