@@ -1,5 +1,6 @@
 """Agents: tabular policies, learners, equilibrium solvers for the games of ``karma_envs``."""
 
+from agents.planners import design
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from agents.solvers.sensitivity.result import Sensitivity
@@ -12,6 +13,7 @@ __all__ = [
     "ModelParameter",
     "Sensitivity",
     "TabularPolicy",
+    "design",
     "exploitability",
     "sensitivity",
     "solve",

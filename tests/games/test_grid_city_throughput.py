@@ -59,7 +59,9 @@ def test_a_small_group_has_the_slope(above: float) -> None:
     """T_c' = Pr(G < c), where a difference of T loses its digits."""
     assert chance(POISSON, above, 0.0, 9) == pytest.approx(poisson_law.cdf(8, above), rel=1e-12)
     for each, width in ((POISSON, 1e-2), (QUEUEING, 1e-5)):
-        narrow, wide = (chance(each, above, share * width, 9, 2 * above + 1) for share in (0.999999, 1.000001))
+        narrow, wide = (
+            chance(each, above, share * width, 9, 2 * above + 1) for share in (0.999999, 1.000001)
+        )
         assert narrow == pytest.approx(wide, rel=1e-7)
 
 

@@ -31,7 +31,7 @@ _FIRST = 1 / 50  # of beta_k where it ends
 _GROWTH, _FALL, _AFTER_FAILURE = 1.6, 0.7, 0.4
 _FEW, _MANY, _NEWTON_STEPS = 3, 6, 8
 _SHORTEST = 1 / 8  # of a Newton step
-_ENOUGH = 2e-4  # of the norm of the statistic: what it may be off in a round
+_ENOUGH, _CLOSELY = 5e-3, 2e-4  # of the norm of the statistic: what it may be off in a round, and at the end
 _NEAR, _SETTLED = 0.05, 1e-3  # the same without a prior: to try that, and at the end
 _LEAST = 1e-12  # a probability
 
@@ -98,7 +98,7 @@ def exploring_logit(
     last = (1 - _MEMORY) * rationality
     beta, policy, residual, number = _FIRST * last, uniform, np.inf, 0
     for number in range(1, iterations + 1):
-        arrived, point, steps = _newton(responding(beta, scores), statistic, value)
+        arrived, point, steps = _newton(responding(beta, scores), statistic, value, _ENOUGH)
         if steps > _NEWTON_STEPS:
             beta *= _AFTER_FAILURE
             continue
@@ -108,7 +108,7 @@ def exploring_logit(
         if observer is not None:
             observer(number, beta, residual)
         if residual <= _NEAR:
-            ends_at, answer, _ = _newton(responding(rationality, None), statistic, value)
+            ends_at, answer, _ = _newton(responding(rationality, None), statistic, value, _CLOSELY)
             end = answer.distance / float(np.linalg.norm(ends_at))
             if end <= _SETTLED:
                 policy, residual = answer.policy, end
@@ -124,11 +124,11 @@ def exploring_logit(
 
 
 def _newton(
-    respond: _Respond, begin: NDArray[np.float64], known: NDArray[np.float64]
+    respond: _Respond, begin: NDArray[np.float64], known: NDArray[np.float64], share_off: float
 ) -> tuple[NDArray[np.float64], _Response, int]:
     """Where Newton's method ends, and after how many steps, too many if at no equilibrium of the round."""
     statistic, point = begin, respond(begin, known)
-    enough = _ENOUGH * float(np.linalg.norm(begin))
+    enough = share_off * float(np.linalg.norm(begin))
     for steps in range(_NEWTON_STEPS + 1):
         if point.distance <= enough:
             return statistic, point, steps
