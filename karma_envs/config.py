@@ -157,7 +157,7 @@ class Config:
     @classmethod
     def field_names(cls) -> tuple[str, ...]:
         """The names of the fields, in order."""
-        return _field_names(cls)
+        return _field_names(cast("Any", cls))  # mypy takes its classes for not hashable
 
     @classmethod
     def from_dict(cls: type[C], values: Mapping[str, Any], name: str = "") -> C:
