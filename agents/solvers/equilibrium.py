@@ -141,7 +141,7 @@ class TabularEquilibrium(Equilibrium):
     @property
     def as_start(self) -> NDArray[np.float64]:
         """The policy as methods take it to begin with, ``float64[types, X, A]``."""
-        return self.policy.probabilities
+        return np.asarray(self.policy.probabilities, np.float64)
 
     def _said(self) -> dict[str, str]:
         types, states, actions = self.policy.probabilities.shape
