@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class KarmaConfig(Config):
 
     _own_rules: dict[str, Rule]  # by family, those that are not the package's
 
-    @property
+    @cached_property
     def agent_types(self) -> tuple[AgentType, ...]:
         """The types, also where the short form for one type was used."""
         return self.types or (AgentType(1.0, self.discount, self.urgencies, self.urgency_transition),)
