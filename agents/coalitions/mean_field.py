@@ -95,7 +95,7 @@ def mean_field_coalition_gain(
     after = coalition.population_at_rest(played, best.mean_field)
     without = _mean_rewards(table, before)
     outside, inside = np.split(_mean_rewards(played, after), 2)
-    gain = exact(finite.masses @ (inside - without))
+    gain = exact(float(finite.masses @ (inside - without)))
     efficiency_without = float(finite.masses @ without)
     nobody_else = mass == 1.0
     return CoalitionGain(
@@ -111,8 +111,8 @@ def mean_field_coalition_gain(
         gain=gain,
         gain_normalised=share(gain, efficiency_without),
         gain_alone=gain_alone(finite, table, before),
-        cost_to_others=exact(np.nan if nobody_else else finite.masses @ (without - outside)),
-        efficiency=exact(coalition.masses @ np.concatenate([outside, inside])),
+        cost_to_others=exact(np.nan if nobody_else else float(finite.masses @ (without - outside))),
+        efficiency=exact(float(coalition.masses @ np.concatenate([outside, inside]))),
         efficiency_without=exact(efficiency_without),
         gain_discounted=discounted_gain(coalition, table, played, before),
         policy=TabularPolicy(np.split(played, 2)[1]),

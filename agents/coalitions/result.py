@@ -85,7 +85,7 @@ class CoalitionGain(Said, Meant):
 
 def exact(value: float) -> Estimate:
     """A number without error."""
-    return Estimate(float(value), 0.0)
+    return Estimate(value, 0.0)
 
 
 def _shown(number: Estimate) -> str:

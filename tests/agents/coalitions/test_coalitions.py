@@ -8,13 +8,14 @@ import numpy as np
 import pytest
 
 import agents
-import karma_envs
 from agents.coalitions.learned import shift_features, shifted
 from agents.coalitions.mean_field import discounted_gain, gain_alone
 from agents.coalitions.model import CoalitionModel
 from agents.solvers.control.social_optimum import social_optimum
 from agents.solvers.equilibrium import Equilibrium
 from karma_envs.config import ConfigError
+from karma_envs.games.matching import MatchingConfig, MatchingGame
+from karma_envs.games.matching.mean_field import MatchingMeanField
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import best_response, uniform_policy
 from karma_envs.numerics.sampling import softmax
@@ -23,9 +24,7 @@ from karma_envs.numerics.sampling import softmax
 def small(**fields: Any) -> FiniteMeanFieldModel:
     of_agents = {} if "types" in fields else {"discount": 0.9}
     sizes = {"karma_max": 4, "karma_mean": 2}
-    model = karma_envs.make("matching", **{**sizes, **of_agents, **fields}).mean_field()
-    assert model is not None
-    return model
+    return MatchingMeanField(MatchingConfig(**{**sizes, **of_agents, **fields}))
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +127,7 @@ def test_a_thousand_agents_gain_what_the_mean_field_says(
     model: FiniteMeanFieldModel, equilibrium: Equilibrium
 ) -> None:
     predicted = agents.coalition_gain(model, equilibrium.policy, 0.3, starts=1)
-    game = karma_envs.make("matching", n_agents=1000, karma_max=4, karma_mean=2, discount=0.9)
+    game = MatchingGame(n_agents=1000, karma_max=4, karma_mean=2, discount=0.9)
     played = agents.coalition_gain(
         game,
         equilibrium.policy,
@@ -151,7 +150,7 @@ def test_a_thousand_agents_gain_what_the_mean_field_says(
 
 
 def test_members_learn_to_win_where_the_others_bid_nothing() -> None:
-    game = karma_envs.make("matching", n_agents=10, karma_max=2, karma_mean=1.9, payment="pbs")
+    game = MatchingGame(n_agents=10, karma_max=2, karma_mean=1.9, payment="pbs")
     nothing = np.zeros((game.n_observations, game.n_actions))
     nothing[:, 0] = 1.0
     gain = agents.coalition_gain(
@@ -171,7 +170,7 @@ def test_members_learn_to_win_where_the_others_bid_nothing() -> None:
 
 
 def test_shifted_policies_are_policies_and_move_by_the_shift() -> None:
-    game = karma_envs.make("matching", n_agents=10, karma_max=4, karma_mean=2)
+    game = MatchingGame(n_agents=10, karma_max=4, karma_mean=2)
     legal = game.legal_actions
     tables = softmax(np.where(legal, np.random.default_rng(0).normal(size=(2, *legal.shape)), -np.inf))
     same = shifted(tables, np.zeros(len(legal)), legal)
@@ -187,7 +186,7 @@ def test_shifted_policies_are_policies_and_move_by_the_shift() -> None:
 
 
 def test_what_cannot_be_is_refused(model: FiniteMeanFieldModel, equilibrium: Equilibrium) -> None:
-    game = karma_envs.make("matching", n_agents=10, karma_max=4, karma_mean=2)
+    game = MatchingGame(n_agents=10, karma_max=4, karma_mean=2)
     with pytest.raises(ConfigError, match="mass"):
         agents.coalition_gain(model, equilibrium.policy, 0.0)
     with pytest.raises(ConfigError, match="members"):

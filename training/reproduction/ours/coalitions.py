@@ -114,8 +114,8 @@ def _matching(mechanism: str, scale: str, seed: int) -> list[Row]:
                 efficiency_without=best.efficiency_without.value,
                 gap=best.gap,
                 stationary=float(best.stationary),
-                **_as_played(played),
             )
+            | _as_played(played)
         )
     return rows
 
@@ -135,8 +135,8 @@ def _city(scale: str, seed: int) -> list[Row]:
                 x=members / _N,
                 gain_share_of_J=learned.gain_normalised.value,
                 efficiency_without=learned.efficiency_without.value,
-                **_as_played(learned),
             )
+            | _as_played(learned)
         )
     return rows
 
