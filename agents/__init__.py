@@ -1,6 +1,7 @@
 """Agents: tabular policies, learners, equilibrium solvers for the games of ``karma_envs``."""
 
 from agents.coalitions import CoalitionGain, coalition_gain
+from agents.planners import design
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
 from agents.solvers.sensitivity.result import Sensitivity
@@ -15,6 +16,7 @@ __all__ = [
     "Sensitivity",
     "TabularPolicy",
     "coalition_gain",
+    "design",
     "exploitability",
     "sensitivity",
     "solve",

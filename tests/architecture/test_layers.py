@@ -216,9 +216,9 @@ def allowed_places(module: str) -> tuple[str, ...] | None:
             "training/integrations/",
         ),
         **dict.fromkeys(INTEGRATED, ("training/integrations/",)),
-        "torch": ("training/integrations/", "agents/learners/actor_critic"),
+        "torch": ("training/integrations/", "agents/learners/actor_critic", "agents/planners/methods/"),
         "ray": ("training/integrations/",),
-        "optuna": ("training/integrations/",),
+        "optuna": ("training/integrations/", "agents/planners/"),
         "tensorboard": ("training/runs/event_files.py",),
     }.get(module)
 

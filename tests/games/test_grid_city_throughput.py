@@ -16,7 +16,9 @@ from scipy.stats import poisson as poisson_law
 import karma_envs
 from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame
-from karma_envs.games.grid_city.mean_field import CityMeanField, fluid, poisson, poisson_throughput
+from karma_envs.games.grid_city.mean_field import FLUID, POISSON, QUEUEING, CityMeanField, Throughput
+from karma_envs.games.grid_city.mean_field.queueing import mean_present, queue_curve, queue_throughput
+from karma_envs.games.grid_city.mean_field.throughput import poisson_throughput
 from karma_envs.games.grid_city.network import RoadNetwork, road_network
 from karma_envs.karma.urgency import AgentType
 from tests.games.test_grid_city_mean_field import SMALL, random_policy, random_statistic
@@ -31,33 +33,43 @@ def test_throughput_is_the_plain_sum(capacity: int, mean: float) -> None:
     assert poisson_throughput(mean, capacity) == pytest.approx(expected, rel=1e-9, abs=1e-12)
 
 
+def chance(throughput: Throughput, above: float, own: float, capacity: int, everyone: float = 0.0) -> float:
+    """P, where the least of all are of the group, if not said."""
+    curve = throughput.curve(min(capacity, 1000))
+    return throughput.chance(above, own, max(everyone, above + own), capacity, curve)
+
+
+@pytest.mark.parametrize("throughput", [POISSON, QUEUEING])
 @given(
     capacity=st.integers(1, 60),
-    own=st.lists(st.sampled_from([0.0, 1e-7, 0.0099, 0.0101, 0.5, 40.0]), max_size=6),
+    own=st.lists(st.sampled_from([0.0, 1e-7, 0.0099, 0.0101, 0.5, 3.0, 40.0]), max_size=6),
 )
-def test_flows_are_conserved(capacity: int, own: list[float]) -> None:
+def test_flows_are_conserved(throughput: Throughput, capacity: int, own: list[float]) -> None:
     """What groups get adds up to what all together get, and higher priority never has less of a chance."""
     above, total, last = 0.0, 0.0, 1.0
     for group in own:
-        chance = poisson(above, group, capacity)
-        assert -1e-12 <= chance <= last + 1e-9
-        total, above, last = total + group * chance, above + group, chance
-    assert total == pytest.approx(poisson_throughput(above, capacity), abs=1e-9)
+        now = chance(throughput, above, group, capacity, sum(own))
+        assert -1e-12 <= now <= last + 1e-9
+        total, above, last = total + group * now, above + group, now
+    assert total == pytest.approx(poisson_throughput(above, capacity), abs=1e-7)
 
 
 @pytest.mark.parametrize("above", [0.0, 3.0, 8.0, 30.0])
 def test_a_small_group_has_the_slope(above: float) -> None:
     """T_c' = Pr(G < c), where a difference of T loses its digits."""
-    assert poisson(above, 0.0, 9) == pytest.approx(poisson_law.cdf(8, above), rel=1e-12)
-    assert poisson(above, 0.00999999, 9) == pytest.approx(poisson(above, 0.01000001, 9), rel=1e-7)
+    assert chance(POISSON, above, 0.0, 9) == pytest.approx(poisson_law.cdf(8, above), rel=1e-12)
+    for each, width in ((POISSON, 1e-2), (QUEUEING, 1e-5)):
+        narrow, wide = (
+            chance(each, above, share * width, 9, 2 * above + 1) for share in (0.999999, 1.000001)
+        )
+        assert narrow == pytest.approx(wide, rel=1e-7)
 
 
 def test_minute_chances_keep_their_digits() -> None:
     """Beyond twenty times the capacity nobody gets in who is behind all others, but for 1e-60."""
-    chance = poisson(200.0, 1.0, 9)
     exact = sum((9 - j) * (poisson_law.pmf(j, 200.0) - poisson_law.pmf(j, 201.0)) for j in range(9))
-    assert 0 < chance == pytest.approx(exact, rel=1e-9)
-    assert poisson(3.0, 2.0, 10**8) == 1.0
+    assert 0 < chance(POISSON, 200.0, 1.0, 9) == pytest.approx(exact, rel=1e-9)
+    assert chance(POISSON, 3.0, 2.0, 10**8) == 1.0
 
 
 def test_it_is_how_often_one_of_many_gets_in() -> None:
@@ -66,12 +78,52 @@ def test_it_is_how_often_one_of_many_gets_in() -> None:
     left = np.maximum(capacity - rng.poisson(3.0, n), 0)
     alike = 1 + rng.poisson(2.0, n)
     wins = np.minimum(left / alike, 1.0)
-    assert abs(wins.mean() - poisson(3.0, 2.0, capacity)) < 4 * wins.std() / math.sqrt(n)
+    assert abs(wins.mean() - chance(POISSON, 3.0, 2.0, capacity)) < 4 * wins.std() / math.sqrt(n)
 
 
 def test_a_fluid_fills_the_lane() -> None:
-    assert [fluid(0.0, 3.0, 4), fluid(3.0, 2.0, 4), fluid(5.0, 2.0, 4)] == [1.0, 0.5, 0.0]
-    assert [fluid(3.0, 0.0, 4), fluid(4.0, 0.0, 4)] == [1.0, 0.0]
+    assert [chance(FLUID, above, own, 4) for above, own in ((0, 3), (3, 2), (5, 2))] == [1.0, 0.5, 0.0]
+    assert [chance(FLUID, 3.0, 0.0, 4), chance(FLUID, 4.0, 0.0, 4)] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(("arrivals", "capacity"), [(0.3, 1), (0.9, 1), (1.5, 2), (8.0, 9), (33.0, 37)])
+def test_a_queue_is_that_of_its_chain(arrivals: float, capacity: int) -> None:
+    """The stationary mean of G' = max(G - c, 0) + A, Poisson A, by powers of its table of transitions."""
+    n = 40 * capacity + 80
+    counts = np.arange(n)
+    table = poisson_law.pmf(counts[None, :] - np.maximum(counts - capacity, 0)[:, None], arrivals)
+    table[:, -1] += 1 - table.sum(axis=1)
+    for _ in range(14):
+        table = table @ table
+        table /= table.sum(axis=1, keepdims=True)
+    mean = float(table[0] @ counts)
+    assert mean_present(np.array([arrivals]), capacity)[0][0] == pytest.approx(mean, rel=1e-8)
+    assert queue_throughput(queue_curve(capacity), mean) == pytest.approx(arrivals, rel=1e-7)
+
+
+@pytest.mark.parametrize("capacity", [1, 2, 9, 150])
+def test_a_queue_is_nearly_its_curve(capacity: int) -> None:
+    """Between the nodes, and with the slope that differences of the mean have."""
+    arrivals = capacity * (1 - np.geomspace(0.999, 1e-5, 97))
+    mean, slope = mean_present(arrivals, capacity)
+    read = [queue_throughput(queue_curve(capacity), each) for each in mean]
+    np.testing.assert_allclose(read, arrivals, rtol=1e-6)
+    width = 1e-6 * (capacity - arrivals)
+    upper, lower = (mean_present(arrivals + sign * width, capacity)[0] for sign in (1, -1))
+    np.testing.assert_allclose((upper - lower) / (2 * width), slope, rtol=1e-5)
+
+
+@given(capacity=st.integers(1, 40), mean=st.floats(1e-3, 300.0))
+def test_a_queue_swings_more_than_a_poisson_number(capacity: int, mean: float) -> None:
+    assert queue_throughput(queue_curve(capacity), mean) <= poisson_throughput(mean, capacity) + 1e-8
+
+
+def test_who_has_priority_is_a_queue_if_nearly_all_have_less() -> None:
+    """Of many who want a lane, few have priority: T is theirs; and Poisson's if they are all."""
+    mean = 8.0
+    few, all_of_them = (chance(QUEUEING, 0.0, mean, 9, everyone) * mean for everyone in (1e9, mean))
+    assert few == pytest.approx(queue_throughput(queue_curve(9), mean), rel=1e-7)
+    assert all_of_them == pytest.approx(poisson_throughput(mean, 9), rel=1e-12)
 
 
 def one_lane(n_agents: int) -> RoadNetwork:

@@ -33,6 +33,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -43,20 +44,22 @@ from agents.solvers.equilibrium import Assessment, Equilibrium, Observer, Step, 
 from karma_envs.config import real, whole
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.dynamic_programming import uniform_policy
-from karma_envs.mean_field.exploitability import exploitability_in
+from karma_envs.mean_field.exploitability import exploitability_in, type_policies
 
 _TOLERANCES = 5e-4, 2e-3  # of a small model, and of a large one
 _LARGE = 1_000_000  # numbers in a policy
 
 # Rationalities are per greatest reward.
 _FIRST_RATIONALITY = 2.0
+_FIRST_FROM_START = 50.0  # of a policy that is nearly an equilibrium
 _LAST_RATIONALITY = 1e6
 _SMALLEST = 1e-3
 _NEWTON_STEPS = 8
 _FEW, _MANY = 3, 6  # Newton steps after which beta rises, and falls
 _FALL = 0.7
 _AFTER_FAILURE = 0.4
-_ENOUGH = 2e-4  # of the norm of z: |F| of a round's equilibrium
+_ENOUGH, _CLOSELY = 5e-3, 2e-4  # of the norm of z: |F| of a round's equilibrium, at first and at the end
+_END = 2.0  # tolerances from which on rounds are solved closely
 _SHORTEST = 1 / 8  # of a Newton step
 _LEAST_PRIOR = 1e-12  # a probability; what was hardly played may come back
 
@@ -65,6 +68,7 @@ def prior_descent(
     model: MeanFieldModel,
     *,
     tolerance: float | None = None,
+    start: Any = None,
     memory: float = 0.6,
     first_rationality: float | None = None,
     last_rationality: float | None = None,
@@ -78,16 +82,19 @@ def prior_descent(
         model: the mean-field model, a finite one.
         tolerance: normalised exploitability to stop at; None: 5e-4, and 2e-3 where a policy has more than a
             million numbers, which takes minutes.
+        start: a policy to begin with, such as the equilibrium of a model nearby: the prior of the first
+            round. It must play what is to be played, if only now and then.
         memory: m in [0, 1], of the prior; 0 for a uniform one.
-        first_rationality: beta to begin with, per unit of payoff; None: 2 over the greatest reward.
+        first_rationality: beta to begin with, per unit of payoff; None: 2 over the greatest reward, with a
+            ``start`` 50 over it.
         last_rationality: a round of a greater beta is the last; None: 1e6 over the greatest reward.
         growth: factor of beta after a round that few steps have solved, > 1.
         iterations: the most rounds, also of those that fail.
         observer: called after every round, with the exploitability in its population, which nearly rests.
 
     Returns:
-        the policy of the last round that was solved, assessed exactly; where none was, acting at random.
-        Ctrl-C ends it with the last one until there, and is raised where there is none.
+        the least exploitable policy of all rounds that were solved, assessed exactly; where none was, acting
+        at random. Ctrl-C ends it with that until there, and is raised where there is none.
 
     Raises:
         ConfigError: for an option out of range, and for a model without tables.
@@ -97,7 +104,9 @@ def prior_descent(
     unit = greatest_reward(finite)
     if tolerance is None:
         tolerance = _TOLERANCES[finite.n_types * finite.legal_actions.size > _LARGE]
-    first = _FIRST_RATIONALITY / unit if first_rationality is None else first_rationality
+    policy = None if start is None else type_policies(finite, start)
+    usual = _FIRST_RATIONALITY if start is None else _FIRST_FROM_START
+    first = usual / unit if first_rationality is None else first_rationality
     first = real("first_rationality", first, 0, open_low=True)
     last = _LAST_RATIONALITY / unit if last_rationality is None else last_rationality
     descent = _Descent(
@@ -110,7 +119,7 @@ def prior_descent(
     interrupted, reason = False, ""
     try:
         last = real("last_rationality", last, first)
-        reason = descent.run(first, last, whole("iterations", iterations, 1))
+        reason = descent.run(policy, first, last, whole("iterations", iterations, 1))
     except KeyboardInterrupt:
         interrupted = True
         if descent.round is None:
@@ -163,6 +172,7 @@ class _Descent:
 
     Attributes:
         round: the last one that was solved; None before the first.
+        best: the least exploitable one, with that.
         history: the exploitability after each.
     """
 
@@ -177,15 +187,17 @@ class _Descent:
         self._model, self._tolerance, self._observer = model, tolerance, observer
         self._memory, self._growth = memory, growth
         self.round: _Response | None = None
+        self.best: tuple[float, _Response] | None = None
         self.history: list[Step] = []
-        self._rationality = 0.0
+        self._rationality, self._enough = 0.0, _ENOUGH
         self._scores: NDArray[np.float64] | None = None  # log of the prior; None: uniform
         self._assessed: Assessment | None = None
 
-    def run(self, first: float, last: float, iterations: int) -> str:
+    def run(self, start: NDArray[np.float64] | None, first: float, last: float, iterations: int) -> str:
         """Play rounds until the policy is within the tolerance.
 
         Args:
+            start: the first prior; None for the uniform one.
             first: the rationality to begin with.
             last: the highest.
             iterations: the most rounds.
@@ -194,7 +206,10 @@ class _Descent:
             why it ended before, or empty.
         """
         self._rationality = first
-        begin = self._model.population_at_rest(uniform_policy(self._model)).statistic
+        if start is not None:
+            self._remember(start)
+        policy = uniform_policy(self._model) if start is None else start
+        begin = self._model.population_at_rest(policy).statistic
         for _ in range(iterations):
             response, steps = self._equilibrium(begin)
             if steps > _NEWTON_STEPS:
@@ -202,7 +217,7 @@ class _Descent:
                 if self._rationality < _SMALLEST * first:
                     return f"no round was solved from rationality {self._rationality:.4g} on"
                 continue
-            self.round, self._assessed, begin = response, None, response.statistic
+            self.round, begin = response, response.statistic
             if self._arrived(response):
                 return ""
             if self._rationality > last:
@@ -215,11 +230,11 @@ class _Descent:
         return f"{iterations} iterations were not enough"
 
     def assessment(self) -> Assessment:
-        """Everything exact that is to be said of the last round's policy; of acting at random without one."""
+        """Everything exact that is to be said of the best round's policy; of acting at random without one."""
         if self._assessed is None:
             policy, start = uniform_policy(self._model), None
-            if self.round is not None:
-                policy, start = self.round.policy, self.round.mean_field
+            if self.best is not None:
+                policy, start = self.best[1].policy, self.best[1].mean_field
             self._assessed = assess(self._model, policy, start)
         return self._assessed
 
@@ -238,6 +253,10 @@ class _Descent:
         self.history.append(Step(len(self.history), distance.normalised, efficiency))
         if self._observer is not None:
             self._observer(self.history[-1])
+        if distance.normalised <= _END * self._tolerance:
+            self._enough = _CLOSELY
+        if self.best is None or distance.normalised < self.best[0]:
+            self.best, self._assessed = (distance.normalised, response), None
         return distance.normalised <= self._tolerance and self.assessment().within(self._tolerance)
 
     def _respond(self, statistic: NDArray[np.float64], value: NDArray[np.float64] | None) -> _Response:
@@ -254,7 +273,7 @@ class _Descent:
     def _equilibrium(self, begin: NDArray[np.float64]) -> tuple[_Response, int]:
         """Newton's method on z: where it ends, and after how many steps, too many if at no equilibrium."""
         response = self._respond(begin, None if self.round is None else self.round.value)
-        enough = _ENOUGH * float(np.linalg.norm(begin))
+        enough = self._enough * float(np.linalg.norm(begin))
         for steps in range(_NEWTON_STEPS + 1):
             if response.distance <= enough:
                 return response, steps

@@ -145,7 +145,8 @@ def planner_q(
         weights: ``float64[types]``, what a reward of each type counts; None: its share of the population.
 
     Returns:
-        ``float64[types, X, A]``; 0 where illegal.
+        ``float64[types, X, A]``; 0 where illegal. Of types whose weight is 0 only the mean over their policy is
+        meant.
     """
     policy, mean_field, z = here.policy, here.mean_field, here.statistic
     weights = model.masses if weights is None else weights
@@ -164,14 +165,18 @@ def planner_q(
         effect[kind, ..., own] = kernel[kind]
         effect[kind, ..., size] = weights[kind] * problem.reward[kind]
     base = model.statistic(mean_field, policy)
+    units = np.eye(shape[2])
     for kind, state, action in np.argwhere(np.broadcast_to(model.legal_actions, shape)):
-        more = flow[kind, state].copy()
-        more[action] += _WIDTH
+        # Of types that do not count only what they do on average matters.
+        counts = weights[kind] > 0
+        if action > 0 and not counts:
+            continue
+        more = flow[kind, state] + _WIDTH * (units[action] if counts else policy[kind, state])
         field, there_policy = mean_field.copy(), policy.copy()
         field[kind, state] = more.sum()
         there_policy[kind, state] = more / more.sum()
         z_move = (model.statistic(field, there_policy) - base) / _WIDTH
-        effect[kind, state, action] += z_move @ effect_of_z
+        effect[kind, state, action if counts else slice(None)] += z_move @ effect_of_z
     # Moves that keep each type's mass: one more at (x, a), less of everything else.
     effect -= np.einsum("txa,txac->tc", flow, effect)[:, None, None]
 

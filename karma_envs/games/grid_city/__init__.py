@@ -63,7 +63,7 @@ End:
 
 Mean-field limit:
     karma_envs.games.grid_city.mean_field, an approximation for large populations: capacities stay finite,
-    and the competitors at a lane are a Poisson number. Agents of one type with the same trips are a kind,
+    and how much the crowd at a lane varies is assumed. Agents of one type with the same trips are a kind,
     which has a policy of its own; the statistic is how many agents bid what for each lane in a step, and
     the level of redistribution. With allocation turn there is none, as it looks at the past.
 

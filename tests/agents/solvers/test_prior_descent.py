@@ -55,6 +55,27 @@ def test_solves_a_city_by_default() -> None:
     assert found.policy.n_rows == len(model.masses)
 
 
+def test_a_start_nearby_spares_most_rounds() -> None:
+    first = agents.solve(karma_envs.make("matching"), "prior_descent", tolerance=1e-3)
+    near = karma_envs.make("matching", discount=0.979)
+    anew, warm = (
+        agents.solve(near, "prior_descent", tolerance=1e-3, start=start) for start in (None, first.policy)
+    )
+    assert anew.converged
+    assert warm.converged
+    assert len(warm.history) <= len(anew.history) / 2
+
+
+def test_the_least_exploitable_policy_is_returned() -> None:
+    """At fast rising rationality rounds get worse, here the last ones; they are nearly at rest."""
+    city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
+    found = agents.solve(city, "prior_descent", tolerance=1e-12, memory=0.5, growth=4.0, iterations=25)
+    said = [step.exploitability_normalised for step in found.history]
+    assert not found.converged
+    assert said[-1] > 1.5 * min(said)
+    assert found.exploitability_normalised == pytest.approx(min(said), rel=0.3)
+
+
 def test_an_interrupt_keeps_the_last_point() -> None:
     def stop(step: Step) -> None:
         if step.iteration == 2:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.games.grid_city.mean_field.throughput import Throughput
 from karma_envs.karma.urgency import AgentType
 from karma_envs.mechanisms import Rule
 from karma_envs.numerics.compile import kernel
@@ -69,39 +70,54 @@ def looks_at_accesses(allocation: Rule, types: Sequence[AgentType], karma_max: i
 
 
 @kernel
-def _tabulate_win(arrivals, ranks, capacity, throughput, win):
+def _tabulate_win(arrivals, ranks, capacity, curves, curve_of_lane, chance, win):
     n_lanes, n_classes = arrivals.shape
     for lane in range(n_lanes):
-        above, last = 0.0, n_classes - 1
+        above, last, everyone = 0.0, n_classes - 1, 0.0
+        for each in range(n_classes):
+            everyone += arrivals[lane, each]
+        curve = curves[curve_of_lane[lane]]
         while last >= 0:
             first, own = last, arrivals[lane, last]
             while first > 0 and ranks[first - 1] == ranks[last]:
                 first -= 1
                 own += arrivals[lane, first]
-            chance = min(max(throughput(above, own, capacity[lane]), LEAST_CHANCE), 1.0)
+            gets_in = chance(above, own, everyone, capacity[lane], curve)
             for each in range(first, last + 1):
-                win[lane, each] = chance
+                win[lane, each] = min(max(gets_in, LEAST_CHANCE), 1.0)
             above += own
             last = first - 1
 
 
-def win_chances(
-    arrivals: NDArray[np.float64],
-    ranks: NDArray[np.int64],
-    capacity: NDArray[np.int64],
-    throughput: Callable[..., float],
-) -> NDArray[np.float64]:
-    """The chance of a bid to get into a lane, ``float64[L, C]``; at least :data:`LEAST_CHANCE`.
+class LaneContests:
+    """What the lanes of a city make of those who bid for them.
 
     Args:
-        arrivals: ``float64[L, C]``, agents per step that bid for a lane, by class.
-        ranks: ``int64[C]``, rising.
+        ranks: ``int64[C]``, of the classes of bids, rising.
         capacity: ``int64[L]``.
-        throughput: how many get in, see :mod:`karma_envs.games.grid_city.mean_field.throughput`.
+        throughput: how many get in.
+        n_agents: N; a lane that takes as many takes everybody.
     """
-    win = np.empty_like(arrivals)
-    _tabulate_win(arrivals, ranks, capacity, throughput, win)
-    return win
+
+    def __init__(
+        self, ranks: NDArray[np.int64], capacity: NDArray[np.int64], throughput: Throughput, n_agents: int
+    ) -> None:
+        self._ranks, self._capacity = ranks, np.minimum(capacity, n_agents)
+        distinct, self._curve_of_lane = np.unique(self._capacity, return_inverse=True)
+        self._curves = np.stack([throughput.curve(int(each)) for each in distinct])
+        self._chance = throughput.chance
+
+    def win_chances(self, arrivals: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The chance of a bid to get into a lane, ``float64[L, C]``; at least :data:`LEAST_CHANCE`.
+
+        Args:
+            arrivals: ``float64[L, C]``, agents per step that bid for a lane, by class.
+        """
+        win = np.empty_like(arrivals)
+        _tabulate_win(
+            arrivals, self._ranks, self._capacity, self._curves, self._curve_of_lane, self._chance, win
+        )
+        return win
 
 
 @dataclass(frozen=True)

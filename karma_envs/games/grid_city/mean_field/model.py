@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,15 +14,16 @@ from karma_envs.games.grid_city.mean_field.bids import bids_by_luck
 from karma_envs.games.grid_city.mean_field.flows import meet
 from karma_envs.games.grid_city.mean_field.lanes import (
     BidClasses,
+    LaneContests,
     LaneField,
     looks_at_accesses,
-    win_chances,
 )
 from karma_envs.games.grid_city.mean_field.problem import CityProblem
+from karma_envs.games.grid_city.mean_field.queueing import QUEUEING
 from karma_envs.games.grid_city.mean_field.rest import population_at_rest
 from karma_envs.games.grid_city.mean_field.sharing import Payments, Sharing
 from karma_envs.games.grid_city.mean_field.tables import initial_mean_field, make_trips
-from karma_envs.games.grid_city.mean_field.throughput import poisson
+from karma_envs.games.grid_city.mean_field.throughput import Throughput
 from karma_envs.games.grid_city.mean_field.trips import as_table
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import type_policies
@@ -64,7 +65,7 @@ class CityMeanField(FiniteMeanFieldModel):
     solver = "prior_descent"
 
     def __init__(
-        self, game: GridCityGame, throughput: Callable[..., float] = poisson, *, by_agent: bool = False
+        self, game: GridCityGame, throughput: Throughput = QUEUEING, *, by_agent: bool = False
     ) -> None:
         config = game.config
         types, allocation = config.agent_types, config.rule("allocation")
@@ -94,6 +95,7 @@ class CityMeanField(FiniteMeanFieldModel):
         self._mean_urgency = np.array([one.mean_urgency for one in types])[kind_types]
         self._classes = BidClasses.of(allocation, types, config.karma_max)
         self._capacity = game.network.capacity.astype(np.int64)
+        self._lane_contests = LaneContests(self._classes.ranks, self._capacity, throughput, self.n_agents)
         self._sharing = Sharing(
             config.rule("redistribution"), config.karma_max, self._capacity, self.n_agents
         )
@@ -127,7 +129,7 @@ class CityMeanField(FiniteMeanFieldModel):
         levels = np.clip(statistic[n_lanes * n_classes :], 0.0, self._karma[-1])
         return LaneField(
             arrivals=arrivals,
-            win=win_chances(arrivals, self._classes.ranks, self._capacity, self.throughput),
+            win=self._lane_contests.win_chances(arrivals),
             bids=self._classes.bids,
             level=float(levels[0]),
             lane_levels=levels[1:] if self._sharing.by_lane else np.zeros(n_lanes),
@@ -140,7 +142,7 @@ class CityMeanField(FiniteMeanFieldModel):
         played = as_table(policy)
         meet(self._trips, as_table(mean_field), played, self.n_agents * self.masses, meetings, idle)
         arrivals = meetings.sum(axis=2)
-        win = win_chances(arrivals, self._classes.ranks, self._capacity, self.throughput)
+        win = self._lane_contests.win_chances(arrivals)
         won = meetings * win[:, :, None]
         paid_from = np.zeros((n_lanes, len(self._karma)))
         for each, bid in enumerate(self._classes.bids):

@@ -204,21 +204,23 @@ class CityProblem(DecisionProblem):
         rationality: float,
         exploration: float,
         start: NDArray[np.float64] | None = None,
+        scores: NDArray[np.float64] | None = None,
     ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """What agents come to who learn by SARSA with softmax policies, and explore; and its value V.
 
-        That is pi = (1 - epsilon) softmax(beta Q^pi) + epsilon uniform over legal actions, by iterating Q and
-        pi: no entropy is in the value.
+        That is pi = (1 - epsilon) softmax(s + beta Q^pi) + epsilon uniform over legal actions, by iterating Q
+        and pi: no entropy is in the value.
 
         Args:
             discounts: gamma, ``float64[G]``.
             rationality: beta > 0, per unit of reward.
             exploration: epsilon, in [0, 1].
             start: V to begin with, ``float64[G, X]``; 0 if None.
+            scores: s, ``float64[G, X, A]``; 0 if None.
         """
         policy, value = np.zeros(self._shape), np.zeros(self._shape[:2])
         policy[..., 0] = 1.0  # where agents cannot be
-        flat = np.zeros(self._shape[1:])
+        added = np.zeros(self._shape) if scores is None else as_table(scores)
         if start is not None:
             value[:] = start
         tables = self._trips, self._moves, self.win
@@ -226,7 +228,7 @@ class CityProblem(DecisionProblem):
         def respond(kinds: tuple[int, int], scratch: Scratch) -> None:
             soft = new_softness(self._shape[1], self._trips.n_bids)
             find_exploring(
-                *tables, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
+                *tables, kinds, discounts, rationality, exploration, added, scratch, soft, policy, value
             )
 
         self._by_kind(respond)

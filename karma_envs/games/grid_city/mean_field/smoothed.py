@@ -231,7 +231,7 @@ def find_smoothed(trips, moves, win, kinds, discounts, rationality, scores, scra
 
 @kernel
 def find_exploring(
-    trips, moves, win, kinds, discounts, rationality, exploration, flat, scratch, soft, policy, value
+    trips, moves, win, kinds, discounts, rationality, exploration, scores, scratch, soft, policy, value
 ):
     """What agents do who choose by the values of actions under this very policy, and explore.
 
@@ -243,7 +243,7 @@ def find_exploring(
         discounts: as there.
         rationality: beta > 0, of the softmax.
         exploration: share of what is done at random.
-        flat: ``float64[X, A]``, 0 everywhere.
+        scores: ``float64[G, X, A]``, what is added to rationality Q.
         scratch: as there.
         soft: as there.
         policy: ``float64[G, X, A]``, written where the agents of a kind can be.
@@ -252,8 +252,9 @@ def find_exploring(
     m = trips.n_bids
     for kind in range(kinds[0], kinds[1]):
         discount, own, worth, kind_type = discounts[kind], policy[kind], value[kind], trips.type_of_kind[kind]
+        prior = scores[kind]
         for _ in range(_MOST_SWEEPS):
-            _soften(trips, moves, win, kind, worth, discount, rationality, flat, scratch, own, soft.cost)
+            _soften(trips, moves, win, kind, worth, discount, rationality, prior, scratch, own, soft.cost)
             for number in range(trips.n_positions[kind]):
                 position = trips.order[kind, number]
                 for urgency in range(trips.urgencies_of_type[kind_type]):

@@ -8,14 +8,14 @@ its members
 
     P = [T_c(Lambda + lambda) - T_c(Lambda)] / lambda,    T_c'(Lambda) for lambda to 0,
 
-which conserves flows whatever T_c is. A *throughput* here is the compiled function P of
-``(above, own, capacity)``, Lambda, lambda and c: :func:`poisson`, the default, where
+which conserves flows whatever T_c is. A :class:`Throughput` has P as a compiled function. There are
 
     T_c(Lambda) = E min(G, c), G ~ Poisson(Lambda);    T_c'(Lambda) = Pr(G < c),
 
-as competitors are many and each is there with a small chance, which is P for a single agent among a Poisson
-number of others with ties broken at random; or :func:`fluid`, T_c = min(Lambda, c), a lane whose numbers do
-not fluctuate.
+:data:`POISSON`, as where competitors are many and each is there with a small chance: P for a single agent
+among a Poisson number of others with ties broken at random; :data:`FLUID`, T_c = min(Lambda, c), a lane whose
+numbers do not fluctuate; and :data:`~karma_envs.games.grid_city.mean_field.queueing.QUEUEING`, the default,
+which knows that who finds no place comes again.
 
 Source of the formula: E min(G, c) = c - sum over j < c of (c - j) e^-Lambda Lambda^j / j!.
 """
@@ -23,6 +23,11 @@ Source of the formula: E min(G, c) = c - sum over j < c of (c - j) e^-Lambda Lam
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
 
 from karma_envs.numerics.compile import kernel
 
@@ -69,8 +74,8 @@ def _excess(mean, capacity):
 
 
 @kernel
-def _slope(mean, capacity):
-    """Pr(G < c)."""
+def poisson_slope(mean, capacity):
+    """T_c'(Lambda) = Pr(G < c) for G ~ Poisson(Lambda); arguments as of :func:`poisson_throughput`."""
     if mean <= 0.0:
         return 1.0
     if mean <= capacity:  # then it is 1 less what is beyond, which is the smaller part
@@ -101,19 +106,13 @@ def poisson_throughput(mean, capacity):
 
 
 @kernel
-def poisson(above, own, capacity):
-    """The chance to get in among Poisson competitors.
-
-    Args:
-        above: Lambda >= 0, agents per step of higher priority.
-        own: lambda >= 0, agents per step of the same priority.
-        capacity: c, a whole number >= 1.
-    """
+def poisson(above, own, everyone, capacity, curve):
+    """The chance to get in among Poisson competitors; arguments as of a :class:`Throughput`."""
     if own <= _NARROW:
         # The mean of the slope over the group: in its middle, and the curvature of the slope.
         middle = above + own / 2
         curvature = _probability(capacity - 2, middle) - _probability(capacity - 1, middle)
-        return _slope(middle, capacity) - curvature * own * own / 24
+        return poisson_slope(middle, capacity) - curvature * own * own / 24
     # Differences of what is small: of the excess below c, and of the shortfall above.
     taken, low, high = 0.0, min(above, float(capacity)), min(above + own, float(capacity))
     if high > low:
@@ -125,9 +124,37 @@ def poisson(above, own, capacity):
 
 
 @kernel
-def fluid(above, own, capacity):
-    """The chance to get in where numbers do not fluctuate; arguments as of :func:`poisson`."""
+def fluid(above, own, everyone, capacity, curve):
+    """The chance to get in where numbers do not fluctuate; arguments as of a :class:`Throughput`."""
     left = max(capacity - above, 0.0)
     if own <= 0.0:
         return 1.0 if left > 0.0 else 0.0
     return min(left / own, 1.0)
+
+
+def no_curve(capacity: int) -> NDArray[np.float64]:
+    """The curve of a throughput that needs none."""
+    return np.zeros((1, 1))
+
+
+@dataclass(frozen=True)
+class Throughput:
+    """How many agents get into a lane.
+
+    Attributes:
+        chance: P, a compiled function of ``(above, own, everyone, capacity, curve)``: Lambda >= 0, agents per
+            step of higher priority; lambda >= 0, of the same priority; Lambda_0, all who want the lane; c, a
+            whole number >= 1; and the curve of c.
+        curve: numbers that ``chance`` looks up, of a capacity, ``float64[n, m]``; n and m are the same for
+            all capacities.
+    """
+
+    chance: Callable[..., float]
+    curve: Callable[[int], NDArray[np.float64]] = no_curve
+
+
+POISSON = Throughput(poisson)
+"""The throughput of Poisson numbers of agents."""
+
+FLUID = Throughput(fluid)
+"""The throughput of numbers that do not fluctuate."""

@@ -1,0 +1,244 @@
+"""One call for all planners."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+
+from rich.console import Console
+
+from agents.planners.inner.inner import Arrays, Evaluation, Inner, mean_of
+from agents.planners.journal import Journal, journal_in
+from agents.planners.objectives import Limit, Objective, as_objective
+from agents.planners.result import Design, described
+from agents.planners.space import Point, Space
+from agents.planners.study import Proposal, Study, methods
+from agents.planners.trial import COMPLETE, FAILED, Trial
+from karma_envs.config import choice, refusal, whole
+from karma_envs.files import PathLike
+
+Observer = Callable[[Design], None]
+"""Called when trials have ended, with all until there, the last of them last."""
+
+
+class AllFailed(RuntimeError):  # noqa: N818
+    """Every trial of a study failed."""
+
+
+def design(
+    space: Space,
+    inner: Inner,
+    objective: str | Objective | Sequence[str | Objective],
+    *,
+    budget: int,
+    method: str = "bayesian",
+    limits: Sequence[Limit] = (),
+    start: Sequence[Point] = (),
+    seeds: int = 1,
+    seed: int = 0,
+    workers: int = 1,
+    storage: PathLike | None = None,
+    observer: Observer | None = None,
+    progress: bool = False,
+) -> Design:
+    """Choose a mechanism's parameters by what selfish agents make of them.
+
+    The outer of two problems: each trial sets the parameters, and the inner problem says what comes of it, by
+    solving for an equilibrium or by learning. An evaluation that raises an error is one failed trial.
+
+        space = Space([Continuous("karma_mean", 2, 18)])
+        result = agents.design(space, EquilibriumInner("matching"), "efficiency", budget=30)
+        result.best.point
+
+    The same arguments give the same study, whatever the time that evaluations take; with a ``storage`` also
+    where the process was killed meanwhile, however often.
+
+    Args:
+        space: what may be chosen.
+        inner: what a choice comes to, see :mod:`agents.planners.inner`.
+        objective: the name of a measure to maximise, ``"-name"`` of one to minimise, an
+            :class:`agents.planners.objectives.Objective`, or a list of these: then the result has a front,
+            and its ``best`` is by the first.
+        budget: trials, those in the storage included.
+        method: ``"bayesian"``; ``"gradient"``, by the derivatives of an exact inner problem; ``"random"``;
+            ``"none"``, the problem as it is; or another file of :mod:`agents.planners.methods`.
+        limits: what measures must come to for a trial to be acceptable.
+        start: points to try first, such as those that a gradient method ended at.
+        seeds: evaluations of each point, with seeds of their own; measures are then means, their standard
+            errors those between seeds.
+        seed: of all random draws.
+        workers: points chosen and tried together, in threads; more of them know less of each other.
+        storage: a folder that keeps the study: where it has one already, that is gone on with.
+        observer: called whenever trials have ended, in this thread.
+        progress: whether to show trials on the terminal meanwhile.
+
+    Returns:
+        the trials. After Ctrl-C those that had ended, ``interrupted``; evaluations at work in other threads
+        are left to end.
+
+    Raises:
+        ConfigError: before any work, for arguments that are not allowed, or a storage that holds another
+            study or is in use.
+        AllFailed: when every trial failed; the storage keeps them.
+    """
+    several = [objective] if isinstance(objective, (str, Objective)) else list(objective)
+    if not several:
+        raise refusal("objective", objective, "one or more")
+    if not isinstance(inner, Inner):
+        raise refusal("inner", inner, "an object with evaluate, meanings and to_plain")
+    study = Study(
+        space=space,
+        objectives=tuple(map(as_objective, several)),
+        limits=tuple(limits),
+        method=choice("method", method, methods()),
+        start=tuple(space.checked(point) for point in start),
+        seeds=whole("seeds", seeds, 1, 10_000),
+        workers=whole("workers", workers, 1, 10_000),
+        seed=whole("seed", seed, 0, 2**63 - 1),
+    )
+    budget = whole("budget", budget, 1, 1_000_000)
+    with journal_in(storage, described(study, inner.to_plain(), inner.meanings)) as journal:
+        runner = _Runner(study, inner, journal, budget)
+        if progress:
+            with Console(stderr=True, highlight=False).status("designing") as status:
+
+                def show(result: Design) -> None:
+                    status.update(_line(result, budget))
+                    if observer is not None:
+                        observer(result)
+
+                result = runner.run(show)
+        else:
+            result = runner.run(observer)
+        if storage is not None:
+            result.save_table(storage)
+    if not result.complete and not result.interrupted:
+        reasons = "; ".join(dict.fromkeys(trial.notes for trial in result.trials[:3]))
+        raise AllFailed(f"all {len(result.trials)} trials failed: {reasons}")
+    return result
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A trial that is to be made."""
+
+    number: int
+    batch: int
+    proposal: Proposal
+    warm: Arrays | None
+
+
+class _Runner:
+    """A study at work.
+
+    Args:
+        study: what is sought.
+        inner: the inner problem.
+        journal: where trials are kept, some of them perhaps from before.
+        budget: how many there may be.
+    """
+
+    def __init__(self, study: Study, inner: Inner, journal: Journal, budget: int) -> None:
+        self._study, self._inner, self._journal, self._budget = study, inner, journal, budget
+
+    def run(self, observer: Observer | None) -> Design:
+        """Make the trials that are left, batch by batch."""
+        propose = methods()[self._study.method]
+        # A batch is over once one of the next is there. The last may have been cut short, also by a smaller
+        # budget, so its points are asked for again, which gives the same.
+        batch = max((trial.batch for trial in self._journal.trials.values()), default=0)
+        told = [trial for trial in self._in_order() if trial.batch < batch]
+        try:
+            while len(told) < self._budget:
+                proposals = propose(self._study, told)[: self._budget - len(told)]
+                if not proposals:
+                    break
+                jobs = [
+                    _Job(number, batch, proposal, self._journal.warm(proposal.warm_from))
+                    for number, proposal in enumerate(proposals, len(told))
+                    if number not in self._journal.trials
+                ]
+                for trial, warm in self._ended(jobs):
+                    self._journal.add(trial, warm)
+                    if observer is not None:
+                        observer(self._design())
+                told += [self._journal.trials[n] for n in range(len(told), len(told) + len(proposals))]
+                batch += 1
+        except KeyboardInterrupt:
+            return self._design(interrupted=True)
+        return self._design()
+
+    def _ended(self, jobs: Sequence[_Job]) -> Iterator[tuple[Trial, Arrays | None]]:
+        """The trials of jobs, in their order."""
+        if len(jobs) <= 1 or self._study.workers == 1:
+            yield from map(self._tried, jobs)
+            return
+        pool = ThreadPoolExecutor(self._study.workers)
+        try:
+            yield from pool.map(self._tried, jobs)
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    def _tried(self, job: _Job) -> tuple[Trial, Arrays | None]:
+        """Evaluate a point; whatever goes wrong is the trial's failure."""
+        study, began = self._study, time.perf_counter()
+        seeds = [study.seed_of(job.number, repeat) for repeat in range(study.seeds)]
+        try:
+            evaluations = [
+                self._inner.evaluate(dict(job.proposal.point), seed=each, warm=job.warm) for each in seeds
+            ]
+            evaluation = mean_of(evaluations)
+            self._check(evaluation)
+        except Exception as error:
+            evaluation, state = Evaluation({}, notes=_reason(error)), FAILED
+        else:
+            state = COMPLETE
+        trial = Trial(
+            number=job.number,
+            batch=job.batch,
+            point=job.proposal.point,
+            state=state,
+            seed=seeds[0],
+            warm_from=job.proposal.warm_from,
+            values=evaluation.values,
+            standard_errors=evaluation.standard_errors,
+            derivatives=evaluation.derivatives,
+            reach=evaluation.reach,
+            notes=evaluation.notes,
+            seconds=time.perf_counter() - began,
+        )
+        return trial, evaluation.warm
+
+    def _check(self, evaluation: Evaluation) -> None:
+        """Refuse an evaluation that objectives and limits cannot be told from."""
+        study = self._study
+        numbers = {each.name: each.value(evaluation.values) for each in study.objectives}
+        numbers |= {each.name: each.excess(evaluation.values) for each in study.limits}
+        for name, number in numbers.items():
+            if not math.isfinite(number):
+                raise ValueError(f"{name} is {number}")
+
+    def _in_order(self) -> list[Trial]:
+        return [self._journal.trials[number] for number in sorted(self._journal.trials)]
+
+    def _design(self, *, interrupted: bool = False) -> Design:
+        trials = self._in_order()
+        return Design(
+            self._study,
+            tuple(trials[: self._budget]),
+            self._inner.meanings,
+            self._inner.to_plain(),
+            interrupted,
+        )
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())}"
+
+
+def _line(result: Design, budget: int) -> str:
+    """How far a study is."""
+    return f"trial {len(result.trials)} of {budget} · {result._said()['best']}"
