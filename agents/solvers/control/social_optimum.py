@@ -145,8 +145,8 @@ def planner_q(
         weights: ``float64[types]``, what a reward of each type counts; None: its share of the population.
 
     Returns:
-        ``float64[types, X, A]``; 0 where illegal. Of types whose weight is 0 only the mean over their policy is
-        meant.
+        ``float64[types, X, A]``; 0 where illegal. Of types whose weight is 0 only the mean over their policy
+        is meant.
     """
     policy, mean_field, z = here.policy, here.mean_field, here.statistic
     weights = model.masses if weights is None else weights
