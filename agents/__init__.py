@@ -1,5 +1,6 @@
 """Agents: tabular policies, learners, equilibrium solvers for the games of ``karma_envs``."""
 
+from agents.coalitions import CoalitionGain, coalition_gain
 from agents.planners import design
 from agents.policies.tabular import TabularPolicy
 from agents.solvers import Equilibrium, solve
@@ -9,10 +10,12 @@ from agents.solvers.sensitivity.varied import ModelParameter
 from karma_envs.mean_field.exploitability import exploitability
 
 __all__ = [
+    "CoalitionGain",
     "Equilibrium",
     "ModelParameter",
     "Sensitivity",
     "TabularPolicy",
+    "coalition_gain",
     "design",
     "exploitability",
     "sensitivity",

@@ -14,6 +14,7 @@ import re
 import reprlib
 import sys
 from collections.abc import Iterable, Mapping, Sequence
+from functools import cache
 from typing import Any, TypeGuard, TypeVar, cast
 
 import numpy as np
@@ -68,13 +69,12 @@ def _shown(value: object) -> str:
 
 def whole(field: str, value: object, low: int, high: int = 2**63 - 1) -> int:
     """``value`` as an int in ``low … high``; whole floats are taken, booleans are not."""
-    allowed = f"a whole number from {low}" + (f" to {high}" if high < 2**63 - 1 else " up, below 2**63")
-    if not _is_number(value):
-        raise refusal(field, value, allowed)
-    number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
-    if number != value or not low <= number <= high:
-        raise refusal(field, value, allowed)
-    return number
+    if _is_number(value):
+        number = int(float(value) // 1) if not isinstance(value, numbers.Integral) else int(value)
+        if number == value and low <= number <= high:
+            return number
+    up_to = f" to {high}" if high < 2**63 - 1 else " up, below 2**63"
+    raise refusal(field, value, f"a whole number from {low}{up_to}")
 
 
 def real(
@@ -87,17 +87,19 @@ def real(
     open_high: bool = False,
 ) -> float:
     """``value`` as a finite float in ``[low, high]``, the ends left out where they are open."""
+    if _is_number(value):
+        number = float(value)
+        above = low < number if open_low else low <= number
+        if above and (number < high if open_high else number <= high):
+            return number
     allowed = f"a number in {'(' if open_low else '['}{low:.10g}, {high:.10g}{')' if open_high else ']'}"
-    if not _is_number(value):
-        raise refusal(field, value, allowed)
-    number = float(value)
-    if number < low or number > high or (open_low and number == low) or (open_high and number == high):
-        raise refusal(field, value, allowed)
-    return number
+    raise refusal(field, value, allowed)
 
 
 def _is_number(value: object) -> TypeGuard[numbers.Real]:
     """Whether a value is a number that a float can hold, and no boolean."""
+    if type(value) is float:  # as nearly all are; to ask for a Real takes long
+        return math.isfinite(value)
     if isinstance(value, bool) or not isinstance(value, numbers.Real):
         return False
     try:
@@ -138,6 +140,11 @@ def suggestion(value: object, options: Iterable[str]) -> str:
     return f" (did you mean {close[0]}?)" if close else ""
 
 
+@cache
+def _field_names(configuration: Any) -> tuple[str, ...]:
+    return tuple(field.name for field in dataclasses.fields(configuration))
+
+
 @dataclasses.dataclass(frozen=True)
 class Config:
     """Base of all configurations: checks in ``__post_init__``, conversion to and from plain data."""
@@ -150,7 +157,7 @@ class Config:
     @classmethod
     def field_names(cls) -> tuple[str, ...]:
         """The names of the fields, in order."""
-        return tuple(field.name for field in dataclasses.fields(cls))
+        return _field_names(cast("Any", cls))  # mypy takes its classes for not hashable
 
     @classmethod
     def from_dict(cls: type[C], values: Mapping[str, Any], name: str = "") -> C:
@@ -174,10 +181,11 @@ class Config:
                     f"{name or cls.__name__} has no field {field!r}{suggestion(field, names)}; "
                     f"its fields: {', '.join(names)}"
                 )
-        optional = {item.name for item in dataclasses.fields(cls) if "None" in field_kinds(item)}
         named_none = [field for field, value in values.items() if isinstance(value, str) and value in NONE]
+        of_names = [item for item in dataclasses.fields(cls) if item.name in named_none]
+        nones = [item.name for item in of_names if "None" in field_kinds(item)]
         try:
-            return cls(**{**values, **dict.fromkeys(optional.intersection(named_none))})
+            return cls(**{**values, **dict.fromkeys(nones)})
         except ConfigError as error:
             if not name:
                 raise

@@ -140,6 +140,16 @@ class ExchangeableGame(PopulationGame):
             their states after the step, and their rewards ``float[n]``.
         """
 
+    def incentive_features(self, states: States, actions: NDArray[Any]) -> NDArray[np.float64]:
+        """What incentives may depend on, ``float64[n, d]``: as it stands here what is observed, and done.
+
+        Args:
+            states: of n agents, before the step.
+            actions: ``[n, ...]``, legal ones.
+        """
+        parts = [np.reshape(part, (len(actions), -1)) for part in (self.observe(states), actions)]
+        return np.concatenate(parts, axis=1).astype(np.float64)
+
     def allowed_states(self) -> Mapping[str, Allowed]:
         """Lowest and highest values of the states' arrays, to check those that come from files by."""
         return {}

@@ -77,6 +77,9 @@ def test_any_mean_is_one_of_the_limit() -> None:
     moved = MatchingConfig().with_parameter("karma_mean", 3.14159)
     assert (moved.karma_mean, moved.total_karma) == (3.14159, 314)
     assert MatchingConfig().karma_mean == 10
+    discounted = moved.replace(discount=0.5)
+    assert (discounted.karma_mean, discounted.discount) == (3.14159, 0.5)
+    assert moved.replace(karma_mean=4).karma_mean == 4
 
 
 @pytest.mark.parametrize(

@@ -109,6 +109,11 @@ class Equilibrium(Said):
         """Whether the population is at rest."""
         return self.stationary_residual <= AT_REST
 
+    @property
+    def as_start(self) -> Any:
+        """The policy as methods take it to begin with."""
+        return self.policy
+
     def _said(self) -> dict[str, str]:
         return {
             "method": self.method,
@@ -132,6 +137,11 @@ class TabularEquilibrium(Equilibrium):
     """An equilibrium of a finite model: its policy is a table."""
 
     policy: TabularPolicy
+
+    @property
+    def as_start(self) -> NDArray[np.float64]:
+        """The policy as methods take it to begin with, ``float64[types, X, A]``."""
+        return np.asarray(self.policy.probabilities, np.float64)
 
     def _said(self) -> dict[str, str]:
         types, states, actions = self.policy.probabilities.shape

@@ -38,6 +38,7 @@ def solve(
     *,
     n_agents: int | None = None,
     tolerance: float | None = None,
+    start: Any = None,
     observer: Observer | None = None,
     progress: bool = False,
     **options: Any,
@@ -68,6 +69,12 @@ def solve(
             that has an option of this name, that option.
         tolerance: normalised exploitability to stop at; None: 1e-10 for the homotopy and the fixed point,
             1e-3 for first-order methods and for few agents, 5e-4 for prior descent (2e-3 in large cities).
+        start: where to begin: an :class:`Equilibrium`, or a policy as the method takes it (a table
+            ``float64[types, X, A]``; of gradient methods their parameters). None: as the method says. Of the
+            equilibrium of a *neighbouring* game, in which parameters differ by a little, the homotopy needs
+            Newton's method alone, as long as the same actions are played: a tenth of a solve or less. Where
+            that leads to none it goes the whole way, as without a start. So a chain of solves, each from the
+            one before, stays on one branch of equilibria where it can.
         observer: called with every step recorded.
         progress: whether to show the steps on the terminal, or below a notebook's cell, meanwhile.
         **options: of the method, see its module.
@@ -79,6 +86,8 @@ def solve(
     """
     if tolerance is not None:
         options["tolerance"] = real("tolerance", tolerance, 0, open_low=True)
+    if start is not None:
+        options["start"] = start.as_start if isinstance(start, Equilibrium) else start
     if n_agents is not None and method in methods() and "n_agents" in signature(methods()[method]).parameters:
         options["n_agents"], n_agents = n_agents, None
     solver, problem = _solver_of(model, method) if n_agents is None else _solver_for(model, method, n_agents)

@@ -227,6 +227,24 @@ class CrowdGame(ExchangeableGame):
         }
         return following, rewards
 
+    def incentive_features(self, states: States, actions: NDArray[Any]) -> Values:
+        """``float64[n, 2]``: the places that agents reach; of several steps also the share t / T before."""
+        return self.features_of(self._reached(states, actions), states["step"])
+
+    def features_of(self, places: Values, steps: NDArray[np.int64]) -> Values:
+        """What incentives may depend on, of places that are reached.
+
+        Args:
+            places: ``float64[n, 2]``.
+            steps: ``int64[n]``: the step t = 0 … T - 1 in which each is reached.
+
+        Returns:
+            ``float64[n, 2]``; where there are several steps ``float64[n, 3]``, with t / T.
+        """
+        if self.config.length == 1:
+            return places
+        return np.column_stack([places, steps / self.config.length])
+
     def _disturbance(self, n: int, streams: NDArray[np.uint64]) -> Values:
         """sigma eps of n agents' next moves."""
         disturbance = np.zeros(2 * n)

@@ -12,11 +12,13 @@ from karma_envs.config import refusal
 from karma_envs.crowds.grid_programme import best_targets
 from karma_envs.crowds.policy import DispersalPolicy, PlanPolicy, TargetPolicy
 from karma_envs.crowds.water_filling import water_filling
+from karma_envs.incentives.power_series import Incentive, incentives_of
 from karma_envs.mean_field import MeanFieldModel
 from karma_envs.numerics.density import DensityEstimator
 
 if TYPE_CHECKING:
     from karma_envs.crowds.game import CrowdGame
+    from karma_envs.exchangeable import ExchangeableGame
     from karma_envs.game import Policy
 
 _DRAWN = 20_000
@@ -38,10 +40,18 @@ class CrowdMeanField(MeanFieldModel):
 
     Args:
         game: the game, which is not played.
+        incentive: what agents get besides, a function of where they arrive and, of several steps, of the
+            share of them before (:meth:`CrowdGame.features_of`); None for nothing.
+
+    Attributes:
+        incentives: Theta at the cells, ``float64[T, k]``; None without.
     """
 
-    def __init__(self, game: CrowdGame) -> None:
+    def __init__(self, game: CrowdGame, incentive: Incentive | None = None) -> None:
         self.game, self.config, self.grid = game, game.config, game.grid
+        self.incentive, self.incentives = incentive, None
+        if incentive is not None:
+            self.incentives = self._at_cells(incentive)
         self.discounts = np.zeros(1)
         self.desirabilities = game.desirabilities()
         weights = self.config.discount ** np.arange(self.config.length)
@@ -65,10 +75,21 @@ class CrowdMeanField(MeanFieldModel):
         """The density of agents who stay where they start, in each step."""
         return self.statistic_of(_Staying())
 
+    def _at_cells(self, incentive: Incentive) -> Values:
+        places = self.grid.places
+        steps = range(self.config.length)
+        features = [self.game.features_of(places, np.full(len(places), t)) for t in steps]
+        return np.stack([incentives_of(incentive, each) for each in features])
+
+    def incentivised(self, incentive: Incentive) -> CrowdMeanField:
+        """The model of agents who get an incentive besides their rewards."""
+        return CrowdMeanField(self.game, incentive)
+
     def rewards(self, statistic: Values) -> Values:
-        """``float64[T, k]``: g_t / (1 + m_t)^alpha at the cells."""
+        """``float64[T, k]``: g_t / (1 + m_t)^alpha at the cells, and the incentives there."""
         crowd = np.reshape(statistic, self.desirabilities.shape)
-        return np.asarray(self.desirabilities / (1 + crowd) ** self.config.crowd_aversion)
+        rewards = np.asarray(self.desirabilities / (1 + crowd) ** self.config.crowd_aversion)
+        return rewards if self.incentives is None else rewards + self.incentives
 
     def best_response(self, statistic: Values) -> TargetPolicy | DispersalPolicy:
         """The best moves, by dynamic programming on the grid; where moves are free, to the best cells."""
@@ -97,7 +118,11 @@ class CrowdMeanField(MeanFieldModel):
             if getattr(self.config, field):
                 raise refusal(field, getattr(self.config, field), "0, for water-filling")
         area, alpha = self.grid.cell_area, self.config.crowd_aversion
-        densities = [water_filling(field, area, alpha)[0] for field in self.desirabilities]
+        incentives = [None] * self.config.length if self.incentives is None else self.incentives
+        densities = [
+            water_filling(field, area, alpha, incentive)[0]
+            for field, incentive in zip(self.desirabilities, incentives, strict=True)
+        ]
         return DispersalPolicy(densities, self.grid, self.config.move_scale)
 
     def policy_value(self, policy: Policy, statistic: Values) -> Values:
@@ -154,7 +179,13 @@ class CrowdMeanField(MeanFieldModel):
         """Places reached, ``float64[T, n, 2]``, and mean rewards of steps, ``float64[T]``."""
         # Policies on a grid are for any number of agents at once; of others it is known that they are for N.
         at_once = _DRAWN if isinstance(policy, PlanPolicy) else self.config.n_agents
-        game = self.game.against(np.reshape(statistic, self.desirabilities.shape), n_agents=at_once)
+        game: ExchangeableGame = self.game.against(
+            np.reshape(statistic, self.desirabilities.shape), n_agents=at_once
+        )
+        if self.incentive is not None:
+            from karma_envs.incentives.game import IncentivisedExchangeable
+
+            game = IncentivisedExchangeable(game, self.incentive)
         game.reset(np.random.default_rng(0))
         streams = np.zeros(1, np.uint64)
         places, rewards = [], []

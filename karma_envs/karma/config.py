@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cached_property
 from typing import Any, TypeVar
 
 import numpy as np
@@ -59,7 +60,7 @@ class KarmaConfig(Config):
 
     _own_rules: dict[str, Rule]  # by family, those that are not the package's
 
-    @property
+    @cached_property
     def agent_types(self) -> tuple[AgentType, ...]:
         """The types, also where the short form for one type was used."""
         return self.types or (AgentType(1.0, self.discount, self.urgencies, self.urgency_transition),)
@@ -85,12 +86,18 @@ class KarmaConfig(Config):
     def replace(self: K, **changes: Any) -> K:
         """A copy with some fields changed, checked anew; other rules stay what they were.
 
+        So does a ``karma_mean`` of :meth:`with_parameter`, whose total need not be whole.
+
         Raises:
             ConfigError: for an unknown field or a value that is not allowed.
         """
         if not changes:
             return self
-        changed = super().replace(**changes)
+        of_limit = "karma_mean" not in changes and self.n_agents * self.karma_mean != self.total_karma
+        mean = {"karma_mean": self.total_karma / self.n_agents} if of_limit else {}
+        changed = super().replace(**{**mean, **changes})
+        if of_limit:
+            changed = changed.with_parameter("karma_mean", self.karma_mean)
         rules = {family: rule for family, rule in self._own_rules.items() if family not in changes}
         changed._set(_own_rules=changed._own_rules | rules)
         return changed

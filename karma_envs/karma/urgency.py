@@ -119,6 +119,8 @@ class AgentType(Config):
         """
         phi = self.transition_matrix
         n = len(phi)
+        if (phi == phi[0]).all():  # drawn anew at every step
+            return np.asarray(phi[0] / phi[0].sum(), np.float64)
         # The Cesàro limit is the projection on the kernel of (I - phi): null vectors on both sides.
         left, right = _null_space(np.eye(n) - phi.T), _null_space(np.eye(n) - phi)
         mu = np.full(n, 1.0 / n) @ right @ np.linalg.solve(left.T @ right, left.T)

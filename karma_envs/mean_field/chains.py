@@ -10,19 +10,65 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from karma_envs.numerics.compile import kernel
+
 _ROUNDING = 1e-14  # a probability up to it is none: what is left over where a surplus is nearly 0
 
 
+@kernel
+def _mark(moves, start, marked, queue):
+    """Mark the states that a state leads to, itself among them."""
+    marked[:] = False
+    marked[start] = True
+    queue[0] = start
+    first, last = 0, 1
+    while first < last:
+        here = queue[first]
+        first += 1
+        for following in range(len(moves)):
+            if moves[here, following] and not marked[following]:
+                marked[following] = True
+                queue[last] = following
+                last += 1
+
+
+@kernel
+def _label(ahead, behind, reached, reaching, settled, queue, label):
+    """Number the closed classes: label[x] is that of x, -1 where x is in none; returns how many there are."""
+    settled[:] = False
+    label[:] = -1
+    n_classes = 0
+    for state in range(len(ahead)):
+        if settled[state]:
+            continue
+        # What a state leads to is closed. As long as something of it does not lead back, that leads to less.
+        inside, leaves = state, 0
+        while leaves >= 0:
+            _mark(ahead, inside, reached, queue)
+            _mark(behind, inside, reaching, queue)
+            leaves = -1
+            for other in range(len(ahead)):
+                if reached[other] and not reaching[other]:
+                    leaves = inside = other
+                    break
+        for other in range(len(ahead)):
+            if reached[other]:
+                label[other] = n_classes
+            if reaching[other]:
+                settled[other] = True
+        n_classes += 1
+    return n_classes
+
+
 def closed_classes(matrix: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """The closed classes of a chain ``[X, X]``, ``bool[classes, X]``; at least one."""
-    reaches = np.eye(len(matrix), dtype=np.float32)
-    reaches[np.abs(matrix) > _ROUNDING] = 1.0  # on the way to a root entries may be negative
-    for _ in range(int(np.ceil(np.log2(len(matrix))))):  # paths of at most 1, 2, 4 … steps
-        reaches = np.minimum(reaches @ reaches, 1.0)
-    possible = reaches > 0
-    mutual = possible & possible.T
-    recurrent = (possible == mutual).all(axis=1)
-    return np.asarray(mutual[recurrent & (mutual.argmax(axis=1) == np.arange(len(matrix)))])
+    """The closed classes of a chain ``[X, X]``, ``bool[classes, X]``, by their first states; at least one."""
+    ahead = np.abs(matrix) > _ROUNDING  # on the way to a root entries may be negative
+    n = len(matrix)
+    reached, reaching, settled = np.empty((3, n), np.bool_)
+    queue, label = np.empty((2, n), np.int64)
+    n_classes = _label(ahead, np.ascontiguousarray(ahead.T), reached, reaching, settled, queue, label)
+    members = label == np.arange(n_classes)[:, None]
+    return np.asarray(members[members.argmax(axis=1).argsort()])
 
 
 def class_masses(

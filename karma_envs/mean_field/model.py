@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,6 +25,9 @@ from karma_envs.mean_field.exploitability import (
 from karma_envs.mean_field.moves import DifferencedMoves, ProblemMoves, differenced_inconsistency
 from karma_envs.mean_field.stationary import StationaryMeanField, stationary_mean_field
 from karma_envs.meaning import ANY, EXACT, STATIONARY, Meaning
+
+if TYPE_CHECKING:
+    from karma_envs.incentives.power_series import Incentive
 
 
 class MeanFieldModel(ABC):
@@ -111,6 +114,16 @@ class MeanFieldModel(ABC):
         """
         return {}
 
+    def incentivised(self, incentive: Incentive) -> MeanFieldModel | None:
+        """The model of agents who get an incentive besides their rewards; None where there is none.
+
+        As it stands here there is none. Of a game with tables :mod:`karma_envs.incentives` makes it.
+
+        Args:
+            incentive: Theta, a function of the features that :func:`karma_envs.incentives.incentivised` says.
+        """
+        return None
+
     @property
     def meaning(self) -> Meaning:
         """Which exploitability the model tells; a model that approximates the mean field says so."""
@@ -157,6 +170,11 @@ class GivenStatistic(MeanFieldModel):
     def statistic_of(self, policy: Any) -> NDArray[np.float64]:
         """z, whatever agents play."""
         return self._statistic.copy()
+
+    def incentivised(self, incentive: Incentive) -> MeanFieldModel | None:
+        """As of the game."""
+        model = self._model.incentivised(incentive)
+        return None if model is None else GivenStatistic(model, self._statistic)
 
     @property
     def meaning(self) -> Meaning:

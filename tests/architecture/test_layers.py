@@ -140,9 +140,12 @@ def test_the_core_knows_no_game_and_no_view() -> None:
     assert not breaches(core, {f"karma_envs.{module}" for module in CORE})
 
 
-ALSO_IMPORTED = {"solvers": {"agents.learners", "agents.evaluators"}}
-"""Some solvers learn best responses, or certify what they come to. Nothing else in ``agents`` needs another
-part of it."""
+ALSO_IMPORTED = {
+    "solvers": {"agents.learners", "agents.evaluators"},
+    "planners": {"agents.learners", "agents.solvers"},
+}
+"""Some solvers learn best responses, or certify what they come to; planners have problems solved and learned.
+Nothing else in ``agents`` needs another part of it."""
 
 
 @pytest.mark.parametrize("part", ["learners", "solvers", "evaluators", "planners", "mean_field"])

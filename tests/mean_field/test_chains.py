@@ -50,6 +50,21 @@ def test_closed_classes_are_found_by_hand() -> None:
     assert closed_classes(np.eye(3)).tolist() == np.eye(3, dtype=bool).tolist()
 
 
+def test_closed_classes_are_those_of_paths_of_any_length() -> None:
+    """Against powers of the matrix of moves, on sparse chains of seed 5: most have several classes."""
+    rng = np.random.default_rng(5)
+    several = 0
+    for _ in range(30):
+        chain = rng.random((9, 9)) * (rng.random((9, 9)) < 0.13) + 1e-16
+        leads = np.linalg.matrix_power((chain > 1e-14).astype(np.int64) + np.eye(9, dtype=np.int64), 9) > 0
+        closed = {tuple(row) for row in leads if (leads[row] == row).all()}
+        members = closed_classes(chain)
+        assert {tuple(row) for row in members} == closed
+        assert (np.diff(members.argmax(axis=1)) > 0).all()
+        several += len(members) > 1
+    assert several > 10
+
+
 def test_distributions_have_no_probabilities_below_zero() -> None:
     np.testing.assert_array_equal(as_distribution(np.array([[-9e-17, 0.5, 0.5]])), [[0, 0.5, 0.5]])
 

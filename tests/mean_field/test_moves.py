@@ -18,6 +18,7 @@ from karma_envs.mean_field.moves import DifferencedMoves, differenced_inconsiste
 GAMES: dict[str, dict[str, Any]] = {
     "pbp": {},
     "capped": {"payment": "pay_capped_bid_to_peer"},
+    "parts": {"payment": "pay_bid_in_parts(peer_share=0.3)"},
     "second price and tax": {"payment": "second_price", "redistribution": "tax"},
     "not conserved": {"redistribution": "none"},
     "types": {"payment": "pbs", "types": [{"discount": 0.7}, {"discount": 0.9, "urgencies": (1, 2, 4)}]},

@@ -45,12 +45,37 @@ def test_payments(name: str, arguments: tuple[int, ...], paid: tuple[int, int]) 
     assert pay.py_func(*arguments, NOTHING) == paid
 
 
+@pytest.mark.parametrize(
+    ("share", "arguments", "paid"),
+    [
+        (0.5, (4, 2, 4, 10), (2, 2)),
+        (0.5, (3, 2, 4, 10), (2, 1)),  # 1.5 is rounded up
+        (0.3, (5, 2, 4, 10), (2, 3)),
+        (0.3, (4, 2, 4, 10), (1, 3)),
+        (0.5, (8, 2, 9, 10), (1, 7)),  # what the loser cannot hold
+    ],
+)
+def test_a_bid_is_paid_in_parts(share: float, arguments: tuple[int, ...], paid: tuple[int, int]) -> None:
+    rule = resolve("payment", f"pay_bid_in_parts(peer_share={share})")
+    assert rule.function(*arguments, rule.parameter_array()) == paid
+
+
+@pytest.mark.parametrize(("share", "end"), [(0, "pbs"), (1, "pbp")])
+def test_parts_have_the_two_ends(share: float, end: str) -> None:
+    parts, other = resolve("payment", f"pay_bid_in_parts(peer_share={share})"), resolve("payment", end)
+    for bid, loser_karma in np.ndindex(8, 8):
+        arguments = bid, 0, loser_karma, 7
+        assert parts.function(*arguments, parts.parameter_array()) == other.function(*arguments, NOTHING)
+
+
 @pytest.mark.parametrize("name", rules("payment"))
 def test_payments_keep_their_contract(name: str) -> None:
-    pay: Any = resolve("payment", name).function
+    rule = resolve("payment", name)
+    pay: Any = rule.function
     for karma_max in (1, 4):
         for winner_bid, loser_bid, loser_karma in np.ndindex((karma_max + 1,) * 3):
-            to_loser, to_society = pay(winner_bid, loser_bid, loser_karma, karma_max, NOTHING)
+            arguments = winner_bid, loser_bid, loser_karma, karma_max, rule.parameter_array()
+            to_loser, to_society = pay(*arguments)
             assert isinstance(to_loser, int)
             assert isinstance(to_society, int)
             assert min(to_loser, to_society) >= 0

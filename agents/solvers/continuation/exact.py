@@ -1,13 +1,8 @@
 """From nearly an equilibrium to an exact one: Newton's method on a support, changed until it is right.
 
-Given for each state the actions that are played (the support), an equilibrium is a root in the
-statistic z, the value V and the probabilities p of
-
-    Q(x, a) = V(x) for a in the support,   sum over a of p(a | x) = 1,   z = z(mu, p),
-
-where mu is stationary. States that nobody is ever in keep one best action. A root with a negative
-probability, or with a better action outside its support, is not an equilibrium: the worst offender is
-dropped or added, and the root sought again.
+The equations are those of :mod:`agents.solvers.continuation.support`. States that nobody is ever in keep one
+best action. A root with a negative probability, or with a better action outside its support, is not an
+equilibrium: the worst offender is dropped or added, and the root sought again.
 """
 
 from __future__ import annotations
@@ -15,8 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.mean_field.linearisation import Linearisation
 from agents.solvers.continuation.quantal_response import LogitPoint
+from agents.solvers.continuation.support import Support
 from agents.solvers.equilibrium import Assessment, assess
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
@@ -84,48 +79,22 @@ def _root(
     support: NDArray[np.bool_],
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]] | None:
     """Newton's method for the equations of a support; None where it does not converge."""
-    size, n_z = value.size, len(statistic)
-    # Probabilities are unknowns only in states with several supported actions; elsewhere they are 0 and 1.
-    mixed = support.sum(axis=2) > 1
-    free = support & mixed[..., None]
-    pure = (support & ~mixed[..., None]).astype(np.float64)
+    size, n_z, equations = value.size, len(statistic), Support(support)
     inside = np.where(support, np.maximum(policy, 1e-9), 0.0)
     inside /= inside.sum(axis=2, keepdims=True)
 
-    probabilities = pure + inside * free
+    probabilities = equations.pure + inside * equations.free
     for step in range(_NEWTON_STEPS):
-        here = Linearisation(model, statistic, value)
-        at = np.argwhere(free)
-        policy_moves = np.zeros((n_z + len(at), *policy.shape))
-        policy_moves[(n_z + np.arange(len(at)), *at.T)] = 1.0
-        mean_field, gap, gap_moves = here.inconsistency(probabilities, policy_moves, 0)
-        indifference = (here.q - value[..., None])[support]
-        leak = probabilities.sum(axis=2)[mixed] - 1
-        residual = np.concatenate([gap, indifference, leak])
+        mean_field, residual, jacobian = equations.around(model, statistic, value, probabilities)
         if np.abs(residual).max() < 1e-12 or (step > 3 and np.abs(residual).max() < 1e-10):
             return statistic, value, probabilities, mean_field
-
-        # Unknowns: z, V, the free probabilities. Equations: consistency, indifference, sums of 1.
-        jacobian = np.zeros((len(residual), n_z + size + len(at)))
-        jacobian[:n_z, :n_z] = gap_moves[:, :n_z]
-        jacobian[:n_z, n_z + size :] = gap_moves[:, n_z:]
-        rows = slice(n_z, n_z + len(indifference))
-        jacobian[rows, :n_z] = here.q_moves[size:, support].T
-        jacobian[rows, n_z : n_z + size] = here.q_moves[:size, support].T
-        # Indifference: Q(x, a) = V(x) for every supported action, so each row has -1 in the column of its V.
-        supported = np.argwhere(support)
-        states = np.ravel_multi_index((supported[:, 0], supported[:, 1]), value.shape)
-        jacobian[n_z + np.arange(len(states)), n_z + states] -= 1.0
-        for row, (kind, state) in enumerate(np.argwhere(mixed), rows.stop):
-            jacobian[row, n_z + size :] = (at[:, 0] == kind) & (at[:, 1] == state)
-
         move = solve_scaled(jacobian, -residual)
         if not np.isfinite(move).all() or np.abs(move).max() > 1e6:
             return None
         statistic = statistic + move[:n_z]
         value = value + move[n_z : n_z + size].reshape(value.shape)
         probabilities = probabilities.copy()
-        probabilities[free] += move[n_z + size :]
+        probabilities[equations.free] += move[n_z + size :]
     return None
 
 

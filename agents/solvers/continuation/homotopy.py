@@ -25,10 +25,12 @@ from numpy.typing import NDArray
 
 from agents.mean_field.units import unit_of
 from agents.solvers.continuation.branches import Explorer
-from agents.solvers.continuation.exact import exact_near
+from agents.solvers.continuation.exact import exact_equilibrium, exact_near
 from agents.solvers.continuation.quantal_response import LONGEST_STEP, LogitPoint, LogitSystem
 from agents.solvers.equilibrium import Assessment, Equilibrium, Step, as_equilibrium, assess, in_units
 from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field.dynamic_programming import q_values
+from karma_envs.mean_field.exploitability import type_policies
 
 # Rationalities are per greatest payoff, max|r| / (1 - gamma).
 _FIRST_RATIONALITY = 5.0  # at which the uniform policy is a good start
@@ -36,6 +38,7 @@ _LAST_RATIONALITY = 2.5e10
 _FIRST_ATTEMPT = 2.5e5  # before, supports are a guess
 _NEXT_ATTEMPT = 4.0  # times the last attempt's rationality
 _LONGEST_STEPS = (LONGEST_STEP, 2.0, 0.5)
+_SUPPORTS_BESIDE = 4  # tried from a policy near an equilibrium: what is played may change by an action or two
 _MOST_STARTS = 12  # from which other paths are sought where the one from 0 is lost
 
 
@@ -58,7 +61,9 @@ def homotopy(
             exploration included, and its exploitability is not 0.
         rationality: beta to stop at, per unit of payoff, for a logit equilibrium; infinite for a Nash
             equilibrium.
-        start: logits ``[types, X, A]`` to begin with at the first beta; uniform if None.
+        start: policy near an equilibrium ``[types, X, A]``, such as the equilibrium of a neighbouring model:
+            the equilibrium next to it is sought first, with the actions that it plays, and the path followed
+            only where there is none. None: the path from the uniform policy.
         observer: called at every step.
 
     Returns:
@@ -78,7 +83,13 @@ def homotopy(
         if observer is not None:
             observer(history[-1])
 
-    beginning = system.start(start)
+    if start is not None:
+        near = _beside(system, type_policies(model, start), last, tolerance, nash=nash)
+        if near is not None:
+            record(near)
+            seconds = time.perf_counter() - began
+            return as_equilibrium("homotopy", near, tolerance, history, seconds, rests=None if nash else True)
+    beginning = system.start()
     first = system.solve(beginning, min(_FIRST_RATIONALITY * per_payoff, last))
     best = here = assess(model, system.policy(beginning.logits)[0])
     reached, next_attempt, interrupted = 0.0, _FIRST_ATTEMPT * per_payoff, False
@@ -118,6 +129,23 @@ def homotopy(
         interrupted=interrupted,
         rests=None if nash else reached >= last,
     )
+
+
+def _beside(
+    system: LogitSystem, policy: NDArray[np.float64], last: float, tolerance: float, *, nash: bool
+) -> Assessment | None:
+    """The equilibrium that Newton's method leads to from a policy near one; None where there is none."""
+    model = system.model
+    here = assess(model, policy)
+    with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # it may diverge, and says so
+        if nash:
+            exact = exact_equilibrium(
+                model, here.statistic, here.value, policy, tolerance=tolerance, most_supports=_SUPPORTS_BESIDE
+            )
+            return exact if exact is not None and exact.within(tolerance) else None
+        q = q_values(model, model.decision_problem(here.statistic), here.value)
+        point = system.solve(LogitPoint(here.statistic, here.value, last * q, last), last)
+        return None if point is None else assess(model, system.policy(point.logits)[0])
 
 
 def _path(system: LogitSystem, first: LogitPoint | None, last: float) -> Iterator[LogitPoint]:

@@ -255,9 +255,9 @@ class LogitSystem:
         """What moves along a path besides the unknowns: log beta, or the shift."""
         return float(np.log(point.rationality)) if self.direction is None else point.shift
 
-    def start(self, logits: NDArray[np.float64] | None = None) -> LogitPoint:
-        """The point of the policy with these logits, uniform if None; a solution for beta = 0 then."""
-        logits = np.where(self.legal, 0.0 if logits is None else logits, -np.inf)
+    def start(self) -> LogitPoint:
+        """The point of the uniform policy, the solution for beta = 0."""
+        logits = np.where(self.legal, 0.0, -np.inf)
         policy, _ = self.policy(logits)
         field = self.model.population_at_rest(policy)
         value = policy_value(self.model, field.problem, policy)

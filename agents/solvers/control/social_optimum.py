@@ -20,7 +20,7 @@ from agents.mean_field.units import in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.iteration import logit_policy
-from karma_envs.config import real, whole
+from karma_envs.config import real, refusal, whole
 from karma_envs.display import Said
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
@@ -39,7 +39,7 @@ class SocialOptimum(Said):
     Attributes:
         policy: one row per type.
         mean_field: its stationary mean field, ``float64[types, X]``.
-        efficiency: mean reward per agent and step; a lower bound of the optimum's.
+        efficiency: mean reward per step of the agents that are planned; a lower bound of the optimum's.
         gap: how much the efficiency rises at most, to first order, by a move to another policy; 0 at
             a stationary point.
         stationary: whether ``gap`` reached the tolerance, and the population is at rest. Even then it may
@@ -81,6 +81,7 @@ def social_optimum(
     seed: int = 0,
     start: NDArray[np.float64] | None = None,
     iterations: int = 300,
+    planned: NDArray[np.bool_] | None = None,
 ) -> SocialOptimum:
     """Maximise the stationary efficiency by natural gradient ascent on softmax logits.
 
@@ -92,35 +93,45 @@ def social_optimum(
         tolerance: ``gap`` over the greatest reward to stop at.
         starts: number of starts: uniform, and random policies.
         seed: of the random policies.
-        start: a policy ``[types, X, A]`` to begin with besides, such as an equilibrium.
         iterations: the most gradients per start.
+        planned: ``bool[types]``, of which types the planner tells the policy and counts the rewards; the
+            others play ``start``, which is needed then. None: all.
 
     Raises:
-        ConfigError: for an option out of range.
+        ConfigError: for an option out of range, and types that are not planned without a ``start``.
     """
     began = time.perf_counter()
     tolerance = real("tolerance", tolerance, 0, open_low=True)
     rng = np.random.default_rng(whole("seed", seed, 0))
     own = in_own_units(model)
     first = uniform_policy(model)
+    planned = np.ones(model.n_types, np.bool_) if planned is None else planned
+    if start is None and not planned.all():
+        raise refusal("start", start, "the policy that types play which are not planned")
     policies = [] if start is None else [0.99 * start + 0.01 * first]
     policies += [first, *(logit_policy(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
-    reached = [_ascend(own, policy, tolerance, whole("iterations", iterations, 1)) for policy in policies]
-    best, gap = max(reached, key=lambda one: one[0].efficiency)
+    if start is not None:
+        policies = [np.where(planned[:, None, None], policy, start) for policy in policies]
+    weights = model.masses * planned / model.masses[planned].sum()
+    most = whole("iterations", iterations, 1)
+    reached = [_ascend(own, policy, weights, tolerance, most) for policy in policies]
+    best, gap = max(reached, key=lambda one: _efficiency(one[0], weights))
     return SocialOptimum(
         policy=TabularPolicy(best.policy),
         mean_field=best.mean_field,
-        efficiency=own.unit * best.efficiency,
+        efficiency=own.unit * _efficiency(best, weights),
         gap=own.unit * gap,
         stationary=gap <= tolerance and best.exploitability.at_rest,
         stationary_residual=best.exploitability.stationary_residual,
-        efficiency_by_start=tuple(own.unit * assessment.efficiency for assessment, _ in reached),
+        efficiency_by_start=tuple(own.unit * _efficiency(assessment, weights) for assessment, _ in reached),
         exploitability_normalised=best.exploitability.normalised,
         seconds=time.perf_counter() - began,
     )
 
 
-def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float64]:
+def planner_q(
+    model: FiniteMeanFieldModel, here: Assessment, weights: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """How the stationary efficiency moves with the flow through each state and action.
 
     Let m(x, a) = mu(x) pi(a | x), and let e be the derivative of the efficiency and A that of the next
@@ -131,39 +142,41 @@ def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float
     Args:
         model: the mean-field model.
         here: a policy and its stationary mean field.
+        weights: ``float64[types]``, what a reward of each type counts; None: its share of the population.
 
     Returns:
-        ``float64[types, X, A]``; 0 where illegal.
+        ``float64[types, X, A]``; 0 where illegal. Of types whose weight is 0 only the mean over their policy
+        is meant.
     """
     policy, mean_field, z = here.policy, here.mean_field, here.statistic
-    problem = model.decision_problem(z)
+    weights = model.masses if weights is None else weights
+    problem, moves = model.decision_problem(z), model.problem_moves(z)
     flow = mean_field[..., None] * policy
-    masses = model.masses[:, None, None]
     shape, size = flow.shape, mean_field.size
 
-    effect_of_z = np.empty((len(z), size + 1))  # on the next mean field, and on the efficiency
-    for index in range(len(z)):
-        moved = z.copy()
-        moved[index] += _WIDTH
-        moved_problem = model.decision_problem(moved)
-        effect_of_z[index, :size] = (moved_problem.pushed(flow) - problem.pushed(flow)).ravel()
-        effect_of_z[index, size] = (masses * flow * (moved_problem.reward - problem.reward)).sum()
-    effect_of_z /= _WIDTH
+    # On the next mean field, and on the efficiency.
+    effect_of_z = np.column_stack(
+        [moves.pushed(flow).reshape(len(z), size), np.einsum("t,txa,ztxa->z", weights, flow, moves.reward)]
+    )
 
     effect, kernel = np.zeros((*shape, size + 1)), problem.dense(anew=True)
     for kind in range(shape[0]):
         own = slice(kind * shape[1], (kind + 1) * shape[1])
         effect[kind, ..., own] = kernel[kind]
-        effect[kind, ..., size] = model.masses[kind] * problem.reward[kind]
+        effect[kind, ..., size] = weights[kind] * problem.reward[kind]
     base = model.statistic(mean_field, policy)
+    units = np.eye(shape[2])
     for kind, state, action in np.argwhere(np.broadcast_to(model.legal_actions, shape)):
-        more = flow[kind, state].copy()
-        more[action] += _WIDTH
+        # Of types that do not count only what they do on average matters.
+        counts = weights[kind] > 0
+        if action > 0 and not counts:
+            continue
+        more = flow[kind, state] + _WIDTH * (units[action] if counts else policy[kind, state])
         field, there_policy = mean_field.copy(), policy.copy()
         field[kind, state] = more.sum()
         there_policy[kind, state] = more / more.sum()
         z_move = (model.statistic(field, there_policy) - base) / _WIDTH
-        effect[kind, state, action] += z_move @ effect_of_z
+        effect[kind, state, action if counts else slice(None)] += z_move @ effect_of_z
     # Moves that keep each type's mass: one more at (x, a), less of everything else.
     effect -= np.einsum("txa,txac->tc", flow, effect)[:, None, None]
 
@@ -177,22 +190,34 @@ def planner_q(model: FiniteMeanFieldModel, here: Assessment) -> NDArray[np.float
     return np.asarray(np.where(model.legal_actions, q, 0.0))
 
 
+def _efficiency(assessment: Assessment, weights: NDArray[np.float64]) -> float:
+    """Mean reward per step of the types that count."""
+    return float(weights @ assessment.efficiency_by_type)
+
+
 def _ascend(
-    model: FiniteMeanFieldModel, policy: NDArray[np.float64], tolerance: float, iterations: int
+    model: FiniteMeanFieldModel,
+    policy: NDArray[np.float64],
+    weights: NDArray[np.float64],
+    tolerance: float,
+    iterations: int,
 ) -> tuple[Assessment, float]:
-    """A stationary point uphill from a policy, and its gap."""
+    """A stationary point uphill from a policy in the types that have a weight, and its gap."""
     here, step = assess(model, policy), _FIRST_STEP
+    planned = weights[:, None, None] > 0
     for _ in range(iterations):
-        q = planner_q(model, here) / model.masses[:, None, None]
+        # Per agent of a type: of types that are not planned the others' policy stays, whatever their q.
+        q = planner_q(model, here, weights) / np.where(planned, weights[:, None, None], 1.0)
         best = np.where(model.legal_actions, q, -np.inf).max(axis=2)
         gains = (here.mean_field * (best - (here.policy * q).sum(axis=2))).sum(axis=1)
-        gap = float(model.masses @ gains)
+        gap = float(weights @ gains)
         if gap <= tolerance:
             break
         for _ in range(_HALVINGS):
             logits = np.log(np.maximum(here.policy, _LEAST_PROBABILITY)) + step * (q - best[..., None])
-            stepped = assess(model, logit_policy(model, logits), here.mean_field)
-            if stepped.efficiency > here.efficiency:
+            moved = np.where(planned, logit_policy(model, logits), here.policy)
+            stepped = assess(model, moved, here.mean_field)
+            if _efficiency(stepped, weights) > _efficiency(here, weights):
                 break
             step /= 2
         else:

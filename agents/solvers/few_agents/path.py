@@ -25,21 +25,44 @@ from karma_envs.joint import JointModel
 from karma_envs.numerics.anderson import Anderson
 from karma_envs.numerics.sampling import softmax
 
-_LOWER, _LOWEST = (
-    0.3,
-    10.0,
-)  # of log beta, in steps and in all, where the path does not begin at the first one
-_FIRST_LENGTH, _SECOND, _LONGEST, _SHORTEST = 0.2, 0.1, 1.0, 1e-4  # of steps along the path
+_LOWER, _LOWEST = 0.3, 10.0  # of log beta, in steps and in all, where no path begins at the first one
+_AT_RANDOM = -0.2  # log beta of play nearly at random: a path that falls there has led back to it
+_FIRST_LENGTH, _SECOND, _LONGEST, _SHORTEST = 0.2, 0.1, 1.0, 1e-4  # of steps along a path
 _FEW, _MANY, _TOO_MANY = 20, 35, 60  # evaluations of a point: the next step is longer, shorter, half of it
 _LONGER, _SHORTER = 1.4, 0.7
 _LEAST_RISE = 1e-6  # of log beta, for the unit of D
 _MEMORY, _SINGULAR = 40, 1e-7
 _DAMPING = 0.5  # of F in plain steps
-_STILL = 0.005  # change of the policy, summed over actions, on average over agents
 _IN_PLANE = 1e-3
 _SELDOM = 1e-4  # weight of states that agents are never in
 _RARE = 1e-6  # a probability
 _NOT_ENOUGH = "the evaluations were not enough"
+
+
+class _Care(NamedTuple):
+    """How carefully a path is followed.
+
+    Attributes:
+        lower: of log beta, where it begins below the first rationality.
+        longest: steps along it.
+        still: change of the policy at a root, summed over actions, on average over agents.
+        farthest: a root is from its guess, over the length of the step; one that is farther off is one of
+            another part of the path, or of another path.
+    """
+
+    lower: float
+    longest: float
+    still: float
+    farthest: float
+
+
+_CARES = (
+    _Care(0.0, _LONGEST, 0.005, np.inf),
+    _Care(0.0, _LONGEST, 0.001, 1.0),
+    _Care(1.2, _LONGEST, 0.001, 1.0),
+    _Care(2.4, 0.5, 0.0003, 1.0),
+)
+"""Of the paths that are followed one after the other, as each is lost; the first takes the least time."""
 
 
 class Point(NamedTuple):
@@ -89,26 +112,38 @@ class LogitPath:
         self.reason = ""
 
     def walk(self, policy: NDArray[np.float64], first: float) -> Iterator[OwnStates]:
-        """The policy to begin with, ``[kinds, X, A]``, and then the path's from a rationality on."""
+        """The policy to begin with, ``[kinds, X, A]``, and then the path's from a rationality on.
+
+        A path that is lost, or leads back to play at random, is followed again with more care, and then from
+        a lower rationality on.
+        """
         start = self._see(policy)
         yield start
-        log_rationality = float(np.log(first))
+        for care in _CARES:
+            yield from self._path(start, float(np.log(first)) - care.lower, care)
+            if self._left <= 0:
+                self.reason = _NOT_ENOUGH
+                return
+
+    def _path(self, start: OwnStates, log_rationality: float, care: _Care) -> Iterator[OwnStates]:
+        """The points of one path."""
         lowest = log_rationality - _LOWEST
         before = second = None
         while before is None and log_rationality > lowest and self._left > 0:
-            before, _ = self._root(self._level(start, self._shortfall(start), log_rationality))
+            before, _ = self._root(self._level(start, self._shortfall(start), log_rationality), care.still)
             log_rationality -= _LOWER
         if before is not None:
             yield before.seen
             level = self._level(before.seen, before.shortfall, before.log_rationality + _SECOND)
-            second, _ = self._root(level)
+            second, _ = self._root(level, care.still)
         if before is None or second is None:
-            self.reason = _NOT_ENOUGH if self._left <= 0 else "no logit equilibrium was come to"
+            self.reason = "no logit equilibrium was come to"
             return
         yield second.seen
         at, length = second, _FIRST_LENGTH
+        back = min(_AT_RANDOM, before.log_rationality - _LONGEST)
         while self._left > 0:
-            following, steps = self._root(self._ahead(before, at, length))
+            following, steps = self._root(self._ahead(before, at, length), care.still, care.farthest * length)
             if following is None:
                 length /= 2
                 if length < _SHORTEST:
@@ -120,12 +155,14 @@ class LogitPath:
                     return
                 continue
             before, at = at, following
+            if at.log_rationality < back:
+                self.reason = "the path of logit equilibria led back to play at random"
+                return
             if steps < _FEW:
-                length = min(_LONGER * length, _LONGEST)
+                length = min(_LONGER * length, care.longest)
             elif steps > _MANY:
                 length *= _SHORTER
             yield at.seen
-        self.reason = _NOT_ENOUGH
 
     def _see(self, policy: NDArray[np.float64]) -> OwnStates:
         self._left -= 1
@@ -165,8 +202,14 @@ class LogitPath:
         place = np.append(scale * at.shortfall, at.log_rationality)
         return _Plane(place + length * direction, direction, scale)
 
-    def _root(self, plane: _Plane) -> tuple[Point | None, int]:
-        """The point of the path in a plane, None where none is come to, and after how many evaluations."""
+    def _root(self, plane: _Plane, still: float, farthest: float = np.inf) -> tuple[Point | None, int]:
+        """The point of the path in a plane, None where none is come to, and after how many evaluations.
+
+        Args:
+            plane: with the guess.
+            still: see :class:`_Care`.
+            farthest: from the guess.
+        """
         mixing, place = Anderson(_MEMORY, _SINGULAR), plane.through
         lowest, highest = plane.through[-1] - 2 * _LONGEST, plane.through[-1] + 2 * _LONGEST
         for steps in range(_TOO_MANY):
@@ -177,8 +220,9 @@ class LogitPath:
             response = self._shortfall(seen)
             beside = float(plane.normal @ (place - plane.through))
             change = np.abs(self._play(response, log_rationality) - seen.policy).sum(axis=2)
-            if abs(beside) < _IN_PLANE and self._mean(seen, change) < _STILL:
-                return Point(shortfall, log_rationality, seen), steps
+            if abs(beside) < _IN_PLANE and self._mean(seen, change) < still:
+                off = float(np.linalg.norm(place - plane.through))
+                return Point(shortfall, log_rationality, seen) if off <= farthest else None, steps
             residual = np.append(_DAMPING * plane.scale * (response - shortfall), -beside)
             place = mixing.step(place, residual)
         return None, _TOO_MANY

@@ -21,7 +21,6 @@ from numpy.typing import NDArray
 
 from agents.solvers.sensitivity.equations import Equations, NashEquations, Setting
 from agents.solvers.sensitivity.population import Population
-from karma_envs.axes import axis_values
 from karma_envs.mean_field import FiniteMeanFieldModel
 
 RARE = 1e-6
@@ -222,9 +221,21 @@ class Folds:
         self._measure[other_rows], self._measure[rows] = measure, -measures @ measure
         self._direction *= _WIDTH / max(float(np.abs(weakest).max()), 1e-300)
         self._weakest, self._columns, self._system = system.scaled(weakest), other_columns, system
-        self._sigma = self._response(equations.setting, equations.unknowns)
+        population = equations.population(equations.setting, equations.unknowns)
+        here = equations.residual(equations.setting, population)
+        below, self._forward = (
+            self._response(equations.setting, equations.unknowns, here, side) for side in (-1.0, 1.0)
+        )
+        self._sigma = self._forward - below  # of central differences
 
-    def along(self, value: float, move: NDArray[np.float64], setting: Setting, step: float) -> float:
+    def along(
+        self,
+        value: float,
+        move: NDArray[np.float64],
+        setting: Setting,
+        step: float,
+        ahead: Population,
+    ) -> float:
         """Where the branch turns, to first order; infinite where it does not.
 
         Args:
@@ -232,34 +243,40 @@ class Folds:
             move: du/dp, ``float64[n]``.
             setting: with the parameter moved by ``step``.
             step: may be negative.
+            ahead: the population where u has moved with the parameter by ``step``.
         """
         along = self._system.scaled(move[self._columns])
         if len(self._system.free) or abs(along @ self._weakest) < _ALIGNED * np.linalg.norm(along):
             return np.inf
-        ahead = self._response(setting, self._equations.unknowns + step * move)
-        speed = (ahead - self._sigma) / step
+        # The bend of F along the direction is the same here and a step ahead: it leaves the speed as it is.
+        unknowns, lack = self._equations.unknowns + step * move, self._equations.residual(setting, ahead)
+        moved = self._response(setting, unknowns, lack, 1.0)
+        speed = 2 * (moved - self._forward) / step
         return value - self._sigma / speed / 2 if speed else np.inf
 
-    def _response(self, setting: Setting, unknowns: NDArray[np.float64]) -> float:
-        """How fast F moves in the direction that moves it least: sigma, but for a factor."""
-        below, above = (
-            self._equations.residual(
-                setting, self._equations.population(setting, unknowns + side * self._direction)
-            )
-            for side in (-1.0, 1.0)
-        )
-        return float(self._measure @ (above - below))
+    def _response(
+        self,
+        setting: Setting,
+        unknowns: NDArray[np.float64],
+        residual: NDArray[np.float64],
+        side: float,
+    ) -> float:
+        """How much F moves in the direction that moves it least, to one side: sigma, but for a factor."""
+        there = self._equations.population(setting, unknowns + side * self._direction)
+        return float(self._measure @ (self._equations.residual(setting, there) - residual))
 
 
 def _event(model: FiniteMeanFieldModel, action: Action, *, comes: bool) -> str:
     """What happens to an action, in words."""
     kind, state, number = action
     where = [f"type {kind}"] if model.n_types > 1 else []
-    where += [f"{name} {_said(values[state])}" for name, values in axis_values(model.axes).items()]
+    places = np.unravel_index(state, [len(axis.values) for axis in model.axes])
+    where += [f"{axis.name} {_said(axis.values[place])}" for axis, place in zip(model.axes, places)]
     features = [f"{name} {_said(worth[number])}" for name, worth in model.action_features.items()]
     what = ", ".join(features) or f"action {number}"
     return f"{', '.join(where)}: {what} {'becomes a best reply' if comes else 'is played no more'}"
 
 
 def _said(value: object) -> str:
+    """A value in words: 5 for 5.0."""
     return f"{value:g}" if isinstance(value, float) else str(value)

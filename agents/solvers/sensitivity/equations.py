@@ -2,7 +2,7 @@
 
 Of a Nash equilibrium the unknowns are the statistic z, the value V, and the probabilities of the actions that
 are played in states with several of them; the equations are those of
-:mod:`agents.solvers.continuation.exact`:
+:mod:`agents.solvers.continuation.support`:
 
     z = z(mu, pi),   Q(x, a) = V(x) for every action played,   sum over a of pi(a | x) = 1.
 
@@ -22,6 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agents.mean_field.linearisation import Linearisation
+from agents.solvers.continuation.support import Support
 from agents.solvers.sensitivity.population import NEVER_VISITED, Population
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
@@ -123,17 +124,15 @@ class NashEquations(Equations):
         cost = np.where(np.isfinite(equilibrium.q), value[..., None] - equilibrium.q, np.inf)
         # What a logit policy near the equilibrium plays by a hair is no part of it: it costs something.
         as_good = cost <= _AS_GOOD * max(float(np.abs(value).max()), 1e-300)
-        self._support = favourite | ((policy > _PLAYED) & as_good & visited[..., None])
-        self._mixed = self._support.sum(axis=2) > 1
-        self.free = self._support & self._mixed[..., None]
-        self._pure = (self._support & ~self._mixed[..., None]).astype(np.float64)
+        self._equations = Support(favourite | ((policy > _PLAYED) & as_good & visited[..., None]))
+        self.free = self._equations.free
         self._n_z, self._size = len(equilibrium.statistic), value.size
         self.unknowns = np.concatenate([equilibrium.statistic, value.ravel(), policy[self.free]])
 
     @property
     def support(self) -> NDArray[np.bool_]:
         """The actions played; in states that nobody is in one action."""
-        return np.asarray(self._support)
+        return self._equations.actions
 
     @property
     def first_probability(self) -> int:
@@ -143,7 +142,7 @@ class NashEquations(Equations):
     @property
     def of_values(self) -> slice:
         """See the base."""
-        return slice(self._n_z, self._n_z + int(self._support.sum()))
+        return slice(self._n_z, self._n_z + int(self.support.sum()))
 
     @property
     def value_columns(self) -> NDArray[np.int64]:
@@ -160,7 +159,7 @@ class NashEquations(Equations):
         self, setting: Setting, unknowns: NDArray[np.float64], besides: NDArray[np.float64] | None = None
     ) -> Population:
         """See the base."""
-        model, policy = setting.model, self._pure.copy()
+        model, policy = setting.model, self._equations.pure.copy()
         policy[self.free] = unknowns[self.first_probability :]
         if besides is not None:
             policy = policy + besides
@@ -171,35 +170,16 @@ class NashEquations(Equations):
     def residual(self, setting: Setting, population: Population) -> NDArray[np.float64]:
         """See the base."""
         gap = setting.model.inconsistency(population.statistic, population.mean_field, population.policy)
-        indifference = (population.q - population.value[..., None])[self._support]
-        leak = population.policy.sum(axis=2)[self._mixed] - 1
-        return np.concatenate([gap, indifference, leak])
+        return self._equations.residual(gap, population.q, population.value, population.policy)
 
     def row_of(self, action: tuple[int, ...]) -> int:
         """The place of an action's equation Q(x, a) = V(x) among the equations."""
-        return self._n_z + int(self._support.ravel()[: np.ravel_multi_index(action, self.free.shape)].sum())
+        return self._n_z + int(self.support.ravel()[: np.ravel_multi_index(action, self.free.shape)].sum())
 
     def jacobian(self) -> NDArray[np.float64]:
         """See the base."""
-        population, n_z, size = self.equilibrium, self._n_z, self._size
-        here = Linearisation(self.setting.model, population.statistic, population.value)
-        at = np.argwhere(self.free)
-        policy_moves = np.zeros((n_z + len(at), *population.policy.shape))
-        policy_moves[(n_z + np.arange(len(at)), *at.T)] = 1.0
-        _, _, gap_moves = here.inconsistency(population.policy, policy_moves, 0)
-        supported = np.argwhere(self._support)
-        jacobian = np.zeros((len(self.unknowns), len(self.unknowns)))
-        jacobian[:n_z, :n_z] = gap_moves[:, :n_z]
-        jacobian[:n_z, n_z + size :] = gap_moves[:, n_z:]
-        # Q moves along V (the first of the directions) and z; V itself is in the column of its state.
-        rows = slice(n_z, n_z + len(supported))
-        jacobian[rows, :n_z] = here.q_moves[size:, self._support].T
-        jacobian[rows, n_z : n_z + size] = here.q_moves[:size, self._support].T
-        states = np.ravel_multi_index((supported[:, 0], supported[:, 1]), population.value.shape)
-        jacobian[n_z + np.arange(len(states)), n_z + states] -= 1.0
-        for row, (kind, state) in enumerate(np.argwhere(self._mixed), rows.stop):
-            jacobian[row, n_z + size :] = (at[:, 0] == kind) & (at[:, 1] == state)
-        return jacobian
+        here = self.equilibrium
+        return self._equations.around(self.setting.model, here.statistic, here.value, here.policy)[2]
 
 
 class LogitEquations(Equations):

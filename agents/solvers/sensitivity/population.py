@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
-from karma_envs.axes import axis_values
+from karma_envs.axes import Axis, axis_values
 from karma_envs.config import choice
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
@@ -118,7 +118,7 @@ def standard_outputs(population: Population) -> dict[str, float]:
         for name, values in by_rate.items():
             results |= _of_types(name, values)
     shares = (population.flow * model.masses[:, None, None]).sum(axis=1)
-    groups = _groups(model)
+    groups = _groups(model.axes, model.n_types, model.n_states)
     for feature, worth in model.action_features.items():
         results[f"mean_{feature}"] = float(shares.sum(axis=0) @ worth)
         actions = population.flow @ worth
@@ -135,17 +135,18 @@ def _of_types(name: str, values: NDArray[np.float64]) -> dict[str, float]:
     return {f"{name}_type_{kind}": float(value) for kind, value in enumerate(values)}
 
 
-def _groups(model: FiniteMeanFieldModel) -> dict[str, NDArray[np.bool_]]:
+@lru_cache(maxsize=4)
+def _groups(axes: tuple[Axis, ...], n_types: int, n_states: int) -> dict[str, NDArray[np.bool_]]:
     """The states that agree in all quantities but the last, ``bool[X]`` by what they agree in.
 
     One group, of all states, where there would be too many to list.
     """
-    quantities = axis_values(model.axes[:-1]) if len(model.axes) > 1 else {}
+    quantities = axis_values(axes[:-1]) if len(axes) > 1 else {}
     n_groups = len(next(iter(quantities.values()))) if quantities else 1
-    everybody = {"": np.ones(model.n_states, np.bool_)}
-    if not 1 < n_groups * model.n_types <= _MOST_GROUPS:
+    everybody = {"": np.ones(n_states, np.bool_)}
+    if not 1 < n_groups * n_types <= _MOST_GROUPS:
         return everybody
-    number = np.arange(model.n_states) // (model.n_states // n_groups)
+    number = np.arange(n_states) // (n_states // n_groups)
     return {
         "_".join(f"{name}_{_short(values[group])}" for name, values in quantities.items()): number == group
         for group in range(n_groups)

@@ -197,7 +197,8 @@ class _Derivatives:
         low, high = End(-np.inf), End(np.inf)
         if self._kinks is not None:
             low, high = self._kinks.around(varied.value, policy, slope(costs_of))
-        fold = self._folds.along(varied.value, move, stencil.settings[0], stencil.places[0] * stencil.step)
+        step = stencil.places[0] * stencil.step
+        fold = self._folds.along(varied.value, move, stencil.settings[0], step, ends[0])
         return _Along(
             outputs=np.full(len(self._values), np.nan) if jumps else self._slopes(stencil, ends),
             statistic=slope(lambda population: population.statistic),
@@ -282,7 +283,8 @@ def check_size(model: FiniteMeanFieldModel, n_statistic: int) -> None:
             "source",
             f"a model of {n_values} types and states, {model.n_actions} actions and {n_statistic} numbers in "
             f"its statistic, whose derivatives take {needed / 2**30:.1f} GiB",
-            f"one whose derivatives take at most {_MOST_BYTES / 2**30:g} GiB",
+            f"one whose derivatives take at most {_MOST_BYTES / 2**30:g} GiB; of others, as the city's, "
+            "agents.solve the game with the parameter a little less and a little more, and take differences",
         )
 
 

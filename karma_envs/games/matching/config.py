@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from karma_envs.axes import Axis
@@ -69,7 +70,7 @@ class MatchingConfig(KarmaConfig):
         """Number of tabular observations, urgency_index * (karma_max + 1) + karma."""
         return self.n_urgencies * (self.karma_max + 1)
 
-    @property
+    @cached_property
     def axes(self) -> tuple[Axis, ...]:
         """Urgency and karma; urgency as an index where types differ in what their urgencies are."""
         urgencies = {kind.urgencies for kind in self.agent_types}

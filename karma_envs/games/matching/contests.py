@@ -13,7 +13,10 @@ against this opponent alone, without differences. Tax and redistribution follow,
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property, lru_cache
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -119,13 +122,25 @@ def _moved_against(others, flows, chance, cost, gain, after):
                         after[other, row, karma + gain[other_bid, bid, karma]] += lost * flow
 
 
+class Answers(NamedTuple):
+    """What a rule's answers depend on: its function and its parameters."""
+
+    function: Callable[..., Any]
+    parameters: tuple[float, ...]
+
+    @staticmethod
+    def of(rule: Rule) -> Answers:
+        """Those of a rule."""
+        return Answers(rule.function, tuple(rule.parameter_array().tolist()))
+
+
 class Contests:
     """The outcomes of contests of pairs under an allocation and a payment, tabulated.
 
     Args:
         karma_max: the cap; K is one more.
-        allocation: a rule that looks at bids.
-        payment: the payment rule.
+        allocation: of a rule that looks at bids.
+        payment: of the payment rule.
 
     Attributes:
         chance: ``float64[K, K]``, that a bid wins against another.
@@ -134,7 +149,7 @@ class Contests:
         gain: ``int32[K, K, K]``, what the loser gets of it.
     """
 
-    def __init__(self, karma_max: int, allocation: Rule, payment: Rule) -> None:
+    def __init__(self, karma_max: int, allocation: Answers, payment: Answers) -> None:
         n = karma_max + 1
         self.chance = np.empty((n, n))
         self.cost, self.gain = np.empty((2, n, n, n), np.int32)
@@ -142,21 +157,33 @@ class Contests:
             karma_max,
             allocation.function,
             payment.function,
-            allocation.parameter_array(),
-            payment.parameter_array(),
+            np.array(allocation.parameters),
+            np.array(payment.parameters),
             self.chance,
             self.cost,
             self.gain,
         )
 
-    @property
+    @staticmethod
+    def of(karma_max: int, allocation: Rule, payment: Rule) -> Contests:
+        """The contests of two rules; those asked for again, as of models
+        that differ in what agents want, are kept.
+
+        Args:
+            karma_max: the cap.
+            allocation: a rule that looks at bids.
+            payment: the payment rule.
+        """
+        return _contests(karma_max, Answers.of(allocation), Answers.of(payment))
+
+    @cached_property
     def looks_at_karma(self) -> bool:
         """Whether what a winner pays depends on the loser's karma."""
         highest = self.cost.max(axis=2)
         lowest = np.where(self.cost < 0, highest[..., None], self.cost).min(axis=2)
         return bool((highest > lowest).any())
 
-    @property
+    @cached_property
     def pays_society(self) -> bool:
         """Whether any of what a winner pays does not go to the loser."""
         return bool((self.cost > self.gain).any())
@@ -175,6 +202,9 @@ class Contests:
         win, after, paid = np.empty(n), np.empty((n, n, n)), np.empty((n, n))
         _outcomes(opponents, self.chance, self.cost, self.gain, opponents.sum(axis=1), paid, win, after)
         return win, after
+
+
+_contests = lru_cache(maxsize=2)(Contests)
 
 
 def redistributed(after: NDArray[np.float64], shares: NDArray[np.float64]) -> NDArray[np.float64]:

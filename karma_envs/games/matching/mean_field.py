@@ -11,6 +11,7 @@ surplus.
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -38,6 +39,12 @@ def _tabulate_redistribution(karma_max, rule, parameters, tax, receives):
         due, gets = rule(karma, karma_max, PAIR_CROWDING[1], parameters)
         tax[karma] = due
         receives[karma] = gets
+
+
+@lru_cache(maxsize=4)
+def _offered(offer: int, receives: bytes) -> NDArray[np.float64]:
+    """The sharing matrix of a whole offer; the next model asks for the same as a rule."""
+    return sharing_matrix(offer, np.frombuffer(receives, np.bool_))
 
 
 class MatchingMeanField(FiniteMeanFieldModel):
@@ -91,7 +98,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
             config.karma_max, redistribution.function, redistribution.parameter_array(), tax, self._receives
         )
         self._taxation = tax_matrix(tax)
-        self._contests = Contests(config.karma_max, allocation, payment)
+        self._contests = Contests.of(config.karma_max, allocation, payment)
         self._looks_at_karma = self._contests.looks_at_karma
         self._karma_is_conserved = bool(
             self._receives.any() or not (tax.any() or self._contests.pays_society)
@@ -213,7 +220,8 @@ class MatchingMeanField(FiniteMeanFieldModel):
         highest = float(self.config.karma_max)
         inside = np.clip(level, -0.5, highest)
         whole = int(inside)
-        low, high = (sharing_matrix(offer, self._receives) for offer in (whole, whole + 1))
+        receives = self._receives.tobytes()
+        low, high = (_offered(offer, receives) for offer in (whole, whole + 1))
         shares = self._taxation @ (low + (inside - whole) * (high - low))
         moves = self._taxation @ (high - low) if -0.5 <= level < highest else np.zeros_like(low)
         return shares, moves

@@ -102,6 +102,15 @@ def test_one_of_three_who_pay_society_gains_next_to_nothing_in_any_unit() -> Non
     assert scaled.exploitability == pytest.approx(1e4 * solved.exploitability, rel=1e-2)
 
 
+@pytest.mark.nightly
+@pytest.mark.parametrize("n_agents", [2, 3, 4])
+def test_games_of_ten_karma_are_solved(n_agents: int) -> None:
+    """Of 4 who pay their peers a path that jumps to another part of itself leads back to play at random."""
+    solved = agents.solve(karma_envs.make("matching", karma_max=10, karma_mean=5.0), n_agents=n_agents)
+    assert solved.converged
+    assert solved.exploitability_normalised <= 1e-3
+
+
 def test_where_nobody_can_bid_nothing_is_to_be_found() -> None:
     solved = agents.solve(karma_envs.make("matching", allocation="coin", **FIELDS), n_agents=3)
     assert solved.converged

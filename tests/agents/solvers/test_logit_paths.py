@@ -110,6 +110,30 @@ def test_where_the_path_is_lost_another_is_found(monkeypatch: pytest.MonkeyPatch
     assert len(found.history) == 2
 
 
+def test_from_a_neighbouring_equilibrium_newton_s_method_is_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    fields = {"karma_max": 5, "karma_mean": 2}
+    model = model_of(discount=0.9, **fields)
+    whole = solve(model)
+    before = solve(model_of(discount=0.8999, **fields))
+    logit = solve(model, rationality=20.0)
+    monkeypatch.setattr(homotopy_module, "_path", lambda system, first, last: iter(()))
+    beside = solve(model, start=before)
+    assert beside.converged
+    np.testing.assert_allclose(beside.policy.probabilities, whole.policy.probabilities, atol=1e-6)
+    again = solve(model, rationality=20.0, start=solve(model, rationality=19.9, start=logit))
+    assert again.converged
+    np.testing.assert_allclose(again.policy.probabilities, logit.policy.probabilities, atol=1e-9)
+
+
+def test_far_from_an_equilibrium_a_start_leads_to_one_all_the_same() -> None:
+    model = model_of(karma_max=5, karma_mean=2, discount=0.9)
+    nothing = np.zeros((1, model.n_states, model.n_actions))
+    nothing[..., 0] = 1.0
+    found = solve(model, start=nothing)
+    assert found.converged
+    assert found.exploitability_normalised <= 1e-10
+
+
 def test_an_unknown_that_nothing_depends_on_stays() -> None:
     jacobian = np.array([[2.0, 0.0], [0.0, 0.0]])
     np.testing.assert_allclose(solve_scaled(jacobian, np.array([4.0, 0.0])), [2.0, 0.0], atol=1e-12)

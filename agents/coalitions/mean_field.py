@@ -1,0 +1,191 @@
+"""The best that a coalition of some mass can do in the mean field, the others' policy fixed.
+
+    maximise  J_c(pi_c) = sum of mu_c(x) pi_c(a | x) r(x, a; z)  over pi_c,
+
+where mu_c and z are at rest in a population of which a share m plays pi_c and the rest pi. Members share a
+policy, are told apart by nobody and count what they do to each other through z; what they do to outsiders
+they mind only as far as it comes back to them. For m to 0 this is a single agent's best response in the long
+run, and for m = 1 the planner's optimum. It is not concave: what is found is a stationary point, the best of
+several starts, so that the gain bounds that of the best policy from below.
+
+Ours, by the planner's natural gradient (:mod:`agents.solvers.control.social_optimum`).
+"""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agents.coalitions.model import CoalitionModel
+from agents.coalitions.result import CoalitionGain, exact, share
+from agents.policies.tabular import TabularPolicy
+from agents.solvers.control.social_optimum import social_optimum
+from karma_envs.config import real, refusal, whole
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
+from karma_envs.mean_field.exploitability import type_policies
+from karma_envs.mean_field.stationary import StationaryMeanField
+from karma_envs.meaning import LOWER_BOUND, Meaning
+
+PATIENT = 1 - 1e-7
+"""A discount with which what is best in discounted payoff is best in the long run."""
+
+_MOST_BYTES = 2 * 2**30  # of the planner's derivatives
+_CUT_OFF = 1e-10  # share of a discounted payoff that is not followed step by step
+
+
+def mean_field_coalition_gain(
+    model: MeanFieldModel,
+    policy: Any,
+    mass: float,
+    *,
+    starts: int = 2,
+    tolerance: float = 2e-6,
+    iterations: int = 300,
+    start: NDArray[np.float64] | None = None,
+    seed: int = 0,
+) -> CoalitionGain:
+    """What members gain of a coalition that best responds together, in the mean field.
+
+    Args:
+        model: the mean-field model, a finite one.
+        policy: what all play without the coalition, and outsiders with it; such as an equilibrium's.
+        mass: m, the share of each type that are members, in (0, 1].
+        starts: of the search, besides the policy itself and ``start``: the uniform policy, and random ones.
+        tolerance: of ``gap``, over the greatest reward.
+        iterations: the most gradients per start.
+        start: a policy of members to begin with besides, ``float64[types, X, A]``, such as that of a
+            coalition of nearly this mass.
+        seed: of the random starts.
+
+    Returns:
+        the gain, exact for the policy that was found.
+
+    Raises:
+        ConfigError: for a model without tables, or with too large ones, and an option out of range.
+        ValueError: for a policy that does not fit the model.
+    """
+    began = time.perf_counter()
+    finite = as_finite_model(model)
+    mass = real("mass", mass, 0, 1, open_low=True)
+    starts = whole("starts", starts, 1)
+    _check_size(finite)
+    table = np.array(type_policies(finite, policy))
+    before = finite.population_at_rest(table)
+    coalition = CoalitionModel(finite, mass)
+    firsts = [np.tile(table, (2, 1, 1))]
+    if start is not None:
+        firsts.append(np.concatenate([table, np.array(type_policies(finite, start))]))
+    optima = [
+        social_optimum(
+            coalition,
+            tolerance=tolerance,
+            starts=starts if number == 0 else 0,
+            seed=seed,
+            start=first,
+            iterations=iterations,
+            planned=coalition.members,
+        )
+        for number, first in enumerate(firsts)
+    ]
+    best = max(optima, key=lambda each: each.efficiency)
+    played = np.asarray(best.policy.probabilities, np.float64)
+    after = coalition.population_at_rest(played, best.mean_field)
+    without = _mean_rewards(table, before)
+    outside, inside = np.split(_mean_rewards(played, after), 2)
+    gain = exact(float(finite.masses @ (inside - without)))
+    efficiency_without = float(finite.masses @ without)
+    nobody_else = mass == 1.0
+    return CoalitionGain(
+        method=f"natural gradient, {len(firsts) + starts} starts",
+        meaning=Meaning(
+            None,
+            LOWER_BOUND,
+            f"one stationary policy of a coalition of {mass:g} of the population, "
+            "which knows nobody by name, the others fixed",
+            finite.meaning.model,
+        ),
+        size=mass,
+        gain=gain,
+        gain_normalised=share(gain, efficiency_without),
+        gain_alone=gain_alone(finite, table, before),
+        cost_to_others=exact(np.nan if nobody_else else float(finite.masses @ (without - outside))),
+        efficiency=exact(float(coalition.masses @ np.concatenate([outside, inside]))),
+        efficiency_without=exact(efficiency_without),
+        gain_discounted=discounted_gain(coalition, table, played, before),
+        policy=TabularPolicy(np.split(played, 2)[1]),
+        gap=best.gap,
+        stationary=best.stationary,
+        gain_by_start=tuple(one - efficiency_without for each in optima for one in each.efficiency_by_start),
+        seconds=time.perf_counter() - began,
+    )
+
+
+def gain_alone(model: FiniteMeanFieldModel, policy: NDArray[np.float64], field: StationaryMeanField) -> float:
+    """What a single agent gains in the long run, per step, by its best stationary policy.
+
+    Args:
+        model: the model.
+        policy: what all others play, ``float64[types, X, A]``.
+        field: the population at rest with it.
+    """
+    patient = np.full(model.n_types, PATIENT)
+    best, _ = field.problem.best_response(patient, model.legal_actions, policy)
+    rewards = [
+        ((mu[..., None] * played) * field.problem.reward).sum(axis=(1, 2))
+        for mu, played in ((field.mean_field, policy), (field.problem.at_rest(best, field.mean_field), best))
+    ]
+    return float(model.masses @ (rewards[1] - rewards[0]))
+
+
+def discounted_gain(
+    coalition: CoalitionModel,
+    policy: NDArray[np.float64],
+    played: NDArray[np.float64],
+    field: StationaryMeanField,
+) -> float:
+    """What a member gains in discounted payoff from the step on in which the coalition forms.
+
+    The population moves from its rest without the coalition to that with it, step by step.
+
+    Args:
+        coalition: the model of outsiders and members.
+        policy: what all play without the coalition, ``float64[T, X, A]``.
+        played: what outsiders and members play with it, ``float64[2 T, X, A]``.
+        field: the population at rest without it.
+    """
+    model = coalition.model
+    discounts = model.discounts
+    mean_field = np.tile(field.mean_field, (2, 1))
+    longest = float(discounts.max())
+    n_steps = int(np.ceil(np.log(_CUT_OFF) / np.log(longest))) if longest > 0 else 1
+    total, weights = np.zeros(model.n_types), np.ones(model.n_types)
+    for _ in range(n_steps):
+        problem, following = coalition.step(mean_field, played)
+        rewards = (mean_field[..., None] * played * problem.reward).sum(axis=(1, 2))
+        total += weights * np.split(rewards, 2)[1]
+        weights = weights * discounts
+        mean_field = following
+    without = _mean_rewards(policy, field) / (1 - discounts)
+    return float(model.masses @ (total - without))
+
+
+def _mean_rewards(policy: NDArray[np.float64], field: StationaryMeanField) -> NDArray[np.float64]:
+    """Mean reward per step of each type, ``float64[types]``."""
+    return np.asarray((field.mean_field[..., None] * policy * field.problem.reward).sum(axis=(1, 2)))
+
+
+def _check_size(model: FiniteMeanFieldModel) -> None:
+    """Refuse tables of derivatives that do not fit into memory."""
+    n_states = 2 * model.n_types * model.n_states
+    size = 8 * n_states**2 * model.n_actions
+    if size > _MOST_BYTES:
+        raise refusal(
+            "model",
+            f"one of {model.n_types} types, {model.n_states} states and {model.n_actions} actions, "
+            f"whose derivatives take {size / 2**30:.1f} GiB",
+            f"one with derivatives of at most {_MOST_BYTES / 2**30:g} GiB; "
+            "a coalition of agents of the game, coalition_gain(game, policy, k), needs none",
+        )

@@ -1,0 +1,232 @@
+"""The inner problem of an equilibrium: what perfectly selfish agents make of a mechanism, solved for.
+
+Of games with a mean-field model. With an infinite rationality it is a Nash equilibrium; a game may have
+several, and the solver's, the homotopy's from the uniform policy, is one of them, which may change at once
+where the parameters move by little. With a finite rationality up to about 50 the matching game's logit
+equilibrium was found to be unique, and it moves smoothly: then gradients lead far.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from agents.mean_field.units import in_own_units
+from agents.planners.inner.inner import Arrays, Evaluation, NotConverged
+from agents.planners.inner.parameters import name_in, with_point
+from agents.planners.space import Point
+from agents.policies.tabular import TabularPolicy
+from agents.solvers import Equilibrium, solve
+from agents.solvers.continuation.exact import exact_equilibrium
+from agents.solvers.continuation.quantal_response import LogitPoint, LogitSystem
+from agents.solvers.equilibrium import Assessment, as_equilibrium, assess, assessment_in
+from agents.solvers.sensitivity.branch import Branch
+from agents.solvers.sensitivity.population import Population, standard_outputs
+from agents.solvers.sensitivity.result import Sensitivity
+from agents.solvers.sensitivity.sensitivity import sensitivity
+from karma_envs.config import real, refusal
+from karma_envs.game import PopulationGame
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
+from karma_envs.mean_field.dynamic_programming import q_values
+from karma_envs.meaning import EXACT, STATIONARY, Meaning
+from karma_envs.registry import make
+
+EXPLOITABILITY = "exploitability_normalised"
+
+Measured = Callable[[Equilibrium, MeanFieldModel], Mapping[str, float]]
+"""Measures of one's own: of an equilibrium and the model that it is one of."""
+
+
+class EquilibriumInner:
+    """A game's equilibrium in the mean field, as its parameters are chosen.
+
+        EquilibriumInner("matching")
+        EquilibriumInner(karma_envs.make("matching", discount=0.9), rationality=50, derivatives=True)
+
+    The parameters of a point are those of :func:`agents.planners.inner.parameters.with_point`.
+
+    Attributes:
+        meanings: of ``exploitability_normalised``, one of the measures.
+
+    Args:
+        game: a game, or its name.
+        method: of :func:`agents.solve`.
+        rationality: beta, for a logit equilibrium; infinite for a Nash equilibrium.
+        measures: what to measure; if None, of a finite model all of
+            :func:`agents.solvers.sensitivity.population.standard_outputs`, of others efficiency and payoff,
+            by type too; and the exploitability.
+        derivatives: whether to give those by the point's continuous parameters: by
+            :func:`agents.sensitivity`, of finite models that are not too large, and of measures that are
+            standard outputs.
+        warm: whether to begin with the equilibrium of a trial nearby: less work, and the same branch of
+            equilibria; the values of trials then depend on those before. If not, each is solved for anew.
+        **options: of the solver, such as ``tolerance``.
+
+    Raises:
+        ConfigError: for a game without a mean-field model.
+    """
+
+    def __init__(
+        self,
+        game: PopulationGame | str,
+        *,
+        method: str = "auto",
+        rationality: float = np.inf,
+        measures: Measured | None = None,
+        derivatives: bool = False,
+        warm: bool = False,
+        **options: Any,
+    ) -> None:
+        self._game = make(game) if isinstance(game, str) else game
+        if self._game.mean_field() is None:
+            raise refusal("game", self._game.name, "one that has a mean-field model as it is configured")
+        self._rationality = float(rationality)
+        if np.isfinite(self._rationality):
+            real("rationality", rationality, 0, open_low=True)
+            options["rationality"] = self._rationality
+        self._method, self._options = method, options
+        self._measures, self._derivatives, self._warm = measures, derivatives, warm
+
+    @property
+    def meanings(self) -> Mapping[str, Meaning]:
+        """Of the exploitability: exact, in the mean field."""
+        return {EXPLOITABILITY: Meaning(None, EXACT, STATIONARY)}
+
+    def to_plain(self) -> dict[str, Any]:
+        """The game, how it is solved and what is measured."""
+        measures = (
+            None if self._measures is None else f"{self._measures.__module__}:{self._measures.__name__}"
+        )
+        return {
+            "problem": "equilibrium",
+            "game": self._game.name,
+            "version": type(self._game).VERSION,
+            "config": self._game.config.to_dict(),
+            "method": self._method,
+            "rationality": self._rationality if np.isfinite(self._rationality) else "inf",
+            "measures": measures,
+            "derivatives": self._derivatives,
+            "warm": self._warm,
+            "options": {name: str(value) for name, value in self._options.items() if name != "rationality"},
+        }
+
+    def game_at(self, point: Point) -> PopulationGame:
+        """The game with the parameters of a point."""
+        return type(self._game)(with_point(self._game.config, point)) if point else self._game
+
+    def evaluate(self, point: Point, *, seed: int, warm: Arrays | None) -> Evaluation:
+        """The equilibrium with the parameters of a point; nothing is drawn, so the seed is not used."""
+        game = self.game_at(point)
+        model = game.mean_field()
+        if model is None:
+            raise refusal("point", point, "one whose game has a mean-field model")
+        equilibrium = self._followed(model, warm) if self._warm and warm is not None else None
+        if equilibrium is None:
+            equilibrium = solve(model, self._method, **self._options)
+        if equilibrium.interrupted:
+            raise KeyboardInterrupt
+        if not equilibrium.converged:
+            raise NotConverged(
+                equilibrium.reason or f"not within {equilibrium.tolerance:g} of an equilibrium"
+            )
+        slopes = self._slopes(game, equilibrium, point) if self._derivatives else None
+        values = (self._measures or measures_of)(equilibrium, model)
+        return Evaluation(
+            values={**values, EXPLOITABILITY: equilibrium.exploitability_normalised},
+            warm=_arrays(equilibrium, model, self._rationality) if self._warm else None,
+            derivatives=None if slopes is None else _by_output(slopes),
+            reach={} if slopes is None else _reach(slopes),
+        )
+
+    def _followed(self, model: MeanFieldModel, warm: Arrays) -> Equilibrium | None:
+        """The equilibrium that one nearby leads to by Newton's method; None where it is lost."""
+        if not isinstance(model, FiniteMeanFieldModel) or self._method not in ("auto", "homotopy"):
+            return None
+        if warm["policy"].shape != (model.n_types, model.n_states, model.n_actions):
+            return None
+        own, tolerance = in_own_units(model), self._options.get("tolerance", 1e-10)
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # Newton's method may diverge
+            if np.isfinite(self._rationality):
+                here = _followed_logit(own, warm, own.unit * self._rationality)
+            else:
+                start = assess(own, warm["policy"])
+                here = exact_equilibrium(own, start.statistic, start.value, start.policy, tolerance=tolerance)
+                here = here if here is not None and here.within(tolerance) else None
+        if here is None:
+            return None
+        rests = True if np.isfinite(self._rationality) else None
+        return as_equilibrium("followed", assessment_in(own.unit, here), tolerance, [], 0.0, rests=rests)
+
+    def _slopes(self, game: PopulationGame, equilibrium: Equilibrium, point: Point) -> Sensitivity | None:
+        """The derivatives by the parameters of the point that have any; None for a point without."""
+        known = game.config.parameters()
+        names = {name: name_in(game.config, name) for name in point}
+        names = {name: own for name, own in names.items() if own in known}
+        if not names:
+            return None
+        with np.errstate(over="ignore", invalid="ignore"):  # outputs without a derivative are NaN
+            slopes = sensitivity(equilibrium, game, list(names.values()), rationality=self._rationality)
+        return replace(slopes, parameters=tuple(names))
+
+
+def measures_of(equilibrium: Equilibrium, model: MeanFieldModel) -> dict[str, float]:
+    """What is measured of an equilibrium unless something else is."""
+    if isinstance(equilibrium.policy, TabularPolicy) and isinstance(model, FiniteMeanFieldModel):
+        problem = model.decision_problem(equilibrium.statistic)
+        policy = np.asarray(equilibrium.policy.probabilities, np.float64)
+        parts = equilibrium.mean_field, equilibrium.statistic, equilibrium.value, problem
+        return standard_outputs(Population(model, policy, *parts))
+    measures = {"efficiency": equilibrium.efficiency, "payoff": equilibrium.payoff}
+    if len(model.masses) > 1:
+        for name in list(measures):
+            by_type = getattr(equilibrium, f"{name}_by_type").tolist()
+            measures |= {f"{name}_type_{kind}": value for kind, value in enumerate(by_type)}
+    return measures
+
+
+def _followed_logit(own: Any, warm: Arrays, rationality: float) -> Assessment | None:
+    """The logit equilibrium near another."""
+    system = LogitSystem(own)
+    logits = np.where(system.legal, warm["logits"], -np.inf)
+    value = warm["value"] / own.unit
+    point = system.solve(LogitPoint(warm["statistic"], value, logits, rationality), rationality)
+    return None if point is None else assess(own, system.policy(point.logits)[0])
+
+
+def _arrays(equilibrium: Equilibrium, model: MeanFieldModel, rationality: float) -> Arrays | None:
+    """What an equilibrium nearby can begin with; None where there are no tables."""
+    if not isinstance(equilibrium.policy, TabularPolicy) or not isinstance(model, FiniteMeanFieldModel):
+        return None
+    problem = model.decision_problem(equilibrium.statistic)
+    policy = equilibrium.policy.probabilities
+    arrays = {"policy": policy, "statistic": equilibrium.statistic, "value": equilibrium.value}
+    if np.isfinite(rationality):
+        q = q_values(model, problem, equilibrium.value)
+        arrays["logits"] = np.where(np.isfinite(q), rationality * q, 0.0)
+    return arrays
+
+
+def _by_output(slopes: Sensitivity) -> dict[str, dict[str, float]]:
+    return {
+        output: dict(zip(slopes.parameters, slopes.derivatives[i].tolist()))
+        for i, output in enumerate(slopes.outputs)
+    }
+
+
+def _reach(slopes: Sensitivity) -> dict[str, tuple[float, float]]:
+    """Between which values of each parameter the branch of equilibria goes on, where that has an end."""
+    values = slopes.values.tolist()
+    ends = {name: _ends(*each) for name, *each in zip(slopes.parameters, values, slopes.branches)}
+    return {name: (low, high) for name, (low, high) in ends.items() if np.isfinite([low, high]).any()}
+
+
+def _ends(value: float, branch: Branch) -> tuple[float, float]:
+    """Where a branch turns back, at a kink or a smooth fold, below and above a value."""
+    low = branch.low.value if branch.low.turns else -np.inf
+    high = branch.high.value if branch.high.turns else np.inf
+    if branch.turns_inside:
+        low, high = (max(low, branch.fold), high) if branch.fold < value else (low, min(high, branch.fold))
+    return low, high

@@ -1,0 +1,91 @@
+"""Inner problems of games: names of parameters, equilibria, derivatives, learning."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import agents
+import karma_envs
+from agents.planners import Continuous, Space, design
+from agents.planners.inner import Inner
+from agents.planners.inner.equilibrium import EXPLOITABILITY, EquilibriumInner
+from agents.planners.inner.learning import LearningInner
+from agents.planners.inner.parameters import with_point
+from karma_envs.config import ConfigError
+from karma_envs.games.matching import MatchingConfig
+
+SMALL = {"karma_max": 6, "karma_mean": 2, "n_agents": 10, "discount": 0.9}
+
+
+def test_points_name_fields_parameters_and_rules() -> None:
+    config = MatchingConfig()
+    changed = with_point(config, {"karma_max": 12, "karma_mean": 3.14159, "discount": 0.9, "payment": "pbs"})
+    assert (changed.karma_max, changed.karma_mean, changed.discount) == (12, 3.14159, 0.9)
+    assert changed.payment == "pay_bid_to_society"
+    taxed = with_point(config, {"tax.rate": 0.1, "karma_mean": 2.345})
+    assert (str(taxed.redistribution), taxed.karma_mean) == ("tax(rate=0.1)", 2.345)
+    # With the rule itself chosen, its parameter counts only where it is.
+    assert with_point(config, {"tax.rate": 0.1, "redistribution": "none"}).redistribution == "none"
+    chosen = with_point(config, {"tax.rate": 0.1, "redistribution": "tax"})
+    assert str(chosen.redistribution) == "tax(rate=0.1)"
+    own = with_point(taxed, {"redistribution.rate": 0.2, "karma_mean": 5.5})
+    assert (str(own.redistribution), own.karma_mean) == ("tax(rate=0.2)", 5.5)
+    parts = with_point(config, {"pay_bid_in_parts.peer_share": 0.25})
+    assert str(parts.payment) == "pay_bid_in_parts(peer_share=0.25)"
+    with pytest.raises(ConfigError, match=r"parameter = 'tax.rat' is not allowed"):
+        with_point(config, {"tax.rat": 0.1})
+    with pytest.raises(ConfigError, match="karma_mean = 'much'"):
+        with_point(config, {"karma_mean": "much"})
+
+
+@pytest.mark.parametrize("rationality", [np.inf, 5.0])
+def test_an_equilibrium_is_measured(rationality: float) -> None:
+    game = karma_envs.make("matching", **SMALL)
+    inner = EquilibriumInner(game, rationality=rationality, derivatives=True, warm=True)
+    assert isinstance(inner, Inner)
+    assert set(inner.meanings) == {EXPLOITABILITY}
+    here = inner.evaluate({"karma_mean": 2.2, "tax.rate": 0.05}, seed=0, warm=None)
+    options = {"rationality": rationality} if np.isfinite(rationality) else {}
+    fields = {**SMALL, "karma_mean": 2.2, "redistribution": "tax(rate=0.05)"}
+    solved = agents.solve(karma_envs.make("matching", **fields), **options)
+    assert here.values["efficiency"] == pytest.approx(solved.efficiency, rel=1e-9)
+    assert here.values[EXPLOITABILITY] == pytest.approx(solved.exploitability_normalised, abs=1e-9)
+    # A little to one side, begun with this one, it has moved as the derivatives say.
+    step = 1e-5
+    for name in ("karma_mean", "tax.rate"):
+        point = {"karma_mean": 2.2, "tax.rate": 0.05}
+        moved = inner.evaluate({**point, name: point[name] + step}, seed=0, warm=here.warm)
+        slope = (moved.values["efficiency"] - here.values["efficiency"]) / step
+        assert here.derivatives is not None
+        assert here.derivatives["efficiency"][name] == pytest.approx(slope, rel=2e-2, abs=1e-5)
+
+
+def test_the_game_as_it_is_has_no_point() -> None:
+    game = karma_envs.make("matching", **SMALL)
+    evaluation = EquilibriumInner(game).evaluate({}, seed=0, warm=None)
+    assert evaluation.values["efficiency"] == pytest.approx(agents.solve(game).efficiency)
+    assert evaluation.derivatives is None
+    with pytest.raises(ConfigError, match="mean-field model as it is configured"):
+        EquilibriumInner(karma_envs.make("matching", allocation="coin_toss"))
+
+
+def test_what_cannot_be_is_a_failed_trial() -> None:
+    game = karma_envs.make("matching", **SMALL)
+    space = Space([Continuous("karma_mean", 1, 9)])
+    result = design(space, EquilibriumInner(game, rationality=5), "efficiency", budget=6, method="random")
+    for trial in result.trials:
+        assert trial.complete == (float(trial.point["karma_mean"]) <= 6)
+        assert trial.complete or "karma_mean = " in trial.notes
+    assert 0 < len(result.complete) < 6
+
+
+def test_learning_is_measured_in_play() -> None:
+    inner = LearningInner(karma_envs.make("matching", **SMALL), n_epochs=3, epoch_length=50, n_steps=400)
+    first = inner.evaluate({"karma_mean": 2.2}, seed=1, warm=None)
+    again = inner.evaluate({"karma_mean": 2.2}, seed=1, warm=None)
+    assert first == again
+    assert inner.evaluate({"karma_mean": 2.2}, seed=2, warm=None) != first
+    assert -5 <= first.values["efficiency"] <= 0
+    assert first.standard_errors["efficiency"] > 0
+    assert set(first.values) >= {"efficiency", "access_fairness", "reward_fairness"}
