@@ -10,6 +10,7 @@ from rich.text import Text
 
 from agents.learners import learners, targets
 from agents.learners.tabular.grouping import GROUPINGS
+from agents.planners import study as planners
 from agents.solvers import methods
 from karma_envs import names
 from karma_envs.mechanisms import FAMILIES, rules
@@ -23,7 +24,7 @@ COMMAND = "list"
 def add(subparsers: Any) -> None:
     """Add the command."""
     command = subparsers.add_parser(
-        COMMAND, help="list games, presets, metrics, baselines, rules, learners and solvers"
+        COMMAND, help="list games, presets, metrics, baselines, rules, learners, solvers and planners"
     )
     command.add_argument("game", nargs="?", metavar="GAME", help="only this game, also module:Class")
     command.set_defaults(action=_run)
@@ -46,5 +47,6 @@ def _run(options: argparse.Namespace) -> None:
         for family in FAMILIES
     }
     kinds |= {"learners": learners(), "algorithms": targets(), "groupings": GROUPINGS, "solvers": methods()}
+    kinds["planners"] = planners.methods()
     for kind, all_names in kinds.items():
         console.print(Text.assemble((kind, "bold"), f": {', '.join(all_names)}"))

@@ -14,7 +14,8 @@ from typing import Any
 from agents.planners import Choice, Continuous, Space, Whole
 from agents.planners.inner.parameters import with_point
 from agents.planners.space import Parameter, Point, Value
-from karma_envs.config import Config, ConfigError, field_kinds, is_list, refusal
+from karma_envs.config import Config, ConfigError, field_kinds, is_list, refusal, suggestion
+from karma_envs.mechanisms import FAMILIES, rules
 from training.common.plain_yaml import parse_yaml
 
 _NAME = re.compile(r"\s*([A-Za-z_][\w.\-]*(?:\[\d+\][\w.\-]*)*)\s*=(?!=)(.*)", re.DOTALL)
@@ -96,7 +97,20 @@ def _check_one_is_allowed(config: Config, alone: Point, points: Sequence[Point])
         else:
             return
     ((name, value),) = alone.items()
-    raise ConfigError(f"over {name}: {value} cannot be: {errors[0]}") from errors[0]
+    known = [*config.field_names(), *config.parameters(), *(of_rules := _parameters_of_rules(config))]
+    more = "" if name in known else f"; of rules: {', '.join(of_rules)}{suggestion(name, known)}"
+    raise ConfigError(f"over {name}: {value} cannot be: {errors[0]}{more}") from errors[0]
+
+
+def _parameters_of_rules(config: Config) -> list[str]:
+    """Parameters by the names of the rules that put themselves in their place, such as ``tax.rate``."""
+    families = [family for family in FAMILIES if family in config.field_names()]
+    return [
+        f"{rule.name}.{parameter}"
+        for family in families
+        for rule in rules(family).values()
+        for parameter in rule.parameters
+    ]
 
 
 def _ends(parameter: Parameter) -> tuple[Value, ...]:

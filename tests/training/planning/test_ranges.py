@@ -76,6 +76,7 @@ def test_a_range_is_of_the_numbers_that_the_field_takes(over: str, parameter: Pa
     ("over", "message"),
     [
         ("karma_men=2:18", "over karma_men: 2.* karma_mean"),
+        ("tax.rat=0:1", "over tax.rat: 0.0 cannot be: .*; of rules: .*did you mean tax.rate"),
         ("payment=pbp,pbx", "over payment: pbx cannot be: payment = 'pbx' is not allowed"),
         ("karma_mean=-1:18", "over karma_mean: -1.0 cannot be: karma_mean"),
         ("karma_max=12:30:log", "over karma_max = '12:30:log' is not allowed"),
