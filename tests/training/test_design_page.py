@@ -12,6 +12,7 @@ import pytest
 
 from agents.planners.study import methods
 from karma_envs.numerics.compile import kernel
+from training import cli
 from training.common.config import load_layer
 from training.common.flags import game_of_file, layers
 from training.planning.command import _parser
@@ -20,8 +21,9 @@ from training.planning.objectives import read_limit, read_objective
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "design.md").read_text(encoding="utf-8")
-COMMANDS = re.findall(r"^```\n(karma-envs [^`]*)```", PAGE, re.MULTILINE)
-DESIGNS = [shlex.split(each.replace("\\\n", ""))[2:] for each in COMMANDS if "--resume" not in each]
+BLOCKS = re.findall(r"^```\nkarma-envs ([^`]*)```", PAGE, re.MULTILINE)
+COMMANDS = [shlex.split(block.replace("\\\n", "")) for block in BLOCKS]
+DESIGNS = [words for command, *words in COMMANDS if command == "design" and "--resume" not in words]
 FLAGS = re.findall(r"^\| `(--[^`]*)`", PAGE, re.MULTILINE)
 
 
@@ -29,6 +31,11 @@ def configured(arguments: list[str], **more: Any) -> DesignConfig:
     options = _parser().parse_args(game_of_file(arguments))
     preset = getattr(options, "preset", None)
     return DesignConfig.from_flat(options.game, preset, *layers(options), more)
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_a_command_is_understood(words: list[str]) -> None:
+    cli._parser().parse_args(words)
 
 
 def test_the_rule_is_one_and_is_searched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -77,4 +77,5 @@ def _bars(panel: Axes, output: str, moves: dict[str, tuple[float, bool]]) -> Non
     panel.set_yticks(range(len(names)), [name.replace("_", " ") for name in names])
     panel.set_title(output.replace("_", " "), fontsize="medium")
     panel.locator_params(axis="x", nbins=4)
+    panel.ticklabel_format(axis="x", scilimits=(-2, 4))  # 5 of 1e-3 in place of 0.005, which would overlap
     panel.grid(visible=False, axis="y")
