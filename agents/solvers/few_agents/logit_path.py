@@ -43,7 +43,7 @@ def logit_path(
     *,
     tolerance: float = 1e-3,
     first_rationality: float | None = None,
-    evaluations: int = 3000,
+    evaluations: int = 7000,
     start: NDArray[np.float64] | None = None,
     observer: Observer | None = None,
 ) -> Equilibrium:

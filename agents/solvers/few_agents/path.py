@@ -43,7 +43,7 @@ class _Care(NamedTuple):
     """How carefully a path is followed.
 
     Attributes:
-        lower: of log beta, where it begins below the first rationality.
+        lower: of log beta, where it begins below the first rationality; above it if negative.
         longest: steps along it.
         still: change of the policy at a root, summed over actions, on average over agents.
         farthest: a root is from its guess, over the length of the step; one that is farther off is one of
@@ -59,10 +59,16 @@ class _Care(NamedTuple):
 _CARES = (
     _Care(0.0, _LONGEST, 0.005, np.inf),
     _Care(0.0, _LONGEST, 0.001, 1.0),
+    _Care(0.4, _LONGEST, 0.005, np.inf),
+    _Care(-0.4, _LONGEST, 0.005, np.inf),
+    _Care(-0.7, _LONGEST, 0.005, np.inf),
     _Care(1.2, _LONGEST, 0.001, 1.0),
     _Care(2.4, 0.5, 0.0003, 1.0),
 )
-"""Of the paths that are followed one after the other, as each is lost; the first takes the least time."""
+"""Of the paths that are followed one after the other, as each is lost or has had its share of evaluations.
+
+Careless ones take less time, and now and then step over a turn that the careful ones are lost at.
+"""
 
 
 class Point(NamedTuple):
@@ -114,19 +120,22 @@ class LogitPath:
     def walk(self, policy: NDArray[np.float64], first: float) -> Iterator[OwnStates]:
         """The policy to begin with, ``[kinds, X, A]``, and then the path's from a rationality on.
 
-        A path that is lost, or leads back to play at random, is followed again with more care, and then from
-        a lower rationality on.
+        A path that is lost, or leads back to play at random, is followed again with another care, and from
+        another rationality on.
         """
         start = self._see(policy)
         yield start
-        for care in _CARES:
-            yield from self._path(start, float(np.log(first)) - care.lower, care)
-            if self._left <= 0:
-                self.reason = _NOT_ENOUGH
-                return
+        each = self._left / len(_CARES)
+        for number, care in enumerate(_CARES, 1):
+            last = self._left - each if number < len(_CARES) else 0.0
+            yield from self._path(start, float(np.log(first)) - care.lower, care, last)
+        if self._left <= 0:
+            self.reason = _NOT_ENOUGH
 
-    def _path(self, start: OwnStates, log_rationality: float, care: _Care) -> Iterator[OwnStates]:
-        """The points of one path."""
+    def _path(
+        self, start: OwnStates, log_rationality: float, care: _Care, last: float
+    ) -> Iterator[OwnStates]:
+        """The points of one path, until so many evaluations are left."""
         lowest = log_rationality - _LOWEST
         before = second = None
         while before is None and log_rationality > lowest and self._left > 0:
@@ -142,7 +151,7 @@ class LogitPath:
         yield second.seen
         at, length = second, _FIRST_LENGTH
         back = min(_AT_RANDOM, before.log_rationality - _LONGEST)
-        while self._left > 0:
+        while self._left > last:
             following, steps = self._root(self._ahead(before, at, length), care.still, care.farthest * length)
             if following is None:
                 length /= 2
@@ -155,7 +164,7 @@ class LogitPath:
                     return
                 continue
             before, at = at, following
-            if at.log_rationality < back:
+            if at.log_rationality < back and np.isfinite(care.farthest):
                 self.reason = "the path of logit equilibria led back to play at random"
                 return
             if steps < _FEW:
