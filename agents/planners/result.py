@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from pandas import DataFrame
 
 TABLE = "trials.csv"
+_ROUNDING = 1e-9  # of a measure, over the greatest there is: what differs by less is no trade-off
+_NOISE = 1e-12  # the same where all are 0 but for rounding
 
 
 class NoneAcceptable(ValueError):  # noqa: N818
@@ -73,14 +75,16 @@ class Design(Said):
     def front(self) -> tuple[Trial, ...]:
         """The trials within the limits that none is better than in all objectives: the Pareto front.
 
-        In the order of the first objective, the best first. Of several with the same values the first.
+        In the order of the first objective, the best first. Of several with the same values, to a billionth
+        of the greatest, the first.
         """
         acceptable = [trial for trial in self.trials if self.study.is_acceptable(trial)]
         if not acceptable:
             return ()
         gains = np.array([self.study.gains(trial) for trial in acceptable])
+        levels = np.stack([_levels(column) for column in gains.T], axis=1)
         best_first = np.argsort(-gains[:, 0], kind="stable")
-        return tuple(acceptable[number] for number in best_first if _is_on_front(gains, int(number)))
+        return tuple(acceptable[number] for number in best_first if _is_on_front(levels, int(number)))
 
     def best_after(self) -> NDArray[np.float64]:
         """The best value of the first objective after each trial, ``float64[n]``; NaN before there is one.
@@ -210,11 +214,21 @@ def described(study: Study, inner: Mapping[str, Any], meanings: Mapping[str, Mea
     }
 
 
-def _is_on_front(gains: NDArray[np.float64], number: int) -> bool:
-    """Whether no other of ``gains[n, M]`` is as good in all and better in one, and none before the same."""
-    own = gains[number]
-    as_good = (gains >= own).all(axis=1)
-    same = (gains == own).all(axis=1)
+def _levels(gains: NDArray[np.float64]) -> NDArray[np.int64]:
+    """The place of each of ``gains[n]`` among them, ``int64[n]``; the same where they differ by rounding."""
+    order = np.argsort(gains)
+    # Neighbours in order are told apart, not all pairs: so that to be the same is transitive.
+    steps = np.diff(gains[order]) > max(_ROUNDING * np.abs(gains).max(), _NOISE)
+    levels = np.empty(len(gains), np.int64)
+    levels[order] = np.concatenate([[0], np.cumsum(steps)])
+    return levels
+
+
+def _is_on_front(levels: NDArray[np.int64], number: int) -> bool:
+    """Whether no other of ``levels[n, M]`` is as good in all and better in one, and none before the same."""
+    own = levels[number]
+    as_good = (levels >= own).all(axis=1)
+    same = (levels == own).all(axis=1)
     return not (as_good & ~same).any() and not same[:number].any()
 
 

@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,10 @@ from agents.planners import (
     Continuous,
     Design,
     Limit,
+    Measure,
     NoneAcceptable,
     Space,
+    Trial,
     design,
 )
 from agents.planners.journal import TRIALS
@@ -86,6 +89,22 @@ def test_the_front_is_what_none_is_better_than() -> None:
         (pairs[number][0] for number in by_hand), reverse=True
     )
     assert [row["trial"] for row in result.rows() if row["on_front"]] == sorted(by_hand)
+
+
+@pytest.mark.parametrize("scale", [1.0, 1e6])
+def test_rounding_is_no_trade_off(scale: float) -> None:
+    """Four of which one is best in both, but for rounding, and one is worse by more than that."""
+    noise = scale * np.array([0.0, 3e-12, -2e-12, 1e-6])
+    trials = tuple(
+        Trial(n, n, {"x": 0.0, "y": 0.0}, "complete", n, values={"f": scale + up, "g": -scale - up})
+        for n, up in enumerate(noise)
+    )
+    study = design(SQUARE, Bowl(), ["f", "sum"], budget=1, method="random").study
+    both = replace(study, objectives=(Measure("f"), Measure("g")))
+    assert [trial.number for trial in Design(both, trials).front] == [3, 0]
+    # A second measure that is 0 but for rounding decides nothing.
+    flat = tuple(replace(trial, values={**trial.values, "g": -1e-16 * trial.number}) for trial in trials)
+    assert [trial.number for trial in Design(both, flat).front] == [3]
 
 
 def test_repeats_are_averaged() -> None:
