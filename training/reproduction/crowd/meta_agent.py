@@ -164,4 +164,4 @@ def draw_divergence(axes: Axes, rows: Sequence[Row]) -> None:
         kl = np.mean([row["kl"] for row in rows if row["case"] == name])
         axes.axhline(kl, linestyle=style, color=colour, label=name)
     axes.set(yscale="log", xlabel="evaluation", ylabel="KL(D || D*)")
-    axes.legend(fontsize="small")
+    axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.22), ncols=2, fontsize="small")

@@ -39,9 +39,9 @@ _CITY: Mapping[str, Mapping[str, Any]] = {"quick": {"n_agents": 100, "rows": 2, 
 _PLAYED = {"quick": 4000, "full": 10_000}
 _TRAINED = {"quick": 50_000, "full": 1_000_000}
 _DEVIATORS = {"quick": 5, "full": 50}
-_SAMPLES = {"quick": 400, "full": 400}
+_SAMPLES = {"quick": 400, "full": 200}
 _TOLERANCE = {"quick": 5e-3, "full": 2e-3}
-_REFINEMENTS = {"quick": 20, "full": 60}
+_REFINEMENTS = {"quick": 20, "full": 30}
 _RATIONALITY, _EXPLORATION = 10.0, 0.05
 
 EQUILIBRIUM, REFINED, LOGIT = "equilibrium", "equilibrium, refined in play", "logit, beta = 10, exploring"
@@ -76,7 +76,7 @@ def _policies(game: GridCityGame, scale: str, seed: int) -> dict[str, tuple[Tabu
     assert model is not None
     solved = solve(model, tolerance=_TOLERANCE[scale])
     refined = played_refinement(
-        game, start=solved.policy, iterations=_REFINEMENTS[scale], assess_every=20, seed=seed
+        game, start=solved.policy, iterations=_REFINEMENTS[scale], assess_every=_REFINEMENTS[scale], seed=seed
     )
     logit = exploring_logit(model, _RATIONALITY, _EXPLORATION)
     policies = {

@@ -31,8 +31,8 @@ _FIRST = 1 / 50  # of beta_k where it ends
 _GROWTH, _FALL, _AFTER_FAILURE = 1.6, 0.7, 0.4
 _FEW, _MANY, _NEWTON_STEPS = 3, 6, 8
 _SHORTEST = 1 / 8  # of a Newton step
-_ENOUGH, _CLOSELY = 5e-3, 2e-4  # of the norm of the statistic: what it may be off in a round, and at the end
-_NEAR, _SETTLED = 0.05, 1e-3  # the same without a prior: to try that, and at the end
+_ENOUGH, _CLOSELY = 1e-2, 1e-3  # of the norm of the statistic: what it may be off in a round, and at the end
+_NEAR, _SETTLED = 0.05, 5e-3  # the same without a prior: to try that, and to be done
 _LEAST = 1e-12  # a probability
 
 
