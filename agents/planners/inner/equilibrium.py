@@ -31,7 +31,7 @@ from karma_envs.config import real, refusal
 from karma_envs.game import PopulationGame
 from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
 from karma_envs.mean_field.dynamic_programming import q_values
-from karma_envs.meaning import EXACT, STATIONARY, Meaning
+from karma_envs.meaning import Meaning
 from karma_envs.registry import make
 
 EXPLOITABILITY = "exploitability_normalised"
@@ -61,7 +61,8 @@ class EquilibriumInner:
         derivatives: whether to give those by the point's continuous parameters: by
             :func:`agents.sensitivity`, of finite models that are not too large, and of measures that are
             standard outputs.
-        warm: whether to begin with the equilibrium of a trial nearby: less work, and the same branch of
+        warm: whether to begin with the equilibrium of a trial nearby, by Newton's method in place of the
+            homotopy, or as the first prior of prior descent, in cities: less work, and the same branch of
             equilibria; the values of trials then depend on those before. If not, each is solved for anew.
         **options: of the solver, such as ``tolerance``.
 
@@ -81,8 +82,10 @@ class EquilibriumInner:
         **options: Any,
     ) -> None:
         self._game = make(game) if isinstance(game, str) else game
-        if self._game.mean_field() is None:
+        model = self._game.mean_field()
+        if model is None:
             raise refusal("game", self._game.name, "one that has a mean-field model as it is configured")
+        self._meaning = model.meaning
         self._rationality = float(rationality)
         if np.isfinite(self._rationality):
             real("rationality", rationality, 0, open_low=True)
@@ -93,7 +96,7 @@ class EquilibriumInner:
     @property
     def meanings(self) -> Mapping[str, Meaning]:
         """Of the exploitability: exact, in the mean field."""
-        return {EXPLOITABILITY: Meaning(None, EXACT, STATIONARY)}
+        return {EXPLOITABILITY: self._meaning}
 
     def to_plain(self) -> dict[str, Any]:
         """The game, how it is solved and what is measured."""
@@ -142,10 +145,16 @@ class EquilibriumInner:
         )
 
     def _followed(self, model: MeanFieldModel, warm: Arrays) -> Equilibrium | None:
-        """The equilibrium that one nearby leads to by Newton's method; None where it is lost."""
-        if not isinstance(model, FiniteMeanFieldModel) or self._method not in ("auto", "homotopy"):
+        """The equilibrium that one nearby leads to; None where it is lost."""
+        if not isinstance(model, FiniteMeanFieldModel):
             return None
         if warm["policy"].shape != (model.n_types, model.n_states, model.n_actions):
+            return None
+        method = model.solver if self._method == "auto" else self._method
+        if method == "prior_descent":
+            equilibrium = solve(model, method, start=warm["policy"], **self._options)
+            return equilibrium if equilibrium.converged or equilibrium.interrupted else None
+        if method != "homotopy":
             return None
         own, tolerance = in_own_units(model), self._options.get("tolerance", 1e-10)
         with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # Newton's method may diverge

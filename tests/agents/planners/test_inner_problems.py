@@ -89,3 +89,20 @@ def test_learning_is_measured_in_play() -> None:
     assert -5 <= first.values["efficiency"] <= 0
     assert first.standard_errors["efficiency"] > 0
     assert set(first.values) >= {"efficiency", "access_fairness", "reward_fairness"}
+
+
+def test_a_city_is_begun_with_the_equilibrium_of_a_trial_nearby() -> None:
+    city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
+    inner = EquilibriumInner(city, warm=True, tolerance=3e-3)
+    assert inner.meanings[EXPLOITABILITY] == city.mean_field().meaning
+    first = inner.evaluate({}, seed=0, warm=None)
+    again = inner.evaluate({"karma_mean": 3.1}, seed=0, warm=first.warm)
+    near = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.1)
+    assert first.warm is not None
+    solved = agents.solve(near, tolerance=3e-3, start=first.warm["policy"])
+    assert again.values["efficiency"] == pytest.approx(solved.efficiency, rel=1e-9)
+    # Two measures of the same: over states that are never left, and over kinds of agents.
+    fairness = near.mean_field().fairness(solved.policy)
+    assert again.values["reward_fairness"] == pytest.approx(fairness["reward_fairness"], rel=1e-6)
+    assert again.values["reward_fairness"] < -0.01
+    assert max(each.values[EXPLOITABILITY] for each in (first, again)) <= 3e-3
