@@ -13,6 +13,8 @@ from agents.planners.inner.equilibrium import EXPLOITABILITY, EquilibriumInner
 from agents.planners.inner.learning import LearningInner
 from agents.planners.inner.parameters import with_point
 from karma_envs.config import ConfigError
+from karma_envs.games.grid_city import GridCityGame
+from karma_envs.games.grid_city.mean_field.model import CityMeanField
 from karma_envs.games.matching import MatchingConfig
 
 SMALL = {"karma_max": 6, "karma_mean": 2, "n_agents": 10, "discount": 0.9}
@@ -92,17 +94,17 @@ def test_learning_is_measured_in_play() -> None:
 
 
 def test_a_city_is_begun_with_the_equilibrium_of_a_trial_nearby() -> None:
-    city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
+    city = GridCityGame(n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.0)
     inner = EquilibriumInner(city, warm=True, tolerance=3e-3)
-    assert inner.meanings[EXPLOITABILITY] == city.mean_field().meaning
+    assert inner.meanings[EXPLOITABILITY] == CityMeanField(city).meaning
     first = inner.evaluate({}, seed=0, warm=None)
     again = inner.evaluate({"karma_mean": 3.1}, seed=0, warm=first.warm)
-    near = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.1)
+    near = GridCityGame(n_agents=20, rows=1, columns=2, karma_max=6, karma_mean=3.1)
     assert first.warm is not None
     solved = agents.solve(near, tolerance=3e-3, start=first.warm["policy"])
     assert again.values["efficiency"] == pytest.approx(solved.efficiency, rel=1e-9)
     # Two measures of the same: over states that are never left, and over kinds of agents.
-    fairness = near.mean_field().fairness(solved.policy)
+    fairness = CityMeanField(near).fairness(solved.policy)
     assert again.values["reward_fairness"] == pytest.approx(fairness["reward_fairness"], rel=1e-6)
     assert again.values["reward_fairness"] < -0.01
     assert max(each.values[EXPLOITABILITY] for each in (first, again)) <= 3e-3

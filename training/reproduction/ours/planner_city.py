@@ -164,7 +164,7 @@ def _run(scale: str, seed: int) -> list[Row]:
         f"short_of_{name}": max(0.0, thesis.values[name] - evaluations[0].values[name])
         for name in _OBJECTIVES
     }
-    rows.append(row_of(_NUMBERS, _REPAIR, **short))
+    rows.append(row_of(_NUMBERS, _REPAIR, -1, np.nan, np.nan, **short))
     return rows
 
 
