@@ -183,6 +183,8 @@ def type_counts(types: Sequence[AgentType], n_agents: int) -> NDArray[np.int64]:
     Raises:
         ConfigError: when a type would get no agent.
     """
+    if len(types) == 1:
+        return np.array([n_agents])
     shares = np.array([agent_type.share for agent_type in types])
     exact = shares / shares.sum() * n_agents
     counts = np.floor(exact + 1e-9).astype(np.int64)

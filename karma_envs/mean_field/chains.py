@@ -160,15 +160,16 @@ def class_means(
     Args:
         matrix: the chain, ``[X, X]``.
         mean_field: mu of a population at rest, ``[X]``.
-        values: what a state is worth per step, ``[X]``.
+        values: what a state is worth per step, in several ways: ``[n, X]``.
 
     Returns:
-        the mass of each class that has any, and the mean there.
+        the mass of each class that has any, and the means there, ``float64[n, classes]``.
     """
     members = closed_classes(matrix)
     masses = members @ mean_field
     inhabited = masses > _ROUNDING
-    return masses[inhabited], np.asarray(members[inhabited] @ (mean_field * values) / masses[inhabited])
+    totals = (mean_field * values) @ members[inhabited].T
+    return masses[inhabited], np.asarray(totals / masses[inhabited])
 
 
 def as_distribution(array: NDArray[np.float64]) -> NDArray[np.float64]:

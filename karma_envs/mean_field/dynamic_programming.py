@@ -89,13 +89,14 @@ class DecisionProblem:
         Args:
             policy: ``float64[types, X, A]``.
             mean_field: mu at rest, ``float64[types, X]``.
-            values: what a state is worth per step, ``float64[types, X]``.
+            values: what a state is worth per step, in several ways: ``float64[n, types, X]``.
 
         Returns:
             of each type the shares of groups of agents who come back to the same states for ever, and the
-            mean in each.
+            means in each, ``float64[n, groups]``.
         """
-        return [class_means(*each) for each in zip(self.chain(policy), mean_field, values)]
+        by_type = np.moveaxis(values, 1, 0)
+        return [class_means(*each) for each in zip(self.chain(policy), mean_field, by_type)]
 
     def entry(self, mean_field: NDArray[np.float64]) -> NDArray[np.float64]:
         """Where an agent is whose payoff is counted, ``float64[types, X]``: anywhere in the mean field."""

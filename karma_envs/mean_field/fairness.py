@@ -55,16 +55,14 @@ def long_run_fairness(
     flow = mean_field[..., None] * policy
     visits = np.maximum(mean_field, _LEAST)
 
-    def in_the_long_run(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        groups = problem.long_run_means(policy, mean_field, values)
-        shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
-        return shares, np.concatenate([part[1] for part in groups])
-
-    always = model.contests.all()
-    contests = 1.0 if always else in_the_long_run(np.broadcast_to(1.0 * model.contests, visits.shape))[1]
+    # What a state is worth per step: whether there is a contest in it, the reward, and each rate.
+    worth = [np.broadcast_to(1.0 * model.contests, visits.shape)]
+    worth += [(flow * one).sum(axis=2) / visits for one in (problem.reward, *rates.values())]
+    groups = problem.long_run_means(policy, mean_field, np.stack(worth))
+    shares = np.concatenate([mass * part[0] for mass, part in zip(model.masses, groups)])
+    contests, *means_of = np.concatenate([part[1] for part in groups], axis=1)
     fairness: dict[str, float] = {}
-    for name, values_of_actions in {"reward": problem.reward, **rates}.items():
-        shares, means = in_the_long_run((flow * values_of_actions).sum(axis=2) / visits)
+    for name, means in zip(("reward", *rates), means_of):
         if name in rates:
             means = means / np.maximum(contests, _LEAST)
         fairness[f"{name}_fairness"] = 0.0 - float(np.sqrt(shares @ (means - shares @ means) ** 2))

@@ -25,6 +25,7 @@ def small():
     return karma_envs.make("matching", **SMALL)
 
 
+@pytest.mark.nightly
 def test_it_learns(score_of):
     assert score_of("single-file-ppo") > 0.3
 
@@ -161,6 +162,7 @@ def test_an_illegal_action_while_training_is_an_error(monkeypatch):
         train(small(), 1000, seed=0)
 
 
+@pytest.mark.nightly
 def test_every_type_learns_what_suits_it():
     """To whom the future is worth nothing, high bids pay; the others save."""
     types = [{"share": 0.5, "discount": each, "urgencies": (1, 5)} for each in (0.0, 0.95)]

@@ -104,13 +104,13 @@ def sensitivity(
         functions = outputs_of(outputs, here)
         values = functions(here)
         jacobian = equations.jacobian()
-        derivatives = _Derivatives(equations, jacobian, functions, here)
+        derivatives = _Derivatives(equations, jacobian, functions, here, np.array(list(values.values())))
         found = [derivatives.along(one) for one in varied]
         result = Sensitivity(
             parameters=tuple(one.name for one in varied),
             values=np.array([one.value for one in varied]),
             outputs=tuple(values),
-            output_values=np.array(list(values.values())),
+            output_values=derivatives.values,
             derivatives=np.stack([one.outputs for one in found], axis=1),
             statistic_moves=np.stack([one.statistic for one in found]),
             policy_moves=np.stack([one.policy for one in found]),
@@ -143,26 +143,32 @@ class _Derivatives:
         jacobian: their derivative, ``float64[n, n]``.
         functions: the outputs.
         here: the population of the equilibrium.
+        values: its outputs.
     """
 
     def __init__(
-        self, equations: Equations, jacobian: NDArray[np.float64], functions: Outputs, here: Population
+        self,
+        equations: Equations,
+        jacobian: NDArray[np.float64],
+        functions: Outputs,
+        here: Population,
+        values: NDArray[np.float64],
     ) -> None:
         self._equations, self._functions, self._here = equations, functions, here
         self._system = System(jacobian)
         self._lack = equations.residual(equations.setting, here)
-        self._values = self._numbers(here)
+        self.values = values
         self._kinks = Kinks(equations, self._system) if isinstance(equations, NashEquations) else None
         self._folds = Folds(equations, jacobian)
         self.condition = self._system.condition
         # Of a continuum of equilibria an output has a derivative if it is the same for all of them.
-        self._undetermined = np.zeros(len(self._values), np.bool_)
+        self._undetermined = np.zeros(len(self.values), np.bool_)
         for direction in self._system.free:
             step = _ALONG_CONTINUUM / np.abs(direction).max()
             there = self._numbers(
                 equations.population(equations.setting, equations.unknowns + step * direction)
             )
-            self._undetermined |= np.abs(there - self._values) > _SAME * np.abs(self._values).max()
+            self._undetermined |= np.abs(there - self.values) > _SAME * np.abs(self.values).max()
 
     def along(self, varied: Varied) -> _Along:
         """The derivatives along one parameter."""
@@ -200,7 +206,7 @@ class _Derivatives:
         step = stencil.places[0] * stencil.step
         fold = self._folds.along(varied.value, move, stencil.settings[0], step, ends[0])
         return _Along(
-            outputs=np.full(len(self._values), np.nan) if jumps else self._slopes(stencil, ends),
+            outputs=np.full(len(self.values), np.nan) if jumps else self._slopes(stencil, ends),
             statistic=slope(lambda population: population.statistic),
             policy=policy,
             mean_field=slope(lambda population: population.mean_field),
@@ -226,7 +232,7 @@ class _Derivatives:
 
     def _slopes(self, stencil: Stencil, ends: Sequence[Population]) -> NDArray[np.float64]:
         """The derivatives of the outputs; NaN at a kink."""
-        values = np.stack([self._values, *(self._numbers(one) for one in ends)])
+        values = np.stack([self.values, *(self._numbers(one) for one in ends)])
         slopes = stencil.derivative(values[0], [*values[1:]])
         # What is 0 but for rounding, as the fairness among agents who are all alike, has no derivative.
         slopes[np.abs(values).max(axis=0) <= _ROUNDING * np.abs(values).max()] = 0.0

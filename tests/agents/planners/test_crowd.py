@@ -58,6 +58,7 @@ def test_the_constant_moves_nobody_but_what_is_paid():
     assert paid["incentive"] == pytest.approx(without["incentive"] + 0.3)
 
 
+@pytest.mark.nightly
 def test_a_meta_agent_finds_weights():
     """Bayesian optimisation from few evaluations, seed 0: at most a fifth of the divergence without it."""
     pytest.importorskip("optuna")
@@ -76,6 +77,7 @@ def test_random_search_within_a_budget():
     assert result.best.values["welfare"] > inner.evaluate({}, seed=0, warm=None).values["welfare"]
 
 
+@pytest.mark.nightly
 def test_agents_who_learn():
     """Too short to come to rest: what is left goes on, and all is the same with the same seed."""
     pytest.importorskip("torch")

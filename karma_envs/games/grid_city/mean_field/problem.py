@@ -238,7 +238,7 @@ class CityProblem(DecisionProblem):
         self, policy: NDArray[np.float64], mean_field: NDArray[np.float64], values: NDArray[np.float64]
     ) -> list[tuple[NDArray[np.float64], NDArray[np.float64]]]:
         """What agents have in the long run: all agents of a kind the same, as karma mixes; see the base."""
-        return [(np.ones(1), mean[None]) for mean in (mean_field * values).sum(axis=1)]
+        return [(np.ones(1), means[:, None]) for means in (mean_field * values).sum(axis=2).T]
 
     def in_unit(self, unit: float) -> CityProblem:
         """The same with rewards told in another unit; see the base."""
