@@ -1,14 +1,14 @@
 """A joint learner: k agents of N who find out in play how to bid for the greatest sum of rewards.
 
 Members keep a policy and shift its actions, which stand for amounts such as bids, all by the same rule: by a
-number for each value of the axes of an observation but the last, and in proportion to the last one (karma),
+number, and in proportion to the last axis of an observation (karma), for each value of the other axes,
 
-    a -> a + s(x),    s(x) = theta_(value on each axis) + theta_slope * (2 x_last / max x_last - 1),
+    a -> a + s(x),    s(x) = sum over other axes of (theta_value + slope_value * (2 x_last / max x_last - 1)),
 
 rounded up or down at random so that the mean holds, and within what is legal. The cross-entropy method seeks
 theta: many are drawn from a normal distribution and played, each in the same draws of the game; mean and
-spread of the best ones are the next distribution. In the end the shifted policy has to do better than the one
-that members began with, in play of its own, or they stay with that.
+spread of the best ones are the next distribution. In the end what they learned, what they began with and the
+policy of all are played once more, and members stay with the best of the three.
 
 Source: Rubinstein 1999, *The cross-entropy method for combinatorial and continuous optimization*; Mannor,
 Rubinstein and Gat 2003, *The cross entropy method for fast policy search*.
@@ -80,9 +80,9 @@ def learn_coalition(
         game: the game; it is reset.
         policy: of all its agents.
         members: ``int64[k]``, who learn.
-        start: what they play to begin with, ``float64[observations, actions]``, or one for each; None: the
-            policy.
-        iterations: rounds of the search; 0: they stay with the start.
+        start: what they play to begin with, ``float64[observations, actions]``, or one for each, such as
+            :func:`agents.coalitions.played.mean_field_start`; None: the policy.
+        iterations: rounds of the search; 0: they stay with the start, however it does.
         n_steps: steps of play for each candidate.
         candidates: thetas of a round, at least 4.
         spread: standard deviation of shifts in the first round, in actions.
@@ -97,12 +97,11 @@ def learn_coalition(
     """
     iterations, n_steps = whole("iterations", iterations, 0), whole("learning_steps", n_steps, 1)
     candidates, spread = whole("candidates", candidates, 4), real("spread", spread, 0, open_low=True)
-    if start is None:
-        start = np.stack([own_probabilities(policy, int(member)) for member in members])
     shape = len(members), game.n_observations, game.n_actions
     if 8 * np.prod(shape) > _MOST_BYTES:
         raise refusal("members", len(members), f"so many that their tables take {_MOST_BYTES / 2**30:g} GiB")
-    first = np.array(np.broadcast_to(start, shape), np.float64)
+    as_all = np.stack([own_probabilities(policy, int(member)) for member in members])
+    first = as_all if start is None else np.array(np.broadcast_to(start, shape), np.float64)
     if iterations == 0:
         return first
     features = shift_features(game)
@@ -137,8 +136,8 @@ def learn_coalition(
     except KeyboardInterrupt:
         pass
     learned = shifted_by(mean)
-    length = _CHOICE * n_steps
-    return max((first, learned), key=lambda tables: reward(tables, length, [*seeds, 2]))
+    length = _CHOICE * n_steps  # more than in the search, to tell policies apart that differ by little
+    return max((as_all, first, learned), key=lambda tables: reward(tables, length, [*seeds, 2]))
 
 
 def shift_features(game: FiniteGame) -> NDArray[np.float64]:
@@ -152,9 +151,10 @@ def shift_features(game: FiniteGame) -> NDArray[np.float64]:
         raise refusal("game", game.name, "one whose actions are amounts, as bids are, for a joint learner")
     sizes = [len(axis.values) for axis in game.axes]
     *places, last = np.indices(sizes).reshape(len(sizes), -1)
-    values = [np.eye(size)[place] for size, place in zip(sizes, places)]
-    slope = 2 * last / max(sizes[-1] - 1, 1) - 1
-    return np.concatenate([*values, slope[:, None]], axis=1)
+    # Where the last axis is the only one there is one number, and one slope.
+    values = [np.eye(size)[place] for size, place in zip(sizes, places)] or [np.ones((len(last), 1))]
+    along = 2 * last[:, None] / max(sizes[-1] - 1, 1) - 1
+    return np.concatenate([*values, *(along * value for value in values)], axis=1)
 
 
 def shifted(

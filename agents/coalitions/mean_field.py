@@ -32,7 +32,9 @@ from karma_envs.meaning import LOWER_BOUND, Meaning
 PATIENT = 1 - 1e-7
 """A discount with which what is best in discounted payoff is best in the long run."""
 
-_MOST_BYTES = 2 * 2**30  # of the planner's derivatives
+MOST_BYTES = 2 * 2**30
+"""The most that the derivatives of a coalition's problem may take."""
+
 _CUT_OFF = 1e-10  # share of a discounted payoff that is not followed step by step
 
 
@@ -71,7 +73,7 @@ def mean_field_coalition_gain(
     finite = as_finite_model(model)
     mass = real("mass", mass, 0, 1, open_low=True)
     starts = whole("starts", starts, 1)
-    _check_size(finite)
+    check_size(finite)
     table = np.array(type_policies(finite, policy))
     before = finite.population_at_rest(table)
     coalition = CoalitionModel(finite, mass)
@@ -100,13 +102,7 @@ def mean_field_coalition_gain(
     nobody_else = mass == 1.0
     return CoalitionGain(
         method=f"natural gradient, {len(firsts) + starts} starts",
-        meaning=Meaning(
-            None,
-            LOWER_BOUND,
-            f"one stationary policy of a coalition of {mass:g} of the population, "
-            "which knows nobody by name, the others fixed",
-            finite.meaning.model,
-        ),
+        meaning=meaning_of(finite, mass),
         size=mass,
         gain=gain,
         gain_normalised=share(gain, efficiency_without),
@@ -120,6 +116,17 @@ def mean_field_coalition_gain(
         stationary=best.stationary,
         gain_by_start=tuple(one - efficiency_without for each in optima for one in each.efficiency_by_start),
         seconds=time.perf_counter() - began,
+    )
+
+
+def meaning_of(model: FiniteMeanFieldModel, mass: float) -> Meaning:
+    """Which number the gain of a coalition of some mass is."""
+    return Meaning(
+        None,
+        LOWER_BOUND,
+        f"one stationary policy of a coalition of {mass:g} of the population, "
+        "which knows nobody by name, the others fixed",
+        model.meaning.model,
     )
 
 
@@ -177,15 +184,24 @@ def _mean_rewards(policy: NDArray[np.float64], field: StationaryMeanField) -> ND
     return np.asarray((field.mean_field[..., None] * policy * field.problem.reward).sum(axis=(1, 2)))
 
 
-def _check_size(model: FiniteMeanFieldModel) -> None:
-    """Refuse tables of derivatives that do not fit into memory."""
+def derivative_bytes(model: FiniteMeanFieldModel) -> int:
+    """How much memory the derivatives of a coalition's problem take."""
     n_states = 2 * model.n_types * model.n_states
-    size = 8 * n_states**2 * model.n_actions
-    if size > _MOST_BYTES:
+    return 8 * n_states**2 * model.n_actions
+
+
+def check_size(model: FiniteMeanFieldModel) -> None:
+    """Refuse a model of which a coalition's derivatives do not fit into memory.
+
+    Raises:
+        ConfigError: for such a model.
+    """
+    size = derivative_bytes(model)
+    if size > MOST_BYTES:
         raise refusal(
             "model",
             f"one of {model.n_types} types, {model.n_states} states and {model.n_actions} actions, "
             f"whose derivatives take {size / 2**30:.1f} GiB",
-            f"one with derivatives of at most {_MOST_BYTES / 2**30:g} GiB; "
+            f"one with derivatives of at most {MOST_BYTES / 2**30:g} GiB; "
             "a coalition of agents of the game, coalition_gain(game, policy, k), needs none",
         )

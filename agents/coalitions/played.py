@@ -15,17 +15,25 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from agents.coalitions.learned import Observer, learn_coalition
+from agents.coalitions.mean_field import derivative_bytes, mean_field_coalition_gain
 from agents.coalitions.result import CoalitionGain, share
-from agents.evaluators.exploitability.play import agent_numbers, stationary, with_deviations
+from agents.evaluators.exploitability.play import (
+    agent_numbers,
+    own_probabilities,
+    stationary,
+    with_deviations,
+)
 from agents.policies.tabular import TabularPolicy
 from karma_envs.config import refusal, whole
 from karma_envs.finite import FiniteGame
 from karma_envs.game import PopulationGame
+from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.meaning import ESTIMATED_LOWER_BOUND, Meaning
 from karma_envs.outcome import Estimate
 from karma_envs.transitions import even_parts, play_on
 
 _LEARNING, _BEFORE, _AFTER = 1, 2, 3  # what random draws are for
+_QUICK_BYTES = 2**26  # of derivatives with which the mean field's answer takes some seconds
 
 
 def played_coalition_gain(
@@ -50,8 +58,8 @@ def played_coalition_gain(
         game: the game, with tables and without an end; it is reset.
         policy: what all play without the coalition, and outsiders with it.
         members: how many, evenly spaced among the agents; or their numbers.
-        start: what members play to begin with, ``float64[observations, actions]`` or one for each of them,
-            such as the mean field's answer; None: the policy.
+        start: what members play to begin with, ``float64[observations, actions]`` or one for each of them;
+            None: the mean field's answer, :func:`mean_field_start`, or the policy where there is none.
         iterations: rounds in which they learn, :func:`agents.coalitions.learned.learn_coalition`; 0: they
             play ``start`` as it is.
         learning_steps: steps of play for each policy that they try.
@@ -79,6 +87,8 @@ def played_coalition_gain(
     n_steps, iterations = whole("n_steps", n_steps, batches), whole("iterations", iterations, 0)
     policy = policy.fitted_to(game)
     seeds = list(np.atleast_1d(seed))
+    if start is None:
+        start = mean_field_start(game, policy, chosen)
     tables = learn_coalition(
         game,
         policy,
@@ -119,6 +129,30 @@ def played_coalition_gain(
         gain_by_start=(),
         seconds=time.perf_counter() - began,
     )
+
+
+def mean_field_start(
+    game: FiniteGame, policy: TabularPolicy, members: NDArray[np.int64]
+) -> NDArray[np.float64] | None:
+    """What a coalition of as large a share of infinitely many agents plays.
+
+    Args:
+        game: the game.
+        policy: of all its agents; those of a type play on average what its agents do.
+        members: ``int64[k]``.
+
+    Returns:
+        what each member plays, ``float64[k, observations, actions]``; None where the game has no mean-field
+        model with tables, or one of which derivatives take more than 64 MiB.
+    """
+    model = game.mean_field()
+    if not isinstance(model, FiniteMeanFieldModel) or derivative_bytes(model) > _QUICK_BYTES:
+        return None
+    kind = game.type_of_agent
+    rows = np.stack([own_probabilities(policy, agent) for agent in range(game.n_agents)])
+    by_type = np.stack([rows[kind == each].mean(axis=0) for each in range(model.n_types)])
+    best = mean_field_coalition_gain(model, by_type, len(members) / game.n_agents, starts=1)
+    return np.asarray(best.policy.probabilities, np.float64)[kind[members]]
 
 
 def _members(game: FiniteGame, members: int | ArrayLike) -> NDArray[np.int64]:

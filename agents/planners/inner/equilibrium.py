@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from agents.coalitions.mean_field import check_size, mean_field_coalition_gain, meaning_of
 from agents.mean_field.units import in_own_units
 from agents.planners.inner.inner import Arrays, Evaluation, NotConverged
 from agents.planners.inner.parameters import name_in, with_point
@@ -29,12 +30,13 @@ from agents.solvers.sensitivity.result import Sensitivity
 from agents.solvers.sensitivity.sensitivity import sensitivity
 from karma_envs.config import real, refusal
 from karma_envs.game import PopulationGame
-from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel
+from karma_envs.mean_field import FiniteMeanFieldModel, MeanFieldModel, as_finite_model
 from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.meaning import Meaning
 from karma_envs.registry import make
 
 EXPLOITABILITY = "exploitability_normalised"
+COALITION_GAIN = "coalition_gain"
 
 Measured = Callable[[Equilibrium, MeanFieldModel], Mapping[str, float]]
 """Measures of one's own: of an equilibrium and the model that it is one of."""
@@ -45,11 +47,12 @@ class EquilibriumInner:
 
         EquilibriumInner("matching")
         EquilibriumInner(karma_envs.make("matching", discount=0.9), rationality=50, derivatives=True)
+        EquilibriumInner("matching", coalition=0.2)  # measures coalition_gain, too
 
     The parameters of a point are those of :func:`agents.planners.inner.parameters.with_point`.
 
     Attributes:
-        meanings: of ``exploitability_normalised``, one of the measures.
+        meanings: of ``exploitability_normalised`` and ``coalition_gain``, two of the measures.
 
     Args:
         game: a game, or its name.
@@ -64,10 +67,15 @@ class EquilibriumInner:
         warm: whether to begin with the equilibrium of a trial nearby, by Newton's method in place of the
             homotopy, or as the first prior of prior descent, in cities: less work, and the same branch of
             equilibria; the values of trials then depend on those before. If not, each is solved for anew.
+        coalition: the share of agents that collude, in (0, 1], others staying as they are: ``coalition_gain``
+            is what a member gains per step, :func:`agents.coalition_gain`. A robust mechanism has little of
+            it: an objective ``-coalition_gain``. None for no such measure. Of finite models, and a multiple
+            of the work.
         **options: of the solver, such as ``tolerance``.
 
     Raises:
-        ConfigError: for a game without a mean-field model.
+        ConfigError: for a game without a mean-field model, and a share of a coalition out of range or of a
+            model without tables.
     """
 
     def __init__(
@@ -79,13 +87,20 @@ class EquilibriumInner:
         measures: Measured | None = None,
         derivatives: bool = False,
         warm: bool = False,
+        coalition: float | None = None,
         **options: Any,
     ) -> None:
         self._game = make(game) if isinstance(game, str) else game
         model = self._game.mean_field()
         if model is None:
             raise refusal("game", self._game.name, "one that has a mean-field model as it is configured")
-        self._meaning = model.meaning
+        self._meanings = {EXPLOITABILITY: model.meaning}
+        if coalition is not None:
+            coalition = real("coalition", coalition, 0, 1, open_low=True)
+            finite = as_finite_model(model)
+            check_size(finite)
+            self._meanings[COALITION_GAIN] = meaning_of(finite, coalition)
+        self._coalition = coalition
         self._rationality = float(rationality)
         if np.isfinite(self._rationality):
             real("rationality", rationality, 0, open_low=True)
@@ -95,8 +110,8 @@ class EquilibriumInner:
 
     @property
     def meanings(self) -> Mapping[str, Meaning]:
-        """Of the exploitability: exact, in the mean field."""
-        return {EXPLOITABILITY: self._meaning}
+        """Of the exploitability, exact, and of a coalition's gain, a lower bound, in the mean field."""
+        return self._meanings
 
     def to_plain(self) -> dict[str, Any]:
         """The game, how it is solved and what is measured."""
@@ -113,6 +128,7 @@ class EquilibriumInner:
             "measures": measures,
             "derivatives": self._derivatives,
             "warm": self._warm,
+            "coalition": self._coalition,
             "options": {name: str(value) for name, value in self._options.items() if name != "rationality"},
         }
 
@@ -136,9 +152,13 @@ class EquilibriumInner:
                 equilibrium.reason or f"not within {equilibrium.tolerance:g} of an equilibrium"
             )
         slopes = self._slopes(game, equilibrium, point) if self._derivatives else None
-        values = (self._measures or measures_of)(equilibrium, model)
+        values = dict((self._measures or measures_of)(equilibrium, model))
+        values[EXPLOITABILITY] = equilibrium.exploitability_normalised
+        if self._coalition is not None:
+            colluding = mean_field_coalition_gain(model, equilibrium.policy, self._coalition, starts=1)
+            values[COALITION_GAIN] = colluding.gain.value
         return Evaluation(
-            values={**values, EXPLOITABILITY: equilibrium.exploitability_normalised},
+            values=values,
             warm=_arrays(equilibrium, model, self._rationality) if self._warm else None,
             derivatives=None if slopes is None else _by_output(slopes),
             reach={} if slopes is None else _reach(slopes),

@@ -11,6 +11,7 @@ import agents
 from agents.coalitions.learned import shift_features, shifted
 from agents.coalitions.mean_field import discounted_gain, gain_alone
 from agents.coalitions.model import CoalitionModel
+from agents.coalitions.played import mean_field_start
 from agents.solvers.control.social_optimum import social_optimum
 from agents.solvers.equilibrium import Equilibrium
 from karma_envs.config import ConfigError
@@ -169,6 +170,31 @@ def test_members_learn_to_win_where_the_others_bid_nothing() -> None:
     assert list(np.flatnonzero(gain.policy.row_of_agent)) == [0, 5]
 
 
+def test_members_begin_with_the_mean_fields_answer_and_keep_what_is_best(
+    model: FiniteMeanFieldModel, equilibrium: Equilibrium
+) -> None:
+    game = MatchingGame(n_agents=100, karma_max=4, karma_mean=2, discount=0.9)
+    predicted = agents.coalition_gain(model, equilibrium.policy, 0.5, starts=1)
+    members = np.arange(0, 100, 2)
+    policy = equilibrium.policy.fitted_to(game)
+    start = mean_field_start(game, policy, members)
+    assert start is not None
+    np.testing.assert_allclose(start, np.tile(predicted.policy.probabilities, (50, 1, 1)), atol=1e-3)
+    short = {"iterations": 1, "candidates": 4, "learning_steps": 2000, "n_steps": 20_000, "seed": 0}
+    played = agents.coalition_gain(game, equilibrium.policy, 50, **short)
+    # Standard errors are about 1e-3; the game of 100 differs by O(1/100) of a step's reward.
+    assert played.gain.value == pytest.approx(predicted.gain.value, abs=4 * played.gain.standard_error)
+    # With nothing learned, a bad start is not kept: members stay with what all play.
+    worst = np.eye(game.n_actions)[np.zeros(game.n_observations, np.int64)]
+    stayed = agents.coalition_gain(
+        game, equilibrium.policy, 50, start=worst, **{**short, "spread": 1e-9, "n_steps": 100, "batches": 2}
+    )
+    inside = stayed.policy.row_of_agent[members]
+    np.testing.assert_array_equal(
+        stayed.policy.thresholds[inside], np.repeat(policy.thresholds[:1], 50, axis=0)
+    )
+
+
 def test_shifted_policies_are_policies_and_move_by_the_shift() -> None:
     game = MatchingGame(n_agents=10, karma_max=4, karma_mean=2)
     legal = game.legal_actions
@@ -181,8 +207,9 @@ def test_shifted_policies_are_policies_and_move_by_the_shift() -> None:
     far = shifted(tables, np.full(len(legal), 9.0), legal)
     np.testing.assert_array_equal(far.argmax(axis=2)[0], legal.sum(axis=1) - 1)
     features = shift_features(game)
-    assert features.shape == (10, 2 + 1)
+    assert features.shape == (10, 2 + 2)  # a number and a slope for each urgency
     np.testing.assert_array_equal(features[:5, 2], [-1, -0.5, 0, 0.5, 1])
+    np.testing.assert_array_equal(features[:5, [1, 3]], np.zeros((5, 2)))
 
 
 def test_what_cannot_be_is_refused(model: FiniteMeanFieldModel, equilibrium: Equilibrium) -> None:

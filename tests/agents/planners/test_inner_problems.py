@@ -7,9 +7,9 @@ import pytest
 
 import agents
 import karma_envs
-from agents.planners import Continuous, Space, design
+from agents.planners import Choice, Continuous, Space, design
 from agents.planners.inner import Inner
-from agents.planners.inner.equilibrium import EXPLOITABILITY, EquilibriumInner
+from agents.planners.inner.equilibrium import COALITION_GAIN, EXPLOITABILITY, EquilibriumInner
 from agents.planners.inner.learning import LearningInner
 from agents.planners.inner.parameters import with_point
 from karma_envs.config import ConfigError
@@ -70,6 +70,25 @@ def test_the_game_as_it_is_has_no_point() -> None:
     assert evaluation.derivatives is None
     with pytest.raises(ConfigError, match="mean-field model as it is configured"):
         EquilibriumInner(karma_envs.make("matching", allocation="coin_toss"))
+
+
+def test_what_a_coalition_gains_is_a_measure_and_an_objective() -> None:
+    game = karma_envs.make("matching", **SMALL)
+    inner = EquilibriumInner(game, coalition=0.2)
+    assert inner.meanings[COALITION_GAIN].is_lower_bound
+    assert inner.to_plain()["coalition"] == 0.2
+    space = Space([Choice("payment", ["pay_bid_to_peer", "pay_bid_to_society"])])
+    front = design(space, inner, ["efficiency", f"-{COALITION_GAIN}"], budget=2, method="random", seed=1)
+    for trial in front.complete:
+        model = karma_envs.make("matching", **SMALL, **trial.point).mean_field()
+        colluding = agents.coalition_gain(model, agents.solve(model).policy, 0.2, starts=1)
+        assert trial.values[COALITION_GAIN] == pytest.approx(colluding.gain.value, abs=1e-9)
+        assert trial.values[COALITION_GAIN] > 0
+    assert len(front.complete) == 2
+    with pytest.raises(ConfigError, match="coalition = 0"):
+        EquilibriumInner(game, coalition=0)
+    with pytest.raises(ConfigError, match="finite states and actions"):
+        EquilibriumInner("meeting_time", coalition=0.2)
 
 
 def test_what_cannot_be_is_a_failed_trial() -> None:
