@@ -184,7 +184,7 @@ _MATCHING = Experiment(
             case_of(mechanism, _MASSES["full"][-1]),
             "stationary",
             1.0,
-            0.0,
+            0.5,  # it is 0 or 1
             "the search ends at a stationary point of the coalition's problem, in a population at rest",
         )
         for mechanism in _MECHANISMS
