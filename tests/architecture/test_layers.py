@@ -142,7 +142,7 @@ def test_the_core_knows_no_game_and_no_view() -> None:
 
 ALSO_IMPORTED = {
     "solvers": {"agents.learners", "agents.evaluators"},
-    "planners": {"agents.learners", "agents.solvers"},
+    "planners": {"agents.coalitions", "agents.learners", "agents.solvers"},
 }
 """Some solvers learn best responses, or certify what they come to; planners have problems solved and learned.
 Nothing else in ``agents`` needs another part of it."""
