@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 
 from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, ProblemMoves
 from karma_envs.mean_field.dynamic_programming import uniform_policy
-from karma_envs.mean_field.stationary import StationaryMeanField
-from karma_envs.meaning import Meaning
+from karma_envs.mean_field.rewarded import RewardedModel
 
 
-class InUnits(FiniteMeanFieldModel):
+class InUnits(RewardedModel):
     """A model with rewards told in another unit.
 
     Args:
@@ -26,77 +25,17 @@ class InUnits(FiniteMeanFieldModel):
     """
 
     def __init__(self, model: FiniteMeanFieldModel, unit: float) -> None:
-        self.model, self.unit = model, unit
-        self.masses, self.discounts = model.masses, model.discounts
-        self.legal_actions, self.initial_mean_field = model.legal_actions, model.initial_mean_field
-        self.length = model.length
+        super().__init__(model)
+        self.unit = unit
 
-    @property
-    def discounted_length(self) -> float:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        return self.model.discounted_length
-
-    @property
-    def meaning(self) -> Meaning:
-        """See :class:`karma_envs.mean_field.MeanFieldModel`."""
-        return self.model.meaning
-
-    def statistic(self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]) -> NDArray[np.float64]:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        return self.model.statistic(mean_field, policy)
-
-    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        return self._in_units(self.model.decision_problem(statistic))
+    def rewarded(self, problem: DecisionProblem) -> DecisionProblem:
+        """The same in the other unit."""
+        return problem.in_unit(self.unit)
 
     def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
         """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
         moves = self.model.problem_moves(statistic)
         return replace(moves, reward=moves.reward / self.unit)
-
-    def step(
-        self, mean_field: NDArray[np.float64], policy: NDArray[np.float64]
-    ) -> tuple[DecisionProblem, NDArray[np.float64]]:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        problem, following = self.model.step(mean_field, policy)
-        return self._in_units(problem), following
-
-    def population_at_rest(
-        self,
-        policy: NDArray[np.float64],
-        start: NDArray[np.float64] | None = None,
-        tolerance: float | None = None,
-    ) -> StationaryMeanField:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`; None for the model's own tolerance."""
-        options = {} if tolerance is None else {"tolerance": tolerance}
-        field = self.model.population_at_rest(policy, start, **options)
-        return replace(field, problem=self._in_units(field.problem))
-
-    def _in_units(self, problem: DecisionProblem) -> DecisionProblem:
-        return problem.in_unit(self.unit)
-
-    def inconsistency(
-        self,
-        statistic: NDArray[np.float64],
-        mean_field: NDArray[np.float64],
-        policy: NDArray[np.float64],
-    ) -> NDArray[np.float64]:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        return self.model.inconsistency(statistic, mean_field, policy)
-
-    def inconsistency_moves(
-        self,
-        statistic: NDArray[np.float64],
-        mean_field: NDArray[np.float64],
-        policy: NDArray[np.float64],
-        statistic_moves: NDArray[np.float64],
-        field_moves: NDArray[np.float64],
-        policy_moves: NDArray[np.float64] | None,
-    ) -> NDArray[np.float64]:
-        """See :class:`karma_envs.mean_field.FiniteMeanFieldModel`."""
-        return self.model.inconsistency_moves(
-            statistic, mean_field, policy, statistic_moves, field_moves, policy_moves
-        )
 
 
 def greatest_reward(model: FiniteMeanFieldModel) -> float:
