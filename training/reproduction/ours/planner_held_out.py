@@ -37,7 +37,6 @@ _TAX, _MEAN = Continuous("tax.rate", 0.0, 0.5), Continuous("karma_mean", 1.0, 19
 _PARTS = Continuous("pay_bid_in_parts.peer_share", 0.0, 1.0)
 _METHODS = ("Bayesian", "gradient", "random")
 _SHARES = {"Bayesian": 10, "random": 10, "gradient": 20}  # the grid has so many times the evaluations
-_SMOOTH = "gradient"
 _FIRST_SEED = 101
 _GRID, _SO_FAR = "grid", "so far"
 _ROUNDING = 1e-9  # of equilibria that are solved for
@@ -124,7 +123,8 @@ def _grid(name: str, scale: str) -> Row:
     problem, began = _PROBLEMS[name], time.process_time()
     inner, space = problem.inner(derivatives=False), problem.space
     warm: Arrays | None = None
-    best, row, count = -np.inf, {}, 0
+    row: dict[str, float] = {}
+    best, count = -np.inf, 0
     for place in _grid_points(problem.sides[scale], len(problem.parameters)):
         evaluation = inner.evaluate(space.at(place), seed=0, warm=warm)
         warm, count = evaluation.warm, count + 1
@@ -132,7 +132,7 @@ def _grid(name: str, scale: str) -> Row:
         if value > best:
             best = value
             row = _chosen(space.at(place), evaluation.values)
-    return row_of(
+    summary = row_of(
         _NUMBERS,
         _case(name, _GRID),
         value=best,
@@ -141,8 +141,8 @@ def _grid(name: str, scale: str) -> Row:
         evaluations=count,
         evaluations_to_grid=count,
         cpu_seconds=time.process_time() - began,
-        **row,
     )
+    return summary | row
 
 
 def _chosen(point: Mapping[str, Any], values: Mapping[str, float]) -> dict[str, float]:
@@ -172,31 +172,36 @@ def _rows(name: str, method: str, result: Design, grid: float, seconds: float) -
         evaluations=len(result.trials),
         evaluations_to_grid=float(reached[0] + 1) if len(reached) else np.nan,
         cpu_seconds=seconds,
-        **_chosen(best.point, best.values),
-    )
+    ) | _chosen(best.point, best.values)
     case = f"{_case(name, method)}, {_SO_FAR}"
     return [summary, *(row_of(_NUMBERS, case, n, n + 1.0, value) for n, value in enumerate(short.tolist()))]
+
+
+def _problem_rows(name: str, scale: str, seed: int) -> list[Row]:
+    """The grid's best and what each method came to."""
+    problem, grid = _PROBLEMS[name], _grid(name, scale)
+    rows = [grid]
+    for method in _METHODS:
+        inner = problem.inner(derivatives=method == "gradient")
+        began = time.process_time()
+        result = agents.design(
+            problem.space,
+            inner,
+            problem.objective,
+            budget=problem.budget(method, scale),
+            method=method.lower(),
+            seed=_FIRST_SEED + seed,
+        )
+        rows += _rows(name, method, result, grid["value"], time.process_time() - began)
+    return rows
 
 
 def _run(scale: str, seed: int) -> list[Row]:
     rows: list[Row] = []
     announce = announcer()
-    for name, problem in _PROBLEMS.items():
+    for name in _PROBLEMS:
         announce(name)
-        grid = _grid(name, scale)
-        rows.append(grid)
-        for method in _METHODS:
-            inner = problem.inner(derivatives=method == _SMOOTH)
-            began = time.process_time()
-            result = agents.design(
-                problem.space,
-                inner,
-                problem.objective,
-                budget=problem.budget(method, scale),
-                method=method.lower(),
-                seed=_FIRST_SEED + seed,
-            )
-            rows += _rows(name, method, result, grid["value"], time.process_time() - began)
+        rows += _problem_rows(name, scale, seed)
     return rows
 
 
