@@ -253,6 +253,23 @@ def test_options_are_those_of_what_plays() -> None:
     assert set(config_module.INNERS) == {"solve", "train"}
 
 
+def test_agents_of_continuous_actions_learn_by_actor_critic_play() -> None:
+    """As the game's source trains them, unless options say otherwise."""
+    pytest.importorskip("torch")
+    where = {"game": "spatial_congestion", "over": {"crowd_aversion": "1:3"}, "inner": "train"}
+    plain = DesignConfig(**where).inner_problem().to_plain()
+    assert (plain["n_epochs"], plain["epoch_length"]) == (2000, 1)
+    assert plain["learner"]["kind"] == "actor_critic"
+    assert plain["learner"]["action_variance_final"] == 0.005
+    named = {"kind": "actor_critic", "hidden_units": 8}
+    options = {"n_epochs": 3, "n_steps": 40, "burn_in": 0, "learner": named}
+    config = DesignConfig(**where, game_config={"n_agents": 20}, options=options)
+    assert config.inner_problem().to_plain()["learner"]["hidden_units"] == 8
+    assert (
+        config.inner_problem().evaluate({"crowd_aversion": 1.5}, seed=0, warm=None).values["efficiency"] > 0
+    )
+
+
 # --- figures ----------------------------------------------------------------------------------------
 
 
