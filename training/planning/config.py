@@ -14,7 +14,7 @@ from karma_envs.plugins import import_named
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig
 from training.planning.objectives import as_texts, read_limit, read_objective
-from training.planning.ranges import read_over, space_of
+from training.planning.ranges import configurations, read_over, space_of
 from training.runs.config import TrainConfig
 
 INNERS = {
@@ -96,6 +96,13 @@ class DesignConfig(GameRunConfig):
             ConfigError: when the game has no such parameter, or refuses its values.
         """
         return space_of(self.over, self.game_config)
+
+    def provenance(self) -> dict[str, str]:
+        """Of the game as it is, and of all that may be chosen, such as rules of the user's."""
+        named = super().provenance()
+        for config in configurations(self.space(), self.game_config):
+            named |= config.provenance()
+        return named
 
     def objectives(self) -> list[Objective]:
         """What is to be great."""

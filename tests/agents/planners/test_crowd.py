@@ -93,8 +93,8 @@ def test_agents_who_learn():
 def test_a_meta_agent_moves_agents_who_learn():
     """400 agents who learn by actor-critic play, seed 0: far nearer to what is wanted with incentives.
 
-    What they learn is near the exact equilibrium: its divergence is theirs to 15 %. The standard errors of
-    play are below 3 % of it; the rest is the actors' own noise, of variance .005.
+    What they learn is near the exact equilibrium: divergences are the same to a twentieth of that without
+    incentives, of which standard errors of play are below 1 %; the rest is how far learning is from its end.
     """
     pytest.importorskip("optuna")
     pytest.importorskip("torch")
@@ -102,11 +102,12 @@ def test_a_meta_agent_moves_agents_who_learn():
     learning = exact.replace(learning="actor_critic")
     result = agents.design(learning.space(terms=("x", "x^2", "y^2")), learning, "-log_kl", budget=10, seed=0)
     without = learning.evaluate({}, seed=0, warm=None).values["kl"]
-    assert without == pytest.approx(exact.evaluate({}, seed=0, warm=None).values["kl"], rel=0.15)
+    room = 0.05 * without
+    assert without == pytest.approx(exact.evaluate({}, seed=0, warm=None).values["kl"], abs=room)
     # Anew, as the best of several estimates looks better than it is, and from nothing.
     anew = learning.evaluate(result.best.point, seed=77, warm=None).values["kl"]
     assert anew < 0.2 * without
-    assert anew == pytest.approx(exact.evaluate(result.best.point, seed=77, warm=None).values["kl"], rel=0.15)
+    assert anew == pytest.approx(exact.evaluate(result.best.point, seed=77, warm=None).values["kl"], abs=room)
     assert any(trial.warm_from is not None for trial in result.trials)
 
 
