@@ -249,8 +249,11 @@ EXPERIMENT = Experiment(
         "many evaluations, of those that did. Derivatives were not expected to serve where they say "
         "nothing: by the share that is paid to peers, which matters in jumps, and at Nash equilibria, of "
         "which there may be several.\n\n"
-        "Problems, ranges, budgets and seeds were written down before any grid was computed, and methods "
-        "left as they were after; what falls short is shown as it is."
+        "Problems, ranges and seeds were written down before any of these grids was computed, and methods "
+        "left as they were after; what falls short is shown as it is. Ascents fall short on ridges where "
+        "slopes differ on the two sides, as that of efficiency has where bids are paid to society: every "
+        "step across leads down, and the ascent ends there, though the ridge rises. They end on lower "
+        "peaks, too, of which the few that 20 evaluations reach may all be."
     ),
     meanings={EXPLOITABILITY: Meaning(None, EXACT, STATIONARY)},
 )
