@@ -89,13 +89,13 @@ def design(
             study or is in use.
         AllFailed: when every trial failed; the storage keeps them.
     """
-    if not callable(backend):
-        raise refusal("backend", backend, "a function such as karma_envs.jobs.in_threads")
     several = [objective] if isinstance(objective, (str, Objective)) else list(objective)
     if not several:
         raise refusal("objective", objective, "one or more")
     if not isinstance(inner, Inner):
         raise refusal("inner", inner, "an object with evaluate, meanings and to_plain")
+    if not callable(backend):
+        raise refusal("backend", backend, "a function such as karma_envs.jobs.in_threads")
     study = Study(
         space=space,
         objectives=tuple(map(as_objective, several)),
