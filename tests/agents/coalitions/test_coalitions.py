@@ -220,5 +220,3 @@ def test_what_cannot_be_is_refused(model: FiniteMeanFieldModel, equilibrium: Equ
         agents.coalition_gain(game, equilibrium.policy, 11)
     with pytest.raises(ConfigError, match="different agents"):
         agents.coalition_gain(game, equilibrium.policy, [1, 1])
-    with pytest.raises(ConfigError, match="start"):
-        social_optimum(CoalitionModel(model, 0.5), planned=np.array([False, True]))
