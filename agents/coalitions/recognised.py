@@ -52,7 +52,7 @@ def recognising_optimum(
         for _ in range(-(-iterations // _GRADIENTS)):
             own = InUnits(coalition, unit)
             here, _ = ascend(own, here.policy, weights, tolerance / 2, _GRADIENTS)
-            ahead = _ahead(coalition, own, here, weights)
+            ahead = look_ahead(coalition, own, here, weights)
             gap = ahead.gap_of_policy + ahead.gap_of_agreement
             if gap <= tolerance:
                 break
@@ -67,7 +67,7 @@ def recognising_optimum(
 
 
 @dataclass(frozen=True)
-class _Ahead:
+class Ahead:
     """The policy and the agreement that are best to first order, and how much better each is."""
 
     policy: NDArray[np.float64]
@@ -76,9 +76,17 @@ class _Ahead:
     gap_of_agreement: float
 
 
-def _ahead(
+def look_ahead(
     coalition: RecognisingMeanField, own: InUnits, here: Assessment, weights: NDArray[np.float64]
-) -> _Ahead:
+) -> Ahead:
+    """What is best to first order where members are.
+
+    Args:
+        coalition: the model, with the agreement that is.
+        own: the same with rewards in its own unit.
+        here: a policy of outsiders and members, assessed in it.
+        weights: ``float64[2 T]``, what a reward of each type counts for members.
+    """
     planned = planner_value(own, here, weights)
     flow = here.mean_field[..., None] * here.policy
     # What the level of redistribution does to members: the last number of the statistic.
@@ -90,7 +98,7 @@ def _ahead(
     best = greedy(np.where(coalition.legal_actions, planned.q, -np.inf))
     policy = np.where(members, best, here.policy)
     gap = float((here.mean_field[..., None] * (policy - here.policy) * planned.q).sum())
-    return _Ahead(policy, agreement, gap, gap_of_agreement)
+    return Ahead(policy, agreement, gap, gap_of_agreement)
 
 
 def _stepped(
