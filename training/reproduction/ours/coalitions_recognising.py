@@ -115,7 +115,7 @@ def _means(rows: Sequence[Row], masses: Sequence[float], column: str) -> list[fl
 
 
 def _curves(rows: Sequence[Row]) -> Figure:
-    """Gains and costs by the share of members: who recognise each other, or nobody; and once others respond."""
+    """Gains and costs by the share of members, with and without recognition, and once others respond."""
     figure, panels = new_figure(9.0, 3.0, 3)
     quantities = (
         ("gain", "gain_unrecognised", "gain_responded", "gain of a member per step"),
@@ -165,8 +165,8 @@ EXPERIMENT = Experiment(
     notes=(
         "Gains are in mean reward per member and step, in the long run. Solid: members recognise each other; "
         "dotted: they know nobody; both with the others at the equilibrium that there was without them. "
-        "Points: members recognise each other, and the others have come to an equilibrium given what members play; "
-        f"of at most {_TURNS} turns of both that after which members gain least by another one "
+        "Points: members recognise each other, and the others have come to an equilibrium given what members "
+        f"play; of at most {_TURNS} turns of both that after which members gain least by another one "
         "(`left_to_members`; `rest_of_both` is 1 where that is at most .05 % of a step's mean reward). "
         "Costs below 0 are gains of the others."
     ),
