@@ -71,7 +71,7 @@ def mean_field_coalition_gain(
         seed: of the random starts.
 
     Returns:
-        the gain, exact for the policy that was found.
+        the gain, exact for the policy that was found. Ctrl-C ends with the best of the starts so far.
 
     Raises:
         ConfigError: for a model without tables, or with too large ones, one other than the matching game's
@@ -88,13 +88,19 @@ def mean_field_coalition_gain(
     table = np.array(type_policies(finite, policy))
     other = None if start is None else np.array(type_policies(finite, start))
     firsts = starts_of(finite, table, other, starts, seed)
-    optima = [search(coalition, first, tolerance=tolerance, iterations=iterations) for first in firsts]
+    optima: list[CoalitionOptimum] = []
+    try:
+        for first in firsts:
+            optima.append(search(coalition, first, tolerance=tolerance, iterations=iterations))
+    except KeyboardInterrupt:
+        if not optima:
+            raise
     best = max(optima, key=lambda each: each.efficiency)
     before = finite.population_at_rest(table)
     result = gain_of(finite, table, before, best, meaning_of(finite, mass, recognise))
     return replace(
         result,
-        method=f"natural gradient, {len(firsts)} starts",
+        method=f"natural gradient, {len(optima)} starts",
         gain_discounted=discounted_gain(best.coalition, table, best.policy, before),
         gain_by_start=tuple(each.efficiency - result.efficiency_without.value for each in optima),
         seconds=time.perf_counter() - began,

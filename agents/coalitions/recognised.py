@@ -41,28 +41,22 @@ def recognising_optimum(
         start: of outsiders, who keep it, and of members, ``float64[2 T, X, A]``.
         tolerance: of the gap, over the greatest reward.
         iterations: the most gradients of the policy.
-
-    Returns:
-        what the search came to; Ctrl-C ends it with what it has.
     """
     unit = greatest_reward(coalition.model)
     weights = members_weights(coalition)
     here, gap = assess(InUnits(coalition, unit), start), np.inf
-    try:
-        for _ in range(-(-iterations // _GRADIENTS)):
-            own = InUnits(coalition, unit)
-            here, _ = ascend(own, here.policy, weights, tolerance / 2, _GRADIENTS)
-            ahead = look_ahead(coalition, own, here, weights)
-            gap = ahead.gap_of_policy + ahead.gap_of_agreement
-            if gap <= tolerance:
-                break
-            if ahead.gap_of_policy > tolerance / 2:
-                # A policy that is pure but for rounding moves by no gradient of its logits.
-                here = _stepped(coalition, unit, weights, here, policy=ahead.policy)[1]
-            if ahead.gap_of_agreement > tolerance / 2:
-                coalition, here = _stepped(coalition, unit, weights, here, agreement=ahead.agreement)
-    except KeyboardInterrupt:
-        pass
+    for rounds_left in reversed(range(-(-iterations // _GRADIENTS))):
+        own = InUnits(coalition, unit)
+        here, _ = ascend(own, here.policy, weights, tolerance / 2, _GRADIENTS)
+        ahead = look_ahead(coalition, own, here, weights)
+        gap = ahead.gap_of_policy + ahead.gap_of_agreement
+        if gap <= tolerance or rounds_left == 0:
+            break
+        if ahead.gap_of_policy > tolerance / 2:
+            # A policy that is pure but for rounding moves by no gradient of its logits.
+            here = _stepped(coalition, unit, weights, here, policy=ahead.policy)[1]
+        if ahead.gap_of_agreement > tolerance / 2:
+            coalition, here = _stepped(coalition, unit, weights, here, agreement=ahead.agreement)
     return optimum_at(coalition, unit, here, gap, tolerance, coalition.agreement)
 
 

@@ -68,6 +68,7 @@ class RecognitionMoves(ProblemMoves):
         strangers, n = self.strangers, self.after.shape[-1]
         n_types, n_states = value.shape
         ahead = expected_over_urgency(strangers.urgency_chain, value)
+        # What karma is worth after sharing, and with the shares also before it, whatever happens to urgency.
         by_karma = np.repeat(ahead.reshape(n_types, -1, 1, n), n, axis=2).reshape(n_types, n_states, n)
         worth = by_karma @ strangers.shares.T  # of karma after payment, by the state before
         by_state = np.zeros((self.met.shape[2], n_types, n_states))
@@ -75,7 +76,7 @@ class RecognitionMoves(ProblemMoves):
         by_level = np.einsum("txak,txk->txa", self.after, by_karma @ strangers.shares_moves.T)
         return np.concatenate(
             [
-                self._of_bids(strangers.following(value)[:-1]),
+                bids_moves(strangers.following(value)[:-1], self.mass),
                 by_state[..., None] * self.legal_actions,
                 by_level[None],
             ]
@@ -85,6 +86,7 @@ class RecognitionMoves(ProblemMoves):
         """See the base."""
         strangers, n = self.strangers, self.after.shape[-1]
         n_types, n_states, _ = flow.shape
+        # In a meeting of members what they bid against strangers does not matter.
         members = flow[n_types // 2 :].sum(axis=2)
         by_state = np.zeros((self.met.shape[2], n_types, n_states // n, n))
         shape = *members.shape[:1], -1, n, *self.met.shape[2:]
@@ -95,14 +97,10 @@ class RecognitionMoves(ProblemMoves):
         moved = np.concatenate([by_state @ strangers.shares, (after @ strangers.shares_moves)[None]])
         return np.concatenate(
             [
-                self._of_bids(strangers.pushed(flow)[:-1]),
+                bids_moves(strangers.pushed(flow)[:-1], self.mass),
                 urgency_moved(strangers.urgency_chain, moved.reshape(-1, n_types, n_states)),
             ]
         )
-
-    def _of_bids(self, alike: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Along bids of outsiders, and of members, from what it is where all meet all."""
-        return bids_moves(alike, self.mass)
 
 
 def bids_moves(alike: NDArray[np.float64], mass: float) -> NDArray[np.float64]:
