@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-import math
-import time
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+import contextlib
+import functools
+from collections.abc import Callable, Sequence
 
 from rich.console import Console
 
-from agents.planners.inner.inner import Arrays, Evaluation, Inner, mean_of
+from agents.planners.inner.inner import Inner
 from agents.planners.journal import Journal, journal_in
 from agents.planners.objectives import Limit, Objective, as_objective
 from agents.planners.result import Design, described
 from agents.planners.space import Point, Space
-from agents.planners.study import Proposal, Study, find_method
-from agents.planners.trial import COMPLETE, FAILED, Trial
+from agents.planners.study import Study, find_method
+from agents.planners.trial import Trial
+from agents.planners.work import Job, failed, tried
 from karma_envs.config import refusal, whole
 from karma_envs.files import PathLike
+from karma_envs.jobs import Backend, in_threads, in_turn
 
 Observer = Callable[[Design], None]
-"""Called when trials have ended, with all until there, the last of them last."""
+"""Called when a trial has ended, with all that have, in the order of their numbers."""
 
 
 class AllFailed(RuntimeError):  # noqa: N818
@@ -40,6 +40,7 @@ def design(
     seeds: int = 1,
     seed: int = 0,
     workers: int = 1,
+    backend: Backend = in_threads,
     storage: PathLike | None = None,
     observer: Observer | None = None,
     progress: bool = False,
@@ -53,8 +54,8 @@ def design(
         result = agents.design(space, EquilibriumInner("matching"), "efficiency", budget=30)
         result.best.point
 
-    The same arguments give the same study, whatever the time that evaluations take; with a ``storage`` also
-    where the process was killed meanwhile, however often.
+    The same arguments give the same study, whatever the time that evaluations take and wherever they are
+    made; with a ``storage`` also where the process was killed meanwhile, however often.
 
     Args:
         space: what may be chosen.
@@ -71,9 +72,13 @@ def design(
         seeds: evaluations of each point, with seeds of their own; measures are then means, their standard
             errors those between seeds.
         seed: of all random draws.
-        workers: points chosen and tried together, in threads; more of them know less of each other.
+        workers: points chosen and tried together; more of them know less of each other.
+        backend: where they are tried, which changes nothing in the study: threads of this process, of which a
+            single one is this, or others of :data:`training.common.backends.BACKENDS`, joblib's processes and
+            Ray. For those the inner problem must be picklable; who is lost with its process or machine is a
+            failed trial.
         storage: a folder that keeps the study: where it has one already, that is gone on with.
-        observer: called whenever trials have ended, in this thread.
+        observer: called whenever a trial has ended, in this thread.
         progress: whether to show trials on the terminal meanwhile.
 
     Returns:
@@ -103,7 +108,8 @@ def design(
     )
     budget = whole("budget", budget, 1, 1_000_000)
     with journal_in(storage, described(study, inner.to_plain(), inner.meanings)) as journal:
-        runner = _Runner(study, inner, journal, budget)
+        alone = study.workers == 1 and backend is in_threads  # so that Ctrl-C ends the evaluation, too
+        runner = _Runner(study, inner, journal, budget, in_turn if alone else backend)
         if progress:
             with Console(stderr=True, highlight=False).status("designing") as status:
 
@@ -123,16 +129,6 @@ def design(
     return result
 
 
-@dataclass(frozen=True)
-class _Job:
-    """A trial that is to be made."""
-
-    number: int
-    batch: int
-    proposal: Proposal
-    warm: Arrays | None
-
-
 class _Runner:
     """A study at work.
 
@@ -141,10 +137,12 @@ class _Runner:
         inner: the inner problem.
         journal: where trials are kept, some of them perhaps from before.
         budget: how many there may be.
+        backend: where they are made.
     """
 
-    def __init__(self, study: Study, inner: Inner, journal: Journal, budget: int) -> None:
+    def __init__(self, study: Study, inner: Inner, journal: Journal, budget: int, backend: Backend) -> None:
         self._study, self._inner, self._journal, self._budget = study, inner, journal, budget
+        self._backend = backend
 
     def run(self, observer: Observer | None) -> Design:
         """Make the trials that are left, batch by batch."""
@@ -159,86 +157,43 @@ class _Runner:
                 if not proposals:
                     break
                 jobs = [
-                    _Job(number, batch, proposal, self._journal.warm(proposal.warm_from))
+                    Job(number, batch, proposal, self._journal.warm(proposal.warm_from))
                     for number, proposal in enumerate(proposals, len(told))
                     if number not in self._journal.trials
                 ]
-                for trial, warm in self._ended(jobs):
-                    self._journal.add(trial, warm)
-                    if observer is not None:
-                        observer(self._design())
+                self._make(jobs, observer)
                 told += [self._journal.trials[n] for n in range(len(told), len(told) + len(proposals))]
                 batch += 1
         except KeyboardInterrupt:
             return self._design(interrupted=True)
         return self._design()
 
-    def _ended(self, jobs: Sequence[_Job]) -> Iterator[tuple[Trial, Arrays | None]]:
-        """The trials of jobs, in their order."""
-        if len(jobs) <= 1 or self._study.workers == 1:
-            yield from map(self._tried, jobs)
-            return
-        pool = ThreadPoolExecutor(self._study.workers)
+    def _make(self, jobs: Sequence[Job], observer: Observer | None) -> None:
+        """Make the trials of jobs, and keep each once it has ended, whatever their order."""
+        work = functools.partial(tried, self._study, self._inner)
+        ends = self._backend(work, iter(jobs), self._study.workers)
         try:
-            yield from pool.map(self._tried, jobs)
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _tried(self, job: _Job) -> tuple[Trial, Arrays | None]:
-        """Evaluate a point; whatever goes wrong is the trial's failure."""
-        study, began = self._study, time.perf_counter()
-        seeds = [study.seed_of(job.number, repeat) for repeat in range(study.seeds)]
-        try:
-            evaluations = [
-                self._inner.evaluate(dict(job.proposal.point), seed=each, warm=job.warm) for each in seeds
-            ]
-            evaluation = mean_of(evaluations)
-            self._check(evaluation)
-        except Exception as error:
-            evaluation, state = Evaluation({}, notes=_reason(error)), FAILED
-        else:
-            state = COMPLETE
-        trial = Trial(
-            number=job.number,
-            batch=job.batch,
-            point=job.proposal.point,
-            state=state,
-            seed=seeds[0],
-            warm_from=job.proposal.warm_from,
-            values=evaluation.values,
-            standard_errors=evaluation.standard_errors,
-            derivatives=evaluation.derivatives,
-            reach=evaluation.reach,
-            notes=evaluation.notes,
-            seconds=time.perf_counter() - began,
-        )
-        return trial, evaluation.warm
-
-    def _check(self, evaluation: Evaluation) -> None:
-        """Refuse an evaluation that objectives and limits cannot be told from."""
-        study = self._study
-        numbers = {each.name: each.value(evaluation.values) for each in study.objectives}
-        numbers |= {each.name: each.excess(evaluation.values) for each in study.limits}
-        for name, number in numbers.items():
-            if not math.isfinite(number):
-                raise ValueError(f"{name} is {number}")
+            for job, result in ends:
+                lost = isinstance(result, Exception)
+                self._journal.add(*((failed(self._study, job, result), None) if lost else result))
+                if observer is not None:
+                    observer(self._design())
+        except KeyboardInterrupt as error:
+            with contextlib.suppress(KeyboardInterrupt):  # nobody waits for those that are at work
+                ends.throw(error)
+            raise
 
     def _in_order(self) -> list[Trial]:
         return [self._journal.trials[number] for number in sorted(self._journal.trials)]
 
     def _design(self, *, interrupted: bool = False) -> Design:
-        trials = self._in_order()
         return Design(
             self._study,
-            tuple(trials[: self._budget]),
+            tuple(trial for trial in self._in_order() if trial.number < self._budget),
             self._inner.meanings,
             self._inner.to_plain(),
             interrupted,
         )
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())}"
 
 
 def _line(result: Design, budget: int) -> str:

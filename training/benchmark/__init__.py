@@ -1,8 +1,8 @@
 """The karma benchmark: fixed tasks, comparable numbers with confidence intervals, a leaderboard.
 
 A task is an entry of :mod:`training.benchmark.tasks` or, of planners, of
-:mod:`training.benchmark.planner_tasks`; what competes is an algorithm of :mod:`training.benchmark.algorithms`, a
-method of :mod:`agents.planners.methods`, or a function of a module of yours.
+:mod:`training.benchmark.planner_tasks`; what competes is an algorithm of
+:mod:`training.benchmark.algorithms`, a method of :mod:`agents.planners.methods`, or a function of yours.
 """
 
 from training.benchmark.algorithms import Algorithm, Trained, find

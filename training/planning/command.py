@@ -17,6 +17,7 @@ from agents.planners import Design, Trial
 from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.outcome import Estimate
+from training.common.backends import BACKENDS
 from training.common.console import console, print_table
 from training.common.flags import Parser, add_games, game_of_file, layers, value
 from training.common.plot_command import draw
@@ -99,7 +100,13 @@ def add(subparsers: Any) -> None:
 
 
 def _add_how(parser: argparse.ArgumentParser) -> None:
-    """Flags that say what is shown and drawn."""
+    """Flags that say how a search is made and shown, not which."""
+    parser.add_argument(
+        "--backend",
+        choices=list(BACKENDS),
+        help="where trials are made: threads of this process, joblib (processes) or ray (tasks on the "
+        "cluster that RAY_ADDRESS names, or else on this machine) (default threads)",
+    )
     parser.add_argument("--quiet", action="store_true", help="no progress bar")
     parser.add_argument("--no-figures", action="store_true", help="draw no figures at the end")
 
@@ -138,7 +145,7 @@ def _run(options: argparse.Namespace) -> None:
         folder = getattr(options, "folder", None)
         config = DesignConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
     with _DesignBar(config.budget, enabled="quiet" not in options) as bar:
-        plan = design_to_folder(config, folder, observer=bar)
+        plan = design_to_folder(config, folder, backend=getattr(options, "backend", "threads"), observer=bar)
     report(plan)
     if plan.design.complete and "no_figures" not in options:
         draw(plan.folder, ("png", "pdf"))

@@ -10,7 +10,9 @@ from typing import Any
 from agents.planners import AllFailed, Design, Evaluation, Inner, Space, design
 from agents.planners.inner import Arrays
 from agents.planners.space import Point
+from karma_envs.config import choice
 from karma_envs.meaning import Meaning
+from training.common.backends import BACKENDS, ready
 from training.common.errors import ResultsError
 from training.planning.config import DesignConfig
 from training.planning.folder import AS_IT_IS, Plan, begin, holds_design
@@ -20,6 +22,7 @@ def design_to_folder(
     config: DesignConfig,
     folder: str | os.PathLike[str] | None = None,
     *,
+    backend: str = "threads",
     observer: Callable[[Design], None] | None = None,
 ) -> Plan:
     """Evaluate the mechanism as it is, then search, or go on with what the folder holds.
@@ -27,7 +30,9 @@ def design_to_folder(
     Args:
         config: what is designed, and how.
         folder: where results go; None for the first free ``runs/<game>-design-<number>``.
-        observer: called whenever trials of the search have ended.
+        backend: where trials are made, several at once, one of :data:`training.common.backends.BACKENDS`; the
+            design is the same, and may be gone on with on another.
+        observer: called whenever a trial of the search has ended.
 
     Returns:
         the design; after Ctrl-C what there was by then, ``design.interrupted``.
@@ -41,27 +46,30 @@ def design_to_folder(
     """
     space, inner = config.space(), config.inner_problem()
     _check_installed(config.method)
-    path = begin(config, folder) if holds_design(folder) else None
-    before = None if path is not None and (path / AS_IT_IS).is_dir() else _as_it_is(config, space, inner)
-    path = begin(config, folder) if path is None else path
-    if before is not None:
-        before.save(path / AS_IT_IS)
-    try:
-        result = design(
-            space,
-            inner,
-            config.objectives(),
-            budget=config.budget,
-            method=config.method,
-            limits=config.limits(),
-            seeds=config.seeds,
-            seed=config.seed,
-            workers=config.workers,
-            storage=path,
-            observer=observer,
-        )
-    except AllFailed as error:
-        raise ResultsError(f"{error}; they are in {path}") from error
+    with ready(choice("backend", backend, BACKENDS), config.workers) as made_there:
+        path = begin(config, folder) if holds_design(folder) else None
+        has_own = path is not None and (path / AS_IT_IS).is_dir()
+        before = None if has_own else _as_it_is(config, space, inner)
+        path = begin(config, folder) if path is None else path
+        if before is not None:
+            before.save(path / AS_IT_IS)
+        try:
+            result = design(
+                space,
+                inner,
+                config.objectives(),
+                budget=config.budget,
+                method=config.method,
+                limits=config.limits(),
+                seeds=config.seeds,
+                seed=config.seed,
+                workers=config.workers,
+                backend=made_there,
+                storage=path,
+                observer=observer,
+            )
+        except AllFailed as error:
+            raise ResultsError(f"{error}; they are in {path}") from error
     return Plan.of(path, result)
 
 

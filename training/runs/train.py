@@ -16,12 +16,13 @@ from agents.evaluators.exploitability.exact import check_by_agent
 from agents.learners import kind_of
 from karma_envs.config import refusal
 from karma_envs.files import remove_leftovers, write_text
+from karma_envs.jobs import in_threads
 from training.common.config import to_yaml
 from training.common.errors import ResultsError
 from training.common.folders import CONFIG, owned, writing
 from training.common.tables import Row, write_recorded, write_table
 from training.common.trust import functions_named, resuming
-from training.common.workers import Interrupted, in_threads, stop_on_signal
+from training.common.workers import Interrupted, stop_on_signal
 from training.runs.checkpoints import Stamp, is_of, write_learned
 from training.runs.config import TrainConfig
 from training.runs.event_files import require_tensorboard

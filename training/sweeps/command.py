@@ -15,6 +15,7 @@ from karma_envs import names
 from karma_envs.config import ConfigError
 from karma_envs.outcome import Metric, headlines
 from karma_envs.registry import game_class
+from training.common.backends import BACKENDS
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
 from training.common.flags import Parser, add_games, flag_of, game_of_file, layers, value
@@ -22,7 +23,6 @@ from training.common.plain_yaml import parse_yaml
 from training.common.tables import Row
 from training.common.trust import add_trust
 from training.runs.config import TrainConfig
-from training.sweeps.backends import BACKENDS
 from training.sweeps.config import SweepConfig, as_text
 from training.sweeps.folder import Sweep, estimate_in
 from training.sweeps.sweep import LEARNED_STEPS, Progress, sweep

@@ -18,8 +18,10 @@ from typing import Any
 import numpy as np
 
 from karma_envs.config import ConfigError, choice, whole
+from karma_envs.jobs import Backend
 from karma_envs.outcome import as_columns
 from karma_envs.registry import game_class
+from training.common.backends import BACKENDS, StopFile, require
 from training.common.errors import ResultsError
 from training.common.folders import owned, writing
 from training.common.tables import Row
@@ -30,7 +32,6 @@ from training.runs.config import TrainConfig
 from training.runs.folder import Run
 from training.runs.memory import check_memory
 from training.runs.train import train
-from training.sweeps.backends import BACKENDS, Backend, StopFile, require
 from training.sweeps.config import SweepConfig, Trial, check_games, trial_folder
 from training.sweeps.folder import (
     Sweep,

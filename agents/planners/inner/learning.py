@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from agents.learners.learner import kind_of
+from agents.learners.learner import LearnerKind, kind_of
 from agents.learners.tabular import TabularConfig
 from agents.planners.inner.inner import Arrays, Evaluation
 from agents.planners.inner.parameters import with_point
@@ -60,12 +60,15 @@ class LearningInner:
     ) -> None:
         self._game = make(game) if isinstance(game, str) else game
         self._learner = TabularConfig() if learner is None else learner
-        self._kind = kind_of(self._learner)
         self._n_epochs = whole("n_epochs", n_epochs, 1)
         self._epoch_length = whole("epoch_length", epoch_length, 1)
         self._n_steps = whole("n_steps", n_steps, _BATCHES)
         self._burn_in = whole("burn_in", burn_in, 0)
         self._kind.check(self._kind.prepare(self._game, self._learner))
+
+    @property
+    def _kind(self) -> LearnerKind:
+        return kind_of(self._learner)
 
     @property
     def meanings(self) -> Mapping[str, Meaning]:

@@ -123,7 +123,7 @@ def test_what_competes_depends_on_the_task(tmp_path: Path) -> None:
         run_benchmark(["methods_of_a_user:train"], tmp_path / "no", tasks=["peak"])
     with pytest.raises(ConfigError, match=r"a function train\(game, budget, seed\)"):
         run_benchmark(["methods_of_a_user:steps"], tmp_path / "no", tasks=["tiny"])
-    with pytest.raises(ConfigError, match="allowed: .*bayesian, gradient, random"):
+    with pytest.raises(ConfigError, match=r"allowed: .*bayesian, gradient, random"):
         run_benchmark(["sarsa"], tmp_path / "no", tasks=["peak"])
     with pytest.raises(ConfigError, match="did you mean gradient"):
         run_benchmark(["gradiant"], tmp_path / "no")

@@ -20,12 +20,13 @@ import pytest
 from agents.learners import TabularConfig, TabularLearner
 from karma_envs import make
 from karma_envs.config import ConfigError
+from karma_envs.jobs import in_threads
 from karma_envs.registry import game_class
 from training import TrainConfig, train
 from training.cli import main
 from training.common import machine, workers
 from training.common.machine import available_bytes
-from training.common.workers import in_threads, stop_on_signal
+from training.common.workers import stop_on_signal
 from training.runs import memory
 from training.runs.memory import check_memory, training_bytes
 from training.runs.replica import Replica
@@ -154,7 +155,7 @@ def test_no_more_jobs_run_at_once_than_are_asked_for() -> None:
 KILLED_SWEEP = """
     import os, sys, time
     from pathlib import Path
-    from training.sweeps.backends import in_processes
+    from training.common.backends import in_processes
 
     def work(folder):
         Path(folder, "worker").write_text(str(os.getpid()))

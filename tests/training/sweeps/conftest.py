@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.sweeps import backends
+from training.common import backends
 
 
 @pytest.fixture(autouse=True)

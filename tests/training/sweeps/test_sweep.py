@@ -14,9 +14,9 @@ import pytest
 from tests.training.sweeps.trials import BASE, RATES, Tiny, assert_same_results, on_epoch
 from training import Interrupted, ResultsError, Run, TrainConfig
 from training.cli import main
+from training.common.backends import StopFile
 from training.common.config import load_layer, to_yaml
 from training.runs.replica import Replica
-from training.sweeps.backends import StopFile
 from training.sweeps.folder import Sweep
 from training.sweeps.sweep import Progress, sweep
 

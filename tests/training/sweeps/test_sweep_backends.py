@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import signal
 import sys
 import threading
@@ -16,8 +17,8 @@ import pytest
 from karma_envs.config import ConfigError
 from tests.training.sweeps.trials import Tiny
 from training import Interrupted, ResultsError, train
+from training.common import backends
 from training.runs.replica import Replica
-from training.sweeps import backends
 from training.sweeps.sweep import sweep
 
 
@@ -43,17 +44,20 @@ class FakeRay(types.ModuleType):
         return {"CPU": 2.0}
 
     def remote(self, work: Callable[[Any], Any]) -> Any:
-        return types.SimpleNamespace(remote=lambda job: (work, job))
+        return types.SimpleNamespace(remote=lambda shared, job: (work, shared, job))
+
+    def put(self, shared: Any) -> Any:
+        return shared
 
     def wait(self, running: list[Any], num_returns: int) -> tuple[list[Any], list[Any]]:
         self.most = max(self.most, len(running))
         return running[-num_returns:], running[:-num_returns]
 
-    def get(self, task: tuple[Callable[[Any], Any], Any]) -> Any:
-        work, job = task
+    def get(self, task: tuple[Callable[..., Any], Any, Any]) -> Any:
+        work, shared, job = task
         if job == 1:
             raise RuntimeError("the node died")
-        return work(job)
+        return work(shared, job)
 
 
 @pytest.mark.parametrize("address", ["", "10.0.0.1:6379"])
@@ -87,11 +91,10 @@ def test_threads_take_jobs_as_there_is_room() -> None:
 
 
 class FakeJoblib(types.ModuleType):
-    """Takes two jobs at first and loses their processes; then does what is left."""
+    """Works on two jobs at once, and loses all processes where one of them is job 1."""
 
     def __init__(self) -> None:
         super().__init__("joblib")
-        self.lost = False
         self.options: dict[str, Any] = {}
 
     def Parallel(self, at_once: int, **options: Any) -> Any:  # noqa: N802
@@ -102,12 +105,11 @@ class FakeJoblib(types.ModuleType):
         return lambda *arguments: (work, arguments)
 
     def run(self, calls: Iterator[Any]) -> Iterator[Any]:
-        if not self.lost:
-            self.lost = True
-            next(calls), next(calls)
-            raise BrokenProcessPool("killed")
-        for work, arguments in calls:
-            yield work(*arguments)
+        while running := list(itertools.islice(calls, 2)):
+            if any(job == 1 for _, (_, _, job) in running):
+                raise BrokenProcessPool("killed")
+            for work, arguments in running:
+                yield work(*arguments)
 
 
 def test_lost_processes_do_not_lose_the_jobs_that_are_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,7 +117,7 @@ def test_lost_processes_do_not_lose_the_jobs_that_are_left(monkeypatch: pytest.M
     monkeypatch.setitem(sys.modules, "joblib", joblib)
     ends = list(backends.in_processes(lambda job: 10 * job, iter(range(4)), 2))
     assert [(job, str(result)) for job, result in ends] == [
-        (0, "killed"), (1, "killed"), (2, "20"), (3, "30"),
+        (0, "0"), (1, "killed"), (2, "20"), (3, "30"),
     ]  # fmt: skip
     assert joblib.options["pre_dispatch"] == 2
 

@@ -1,8 +1,6 @@
-"""Where the jobs of a sweep run: in threads, in joblib's processes or as Ray's tasks.
+"""Where jobs are worked on, by name: in threads, in joblib's processes or as Ray's tasks.
 
-A backend takes jobs one by one, as there is room, and yields each with its result as results come.
-``work`` and the jobs must be picklable. ``at_once`` is how many to work on; 0: one per core, with Ray
-of the whole cluster.
+See :data:`karma_envs.jobs.Backend`: with processes and Ray ``work`` and the jobs must be picklable.
 """
 
 from __future__ import annotations
@@ -15,22 +13,21 @@ import os
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 from typing import Any
 
+from karma_envs.jobs import Backend, Ends, in_threads
 from training.common.errors import ResultsError
-from training.common.workers import in_threads
-
-Ends = Generator[tuple[Any, Any], None, None]
-"""Jobs and their results; an exception in a result's place where the process or machine was lost."""
-
-Backend = Callable[[Callable[[Any], Any], Iterator[Any], int], Ends]
 
 
 def in_processes(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> Ends:
-    """In joblib's processes on this machine."""
+    """In joblib's processes on this machine.
+
+    Where one of them is killed all end with it. Which job it was shows when those that were worked on are
+    done again, one at a time: only a job that is lost then, too, counts as lost.
+    """
     joblib = require("joblib")
     at_once = at_once or os.cpu_count() or 1
     pool = joblib.Parallel(
@@ -42,26 +39,31 @@ def in_processes(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) 
         initializer=_prepare_worker,
         initargs=(os.getpid(),),
     )
-    running: list[Any] = []
+    running: dict[int, Any] = {}
 
     def calls() -> Iterator[Any]:
-        for job in jobs:
-            running.append(job)
-            yield joblib.delayed(_with_job)(work, job)
+        for number, job in enumerate(jobs):
+            running[number] = job
+            yield joblib.delayed(_numbered)(work, number, job)
 
     while True:
         try:
-            for job, result in pool(calls()):
-                running.remove(job)
-                yield job, result
+            for number, result in pool(calls()):
+                yield running.pop(number), result
             return
-        except BrokenProcessPool as error:  # a process was killed; the others end with it
-            yield from ((job, error) for job in running)
+        except BrokenProcessPool:
+            again = list(running.values())
             running.clear()
+        for job in again:
+            try:
+                ((_, result),) = pool(iter([joblib.delayed(_numbered)(work, 0, job)]))
+            except BrokenProcessPool as error:
+                result = error
+            yield job, result
 
 
-def _with_job(work: Callable[[Any], Any], job: Any) -> tuple[Any, Any]:
-    return job, work(job)
+def _numbered(work: Callable[[Any], Any], number: int, job: Any) -> tuple[int, Any]:
+    return number, work(job)
 
 
 def _prepare_worker(parent: int) -> None:
@@ -86,18 +88,13 @@ def on_ray(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> End
     All machines need this package, and the folder of results under the same path.
     """
     ray = require("ray")
-    ours, quiet = not ray.is_initialized(), {"log_to_driver": False, "logging_level": "WARNING"}
-    if ours and os.environ.get("RAY_ADDRESS"):
-        ray.init(address="auto", **quiet)
-    elif ours:
-        ray.init(num_cpus=at_once or None, include_dashboard=False, **quiet)
-    task = ray.remote(work)
-    running: dict[Any, Any] = {}
-    try:
+    with _ray_running(at_once):
+        task, shared = ray.remote(_worked), ray.put(work)
+        running: dict[Any, Any] = {}
         while True:
             most = at_once or int(ray.cluster_resources().get("CPU", 1))
             room = itertools.islice(jobs, max(0, most - len(running)))
-            running |= {task.remote(job): job for job in room}
+            running |= {task.remote(shared, job): job for job in room}
             if not running:
                 return
             done, _ = ray.wait(list(running), num_returns=1)
@@ -106,13 +103,45 @@ def on_ray(work: Callable[[Any], Any], jobs: Iterator[Any], at_once: int) -> End
             except ray.exceptions.RayError as error:
                 result = error
             yield running.pop(done[0]), result
+
+
+def _worked(work: Callable[[Any], Any], job: Any) -> Any:
+    return work(job)
+
+
+@contextlib.contextmanager
+def _ray_running(at_once: int) -> Iterator[None]:
+    """Ray, begun and ended here unless it runs already."""
+    ray = require("ray")
+    if ray.is_initialized():
+        yield
+        return
+    quiet = {"log_to_driver": False, "logging_level": "WARNING"}
+    if os.environ.get("RAY_ADDRESS"):
+        ray.init(address="auto", **quiet)
+    else:
+        ray.init(num_cpus=at_once or None, include_dashboard=False, **quiet)
+    try:
+        yield
     finally:
-        if ours:
-            ray.shutdown()
+        ray.shutdown()
 
 
 BACKENDS: Mapping[str, Backend] = {"threads": in_threads, "joblib": in_processes, "ray": on_ray}
 """By name."""
+
+
+@contextlib.contextmanager
+def ready(name: str, at_once: int) -> Iterator[Backend]:
+    """A backend that is used several times, for which Ray is begun once.
+
+    Raises:
+        ResultsError: when it is not installed.
+    """
+    if name != "threads":
+        require(name)
+    with _ray_running(at_once) if name == "ray" else contextlib.nullcontext():
+        yield BACKENDS[name]
 
 
 def require(backend: str) -> Any:
