@@ -88,11 +88,11 @@ def profiles(panel: Panel) -> str:
     if not panel.rows:
         return ""
     left, right, bottom = 40, _WIDTH - _RIGHT, 170
-    low, high, ticks = _axis([0.0, *(value for _, cell, _ in panel.rows for value in cell.values)])
-    low = 0.0
+    last = max(value for _, cell, _ in panel.rows for value in cell.values)
+    _, high, ticks = _axis([0.0, last])
 
     def x(value: float) -> str:
-        return f"{left + (value - low) / (high - low) * (right - left):.1f}"
+        return f"{left + value / high * (right - left):.1f}"
 
     def y(share: float) -> str:
         return f"{bottom - share * (bottom - _TOP):.1f}"
@@ -103,6 +103,10 @@ def profiles(panel: Panel) -> str:
         f'<text class="tick" x="{left - 6}" y="{float(y(share)) + 4:.1f}" text-anchor="end">{share:g}</text>'
         for share in (0.0, 0.5, 1.0)
     ]
+    parts.append(
+        f'<text class="tick" x="{right}" y="{bottom + 30}" text-anchor="end">share of seeds that reached the '
+        "target, by evaluations</text>"
+    )
     for number, (name, cell, place) in enumerate(panel.rows):
         evaluations, reached = np.array(cell.runs).T
         line, share = f"M{x(0)} {y(0)}", 0.0
@@ -110,14 +114,14 @@ def profiles(panel: Panel) -> str:
             share += 1 / len(reached)
             line += f"H{x(spent)}V{y(share)}"
         numbers, colour = panel.told(name, cell), _colour(place)
-        label_y = bottom + 44 + _ROW * number
+        label_y = bottom + 50 + _ROW * number
         parts.append(
             f'<g class="mark" tabindex="0" data-numbers="{numbers}" aria-label="{numbers}">'
-            f'<path d="{line}H{x(evaluations.max())}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
+            f'<path d="{line}H{x(last)}" fill="none" stroke="{colour}" stroke-width="2.5"/>'
             f'<line x1="{left}" x2="{left + 24}" y1="{label_y - 4}" y2="{label_y - 4}" stroke="{colour}" '
             f'stroke-width="2.5"/><text x="{left + 32}" y="{label_y}">{escape(_label(name))}</text></g>'
         )
-    return _figure(panel, parts, bottom + 34 + _ROW * len(panel.rows))
+    return _figure(panel, parts, bottom + 40 + _ROW * len(panel.rows))
 
 
 DRAWINGS: Mapping[str, Callable[[Panel], str]] = {"intervals": intervals, "profiles": profiles}

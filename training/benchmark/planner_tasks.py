@@ -17,6 +17,7 @@ none of the method's, and that mean is what has to reach the target.
 from __future__ import annotations
 
 import json
+import sys
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -40,11 +41,20 @@ from karma_envs.games.matching import MatchingGame
 from karma_envs.games.matching.config import PRESETS
 from training.benchmark.columns import Column
 from training.benchmark.statistics import expected_running_time, mean_of_first
-from training.benchmark.task import BenchmarkTask, Contender, own_function
+from training.benchmark.task import BenchmarkTask, Contender, first_line, own_function
 from training.common.tables import Row
 
 _ARGUMENTS = ("study", "trials")
 _ANEW = 77  # of the seeds by which what is recommended is evaluated anew
+
+
+class BuiltInMethod(Contender):
+    """A method of :mod:`agents.planners.methods`."""
+
+    @property
+    def description(self) -> str:
+        """The first line of the docstring of its file, which says what it is."""
+        return first_line(sys.modules[self.function.__module__])
 
 
 @dataclass(frozen=True)
@@ -79,7 +89,7 @@ class PlannerTask(BenchmarkTask):
     @classmethod
     def contenders(cls) -> Mapping[str, Contender]:
         """The methods but for no intervention, which searches nothing."""
-        return {name: Contender(name, method) for name, method in methods().items() if name != "none"}
+        return {name: BuiltInMethod(name, each) for name, each in methods().items() if name != "none"}
 
     @classmethod
     def find(cls, name: str) -> Contender:

@@ -20,6 +20,12 @@ from training.common.tables import Row
 _IMPORTABLE = "module:function that can be imported"
 
 
+def first_line(documented: Any) -> str:
+    """The first line of a docstring; empty where there is none."""
+    line = (documented.__doc__ or "").strip().partition("\n")[0]
+    return "".join(each for each in line if each.isprintable())
+
+
 @dataclass(frozen=True)
 class Contender:
     """What competes in tasks, by name.
@@ -35,8 +41,7 @@ class Contender:
     @property
     def description(self) -> str:
         """The first line of the function's docstring."""
-        line = (self.function.__doc__ or "").strip().partition("\n")[0]
-        return "".join(each for each in line if each.isprintable())
+        return first_line(self.function)
 
 
 @dataclass(frozen=True)

@@ -115,8 +115,8 @@ def _figure(rows: Sequence[Row]) -> Figure:
     for panel, name in zip(axes, _GRIDS, strict=False):
         panel.plot(*points(rows, name + _POINT, rows[0]["seed"]), color=COLOURS[0])
         panel.axhline(_TASKS[name].target, color="0.35", linewidth=0.8, linestyle="--")
-        panel.set(xscale="log", xlabel="share of points as good", title=name.removeprefix("planner-"))
-        panel.set_ylabel(_TASKS[name].objective.name, fontsize=6)
+        title = name.removeprefix("planner-")
+        panel.set(xscale="log", xlabel="share of points as good", ylabel="objective", title=title)
     return figure
 
 
