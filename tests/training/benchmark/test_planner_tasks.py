@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import replace
@@ -21,6 +22,7 @@ from training.benchmark.panels import Panel, profiles
 from training.benchmark.report import summarise, to_markdown
 from training.benchmark.statistics import aggregate, expected_running_time
 from training.benchmark.tables import Cell
+from training.benchmark.tasks import find_task
 from training.cli import main
 
 SPACE = Space([Continuous("x", 0, 1)])
@@ -251,3 +253,18 @@ def test_a_choice_is_searched_by_ascents_from_several_starts() -> None:
     space = Space([Choice("side", ("left", "right")), Continuous("x", 0, 1)])
     row = replace(PEAK, space=space, budget=30).run(PEAK.find("gradient"), 0, 30, {})
     assert row["reached"] == 1
+
+
+def test_what_the_page_says_can_be_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The method and the task of docs/benchmark.md, by the names that it gives them."""
+    page = (Path(__file__).parents[3] / "docs" / "benchmark.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(blocks) == 2
+    (tmp_path / "mine_of_the_page.py").write_text("".join(blocks))
+    monkeypatch.delitem(sys.modules, "mine_of_the_page", raising=False)
+    results, failed = run_benchmark(["mine_of_the_page:halving"], tmp_path / "bench", tasks=["peak"], seeds=1)
+    assert not failed
+    assert results[0].description == "Random points, then ever closer to the best so far."
+    cap = find_task("mine_of_the_page:CAP")
+    assert cap.definition()["inner"]["game"] == "matching"
+    assert cap.numbers_text.startswith("at most 20 evaluations to efficiency of at least -1.0207")
