@@ -221,7 +221,7 @@ def _logit(**fields: Any) -> EquilibriumInner:
 
 def _nash() -> EquilibriumInner:
     """The Nash equilibrium that the homotopy comes to, which may jump where parameters move by little."""
-    return EquilibriumInner(MatchingGame(**_TINY))
+    return EquilibriumInner(MatchingGame(**_TINY), derivatives=True)
 
 
 def _crowd() -> CrowdInner:
