@@ -96,6 +96,8 @@ def design(
     if not isinstance(inner, Inner):
         raise refusal("inner", inner, "an object with evaluate, meanings and to_plain")
     find_method(method)  # may be refused
+    if not callable(backend):
+        raise refusal("backend", backend, "a function such as karma_envs.jobs.in_threads")
     study = Study(
         space=space,
         objectives=tuple(map(as_objective, several)),

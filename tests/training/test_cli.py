@@ -109,8 +109,22 @@ def test_show_config_prints_what_train_would_use(tmp_path: Path, capsys: pytest.
         n_steps=32_000_000,
         seed=7,
     )
-    assert main(["show-config", "matching", "--config", str(file)]) == 0
-    assert capsys.readouterr().out == printed
+    for named in (["matching", "--config", str(file)], [str(file)]):  # which says game: matching
+        assert main(["show-config", *named]) == 0
+        assert capsys.readouterr().out == printed
+
+
+def test_a_file_stands_for_the_game_that_it_names(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """For every command that takes a game, with flags and in JSON, which is YAML, too."""
+    (tmp_path / "mine.yaml").write_text('{"game": "matching", "karma_max": 4, "karma_mean": 2}')
+    file, folder = str(tmp_path / "mine.yaml"), str(tmp_path / "solved")
+    assert main(["solve", file, "--discount", "0.5", "--folder", folder, "--quiet", "--no-figures"]) == 0
+    fields = load_layer(tmp_path / "solved" / "config.yaml")["game_config"]
+    assert (fields["karma_max"], fields["discount"]) == (4, 0.5)
+    capsys.readouterr()
+    for command in ("train", "solve", "sweep", "design", "theory", "show-config"):
+        assert main([command, file, "--config", file]) == 1
+        assert "stands for --config; leave out one of them" in capsys.readouterr().err
 
 
 def test_types_are_written_as_yaml(capsys: pytest.CaptureFixture[str]) -> None:

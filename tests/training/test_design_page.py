@@ -14,7 +14,7 @@ from agents.planners.study import methods
 from karma_envs.numerics.compile import kernel
 from training import cli
 from training.common.config import load_layer
-from training.common.flags import game_of_file, layers
+from training.common.flags import layers
 from training.planning.command import _parser
 from training.planning.config import DesignConfig
 from training.planning.objectives import read_limit, read_objective
@@ -28,7 +28,7 @@ FLAGS = re.findall(r"^\| `(--[^`]*)`", PAGE, re.MULTILINE)
 
 
 def configured(arguments: list[str], **more: Any) -> DesignConfig:
-    options = _parser().parse_args(game_of_file(arguments))
+    options = _parser().parse_args(arguments)
     preset = getattr(options, "preset", None)
     return DesignConfig.from_flat(options.game, preset, *layers(options), more)
 
@@ -59,7 +59,7 @@ def test_the_example_is_shown_as_it_is_and_takes_another_network() -> None:
     assert config.inner_problem().to_plain()["n_epochs"] == 100
     example, *flags = DESIGNS[1]
     assert example == "examples/design.yaml"
-    assert _parser().parse_args(game_of_file([str(ROOT / example), *flags])).game == "grid_city"
+    assert _parser().parse_args([str(ROOT / example), *flags]).game == "grid_city"
     assert "--network" in flags
 
 

@@ -119,6 +119,11 @@ class GameRunConfig(Config):
         """What the game's source sets of this configuration, by field; of what trains nothing, nothing."""
         return {}
 
+    def provenance(self) -> dict[str, str]:
+        """Of the game's configuration, see :meth:`karma_envs.config.Config.provenance`."""
+        named: dict[str, str] = self.game_config.provenance()
+        return named
+
     def make_game(self) -> PopulationGame:
         """The game, not yet reset."""
         return game_class(self.game)(self.game_config)

@@ -8,7 +8,7 @@ import dataclasses
 import functools
 import re
 import sys
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -134,7 +134,7 @@ class _Games(argparse._SubParsersAction):  # type: ignore[type-arg]
 
 
 class _ParsersByName(dict[str, Any]):
-    """The parsers of games by all the names that these go by.
+    """The parsers of games by all the names that these go by, and of files that name one.
 
     A parser is made when it is looked up, so that a game that is not asked for is not even imported.
     """
@@ -144,7 +144,7 @@ class _ParsersByName(dict[str, Any]):
         self._make = make
 
     def __contains__(self, name: object) -> bool:
-        return super().__contains__(name) or (isinstance(name, str) and ":" in name)
+        return super().__contains__(name) or (isinstance(name, str) and (":" in name or _is_file(name)))
 
     def __getitem__(self, name: str) -> Parser:
         return self._make(self.get(name, name))
@@ -158,7 +158,8 @@ def add_games(
 ) -> None:
     """A sub-command per game, with a flag for every field of what is done with the game.
 
-    Flags that are not given are not in the namespace.
+    A YAML file with a field ``game`` may stand in a game's place, and for ``--config`` then. Flags that are
+    not given are not in the namespace.
 
     Args:
         command: where the games go.
@@ -167,11 +168,16 @@ def add_games(
         add_flags: adds further flags to a game's parser.
     """
     games = command.add_subparsers(
-        title="games, or module:Class of one's own", required=True, metavar="GAME", action=_Games
+        title="games, module:Class of one's own, or a YAML file with game: NAME",
+        required=True,
+        metavar="GAME",
+        action=_Games,
     )
 
     def make(game: str) -> Parser:
-        parser = _game_parser(game, f"{games._prog_prefix} {game}", config_class)
+        file = game if _is_file(game) else None
+        name = game if file is None else _game_in(file)
+        parser = _game_parser(name, f"{games._prog_prefix} {game}", config_class, file)
         parser.set_defaults(action=action)
         add_flags(parser)
         return parser
@@ -179,8 +185,32 @@ def add_games(
     games.choices = games._name_parser_map = _ParsersByName(make)
 
 
-def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Parser:
-    """The parser of a game's sub-command.
+def _is_file(name: str) -> bool:
+    """Whether what stands in a game's place is a configuration."""
+    return name.endswith((".yaml", ".yml"))
+
+
+def _game_in(file: str) -> str:
+    """The game that a configuration names.
+
+    Raises:
+        ConfigError: when the file names none, or cannot be read.
+    """
+    game = load_layer(file).get("game")
+    if game is None:
+        raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
+    return str(game)
+
+
+class _SecondFile(argparse.Action):
+    """``--config`` where a file stands for it."""
+
+    def __call__(self, parser: Any, namespace: Any, values: Any, option_string: Any = None) -> None:
+        raise ConfigError(f"{self.default} stands for --config; leave out one of them")
+
+
+def _game_parser(name: str, prog: str, config_class: type[GameRunConfig], file: str | None) -> Parser:
+    """The parser of a game's sub-command, where ``file`` is the configuration that stands for it, if any.
 
     Raises:
         ConfigError: when there is no such game, or two sections have a field of the same name.
@@ -207,7 +237,8 @@ def _game_parser(name: str, prog: str, config_class: type[GameRunConfig]) -> Par
     parser.set_defaults(game=name)
     presets = ", ".join(game.presets) or "none"
     parser.add_argument("--preset", metavar="NAME", help=f"start from a named configuration: {presets}")
-    parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below")
+    how: dict[str, Any] = {} if file is None else {"action": _SecondFile, "default": file}
+    parser.add_argument("--config", metavar="FILE", help="YAML file with any of the fields below", **how)
     for part in config_class.KINDS:
         parser.add_argument(
             f"--{part}",
@@ -253,24 +284,6 @@ def _add_fields(
             **how,
             help=f"{meanings[item.name].rstrip('.')} (default {shown})".strip().replace("%", "%%"),
         )
-
-
-def game_of_file(arguments: Sequence[str]) -> list[str]:
-    """Arguments that begin with a YAML file which names the game, with the game and ``--config`` instead.
-
-    Raises:
-        ConfigError: when the file names none, or a configuration is given besides.
-    """
-    if not arguments or not arguments[0].endswith((".yaml", ".yml")):
-        return list(arguments)
-    file, *others = arguments
-    game = load_layer(file).get("game")
-    if game is None:
-        raise ConfigError(f"{file}: the field game is missing; allowed: {', '.join(names())}")
-    if "--config" in others:
-        raise ConfigError(f"{file} stands for --config; leave out one of them")
-    game_class(game, "game")  # may be refused
-    return [game, "--config", file, *others]
 
 
 def _as_said(default: Any) -> str:

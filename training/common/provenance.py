@@ -84,10 +84,10 @@ def provenance_of(config: GameRunConfig, what: str | os.PathLike[str]) -> dict[s
         ResultsError: when something that it names is not there.
     """
     try:
-        found: dict[str, str] = config.game_config.provenance()
+        named = config.provenance()
     except ConfigError as error:
         raise ResultsError(f"{os.fspath(what)}: {error}") from error
-    return found | (source_of(f"game {config.game}", game_class(config.game)) if ":" in config.game else {})
+    return named | (source_of(f"game {config.game}", game_class(config.game)) if ":" in config.game else {})
 
 
 def source_of(name: str, given: Any) -> dict[str, str]:

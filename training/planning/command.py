@@ -19,7 +19,7 @@ from karma_envs.config import ConfigError
 from karma_envs.outcome import Estimate
 from training.common.backends import BACKENDS
 from training.common.console import console, print_table
-from training.common.flags import Parser, add_games, game_of_file, layers, value
+from training.common.flags import Parser, add_games, layers, value
 from training.common.plot_command import draw
 from training.common.trust import add_trust, resuming
 from training.common.workers import Interrupted
@@ -141,7 +141,7 @@ def _run(options: argparse.Namespace) -> None:
     else:
         if "budget" in options:
             arguments = [*arguments, "--budget", str(options.budget)]
-        options = _parser().parse_args(game_of_file(arguments), options)
+        options = _parser().parse_args(arguments, options)
         folder = getattr(options, "folder", None)
         config = DesignConfig.from_flat(options.game, getattr(options, "preset", None), *layers(options))
     with _DesignBar(config.budget, enabled="quiet" not in options) as bar:

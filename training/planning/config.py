@@ -11,9 +11,10 @@ from agents.planners import Inner, Limit, Objective, Space
 from agents.planners.study import methods
 from karma_envs.config import choice, refusal, suggestion, whole
 from karma_envs.plugins import import_named
+from karma_envs.registry import game_class
 from training.common.config import GameRunConfig
 from training.planning.objectives import as_texts, read_limit, read_objective
-from training.planning.ranges import read_over, space_of
+from training.planning.ranges import configurations, read_over, space_of
 from training.runs.config import TrainConfig
 
 INNERS = {
@@ -22,7 +23,7 @@ INNERS = {
 }
 """What says how selfish agents play under a mechanism, by name: an equilibrium, or learning."""
 
-_EPOCHS = 1000  # of learning, unless options say otherwise
+_EPOCHS = 1000  # of learning, unless the game's source or options say otherwise
 
 
 @dataclass(frozen=True)
@@ -42,8 +43,9 @@ class DesignConfig(GameRunConfig):
         inner: how selfish agents play: solve, the equilibrium of many agents, or train, learning in the game
             of n_agents.
         options: further options of that, as a mapping: of solve method, rationality, warm and those of the
-            solver; of train n_epochs (default 1000), epoch_length, n_steps (that are measured), burn_in and
-            learner, a mapping of its fields.
+            solver; of train n_epochs and epoch_length (default as the game's source trains, or 1000 of 1000
+            steps), n_steps (that are measured), burn_in, warm and learner, a mapping of its fields, with its
+            kind where that is not the game's.
         method: bayesian, gradient (of solve), random or none.
         budget: how many mechanisms are tried, >= 1.
         seeds: evaluations of each, for standard errors.
@@ -95,6 +97,13 @@ class DesignConfig(GameRunConfig):
         """
         return space_of(self.over, self.game_config)
 
+    def provenance(self) -> dict[str, str]:
+        """Of the game as it is, and of all that may be chosen, such as rules of the user's."""
+        named = super().provenance()
+        for config in configurations(self.space(), self.game_config):
+            named |= config.provenance()
+        return named
+
     def objectives(self) -> list[Objective]:
         """What is to be great."""
         return [read_objective(text) for text in self.objective]
@@ -124,7 +133,10 @@ class DesignConfig(GameRunConfig):
         if "learner" in known:
             learner = {"learner": options["learner"]} if "learner" in options else {}
             trained = TrainConfig.from_flat(self.game, None, learner)
-            options = {"n_epochs": _EPOCHS, **options, "learner": trained.learner}
+            lengths = {"n_epochs": _EPOCHS}
+            if "n_steps" in TrainConfig.as_in_source(game_class(self.game)):
+                lengths = {"n_epochs": trained.n_epochs, "epoch_length": trained.epoch_length}
+            options = {**lengths, **options, "learner": trained.learner}
         made: Inner = inner(self.make_game(), **options)
         return made
 

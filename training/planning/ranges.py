@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from agents.planners import Choice, Continuous, Space, Whole
@@ -53,12 +53,22 @@ def space_of(over: Mapping[str, Any], config: Config) -> Space:
             others are.
     """
     space = Space([_parameter(name, spec, config) for name, spec in over.items()])
+    for _ in configurations(space, config):  # each is allowed
+        pass
+    return space
+
+
+def configurations(space: Space, config: Config) -> Iterator[Config]:
+    """The game with each value of a choice and each end of a range, and with others as need be.
+
+    Raises:
+        ConfigError: naming a parameter, and a value with which the game can be configured in no way tried.
+    """
     lowest, highest = ({each.name: _ends(each)[end] for each in space.parameters} for end in (0, -1))
     for parameter in space.parameters:
         for value in _ends(parameter):
             alone = {parameter.name: value}
-            _check_one_is_allowed(config, alone, [alone, {**lowest, **alone}, {**highest, **alone}])
-    return space
+            yield _first_allowed(config, alone, [alone, {**lowest, **alone}, {**highest, **alone}])
 
 
 def as_it_is(space: Space, config: Config) -> dict[str, Value]:
@@ -86,16 +96,14 @@ def _changes_nothing(config: Config, point: Point) -> bool:
         return False
 
 
-def _check_one_is_allowed(config: Config, alone: Point, points: Sequence[Point]) -> None:
-    """Refuse a value with which the game can be configured in none of some points."""
+def _first_allowed(config: Config, alone: Point, points: Sequence[Point]) -> Config:
+    """The game at the first of some points where it can be configured; refuses a value with which none is."""
     errors = []
     for point in points:
         try:
-            with_point(config, point)
+            return with_point(config, point)
         except ConfigError as error:
             errors.append(error)
-        else:
-            return
     ((name, value),) = alone.items()
     known = [*config.field_names(), *config.parameters(), *(of_rules := _parameters_of_rules(config))]
     more = "" if name in known else f"; of rules: {', '.join(of_rules)}{suggestion(name, known)}"

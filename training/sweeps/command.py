@@ -18,7 +18,7 @@ from karma_envs.registry import game_class
 from training.common.backends import BACKENDS
 from training.common.console import console, print_table
 from training.common.errors import ResultsError
-from training.common.flags import Parser, add_games, flag_of, game_of_file, layers, value
+from training.common.flags import Parser, add_games, flag_of, layers, value
 from training.common.plain_yaml import parse_yaml
 from training.common.tables import Row
 from training.common.trust import add_trust
@@ -120,7 +120,7 @@ def _run(options: argparse.Namespace) -> None:
             )
         folder, config = Path(options.resume), Sweep.open(options.resume, options.trust).config
     else:
-        options = _parser().parse_args(game_of_file(arguments), options)
+        options = _parser().parse_args(arguments, options)
         folder, config = Path(options.folder), _config(options)
     metric = game_class(config.base.game).metrics[0]
     with SweepBar(metric, enabled="quiet" not in options) as bar:

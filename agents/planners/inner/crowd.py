@@ -30,15 +30,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.learners import kind_of
-from agents.learners.actor_critic import ActorCriticConfig
 from agents.planners.inner.inner import Arrays, Evaluation
+from agents.planners.inner.training import own_learner, trained
 from agents.planners.space import Continuous, Point, Space
 from karma_envs.config import Config, choice, is_list, real, refusal, whole
 from karma_envs.crowds.mean_field import CrowdMeanField
 from karma_envs.crowds.water_filling import inducing_incentive
 from karma_envs.exchangeable import ExchangeableGame
-from karma_envs.game import PopulationGame
 from karma_envs.games.spatial_congestion import SpatialCongestionConfig, SpatialCongestionGame
 from karma_envs.incentives import PowerSeries, incentivised
 from karma_envs.meaning import Meaning
@@ -218,28 +216,11 @@ class CrowdInner(Config):
         ratio = density[somebody] / wanted[somebody]
         return float(self.game.grid.cell_area * (density[somebody] * np.log(ratio)).sum())
 
-    def _learned(
-        self, incentive: PowerSeries, seed: int, warm: Arrays | None
-    ) -> tuple[Any, dict[str, NDArray[Any]]]:
+    def _learned(self, incentive: PowerSeries, seed: int, warm: Arrays | None) -> tuple[Any, Arrays]:
         """What agents play who have learned by actor-critic play, and their networks."""
-        own = SpatialCongestionGame.trained_with[""]
-        names = ActorCriticConfig.field_names()
-        config = ActorCriticConfig(device="cpu", **{name: own[name] for name in own if name in names})
-        kind = kind_of(config)
-        game: PopulationGame = incentivised(SpatialCongestionGame(self.game), incentive)
-        game = kind.prepare(kind.in_training(game, config), config)
-        rng = np.random.default_rng([seed, 2])
-        learner = kind.learner_class(game, config, rng)
-        epochs = self.epochs
-        if warm is not None:
-            learner.load_state_dict(warm)
-            epochs //= 4
-        game.reset(rng)
-        first = 0.0 if warm is None else 0.75  # of the schedules, which go on from there
-        for epoch in range(epochs):
-            progress = first + (1 - first) * epoch / epochs
-            learner.update(game.rollout(learner.policy, self.game.length), progress=progress)
-        return learner.learned_policy(), learner.state_dict()
+        game = incentivised(SpatialCongestionGame(self.game), incentive)
+        learner = own_learner(game.game).replace(device="cpu")
+        return trained(game, learner, seed, n_epochs=self.epochs, epoch_length=self.game.length, warm=warm)
 
     # --- infinitely many agents ------------------------------------------------------------------------
 

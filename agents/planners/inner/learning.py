@@ -1,7 +1,8 @@
 """The inner problem of learning: what agents that learn make of a mechanism, in the game of N.
 
-Each evaluation trains from nothing, then plays what was learned, without exploration, and measures the game's
-metrics, with the standard errors of that play; several seeds of a study tell how much training itself varies.
+Each evaluation trains, by tabular learning or by actor-critic fictitious play, as *Controlling the Crowd* has
+it. Then it plays what was learned, without exploration, and measures the game's metrics, with the standard
+errors of that play; several seeds of a study tell how much training itself varies.
 """
 
 from __future__ import annotations
@@ -13,39 +14,49 @@ from typing import Any
 import numpy as np
 
 from agents.learners.learner import LearnerKind, kind_of
-from agents.learners.tabular import TabularConfig
 from agents.planners.inner.inner import Arrays, Evaluation
 from agents.planners.inner.parameters import with_point
+from agents.planners.inner.training import own_learner, trained
 from agents.planners.space import Point
-from karma_envs.config import Config, whole
+from karma_envs.config import Config, refusal, whole
 from karma_envs.game import PopulationGame
 from karma_envs.meaning import Meaning
 from karma_envs.outcome import summarise
 from karma_envs.registry import make
-from karma_envs.transitions import chunks, even_parts, play_on
+from karma_envs.transitions import even_parts, play_on
 
 _BATCHES = 20
 """Stretches of play between which standard errors are told."""
+
+_LARGEST_LEFT = 64 << 20
+"""Bytes of a learner that each trial leaves for others to begin with."""
 
 
 class LearningInner:
     """Agents that learn in a game of N, as its parameters are chosen.
 
         LearningInner("matching", n_epochs=500)
+        LearningInner("spatial_congestion", n_epochs=2000, epoch_length=1)
 
     The parameters of a point are those of :func:`agents.planners.inner.parameters.with_point`; of a
     ``karma_mean`` without a whole total for N agents the nearest is taken.
 
     Args:
         game: a game, or its name.
-        learner: the configuration of a learner, of any kind; if None the tabular one.
+        learner: the configuration of a learner, of any kind; if None the game's own, as its source has it:
+            tabular where actions are a list, actor-critic fictitious play where they are numbers.
         n_epochs: epochs of training.
         epoch_length: steps of each.
         n_steps: that are measured afterwards.
         burn_in: steps of play before.
+        warm: whether to begin with what was learned at the trial nearest by, where its arrays have the same
+            shapes, and to learn a quarter as long. Only where learning comes to rest within ``n_epochs``:
+            else later trials have learned for longer, and look better for that. The values of trials depend
+            on those before, and seeds of the same trial have their beginning in common.
 
     Raises:
-        ConfigError: for a learner or lengths that are not allowed.
+        ConfigError: for a learner or lengths that are not allowed, and for ``warm`` where what each trial
+            would leave is too large to be kept.
     """
 
     def __init__(
@@ -57,14 +68,22 @@ class LearningInner:
         epoch_length: int = 1000,
         n_steps: int = 10_000,
         burn_in: int = 1000,
+        warm: bool = False,
     ) -> None:
         self._game = make(game) if isinstance(game, str) else game
-        self._learner = TabularConfig() if learner is None else learner
+        self._learner = own_learner(self._game) if learner is None else learner
         self._n_epochs = whole("n_epochs", n_epochs, 1)
         self._epoch_length = whole("epoch_length", epoch_length, 1)
         self._n_steps = whole("n_steps", n_steps, _BATCHES)
         self._burn_in = whole("burn_in", burn_in, 0)
-        self._kind.check(self._kind.prepare(self._game, self._learner))
+        prepared = self._kind.prepare(self._game, self._learner)
+        self._kind.check(prepared)
+        size, what = self._kind.memory(prepared, self._learner)
+        if warm and size > _LARGEST_LEFT:
+            most = f"at most {_LARGEST_LEFT >> 20} MiB are kept of a trial"
+            allowed = f"false for a learner with {what}: {most}"
+            raise refusal("warm", warm, allowed)
+        self._warm = bool(warm)
 
     @property
     def _kind(self) -> LearnerKind:
@@ -87,13 +106,22 @@ class LearningInner:
             "epoch_length": self._epoch_length,
             "n_steps": self._n_steps,
             "burn_in": self._burn_in,
+            **({"warm": True} if self._warm else {}),
         }
 
     def evaluate(self, point: Point, *, seed: int, warm: Arrays | None) -> Evaluation:
         """Train with the parameters of a point, and play what was learned."""
         config = with_point(self._game.config, point) if point else self._game.config
-        game = self._kind.prepare(type(self._game)(config), self._learner)
-        policy = self._learned(game, seed)
+        game = type(self._game)(config)
+        policy, left = trained(
+            game,
+            self._learner,
+            seed,
+            n_epochs=self._n_epochs,
+            epoch_length=self._epoch_length,
+            warm=warm if self._warm else None,
+        )
+        game = self._kind.prepare(game, self._learner)
         game.reset(np.random.default_rng([seed, 2]))
         play_on(game, policy, self._burn_in)
         totals = [game.outcome()]
@@ -104,16 +132,5 @@ class LearningInner:
         return Evaluation(
             values={name: estimate.value for name, estimate in summary.items()},
             standard_errors={name: estimate.standard_error for name, estimate in summary.items()},
+            warm=left if self._warm else None,
         )
-
-    def _learned(self, game: PopulationGame, seed: int) -> Any:
-        """What agents have learned of a game, without exploration."""
-        played = self._kind.in_training(game, self._learner)
-        played.reset(np.random.default_rng([seed, 0]))
-        learner = self._kind.learner_class(played, self._learner, np.random.default_rng([seed, 1]))
-        for epoch in range(self._n_epochs):
-            progress = epoch / self._n_epochs
-            for done, chunk in chunks(played, learner.policy, self._epoch_length):
-                ends = done + len(chunk) == self._epoch_length
-                learner.update(chunk, progress=progress, end_of_epoch=ends)
-        return learner.learned_policy()

@@ -16,6 +16,7 @@ from karma_envs.mean_field.dynamic_programming import q_values
 from karma_envs.mean_field.fairness import long_run_fairness, rates_by_type
 
 _MOST_GROUPS = 12  # of states by whose mean actions a population is described
+_MOST_TYPES = 12  # that are told apart: where each agent has paths of its own there are a thousand
 NEVER_VISITED = 1e-12
 """A state, or several, with at most this share of its type counts as one that nobody is in."""
 
@@ -87,15 +88,16 @@ def standard_outputs(population: Population) -> dict[str, float]:
     """What is asked of an equilibrium unless something else is, by name.
 
     - ``efficiency`` (mean reward per agent and step) and ``payoff`` (J, discounted, mean over the
-      population); where there are several types also ``efficiency_type_0``, ``payoff_type_0`` and so on;
+      population); where there are several types, up to twelve, also ``efficiency_type_0``,
+      ``payoff_type_0`` and so on;
     - ``reward_fairness`` and that of the model's rates, in the matching game ``access_fairness``: in the long
       run, see :func:`karma_envs.mean_field.fairness.long_run_fairness`;
-    - the rates themselves by type, as ``access_type_0``, where there are several types;
+    - the rates themselves by type, as ``access_type_0``, likewise;
     - means of what actions mean, in the matching game ``mean_bid``; and by all but the last of the
       quantities that a state is made of, and by type, as ``mean_bid_type_0_urgency_5``.
     """
     model = population.model
-    several = model.n_types > 1
+    several = 1 < model.n_types <= _MOST_TYPES
     by_type = {
         "efficiency": (population.flow * population.problem.reward).sum(axis=(1, 2)),
         "payoff": (population.problem.entry(population.mean_field) * population.value).sum(axis=1),
@@ -118,7 +120,7 @@ def standard_outputs(population: Population) -> dict[str, float]:
         for name, values in by_rate.items():
             results |= _of_types(name, values)
     shares = (population.flow * model.masses[:, None, None]).sum(axis=1)
-    groups = _groups(model.axes, model.n_types, model.n_states)
+    groups = _groups(model.axes, model.n_types, model.n_states) if model.n_types <= _MOST_TYPES else {}
     for feature, worth in model.action_features.items():
         results[f"mean_{feature}"] = float(shares.sum(axis=0) @ worth)
         actions = population.flow @ worth

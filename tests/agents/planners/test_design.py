@@ -226,6 +226,8 @@ def test_what_cannot_be_is_refused_before_any_work() -> None:
         design(SQUARE, bowl, "f", budget=3, start=[{"x": 4, "y": 1}])
     with pytest.raises(ConfigError, match="inner = 3"):
         design(SQUARE, 3, "f", budget=3)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"backend = 'joblib' .*karma_envs.jobs.in_threads"):
+        design(SQUARE, bowl, "f", budget=3, backend="joblib")  # type: ignore[arg-type]
     assert bowl.begun == []
 
 

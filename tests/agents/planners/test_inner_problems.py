@@ -16,6 +16,7 @@ from karma_envs.config import ConfigError
 from karma_envs.games.grid_city import GridCityGame
 from karma_envs.games.grid_city.mean_field.model import CityMeanField
 from karma_envs.games.matching import MatchingConfig
+from karma_envs.karma.urgency import AgentType
 
 SMALL = {"karma_max": 6, "karma_mean": 2, "n_agents": 10, "discount": 0.9}
 
@@ -77,6 +78,7 @@ def test_what_a_coalition_gains_is_a_measure_and_an_objective() -> None:
     inner = EquilibriumInner(game, coalition=0.2)
     assert inner.meanings[COALITION_GAIN].is_lower_bound
     assert inner.to_plain()["coalition"] == 0.2
+    assert "coalition" not in EquilibriumInner(game).to_plain()
     space = Space([Choice("payment", ["pay_bid_to_peer", "pay_bid_to_society"])])
     front = design(space, inner, ["efficiency", f"-{COALITION_GAIN}"], budget=2, method="random", seed=1)
     for trial in front.complete:
@@ -89,6 +91,20 @@ def test_what_a_coalition_gains_is_a_measure_and_an_objective() -> None:
         EquilibriumInner(game, coalition=0)
     with pytest.raises(ConfigError, match="finite states and actions"):
         EquilibriumInner("meeting_time", coalition=0.2)
+
+
+def test_types_are_told_apart_where_they_are_the_game_s_own() -> None:
+    """Twenty agents with paths of their own are of two types: a mean over agents of each, and no more."""
+    types = [AgentType(0.25, 0.9, (1, 5)), AgentType(0.75, 0.9, (1, 3))]
+    city = GridCityGame(n_agents=20, rows=1, columns=2, karma_max=4, karma_mean=2.0, types=types)
+    values = EquilibriumInner(city, tolerance=0.2).evaluate({}, seed=0, warm=None).values
+    equilibrium, model = agents.solve(city, tolerance=0.2), CityMeanField(city)
+    assert model.n_types == len(equilibrium.payoff_by_type) > 12
+    by_type = [name for name in values if "_type_" in name]
+    assert by_type == [f"{name}_type_{kind}" for name in ("efficiency", "payoff") for kind in (0, 1)]
+    assert 0.25 * values["payoff_type_0"] + 0.75 * values["payoff_type_1"] == pytest.approx(values["payoff"])
+    of_type = model.kind_of_agent[city.type_of_agent == 1]
+    assert values["payoff_type_1"] == pytest.approx(equilibrium.payoff_by_type[of_type].mean())
 
 
 def test_what_cannot_be_is_a_failed_trial() -> None:

@@ -13,7 +13,6 @@ from typing import Any
 import pytest
 
 import karma_envs
-from agents.learners.actor_critic import ActorCriticConfig
 from agents.planners import Design, Evaluation, Inner, design
 from agents.planners.inner import Arrays
 from agents.planners.inner.crowd import CrowdInner
@@ -86,7 +85,7 @@ def test_inner_problems_can_be_sent_to_other_processes() -> None:
     for inner in (
         EquilibriumInner(small, rationality=50, coalition=0.1),
         LearningInner(small, n_epochs=1),
-        LearningInner(few, ActorCriticConfig(), n_epochs=1),
+        LearningInner(few, n_epochs=1),
         CrowdInner(learning="actor_critic"),
     ):
         sent: Inner = pickle.loads(pickle.dumps(inner))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import json
 import re
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -195,6 +197,52 @@ def test_a_range_is_no_code_to_be_trusted(hill: Hill, tmp_path: Path) -> None:
         read_design(folder)
 
 
+RULE = """
+def pay(winner_bid, loser_bid, loser_karma, karma_max, parameters):
+    return 0, winner_bid
+"""
+
+
+def test_rules_that_may_be_chosen_are_kept_by_their_code(
+    hill: Hill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Those of --over as those of the game: a folder is not gone on with under other code, nor untrusted."""
+    (tmp_path / "chosen_rules.py").write_text(RULE)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "own"
+    over = ["--over", "payment=pbp,chosen_rules:pay", "--over", "karma_mean=2:16"]
+    again = ["design", "matching", *over, *HOW, "--no-figures", "--folder", str(folder), "--budget"]
+    assert main([*again, "1"]) == 0
+    kept = json.loads((folder / "provenance.json").read_text())["provenance"]
+    assert list(kept) == ["payment chosen_rules:pay"]
+    assert main(["design", "--resume", str(folder), "--budget", "2", "--quiet", "--no-figures"]) == 1
+    assert "names code to be run: 'chosen_rules:pay'" in capsys.readouterr().err
+    assert main([*again, "2"]) == 0
+    (tmp_path / "chosen_rules.py").write_text(RULE.replace("0, winner_bid", "0, winner_bid // 2"))
+    monkeypatch.delitem(sys.modules, "chosen_rules")
+    importlib.invalidate_caches()
+    assert main([*again, "3"]) == 1
+    assert "payment chosen_rules:pay has changed since; restore what it was" in capsys.readouterr().err
+    assert len(Plan.open(folder).design.trials) == 2
+
+
+def test_a_bayesian_design_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """By equilibria; gone on with after its spread points, as if it had not stopped."""
+    pytest.importorskip("optuna")
+    pytest.importorskip("torch")
+    game = ["matching", "--karma-max", "4", "--karma-mean", "2", "--discount", "0.9", "--n-agents", "10"]
+    how = ["--over", "tax.rate=0:0.5", "--method", "bayesian", "--quiet", "--no-figures", "--budget"]
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    assert main(["design", *game, *how, "5", "--folder", str(whole)]) == 0
+    assert main(["design", *game, *how, "3", "--folder", str(parts)]) == 0
+    assert main(["design", "--resume", str(parts), "--budget", "5", "--quiet", "--no-figures"]) == 0
+    assert "the best of 5 trials" in capsys.readouterr().out
+    assert Plan.open(parts) == Plan(parts, *_parts(Plan.open(whole)))
+    assert len(Plan.open(whole).design.complete) == 5
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -251,6 +299,23 @@ def test_options_are_those_of_what_plays() -> None:
     assert plain["rationality"] == 50
     assert plain["derivatives"]
     assert set(config_module.INNERS) == {"solve", "train"}
+
+
+def test_agents_of_continuous_actions_learn_by_actor_critic_play() -> None:
+    """As the game's source trains them, unless options say otherwise."""
+    pytest.importorskip("torch")
+    where = {"game": "spatial_congestion", "over": {"crowd_aversion": "1:3"}, "inner": "train"}
+    plain = DesignConfig(**where).inner_problem().to_plain()
+    assert (plain["n_epochs"], plain["epoch_length"]) == (2000, 1)
+    assert plain["learner"]["kind"] == "actor_critic"
+    assert plain["learner"]["action_variance_final"] == 0.005
+    named = {"kind": "actor_critic", "hidden_units": 8}
+    options = {"n_epochs": 3, "n_steps": 40, "burn_in": 0, "learner": named}
+    config = DesignConfig(**where, game_config={"n_agents": 20}, options=options)
+    assert config.inner_problem().to_plain()["learner"]["hidden_units"] == 8
+    assert (
+        config.inner_problem().evaluate({"crowd_aversion": 1.5}, seed=0, warm=None).values["efficiency"] > 0
+    )
 
 
 # --- figures ----------------------------------------------------------------------------------------
