@@ -231,9 +231,14 @@ def _crowd() -> CrowdInner:
 
 def _learners() -> LearningInner:
     """Ten agents who learn for 20,000 steps."""
-    learner = TabularConfig(grouping="pooled")
-    steps = {"n_epochs": 40, "epoch_length": 500, "n_steps": 4000, "burn_in": 200}
-    return LearningInner(MatchingGame(**_TINY), learner, **steps)
+    return LearningInner(
+        MatchingGame(**_TINY),
+        TabularConfig(grouping="pooled"),
+        n_epochs=40,
+        epoch_length=500,
+        n_steps=4000,
+        burn_in=200,
+    )
 
 
 PLANNER_TASKS: tuple[PlannerTask, ...] = (
