@@ -124,6 +124,7 @@ def played_coalition_gain(
         efficiency_without=_mean(before[2]),
         gain_discounted=np.nan,
         policy=together,
+        agreement=None,
         gap=np.nan,
         stationary=False,
         gain_by_start=(),

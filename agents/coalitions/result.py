@@ -8,6 +8,7 @@ import numpy as np
 
 from agents.policies.tabular import TabularPolicy
 from karma_envs.display import Said
+from karma_envs.games.matching.agreements import Agreement
 from karma_envs.meaning import Meaning, Meant
 from karma_envs.outcome import Estimate
 
@@ -35,6 +36,7 @@ class CoalitionGain(Said, Meant):
             in a population at rest, the way to its own rest included; NaN where it was not computed.
         policy: what members play; in the mean field a row per type, in a game of N agents that of all its
             agents, members among them.
+        agreement: what comes of meetings of two members who recognise each other; None where they do not.
         gap: how much a member's mean reward rises at most, to first order, by a move to another policy; 0 at
             a stationary point of the coalition's problem. NaN where it is not known.
         stationary: whether ``gap`` is within the tolerance and the population at rest.
@@ -53,6 +55,7 @@ class CoalitionGain(Said, Meant):
     efficiency_without: Estimate
     gain_discounted: float
     policy: TabularPolicy
+    agreement: Agreement | None
     gap: float
     stationary: bool
     gain_by_start: tuple[float, ...]

@@ -20,7 +20,7 @@ from agents.mean_field.units import in_own_units
 from agents.policies.tabular import TabularPolicy
 from agents.solvers.equilibrium import Assessment, assess
 from agents.solvers.first_order.iteration import logit_policy
-from karma_envs.config import real, refusal, whole
+from karma_envs.config import real, whole
 from karma_envs.display import Said
 from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.dynamic_programming import uniform_policy
@@ -39,7 +39,7 @@ class SocialOptimum(Said):
     Attributes:
         policy: one row per type.
         mean_field: its stationary mean field, ``float64[types, X]``.
-        efficiency: mean reward per step of the agents that are planned; a lower bound of the optimum's.
+        efficiency: mean reward per step; a lower bound of the optimum's.
         gap: how much the efficiency rises at most, to first order, by a move to another policy; 0 at
             a stationary point.
         stationary: whether ``gap`` reached the tolerance, and the population is at rest. Even then it may
@@ -81,7 +81,6 @@ def social_optimum(
     seed: int = 0,
     start: NDArray[np.float64] | None = None,
     iterations: int = 300,
-    planned: NDArray[np.bool_] | None = None,
 ) -> SocialOptimum:
     """Maximise the stationary efficiency by natural gradient ascent on softmax logits.
 
@@ -93,28 +92,21 @@ def social_optimum(
         tolerance: ``gap`` over the greatest reward to stop at.
         starts: number of starts: uniform, and random policies.
         seed: of the random policies.
+        start: a policy to begin with besides, ``float64[types, X, A]``.
         iterations: the most gradients per start.
-        planned: ``bool[types]``, of which types the planner tells the policy and counts the rewards; the
-            others play ``start``, which is needed then. None: all.
 
     Raises:
-        ConfigError: for an option out of range, and types that are not planned without a ``start``.
+        ConfigError: for an option out of range.
     """
     began = time.perf_counter()
     tolerance = real("tolerance", tolerance, 0, open_low=True)
     rng = np.random.default_rng(whole("seed", seed, 0))
     own = in_own_units(model)
     first = uniform_policy(model)
-    planned = np.ones(model.n_types, np.bool_) if planned is None else planned
-    if start is None and not planned.all():
-        raise refusal("start", start, "the policy that types play which are not planned")
     policies = [] if start is None else [0.99 * start + 0.01 * first]
     policies += [first, *(logit_policy(model, 3 * rng.normal(size=first.shape)) for _ in range(1, starts))]
-    if start is not None:
-        policies = [np.where(planned[:, None, None], policy, start) for policy in policies]
-    weights = model.masses * planned / model.masses[planned].sum()
-    most = whole("iterations", iterations, 1)
-    reached = [_ascend(own, policy, weights, tolerance, most) for policy in policies]
+    weights, most = model.masses, whole("iterations", iterations, 1)
+    reached = [ascend(own, policy, weights, tolerance, most) for policy in policies]
     best, gap = max(reached, key=lambda one: _efficiency(one[0], weights))
     return SocialOptimum(
         policy=TabularPolicy(best.policy),
@@ -129,10 +121,35 @@ def social_optimum(
     )
 
 
+@dataclass(frozen=True)
+class PlannerValue:
+    """How the stationary efficiency moves with what agents do, and with where they come to.
+
+    Attributes:
+        q: ``float64[types, X, A]``, along the flow through each state and action; 0 where illegal. Of types
+            whose weight is 0 only the mean over their policy is meant.
+        value: lambda, ``float64[types, X]``, along the mass in each state after a step, but for a multiple of
+            what is conserved.
+    """
+
+    q: NDArray[np.float64]
+    value: NDArray[np.float64]
+
+
 def planner_q(
     model: FiniteMeanFieldModel, here: Assessment, weights: NDArray[np.float64] | None = None
 ) -> NDArray[np.float64]:
     """How the stationary efficiency moves with the flow through each state and action.
+
+    See :func:`planner_value`, whose ``q`` it is.
+    """
+    return planner_value(model, here, weights).q
+
+
+def planner_value(
+    model: FiniteMeanFieldModel, here: Assessment, weights: NDArray[np.float64] | None = None
+) -> PlannerValue:
+    """How the stationary efficiency moves with what agents do, all that it does to the others included.
 
     Let m(x, a) = mu(x) pi(a | x), and let e be the derivative of the efficiency and A that of the next
     mean field with respect to m, those through z included. Then q = e + A lambda, where lambda =
@@ -143,10 +160,6 @@ def planner_q(
         model: the mean-field model.
         here: a policy and its stationary mean field.
         weights: ``float64[types]``, what a reward of each type counts; None: its share of the population.
-
-    Returns:
-        ``float64[types, X, A]``; 0 where illegal. Of types whose weight is 0 only the mean over their policy
-        is meant.
     """
     policy, mean_field, z = here.policy, here.mean_field, here.statistic
     weights = model.masses if weights is None else weights
@@ -187,7 +200,7 @@ def planner_q(
     matrix += conserved.T @ conserved
     differential_value = np.linalg.solve(matrix, expected[:, size])
     q = effect[..., :size] @ differential_value + effect[..., size]
-    return np.asarray(np.where(model.legal_actions, q, 0.0))
+    return PlannerValue(np.where(model.legal_actions, q, 0.0), differential_value.reshape(shape[:2]))
 
 
 def _efficiency(assessment: Assessment, weights: NDArray[np.float64]) -> float:
@@ -195,14 +208,26 @@ def _efficiency(assessment: Assessment, weights: NDArray[np.float64]) -> float:
     return float(weights @ assessment.efficiency_by_type)
 
 
-def _ascend(
+def ascend(
     model: FiniteMeanFieldModel,
     policy: NDArray[np.float64],
     weights: NDArray[np.float64],
     tolerance: float,
     iterations: int,
 ) -> tuple[Assessment, float]:
-    """A stationary point uphill from a policy in the types that have a weight, and its gap."""
+    """A stationary point uphill from a policy in the types that have a weight, and its gap.
+
+    Args:
+        model: with rewards in units of the greatest one.
+        policy: to begin with, ``float64[types, X, A]``.
+        weights: ``float64[types]``, what a reward of each type counts; types with 0 keep their policy.
+        tolerance: of the gap.
+        iterations: the most gradients.
+
+    Returns:
+        the policy that was reached, and by how much the weighted mean reward rises at most, to first order,
+        by a move to another policy.
+    """
     here, step = assess(model, policy), _FIRST_STEP
     planned = weights[:, None, None] > 0
     for _ in range(iterations):

@@ -22,7 +22,7 @@ from karma_envs.config import refusal
 from karma_envs.games.matching.contests import ContestMoves, ContestProblem, Contests, redistributed
 from karma_envs.games.matching.kernels import PAIR_CROWDING
 from karma_envs.karma.level import karma_at_start, level_of, sharing_matrix, tax_matrix
-from karma_envs.mean_field import FiniteMeanFieldModel
+from karma_envs.mean_field import DecisionProblem, FiniteMeanFieldModel, ProblemMoves
 from karma_envs.numerics.compile import kernel
 
 if TYPE_CHECKING:
@@ -131,13 +131,13 @@ class MatchingMeanField(FiniteMeanFieldModel):
         surplus = joint.sum(axis=0) @ self._karma - before_sharing @ self._karma
         return np.append(self._reduced(joint), level_of(before_sharing * self._receives, float(surplus)))
 
-    def decision_problem(self, statistic: NDArray[np.float64]) -> ContestProblem:
-        win, after = self._contests.outcomes(self._opponents(statistic))
+    def decision_problem(self, statistic: NDArray[np.float64]) -> DecisionProblem:
+        win, after = self._contests.outcomes(self._opponents(statistic[:-1]))
         shares, _ = self._shares(float(statistic[-1]))
         return ContestProblem(self._rewards(win - 1), redistributed(after, shares), self._transitions)
 
-    def problem_moves(self, statistic: NDArray[np.float64]) -> ContestMoves:
-        _, after = self._contests.outcomes(self._opponents(statistic))
+    def problem_moves(self, statistic: NDArray[np.float64]) -> ProblemMoves:
+        _, after = self._contests.outcomes(self._opponents(statistic[:-1]))
         won = self._contests.chance[:, self._others[:, 0]].T  # against each of the others, by bid
         rewards = self._rewards(np.vstack([won, np.zeros(self._n)]))
         shares, shares_moves = self._shares(float(statistic[-1]))
@@ -183,7 +183,7 @@ class MatchingMeanField(FiniteMeanFieldModel):
 
     def win_probability(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
         """theta(b), the chance to win a contest with a bid, ``float64[A]``."""
-        return self._contests.outcomes(self._opponents(statistic))[0]
+        return self._contests.outcomes(self._opponents(statistic[:-1]))[0]
 
     def mean_karma(self, mean_field: NDArray[np.float64]) -> float:
         """Mean karma of a population."""
@@ -202,11 +202,11 @@ class MatchingMeanField(FiniteMeanFieldModel):
     def _reduced(self, joint: NDArray[np.float64]) -> NDArray[np.float64]:
         return joint.ravel() if self._looks_at_karma else joint.sum(axis=1)
 
-    def _opponents(self, statistic: NDArray[np.float64]) -> NDArray[np.float64]:
-        """m(bid, karma) of the population, as far as it matters."""
+    def _opponents(self, reduced: NDArray[np.float64]) -> NDArray[np.float64]:
+        """m(bid, karma) of agents, as far as it matters, from what the statistic says of it."""
         if self._looks_at_karma:
-            return np.ascontiguousarray(statistic[:-1].reshape(self._n, self._n))
-        return np.diag(statistic[:-1])  # any karma that allows the bid does
+            return np.ascontiguousarray(reduced.reshape(self._n, self._n))
+        return np.diag(reduced)  # any karma that allows the bid does
 
     def _rewards(self, gains: NDArray[np.float64]) -> NDArray[np.float64]:
         """u times a number for each bid, ``float64[..., A]``, as ``float64[..., types, X, A]``."""

@@ -180,7 +180,13 @@ def test_members_begin_with_the_mean_fields_answer_and_keep_what_is_best(
     start = mean_field_start(game, policy, members)
     assert start is not None
     np.testing.assert_allclose(start, np.tile(predicted.policy.probabilities, (50, 1, 1)), atol=1e-3)
-    short = {"iterations": 1, "candidates": 4, "learning_steps": 2000, "n_steps": 20_000, "seed": 0}
+    short: dict[str, Any] = {
+        "iterations": 1,
+        "candidates": 4,
+        "learning_steps": 2000,
+        "n_steps": 20_000,
+        "seed": 0,
+    }
     played = agents.coalition_gain(game, equilibrium.policy, 50, **short)
     # Standard errors are about 1e-3; the game of 100 differs by O(1/100) of a step's reward.
     assert played.gain.value == pytest.approx(predicted.gain.value, abs=4 * played.gain.standard_error)
@@ -220,5 +226,3 @@ def test_what_cannot_be_is_refused(model: FiniteMeanFieldModel, equilibrium: Equ
         agents.coalition_gain(game, equilibrium.policy, 11)
     with pytest.raises(ConfigError, match="different agents"):
         agents.coalition_gain(game, equilibrium.policy, [1, 1])
-    with pytest.raises(ConfigError, match="start"):
-        social_optimum(CoalitionModel(model, 0.5), planned=np.array([False, True]))

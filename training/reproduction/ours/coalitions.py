@@ -26,7 +26,7 @@ from training.reproduction.numbers import row_of
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-_MECHANISMS: Mapping[str, Mapping[str, Any]] = {
+MECHANISMS: Mapping[str, Mapping[str, Any]] = {
     "PBP": {},
     "PBS": {"payment": "pbs"},
     "PBP, tax": {"redistribution": "tax"},
@@ -38,7 +38,7 @@ _PLAYED = {"quick": 20_000, "full": 150_000}
 _CITY: Mapping[str, Any] = {"n_agents": _N, "rows": 2, "columns": 2}
 _CITY_MEMBERS = {"quick": (20,), "full": (5, 20, 50)}
 _CITY_PLAYED = {"quick": 10_000, "full": 100_000}
-_SEARCH = {
+_SEARCH: Mapping[str, Mapping[str, Any]] = {
     "quick": {"iterations": 2, "candidates": 6, "learning_steps": 2000},
     "full": {"iterations": 8, "candidates": 12, "learning_steps": 8000},
 }
@@ -84,7 +84,7 @@ def _as_played(gain: CoalitionGain) -> dict[str, float]:
 
 def _matching(mechanism: str, scale: str, seed: int) -> list[Row]:
     """Rows of one mechanism, from small coalitions to large ones, each begun with the one before."""
-    game = MatchingGame(n_agents=_N, **_MECHANISMS[mechanism])
+    game = MatchingGame(n_agents=_N, **MECHANISMS[mechanism])
     model = game.mean_field()
     assert model is not None
     policy = solve(model).policy
@@ -142,10 +142,10 @@ def _city(scale: str, seed: int) -> list[Row]:
 
 
 def _run(scale: str, seed: int) -> list[Row]:
-    return [row for mechanism in _MECHANISMS for row in _matching(mechanism, scale, seed)]
+    return [row for mechanism in MECHANISMS for row in _matching(mechanism, scale, seed)]
 
 
-def _curves(rows: Sequence[Row], cases: Sequence[str] = tuple(_MECHANISMS)) -> Figure:
+def _curves(rows: Sequence[Row], cases: Sequence[str] = tuple(MECHANISMS)) -> Figure:
     """Gains of members and costs of others against the share of members, in the mean field and as played."""
     figure, panels = new_figure(9.0, 3.0, 3)
     seeds = {row["seed"] for row in rows}
@@ -187,7 +187,7 @@ _MATCHING = Experiment(
             0.5,  # it is 0 or 1
             "the search ends at a stationary point of the coalition's problem, in a population at rest",
         )
-        for mechanism in _MECHANISMS
+        for mechanism in MECHANISMS
     ),
     meanings={
         "gain": Meaning(None, LOWER_BOUND, _OF_ONE),
