@@ -13,10 +13,10 @@ from agents.planners.journal import Journal, journal_in
 from agents.planners.objectives import Limit, Objective, as_objective
 from agents.planners.result import Design, described
 from agents.planners.space import Point, Space
-from agents.planners.study import Study, methods
+from agents.planners.study import Study, find_method
 from agents.planners.trial import Trial
 from agents.planners.work import Job, failed, tried
-from karma_envs.config import choice, refusal, whole
+from karma_envs.config import refusal, whole
 from karma_envs.files import PathLike
 from karma_envs.jobs import Backend, in_threads, in_turn
 
@@ -65,7 +65,8 @@ def design(
             and its ``best`` is by the first.
         budget: trials, those in the storage included.
         method: ``"bayesian"``; ``"gradient"``, by the derivatives of an exact inner problem; ``"random"``;
-            ``"none"``, the problem as it is; or another file of :mod:`agents.planners.methods`.
+            ``"none"``, the problem as it is; another file of :mod:`agents.planners.methods`; or a function
+            of your own as ``"module:METHOD"``, see :data:`agents.planners.study.Method`.
         limits: what measures must come to for a trial to be acceptable.
         start: points to try first, such as those that a gradient method ended at.
         seeds: evaluations of each point, with seeds of their own; measures are then means, their standard
@@ -94,13 +95,14 @@ def design(
         raise refusal("objective", objective, "one or more")
     if not isinstance(inner, Inner):
         raise refusal("inner", inner, "an object with evaluate, meanings and to_plain")
+    find_method(method)  # may be refused
     if not callable(backend):
         raise refusal("backend", backend, "a function such as karma_envs.jobs.in_threads")
     study = Study(
         space=space,
         objectives=tuple(map(as_objective, several)),
         limits=tuple(limits),
-        method=choice("method", method, methods()),
+        method=method,
         start=tuple(space.checked(point) for point in start),
         seeds=whole("seeds", seeds, 1, 10_000),
         workers=whole("workers", workers, 1, 10_000),
@@ -146,7 +148,7 @@ class _Runner:
 
     def run(self, observer: Observer | None) -> Design:
         """Make the trials that are left, batch by batch."""
-        propose = methods()[self._study.method]
+        propose = find_method(self._study.method)
         # A batch is over once one of the next is there. The last may have been cut short, also by a smaller
         # budget, so its points are asked for again, which gives the same.
         batch = max((trial.batch for trial in self._journal.trials.values()), default=0)

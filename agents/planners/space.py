@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -83,6 +83,14 @@ class Parameter(Config):
         """The derivative of the value by its coordinate; 0 where there is none."""
         return 0.0
 
+    def around(self, value: Value, radius: float) -> Parameter:
+        """The parameter with the part of its range that is within a radius of a value, in coordinates."""
+        return self
+
+    def holds(self, value: Value) -> bool:
+        """Whether a value is in the range."""
+        return True
+
     def _check_name(self) -> None:
         if not isinstance(self.name, str) or not self.name.strip():
             raise refusal("name", self.name, "a text that is not empty")
@@ -128,6 +136,13 @@ class Continuous(Parameter):
     def checked(self, value: object) -> float:
         return real(self.name, value, self.low, self.high)
 
+    def around(self, value: Value, radius: float) -> Continuous:
+        middle = self.coordinate(value)
+        return replace(self, low=self.at(middle - radius), high=self.at(middle + radius))
+
+    def holds(self, value: Value) -> bool:
+        return self.low <= float(value) <= self.high
+
     def slope(self, value: Value) -> float:
         return float(value) * float(np.log(self.high / self.low)) if self.log else self.high - self.low
 
@@ -158,6 +173,14 @@ class Whole(Parameter):
 
     def at(self, coordinate: float) -> int:
         return min(self.low + int(coordinate * (self.high - self.low + 1)), self.high)
+
+    def around(self, value: Value, radius: float) -> Whole:
+        middle = self.coordinate(value)
+        low = min(self.at(max(middle - radius, 0.0)), self.high - 1)
+        return replace(self, low=low, high=max(self.at(min(middle + radius, 1.0)), low + 1))
+
+    def holds(self, value: Value) -> bool:
+        return self.low <= int(value) <= self.high
 
     def coordinate(self, value: Value) -> float:
         return (int(value) - self.low + 0.5) / (self.high - self.low + 1)
@@ -289,6 +312,15 @@ class Space:
         """How far two points are apart in coordinates; values of a choice that differ are 1 apart."""
         parts = [each.distance(one[each.name], other[each.name]) for each in self.parameters]
         return float(np.linalg.norm(parts))
+
+    def around(self, point: Point, radius: float) -> Space:
+        """The part in which no number is farther from a point's than a radius, in coordinates."""
+        parameters = [each.around(point[each.name], radius) for each in self.parameters]
+        return Space(parameters, self.constraints)
+
+    def holds(self, point: Point) -> bool:
+        """Whether the values of a point of a larger space are in the ranges here."""
+        return all(each.holds(point[each.name]) for each in self.parameters)
 
     def draw(self, rng: np.random.Generator) -> Point:
         """A random point, uniform in coordinates, that meets the constraints.

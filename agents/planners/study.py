@@ -12,8 +12,10 @@ import numpy as np
 from agents.planners.objectives import Limit, Objective, objective_from_plain, objective_to_plain
 from agents.planners.space import Point, Space
 from agents.planners.trial import Trial
-from karma_envs.config import choice
-from karma_envs.plugins import defined_in
+from karma_envs.config import choice, refusal
+from karma_envs.plugins import defined_in, import_named
+
+_OWN = "module:METHOD, a function of a study and its trials"
 
 
 @dataclass(frozen=True)
@@ -24,7 +26,7 @@ class Study:
         space: what may be chosen.
         objectives: one, or several for a front.
         limits: what measures must come to.
-        method: its name, see :func:`methods`.
+        method: its name, see :func:`find_method`.
         start: points that are tried first.
         seeds: evaluations of each point, with seeds of their own.
         workers: points that are chosen, and tried, together.
@@ -76,7 +78,7 @@ class Study:
             space=Space.from_plain(plain["space"]),
             objectives=tuple(objective_from_plain(each) for each in plain["objectives"]),
             limits=tuple(Limit.from_dict(each) for each in plain["limits"]),
-            method=choice("method", plain["method"], methods()),
+            method=_checked_name(plain["method"]),
             start=tuple(dict(point) for point in plain["start"]),
             seeds=int(plain["seeds"]),
             workers=int(plain["workers"]),
@@ -110,6 +112,28 @@ def methods() -> dict[str, Method]:
     """The methods by name: each file in the folder ``methods`` that defines a ``METHOD``."""
     defined = defined_in("agents.planners.methods", "METHOD")
     return {module.rpartition(".")[2]: method for module, method in defined.items()}
+
+
+def find_method(name: str) -> Method:
+    """A method by its name in :func:`methods`, or the user's own by ``module:METHOD``.
+
+    Modules of the working directory are found too.
+
+    Raises:
+        ConfigError: when there is none of that name, or it is no function.
+    """
+    if ":" not in _checked_name(name):
+        return methods()[name]
+    method: Method = import_named("method", name, _OWN)
+    if not callable(method):
+        raise refusal("method", name, _OWN)
+    return method
+
+
+def _checked_name(name: Any) -> str:
+    """The name of a method; that of the user's own is not imported, as a file may have been a stranger's."""
+    own = isinstance(name, str) and ":" in name
+    return str(name) if own else choice("method", name, (*methods(), "module:METHOD"))
 
 
 def near(study: Study, told: Sequence[Trial], point: Point) -> Proposal:

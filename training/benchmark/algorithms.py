@@ -24,7 +24,7 @@ from karma_envs.baselines import baseline_policy
 from karma_envs.config import ConfigError, choice, refusal
 from karma_envs.finite import FiniteGame, SamplingPolicy
 from karma_envs.game import PopulationGame
-from karma_envs.plugins import import_named
+from training.benchmark.task import Contender, own_function
 from training.common.trainers import Trainer, docstring_of, trainers
 from training.evaluation.play import as_played
 from training.runs.config import TrainConfig
@@ -42,28 +42,27 @@ class Trained:
 Train = Callable[[PopulationGame, int, int], SamplingPolicy | Trained]
 """``train(game, budget, seed)``."""
 
+ARGUMENTS = ("game", "budget", "seed")
+
 
 @dataclass(frozen=True)
-class Algorithm:
-    """An algorithm by name.
+class Algorithm(Contender):
+    """An algorithm that learns a policy, by name.
 
     Attributes:
         name: as on the command line.
-        train: the function.
+        function: ``train(game, budget, seed)``.
         extra: the extra that brings what it needs; empty if it needs none.
         needs: names under which packages are imported that must be installed.
     """
 
-    name: str
-    train: Train
     extra: str = ""
     needs: tuple[str, ...] = ()
 
     @property
-    def description(self) -> str:
-        """The first line of the function's docstring."""
-        line = (self.train.__doc__ or "").strip().partition("\n")[0]
-        return "".join(each for each in line if each.isprintable())
+    def train(self) -> Train:
+        """The function."""
+        return self.function
 
 
 _OURS: dict[str, Algorithm] = {}
@@ -105,18 +104,15 @@ def find(name: str) -> Algorithm:
     Raises:
         ConfigError: when there is none, or a package that it needs is missing.
     """
-    if ":" not in name:
-        found = algorithms()[choice("algo", name, (*algorithms(), "module:function"))]
-        missing = [package for package in found.needs if importlib.util.find_spec(package) is None]
-        if missing:
-            raise ConfigError(
-                f"algo {name} needs {', '.join(missing)}: pip install 'karma-envs[{found.extra}]'"
-            )
-        return found
-    train = import_named("algo", name, "module:function that can be imported")
-    if not callable(train):
-        raise refusal("algo", name, "a function train(game, budget, seed)")
-    return Algorithm(name, train)
+    if ":" in name:
+        return Algorithm(name, own_function(name, "train", ARGUMENTS))
+    algorithm = algorithms()[choice("algo", name, (*algorithms(), "module:function"))]
+    missing = [package for package in algorithm.needs if importlib.util.find_spec(package) is None]
+    if missing:
+        raise ConfigError(
+            f"algo {name} needs {', '.join(missing)}: pip install 'karma-envs[{algorithm.extra}]'"
+        )
+    return algorithm
 
 
 @_algorithm

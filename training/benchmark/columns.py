@@ -1,29 +1,61 @@
-"""The numbers of a result, in the order of a report: the score, what the game measures, and what it took."""
+"""The numbers of a result, in the order of a report: the headline, what is measured, and what it took."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from karma_envs.outcome import headlines
-from training.benchmark.tasks import Task
+from training.benchmark.statistics import Statistic, interquartile_mean_of_first
+
+if TYPE_CHECKING:
+    from training.benchmark.tasks import Task
+
+
+def number_text(value: float) -> str:
+    """Four decimals, fewer of large numbers; three digits of huge and tiny ones."""
+    size = abs(value)
+    if size == float("inf"):
+        return "∞" if value > 0 else "-∞"
+    if value and (size < 5e-5 or size >= 1e6):
+        return f"{value:.3g}"
+    return f"{value:,.{4 if size < 10 else 1 if size < 100 else 0}f}"
+
+
+def first_number(numbers: Sequence[float]) -> str:
+    """The first of the numbers of a seed, as printed."""
+    return number_text(numbers[0])
 
 
 @dataclass(frozen=True)
 class Column:
-    """What a number is.
+    """What a number is, and how it is told of several seeds.
 
     Attributes:
         title: in tables.
         meaning: what it is, in words.
         more_is_better: whether a larger number is better.
         optional: whether it may be missing.
+        also: numbers of a row that the statistic needs besides the column's own.
+        statistic: what is told of the seeds.
+        seed_text: the numbers of a seed as printed.
+        shows_seeds: whether tables show those of all seeds, too.
+        across_tasks: whether there is a sense in telling it of several tasks together.
+        drawing: how a page draws it: ``"intervals"``, or ``"profiles"``, the share of runs that reached a
+            target against what they spent.
     """
 
     title: str
     meaning: str
     more_is_better: bool = True
     optional: bool = False
+    also: tuple[str, ...] = ()
+    statistic: Statistic = interquartile_mean_of_first
+    seed_text: Callable[[Sequence[float]], str] = first_number
+    shows_seeds: bool = False
+    across_tasks: bool = True
+    drawing: str = "intervals"
 
 
 _LOAD = "of training, compilation and other load included"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from rich import box
@@ -11,7 +12,7 @@ from rich.progress import Progress as Bar
 from rich.table import Table
 from rich.text import Text
 
-from training.benchmark.algorithms import algorithms
+from training.benchmark.columns import number_text
 from training.benchmark.report import add_result, summarise, write_report
 from training.benchmark.run import Progress, run_benchmark
 from training.benchmark.tables import Report
@@ -39,6 +40,11 @@ examples:
 
   In a game of yours, scored by its first metric as it is, 10^6 steps of each agent unless told otherwise:
     karma-envs benchmark run --algo mine:train --tasks mine:Game --seeds 1 --budget 1e6 --folder runs/own
+
+  Methods that choose a mechanism, by how many evaluations they take: a function of yours too, that returns
+  the points to try next of a study and its trials (agents.planners.study.Method):
+    karma-envs benchmark run --algo bayesian --algo gradient --algo mine:METHOD --tasks planner-matching \
+        --seeds 5 --folder runs/planners
 
   Enter a result into the leaderboard:
     karma-envs benchmark add runs/mine/results/mine.train-matching-pbp.json --leaderboard docs/benchmark
@@ -80,7 +86,7 @@ def add(subparsers: Any) -> None:
         metavar="NAME",
         action="append",
         required=True,
-        help="a built-in algorithm or module:function; may be repeated",
+        help="a built-in algorithm or module:function; may be repeated; runs in the tasks of its kind",
     )
     run.add_argument(
         "--tasks",
@@ -94,7 +100,7 @@ def add(subparsers: Any) -> None:
         "--budget",
         metavar="N",
         type=value,
-        help="agent-steps of training instead of the tasks'; for tries, as results are not comparable",
+        help="agent-steps, of planners evaluations, instead of the tasks'; for tries: not comparable",
     )
     run.add_argument("--quiet", action="store_true", help="no progress bar")
     report = action("report", "write README.md and index.html about a folder's results", _report)
@@ -111,17 +117,22 @@ def add(subparsers: Any) -> None:
 
 
 def _list(options: argparse.Namespace) -> None:
-    table = Table(title="tasks", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("name", "what it is", "agent-steps"):
+    for kind in dict.fromkeys(type(task) for task in TASKS.values()):
+        tasks = [task for task in TASKS.values() if type(task) is kind]
+        rows = [(task.name, task.title, task.budget_text) for task in tasks]
+        _print_list(f"{kind.heading}: tasks", ("name", "what it is", kind.unit), rows)
+        contenders = kind.contenders().values()
+        _print_list(
+            f"{kind.contender}s", ("name", "what it is"), [(c.name, c.description) for c in contenders]
+        )
+
+
+def _print_list(title: str, headings: Sequence[str], lines: Iterable[Sequence[str]]) -> None:
+    table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in headings:
         table.add_column(heading)
-    for task in TASKS.values():
-        table.add_row(task.name, task.title, task.budget_text)
-    print_table(table)
-    table = Table(title="algorithms", title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in ("name", "what it is"):
-        table.add_column(heading)
-    for algorithm in algorithms().values():
-        table.add_row(algorithm.name, algorithm.description)
+    for line in lines:
+        table.add_row(*line)
     print_table(table)
 
 
@@ -141,10 +152,7 @@ def _run(options: argparse.Namespace) -> None:
         if not bar.tasks:
             bar.add_task("", total=progress.total)
         if progress.row is not None:
-            row = progress.row
-            console.print(
-                f"{progress.what}: score {row['score']:.4f}, {row['seconds']:.1f} s of training",
-            )
+            console.print(f"{progress.what}: {progress.said}, {progress.row['seconds']:.1f} s")
         bar.update(bar.tasks[0].id, completed=progress.done, description=progress.what)
 
     with bar:
@@ -165,31 +173,32 @@ def _run(options: argparse.Namespace) -> None:
         raise ResultsError("\n".join([f"{len(failed)} failed, the others are kept", *failed]))
 
 
-def _print(report: Report) -> None:
-    """The normalised scores, in as many tables as the width of the terminal asks for."""
-    title = "normalised score, interquartile mean"
-    title += "" if report.comparable else "; * not comparable: another budget"
-    columns = [*report.tasks, "all tasks"]
-    longest = max(map(len, report.algorithms))
-    at_once = max(1, (console.width - longest - 4) // _COLUMN)
-    for start in range(0, len(columns), at_once):
-        table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
-        table.add_column("algorithm", min_width=longest)
-        for column in columns[start : start + at_once]:
-            table.add_column(column.replace("-", "\n").replace(" ", "\n"), no_wrap=True, vertical="bottom")
-        for name in report.algorithms:  # names come from files: no markup
-            table.add_row(
-                Text(name), *(_score(report, column, name) for column in columns[start : start + at_once])
-            )
-        print_table(table)
+def _print(reports: Iterable[Report]) -> None:
+    """The headlines of each kind of task, in as many tables as the width of the terminal asks for."""
+    for report in reports:
+        title = report.columns[report.headline].title
+        title += "" if report.comparable else "; * not comparable: another budget"
+        columns = [*report.tasks, "all tasks"]
+        longest = max(map(len, report.algorithms))
+        at_once = max(1, (console.width - longest - 4) // _COLUMN)
+        for start in range(0, len(columns), at_once):
+            table = Table(title=title, title_justify="left", box=box.SIMPLE_HEAD, padding=(0, 1))
+            table.add_column(report.kind.contender, min_width=longest)
+            shown = columns[start : start + at_once]
+            for column in shown:
+                heading = column.replace("-", "\n").replace(" ", "\n")
+                table.add_column(heading, no_wrap=True, vertical="bottom")
+            for name in report.algorithms:  # names come from files: no markup
+                table.add_row(Text(name), *(_headline(report, column, name) for column in shown))
+            print_table(table)
 
 
-def _score(report: Report, column: str, algorithm: str) -> Text:
-    cell = report.cells.get(("score", column, algorithm))
-    cell = report.overall.get(("score", algorithm)) if column == "all tasks" else cell
+def _headline(report: Report, column: str, algorithm: str) -> Text:
+    cell = report.cells.get((report.headline, column, algorithm))
+    cell = report.overall.get((report.headline, algorithm)) if column == "all tasks" else cell
     if cell is None:
         return Text("")
-    return Text(f"{cell.estimate.value:.4f}" + ("" if cell.comparable else "*"))
+    return Text(number_text(cell.estimate.value) + ("" if cell.comparable else "*"))
 
 
 def _report(options: argparse.Namespace) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,10 +19,12 @@ from karma_envs.mean_field import FiniteMeanFieldModel
 from karma_envs.mean_field.exploitability import exploitability
 from karma_envs.meaning import ESTIMATE, Meaning
 from karma_envs.outcome import Outcome, headlines, total_outcome
-from training.benchmark.tasks import Task
 from training.common.tables import Row
 from training.evaluation.few_agents import among_few, meaning_among_few
 from training.evaluation.play import play
+
+if TYPE_CHECKING:
+    from training.benchmark.tasks import Task
 
 EVALUATION_SEED = 1
 
@@ -128,12 +130,6 @@ def meaning_of(task: Task) -> Meaning | None:
     if isinstance(model, FiniteMeanFieldModel):
         return model.meaning
     return replace(model.meaning, certainty=ESTIMATE) if model and can_be_simulated(game) else None
-
-
-def numbers_of(task: Task) -> str:
-    """What a task's numbers are: how long is trained and measured, and which exploitability is told."""
-    meaning = meaning_of(task)
-    return task.size_text + ("" if meaning is None else f"; exploitability: {meaning}")
 
 
 def _table(game: FiniteGame, policy: Any) -> TabularPolicy:

@@ -5,19 +5,15 @@ Without JavaScript it shows all metrics one after the other. All text that comes
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 
-from training.benchmark.columns import Column
-from training.benchmark.measure import numbers_of
-from training.benchmark.tables import Cell, Report, number_text
+from training.benchmark.panels import DRAWINGS, Panel
+from training.benchmark.tables import Cell, Report
 from training.benchmark.tasks import find_task
 
 _OVERALL = "all tasks"
-_WIDTH, _ROW, _TOP, _BOTTOM = 460, 22, 8, 26
-_LABEL, _RIGHT = 150, 16  # pixels left and right of a panel's axis
-_LONGEST_LABEL = 22
-_COLOURS = ("#4269d0", "#e8741a", "#3a9d5c", "#c03b52", "#7a52c7", "#1698a3", "#8a6642", "#b3459e")
+REPORT_COMMAND = "karma-envs benchmark report runs/bench"
 
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #1d2433; background: #fbfbfd; max-width: 84rem;
@@ -87,26 +83,27 @@ for (const mark of document.querySelectorAll(".mark")) {
 """
 
 
-def to_html(report: Report) -> str:
+def to_html(reports: Sequence[Report]) -> str:
     """The page."""
-    shown = [name for name in report.columns if report.tasks_of(name)]
-    titles = {name: escape(report.columns[name].title) for name in shown}
-    options = "".join(f'<option value="{name}">{title}</option>' for name, title in titles.items())
+    options = "".join(
+        f'<optgroup label="{escape(report.kind.heading)}">'
+        + "".join(
+            f'<option value="{_section_name(report, name)}">{escape(report.columns[name].title)}</option>'
+            for name in _shown(report)
+        )
+        + "</optgroup>"
+        for report in reports
+    )
     note = (
         ""
-        if report.comparable
-        else '<p class="note">* trained with another budget, or in another version of the task: not '
-        "comparable.</p>"
+        if all(report.comparable for report in reports)
+        else '<p class="note">* with another budget, or in another version of the task: not comparable.</p>'
     )
-    about = "".join(
-        f"<li><b>{escape(name)}</b>: {escape(report.about[name])}</li>" for name in report.algorithms
-    )
-    tasks = "".join(
-        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {escape(numbers_of(task))}</li>"
-        for task in map(find_task, report.tasks)
-    )
+    sections = "".join(_section(report, name) for report in reports for name in _shown(report))
+    commands = [command for report in reports for command in report.commands]
     environments = "".join(
         f"<li><b>{escape(', '.join(names))}</b>: {escape(text)}</li>"
+        for report in reports
         for text, names in report.environments.items()
     )
     return f"""<!DOCTYPE html>
@@ -119,16 +116,15 @@ def to_html(report: Report) -> str:
 </head>
 <body>
 <h1>The karma benchmark</h1>
-<p>Points are interquartile means over seeds, under “{_OVERALL}” over tasks and seeds; bars are 95 %
-intervals of the stratified bootstrap (none for one seed); small ticks are seeds. Click on the head of a
-column to sort by it.</p>
+<p>Points are interquartile means over seeds unless it says otherwise, under “{_OVERALL}” over tasks and
+seeds; bars are 95 % intervals of the stratified bootstrap (none for one seed); small ticks are seeds. Click
+on the head of a column to sort by it.</p>
 {note}
 <p id="choice" hidden><label>Metric: <select id="metric">{options}</select></label></p>
-{"".join(_section(report, name) for name in shown)}
-<h2>Algorithms</h2><ul>{about}</ul>
-<h2>Tasks</h2><ul>{tasks}</ul>
+{sections}
+{"".join(map(_of_kind, reports))}
 <h2>What gives these numbers</h2>
-<pre>{escape(chr(10).join(report.commands))}</pre>
+<pre>{escape(chr(10).join([*commands, REPORT_COMMAND]))}</pre>
 <ul>{environments}</ul>
 <div id="tip" role="status"></div>
 <script>{_SCRIPT}</script>
@@ -137,11 +133,40 @@ column to sort by it.</p>
 """
 
 
+def _shown(report: Report) -> list[str]:
+    """The metrics that some result has."""
+    return [name for name in report.columns if report.tasks_of(name)]
+
+
+def _section_name(report: Report, metric: str) -> str:
+    """What a metric goes by on the page, where the kinds of tasks may have metrics of one name."""
+    return f"{report.kind.contender}-{metric}"
+
+
+def _of_kind(report: Report) -> str:
+    """What competes in a kind of task, and what the tasks are."""
+    about = "".join(
+        f"<li><b>{escape(name)}</b>: {escape(report.about[name])}</li>" for name in report.algorithms
+    )
+    tasks = "".join(
+        f"<li><b>{escape(task.name)}</b>: {escape(task.title)}; {escape(task.numbers_text)}</li>"
+        for task in map(find_task, report.tasks)
+    )
+    refused = "".join(
+        f"<li><b>{escape(name)}</b> does not do <b>{escape(task)}</b>: {escape(reason)}</li>"
+        for (task, name), reason in report.refused.items()
+    )
+    return (
+        f"<h2>{escape(report.kind.heading)}</h2><ul>{about}</ul>"
+        f"<h2>Their tasks</h2><ul>{tasks}</ul>{f'<ul>{refused}</ul>' if refused else ''}"
+    )
+
+
 def _section(report: Report, metric: str) -> str:
     """A table and a panel per task of one metric."""
     means = report.columns[metric]
     tasks = report.tasks_of(metric)
-    columns = [_OVERALL, *tasks] if len(tasks) > 1 else tasks
+    columns = [_OVERALL, *tasks] if len(tasks) > 1 and means.across_tasks else tasks
 
     def cell(column: str, algorithm: str) -> Cell | None:
         if column == _OVERALL:
@@ -150,7 +175,7 @@ def _section(report: Report, metric: str) -> str:
 
     head = "".join(
         f'<th scope="col"><button type="button">{escape(each)}</button></th>'
-        for each in ("algorithm", *columns)
+        for each in (report.kind.contender, *columns)
     )
     rows = "".join(
         f'<tr><td data-value="{escape(each)}">{escape(each)}</td>'
@@ -158,14 +183,28 @@ def _section(report: Report, metric: str) -> str:
         + "</tr>"
         for each in report.algorithms
     )
+    draw = DRAWINGS[means.drawing]
+    titles = {name: escape(find_task(name).title) for name in tasks} | {_OVERALL: "all tasks and seeds"}
     panels = "".join(
-        _panel(column, means, [(each, cell(column, each)) for each in report.algorithms], report.algorithms)
+        draw(
+            Panel(
+                column,
+                titles[column],
+                means.title,
+                tuple(
+                    (each, shown, number)
+                    for number, each in enumerate(report.algorithms)
+                    if (shown := cell(column, each)) is not None
+                ),
+                ticks=column != _OVERALL,
+            )
+        )
         for column in columns
     )
     better = "more" if means.more_is_better else "less"
     return (
-        f'<section data-metric="{metric}"><h2>{escape(means.title.capitalize())}</h2>'
-        f"<p>{escape(means.meaning)}; {better} is better</p>"
+        f'<section data-metric="{_section_name(report, metric)}"><h2>{escape(means.title.capitalize())}</h2>'
+        f"<p>{escape(report.kind.heading)}. {escape(means.meaning)}; {better} is better</p>"
         f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table></div>'
         f'<div class="panels">{panels}</div></section>\n'
     )
@@ -177,84 +216,5 @@ def _table_cell(cell: Cell | None, column: str, n_tasks: int) -> str:
     value, _, interval = cell.text.partition(" ")
     few = column == _OVERALL and cell.n_tasks < n_tasks
     count = f" ({cell.n_tasks} of {n_tasks} tasks)" if few else ""
-    return f'<td data-value="{cell.estimate.value!r}">{value} <small>{interval}{count}</small></td>'
-
-
-def _panel(
-    column: str, metric: Column, rows: Sequence[tuple[str, Cell | None]], algorithms: Sequence[str]
-) -> str:
-    """A drawing of the algorithms' intervals in a task."""
-    drawn = [(name, cell) for name, cell in rows if cell is not None]
-    if not drawn:
-        return ""
-    low, high, ticks = _axis(number for _, cell in drawn for number in _numbers(cell))
-    left, right = _LABEL, _WIDTH - _RIGHT
-    height = _TOP + _ROW * len(drawn) + _BOTTOM
-
-    def x(value: float) -> str:
-        return f"{left + (value - low) / (high - low) * (right - left):.1f}"
-
-    bottom = _TOP + _ROW * len(drawn)
-    parts = [
-        f'<line class="grid" x1="{x(tick)}" x2="{x(tick)}" y1="{_TOP}" y2="{bottom}"/>'
-        f'<text class="tick" x="{x(tick)}" y="{bottom + 16}" text-anchor="middle">{tick:.4g}</text>'
-        for tick in ticks
-    ]
-    for number, (name, cell) in enumerate(drawn):
-        y = _TOP + _ROW * (number + 0.5)
-        colour = _COLOURS[algorithms.index(name) % len(_COLOURS)]
-        label = name if len(name) <= _LONGEST_LABEL else "…" + name[1 - _LONGEST_LABEL :]
-        seeds = ", ".join(number_text(value) for value in cell.values[:12])
-        seeds += ", …" if len(cell.values) > 12 else ""
-        numbers = escape(f"{name}, {column}\n{metric.title}\n{cell.text}\nseeds: {seeds}")
-        parts.append(f'<text x="{left - 10}" y="{y + 4}" text-anchor="end">{escape(label)}</text>')
-        bar = ""
-        if cell.estimate.low is not None and cell.estimate.high is not None:
-            bar = (
-                f'<line x1="{x(cell.estimate.low)}" x2="{x(cell.estimate.high)}" y1="{y}" y2="{y}" '
-                f'stroke="{colour}" stroke-width="7" stroke-opacity=".35"/>'
-            )
-        marks = "".join(
-            f'<line x1="{x(value)}" x2="{x(value)}" y1="{y - 5}" y2="{y + 5}" stroke="{colour}"/>'
-            for value in (cell.values if column != _OVERALL else ())
-        )
-        parts.append(
-            f'<g class="mark" tabindex="0" data-numbers="{numbers}" aria-label="{numbers}">'
-            f'<rect x="{left}" y="{y - _ROW / 2}" width="{right - left}" height="{_ROW}" '
-            f'fill="transparent"/>{bar}{marks}<circle class="dot" cx="{x(cell.estimate.value)}" cy="{y}" '
-            f'r="5" fill="{colour}"/></g>'
-        )
-    overall = "interquartile mean over tasks and seeds"
-    title = overall if column == _OVERALL else escape(find_task(column).title)
-    return (
-        f"<figure><figcaption>{escape(column)} <small>{title}</small></figcaption>"
-        f'<svg viewBox="0 0 {_WIDTH} {height}" role="group" aria-label="{escape(column)}">'
-        f"{''.join(parts)}</svg></figure>"
-    )
-
-
-def _numbers(cell: Cell) -> Iterable[float]:
-    """All that is drawn of a cell."""
-    found = cell.estimate
-    yield found.value
-    if found.low is not None and found.high is not None:
-        yield from (found.low, found.high)
-    if cell.n_tasks == 1:
-        yield from cell.values
-
-
-def _axis(values: Iterable[float]) -> tuple[float, float, list[float]]:
-    """The ends of an axis on which all values are, and round numbers on it, two to nine."""
-    found = list(values)
-    low, high = min(found), max(found)
-    span = max(high - low, 1e-6 * max(abs(low), abs(high)), 1e-9)
-    low, high = low - 0.05 * span, high + 0.05 * span
-    power = 10.0 ** _floor_log10((high - low) / 4)
-    step = next(factor * power for factor in (1, 2, 5, 10) if (high - low) / (factor * power) <= 8)
-    first = int(-(-low // step))
-    ticks = [round(step * number, 12) for number in range(first, int(high // step) + 1)]
-    return low, high, ticks
-
-
-def _floor_log10(value: float) -> int:
-    return int(f"{value:e}".partition("e")[2])
+    sorted_by = repr(cell.estimate.value).replace("inf", "Infinity")  # as scripts read it
+    return f'<td data-value="{sorted_by}">{value} <small>{interval}{count}</small></td>'

@@ -9,14 +9,15 @@ import math
 import os
 import platform
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from karma_envs.files import write_text
-from training.benchmark.columns import Column, columns
-from training.benchmark.tasks import Task, find_task
+from training.benchmark.columns import Column
+from training.benchmark.task import BenchmarkTask
+from training.benchmark.tasks import find_task
 from training.common.errors import ResultsError
 from training.common.provenance import source_commit
 from training.common.tables import Row, read_recorded, write_recorded
@@ -25,6 +26,7 @@ from training.common.trainers import trainers
 _FORMAT, _VERSION = "karma-envs benchmark", 1
 _PACKAGES = ("karma-envs", "numpy", "numba", "scipy", "gymnasium", "pettingzoo")
 _DIGEST = "sha256"  # the field that tells damage
+_OPTIONAL = {_DIGEST, "code", "refused"}  # which earlier versions did not write
 _LONGEST = 300  # characters of a text in a file
 
 
@@ -43,11 +45,12 @@ class Result:
         description: what it is, in a line.
         task: the task's name.
         definition: the task as it was, see :meth:`training.benchmark.tasks.Task.definition`.
-        budget: the most agent-steps it was allowed.
+        budget: the most it was allowed to spend, of the task's unit.
         reference: the game's first metric of the references that score 0 and 1, by name.
-        rows: for each seed its numbers, see :mod:`training.benchmark.columns`, agent_steps, and where they
-            come from.
+        rows: for each seed its numbers, those of the task's columns and what was spent, and where they come
+            from; none where the algorithm does not do the task.
         code: digest of the file of an algorithm of the user's; None where there is none.
+        refused: why the algorithm does not do the task; empty where it does.
     """
 
     algorithm: str
@@ -58,6 +61,7 @@ class Result:
     reference: Mapping[str, float]
     rows: tuple[Row, ...] = ()
     code: str | None = None
+    refused: str = ""
 
     @property
     def comparable(self) -> bool:
@@ -75,15 +79,16 @@ class Result:
         """The seeds that are done."""
         return [row["seed"] for row in self.rows]
 
-    def values(self, metric: str) -> list[float]:
-        """A metric of all seeds; empty where one has none."""
-        values = [row[metric] for row in self.rows if row.get(metric) is not None]
-        return values if len(values) == len(self.rows) else []
+    def runs(self, names: Sequence[str]) -> list[tuple[float, ...]]:
+        """Some numbers of all seeds; empty where a seed lacks one."""
+        if any(row.get(name) is None for row in self.rows for name in names):
+            return []
+        return [tuple(float(row[name]) for name in names) for row in self.rows]
 
     def with_row(self, row: Row) -> Result:
         """The same with a seed more."""
         rows = sorted((*self.rows, row), key=lambda each: each["seed"])
-        return replace(self, rows=tuple(rows))
+        return replace(self, rows=tuple(rows), refused="")
 
     def to_text(self) -> str:
         """As JSON."""
@@ -123,12 +128,12 @@ class Result:
         Raises:
             ValueError: saying what is wrong.
         """
-        if not isinstance(found, dict) or set(found) - {_DIGEST, "code"} != _FIELDS:
+        if not isinstance(found, dict) or set(found) - _OPTIONAL != _FIELDS:
             raise ValueError(f"it must be an object with the fields {', '.join(sorted(_FIELDS))}")
         if found["format"] != _FORMAT or found["version"] != _VERSION:
             raise ValueError(f"format {found['format']!r}, version {found['version']!r}")
-        for name in ("algorithm", "description", "task"):
-            text = found[name]
+        for name in ("algorithm", "description", "task", "refused"):
+            text = found.get(name, "")
             if not isinstance(text, str) or len(text) > _LONGEST or not text.isprintable():
                 raise ValueError(f"{name} must be a line of at most {_LONGEST} characters")
         if not isinstance(found.get("code"), (str, type(None))):
@@ -143,16 +148,17 @@ class Result:
         task = find_task(found["task"])
         if not isinstance(found["definition"], dict) or not isinstance(found["rows"], list):
             raise ValueError("definition must be an object and rows a list")
-        if not found["rows"]:
-            raise ValueError("there are no rows")
+        if bool(found["rows"]) is bool(found.get("refused")):
+            raise ValueError("there are no rows" if not found["rows"] else "refused, but there are rows")
         reference = found["reference"]
-        if not isinstance(reference, dict) or set(reference) != set(task.references):
-            raise ValueError(f"reference must hold {' and '.join(task.references) or 'nothing'}")
+        measured = task.reference_names if found["rows"] else ()
+        if not isinstance(reference, dict) or set(reference) != set(measured):
+            raise ValueError(f"reference must hold {' and '.join(task.reference_names) or 'nothing'}")
         for name, number in reference.items():
             _check_number(f"reference {name}", number)
         _check_whole("budget", found["budget"], 1)
         for number, row in enumerate(found["rows"]):
-            _check_row(f"row {number}", row, found["budget"], columns([task]))
+            _check_row(f"row {number}", row, found["budget"], task)
         seeds = [row["seed"] for row in found["rows"]]
         if len(set(seeds)) < len(seeds):
             raise ValueError("a seed is there twice")
@@ -162,7 +168,12 @@ class Result:
         content = {name: value for name, value in found.items() if name != _DIGEST}
         if found.get(_DIGEST, _digest(content)) != _digest(content):  # earlier versions wrote none
             raise ValueError("it is damaged or was edited: it is not what was written")
-        return cls(**{name: found[name] for name in names}, rows=tuple(found["rows"]), code=found.get("code"))
+        return cls(
+            **{name: found[name] for name in names},
+            rows=tuple(found["rows"]),
+            code=found.get("code"),
+            refused=found.get("refused", ""),
+        )
 
 
 def _digest(content: Mapping[str, Any]) -> str:
@@ -173,6 +184,11 @@ def _digest(content: Mapping[str, Any]) -> str:
 def file_name(algorithm: str, task: str) -> str:
     """The name of a result's file."""
     return f"{as_file_name(algorithm)}-{as_file_name(task)}.json"
+
+
+def as_line(text: str) -> str:
+    """A text as a line of a file, cut off where it is too long."""
+    return "".join(each for each in " ".join(text.split()) if each.isprintable())[:_LONGEST]
 
 
 def as_file_name(name: str) -> str:
@@ -192,7 +208,9 @@ def provenance() -> Row:
     return {"commit": source_commit(), "versions": versions}
 
 
-def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None = None) -> Row | None:
+def keep_reference(
+    path: Path, task: BenchmarkTask, measured: Mapping[str, float] | None = None
+) -> Row | None:
     """A task's references as kept in a file, or ``measured`` after writing it; None if there are none.
 
     Raises:
@@ -210,7 +228,7 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
         found = json.loads(read_recorded(path), parse_constant=_no_number)
         if found["definition"] != definition:
             raise ValueError("it is of another task; delete it")
-        reference = {name: found["reference"][name] for name in task.references}
+        reference = {name: found["reference"][name] for name in task.reference_names}
         for name, number in reference.items():
             _check_number(name, number)
     except (OSError, ValueError, KeyError, TypeError) as error:
@@ -218,14 +236,15 @@ def keep_reference(path: Path, task: Task, measured: Mapping[str, float] | None 
     return reference
 
 
-def _check_row(where: str, row: Any, budget: int, numbers: Mapping[str, Column]) -> None:
+def _check_row(where: str, row: Any, budget: int, task: BenchmarkTask) -> None:
     """Refuse a row that does not say of a seed what there is to say; more may be there as missing."""
-    expected = {"seed", "agent_steps", "commit", "versions", *numbers}
+    numbers: Mapping[str, Column] = task.columns([task])
+    expected = {"seed", task.spent, "commit", "versions", *numbers}
     known = isinstance(row, dict) and {name for name in row if row[name] is not None} <= expected
     if not known or expected - set(row):
         raise ValueError(f"{where} must be an object with the fields {', '.join(sorted(expected))}")
     _check_whole(f"{where}: seed", row["seed"], 0)
-    _check_whole(f"{where}: agent_steps", row["agent_steps"], 0, budget)
+    _check_whole(f"{where}: {task.spent}", row[task.spent], 0, budget)
     for name, column in numbers.items():
         if row[name] is not None or not column.optional:
             _check_number(f"{where}: {name}", row[name])

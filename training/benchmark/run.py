@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from karma_envs.config import ConfigError, whole
 from karma_envs.files import remove_leftovers
-from training.benchmark.algorithms import Algorithm, Trained, find
-from training.benchmark.columns import columns
-from training.benchmark.measure import measure, measure_reference
-from training.benchmark.result import Result, as_file_name, file_name, keep_reference, provenance
-from training.benchmark.tasks import TASKS, Task, find_task
+from training.benchmark.result import Result, as_file_name, as_line, file_name, keep_reference, provenance
+from training.benchmark.task import BenchmarkTask, Contender, known
+from training.benchmark.tasks import TASKS, find_task
 from training.common.errors import ResultsError
 from training.common.folders import owned, writing
 from training.common.provenance import check_provenance, source_of
@@ -32,6 +29,7 @@ class Progress:
         total: how many there are.
         what: which one is meant.
         row: its metrics, once it has ended well.
+        said: the headline of the row in words.
         error: why it failed, once it has.
     """
 
@@ -39,6 +37,7 @@ class Progress:
     total: int
     what: str
     row: Row | None = None
+    said: str = ""
     error: str | None = None
 
 
@@ -57,12 +56,12 @@ def run_benchmark(
     """Run what is not in the folder yet.
 
     Args:
-        algorithms: names of built-in ones or ``module:function``.
+        algorithms: names of built-in ones or ``module:function``; each competes in the tasks of its kind.
         folder: results go to ``results/<algorithm>-<task>.json`` in it after every seed.
         tasks: names, see :func:`training.benchmark.tasks.find_task`; None for all of
             :data:`training.benchmark.tasks.TASKS`.
         seeds: how many, from 0.
-        budget: agent-steps other than the tasks'; results are not comparable then.
+        budget: agent-steps, or evaluations, other than the tasks'; results are not comparable then.
         observer: told of every seed before and after.
 
     Returns:
@@ -74,14 +73,14 @@ def run_benchmark(
             is in use; at any time when results cannot be written.
         Interrupted: after Ctrl-C; what was finished is kept.
     """
-    found = [find(name) for name in dict.fromkeys(algorithms)]
-    if not found:
+    names = list(dict.fromkeys(algorithms))
+    if not names:
         raise ConfigError("name at least one algorithm")
     places = [find_task(name) for name in dict.fromkeys(tasks if tasks is not None else TASKS)]
     seeds = whole("seeds", seeds, 1, 10_000)
     budget = None if budget is None else whole("budget", budget, 1, 10**15)
     folder = Path(folder)
-    pairs = [(algorithm, task) for task in places for algorithm in found]
+    pairs = _pairs(names, places)
     begun = [_begun(folder, algorithm, task, budget) for algorithm, task in pairs]  # may be refused
     if len({each.file_name for each in begun}) < len(pairs):
         raise ConfigError("two algorithms have names of which the same file name is made")
@@ -91,8 +90,28 @@ def run_benchmark(
         return _run_pairs(pairs, folder, seeds, budget, observer or (lambda progress: None))
 
 
+def _pairs(names: Sequence[str], tasks: Sequence[BenchmarkTask]) -> list[tuple[Contender, BenchmarkTask]]:
+    """What is run in which task: everything in the tasks of its kind, and nothing in none."""
+    kinds = list(dict.fromkeys(type(task) for task in tasks))
+    for name in names:
+        known(name, kinds)
+        if not any(kind.takes(name) for kind in kinds):
+            kinds[0].find(name)  # says what it would have to be
+    contenders = {(kind, name): kind.find(name) for kind in kinds for name in names if kind.takes(name)}
+    return [
+        (contenders[type(task), name], task)
+        for task in tasks
+        for name in names
+        if (type(task), name) in contenders
+    ]
+
+
 def _run_pairs(
-    pairs: Sequence[tuple[Algorithm, Task]], folder: Path, seeds: int, budget: int | None, tell: Observer
+    pairs: Sequence[tuple[Contender, BenchmarkTask]],
+    folder: Path,
+    seeds: int,
+    budget: int | None,
+    tell: Observer,
 ) -> tuple[list[Result], list[str]]:
     """Run what is missing in a folder that is ours."""
     for name in ("results", "references"):
@@ -117,12 +136,14 @@ def _run_pairs(
                     except Exception as problem:  # whatever an algorithm of somebody else's may raise
                         error = f"{what}: {type(problem).__name__}: {problem}"
                         failed.append(error)
+                        result = _refused(folder, result, problem)
                     else:
                         result = replace(result.with_row(row), reference=reference)
                         with writing(folder):
                             result.save(folder / "results")
                 done += 1
-                tell(Progress(done, total, what, row, error))
+                said = "" if row is None else _said(task, row)
+                tell(Progress(done, total, what, row, said, error))
             if result.rows:
                 results.append(result)
     except KeyboardInterrupt as error:
@@ -130,16 +151,22 @@ def _run_pairs(
     return results, failed
 
 
-def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -> Result:
+def _said(task: BenchmarkTask, row: Row) -> str:
+    """The headline of a row in words."""
+    name, column = next(iter(task.columns([task]).items()))
+    return f"{name} {column.seed_text([row[each] for each in (name, *column.also)])}"
+
+
+def _begun(folder: Path, algorithm: Contender, task: BenchmarkTask, budget: int | None) -> Result:
     """What there is of a result."""
     path = folder / "results" / file_name(algorithm.name, task.name)
     wanted = task.budget if budget is None else budget
     name = f"algo {algorithm.name}"
-    now = source_of(name, algorithm.train) if ":" in algorithm.name else {}
-    code = now.get(name)
+    now = source_of(name, algorithm.function) if ":" in algorithm.name else {}
+    description, code = as_line(algorithm.description), now.get(name)
+    begun = Result(algorithm.name, description, task.name, task.definition(), wanted, {}, code=code)
     if not path.exists():
-        description = algorithm.description[:300]
-        return Result(algorithm.name, description, task.name, task.definition(), wanted, {}, code=code)
+        return begun
     found = Result.load(path, trust=True)  # a task that the user has named
     if (found.algorithm, found.task) != (algorithm.name, task.name):
         raise ResultsError(f"{path} is of {found.algorithm} in {found.task}; take another folder")
@@ -147,41 +174,40 @@ def _begun(folder: Path, algorithm: Algorithm, task: Task, budget: int | None) -
         raise ResultsError(
             f"{path} has results of budget {found.budget}, not {wanted}; take another folder or that budget"
         )
-    if dict(found.definition) != task.definition():
+    if dict(found.definition) != begun.definition:
         raise ResultsError(f"{path} is of {task.name} as it was once; take another folder")
+    if not found.rows:  # it was refused, and may do it now
+        return begun
     if found.code is not None:
         check_provenance(path, {name: found.code}, found.rows[-1]["versions"], now)
     return found
 
 
-def _reference(folder: Path, task: Task) -> Row:
+def _refused(folder: Path, result: Result, problem: Exception) -> Result:
+    """The result, which says so from now on if it is the task that the algorithm does not do."""
+    if not isinstance(problem, ConfigError) or result.rows:
+        return result
+    result = replace(result, refused=as_line(str(problem)))
+    with writing(folder):
+        result.save(folder / "results")
+    return result
+
+
+def _reference(folder: Path, task: BenchmarkTask) -> Row:
     """What the task's references come to, measured if that is not kept in the folder."""
-    if not task.references:
+    if not task.reference_names:
         return {}
     path = folder / "references" / f"{as_file_name(task.name)}.json"
     with writing(folder):
-        found = keep_reference(path, task) or keep_reference(path, task, measure_reference(task))
+        found = keep_reference(path, task) or keep_reference(path, task, task.measure_references())
     assert found is not None
     return found
 
 
-def _run(algorithm: Algorithm, task: Task, seed: int, budget: int, reference: Row) -> Row:
-    """Train and measure."""
-    game = task.make()
-    started = time.perf_counter()
-    given = algorithm.train(game, budget, seed)
-    seconds = time.perf_counter() - started
-    trained = given if isinstance(given, Trained) else Trained(given, budget)
-    steps = whole("agent_steps", trained.agent_steps, 0, budget)
-    row = {
-        "seed": seed,
-        **measure(task, trained.policy, seed, reference),
-        "agent_steps": steps,
-        "seconds": seconds,
-        "steps_per_second": steps / seconds if steps else None,
-        **provenance(),
-    }
-    for name in columns([task]):
+def _run(algorithm: Contender, task: BenchmarkTask, seed: int, budget: int, reference: Row) -> Row:
+    """The row of a seed."""
+    row = {"seed": seed, **task.run(algorithm, seed, budget, reference), **provenance()}
+    for name in task.columns([task]):
         if row[name] is not None and not math.isfinite(row[name]):
             raise ValueError(f"{name} = {row[name]}")
     return row

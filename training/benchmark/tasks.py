@@ -1,4 +1,6 @@
-"""The benchmark's tasks. Adding one is adding an entry to :data:`TASKS`; any game is a task, too.
+"""The tasks of algorithms that learn to play, and all tasks. Adding one is adding an entry to :data:`TASKS`.
+
+Any game is a task, too. Tasks of planners are entries of :mod:`training.benchmark.planner_tasks`.
 
 Differences from the source: the settings are the Thesis', the budgets are ours. In most tasks every agent
 acts 10^6 times, where the Thesis trains 3.2 * 10^7 steps in the matching game; in the Thesis' city it is
@@ -11,21 +13,28 @@ field says little. ``matching-tiny`` is ours, too: it shows in a minute or two t
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from karma_envs.config import choice
+from karma_envs.config import choice, whole
 from karma_envs.game import PopulationGame
 from karma_envs.games.matching.config import PRESETS as MATCHING
 from karma_envs.plugins import import_named
 from karma_envs.registry import configured, game_class, names
+from training.benchmark.algorithms import ARGUMENTS, Algorithm, Trained, algorithms, find
 from training.benchmark.best_response import BestResponseGame
+from training.benchmark.columns import Column, columns
+from training.benchmark.measure import meaning_of, measure, measure_reference
+from training.benchmark.planner_tasks import PLANNER_TASKS
+from training.benchmark.task import BenchmarkTask, Contender
+from training.common.tables import Row
 
 
 @dataclass(frozen=True)
-class Task:
-    """What algorithms are compared in.
+class Task(BenchmarkTask):
+    """What algorithms that learn a policy are compared in.
 
     Attributes:
         name: as on the command line.
@@ -42,9 +51,6 @@ class Task:
         finite: exploitability is that of the game of so few agents itself, not of the mean field.
     """
 
-    name: str
-    title: str
-    budget: int
     game: str | type[PopulationGame] = "matching"
     game_config: Mapping[str, Any] = field(default_factory=dict)
     n_steps: int = 10_000
@@ -54,6 +60,27 @@ class Task:
     )
     by_exploitability: bool = False
     finite: bool = False
+
+    heading = "Algorithms that learn to play"
+    contender = "algorithm"
+    arguments = ARGUMENTS
+    unit = "agent-steps"
+    spent = "agent_steps"
+
+    @classmethod
+    def contenders(cls) -> Mapping[str, Algorithm]:
+        """The built-in algorithms, by name."""
+        return algorithms()
+
+    @classmethod
+    def find(cls, name: str) -> Algorithm:
+        """A built-in algorithm, or one of the user's by ``module:function``."""
+        return find(name)
+
+    @classmethod
+    def columns(cls, tasks: Iterable[Task]) -> dict[str, Column]:
+        """The score, what the game measures, and what it took."""
+        return columns(tasks)
 
     def make(self) -> PopulationGame:
         """The game, not yet reset."""
@@ -65,15 +92,39 @@ class Task:
         return game_class(self.game) if isinstance(self.game, str) else self.game
 
     @property
-    def budget_text(self) -> str:
-        """The budget as printed, such as 1e8."""
-        digits, _, power = f"{self.budget:e}".partition("e")
-        return f"{float(digits):g}e{int(power)}"
-
-    @property
     def size_text(self) -> str:
         """How long is trained, and measured, as printed; fairness depends on the latter."""
         return f"{self.budget_text} agent-steps, measured over {self.n_steps:,} steps"
+
+    @property
+    def numbers_text(self) -> str:
+        """How long is trained and measured, and which exploitability is told."""
+        meaning = meaning_of(self)
+        return self.size_text + ("" if meaning is None else f"; exploitability: {meaning}")
+
+    @property
+    def reference_names(self) -> tuple[str, ...]:
+        """What scores 0 and 1."""
+        return tuple(self.references)
+
+    def measure_references(self) -> dict[str, float]:
+        """The first metric of what scores 0 and 1, by name."""
+        return measure_reference(self)
+
+    def run(self, contender: Contender, seed: int, budget: int, reference: Row) -> Row:
+        """Train, and measure what was learned."""
+        game = self.make()
+        started = time.perf_counter()
+        policy = contender.function(game, budget, seed)
+        seconds = time.perf_counter() - started
+        trained = policy if isinstance(policy, Trained) else Trained(policy, budget)
+        steps = whole("agent_steps", trained.agent_steps, 0, budget)
+        return {
+            **measure(self, trained.policy, seed, reference),
+            "agent_steps": steps,
+            "seconds": seconds,
+            "steps_per_second": steps / seconds if steps else None,
+        }
 
     def definition(self) -> dict[str, Any]:
         """What numbers depend on, as plain data; results of another definition are not comparable."""
@@ -93,7 +144,7 @@ _TINY = {"n_agents": 10, "karma_max": 6, "karma_mean": 3, "discount": 0.9}
 _SMALL_CITY = {"n_agents": 100, "rows": 2, "columns": 2}
 _AT_RANDOM = {"random": "who acts at random"}
 
-TASKS: dict[str, Task] = {
+TASKS: dict[str, BenchmarkTask] = {
     task.name: task
     for task in (
         Task("matching-pbp", "matching, the winner pays its bid to the peer", 10**8),
@@ -221,16 +272,17 @@ TASKS: dict[str, Task] = {
             BestResponseGame,
             n_steps=200_000,
         ),
+        *PLANNER_TASKS,
     )
 }
-"""The tasks by name."""
+"""The tasks of all kinds by name."""
 
 _ALLOWED = "a task, a game, or module:Class or module:TASK of one's own"
 _STEPS_OF_AN_AGENT = 10**6
 
 
-def find_task(name: str) -> Task:
-    """What a name stands for: one of :data:`TASKS`, a game, or a :class:`Task` or game of the user's.
+def find_task(name: str) -> BenchmarkTask:
+    """What a name stands for: one of :data:`TASKS`, a game, or a task, of any kind, or game of the user's.
 
     In the task that is made of a game every agent acts 10^6 times in the game's default configuration, and a
     policy is scored by the game's first metric, as nothing says which scores are 0 and 1.
@@ -245,7 +297,7 @@ def find_task(name: str) -> Task:
         return TASKS[name]
     if ":" not in name:
         choice("tasks", name, (*TASKS, *names(), "module:Class", "module:TASK"))
-    elif isinstance(own := import_named("tasks", name, _ALLOWED), Task):
+    elif isinstance(own := import_named("tasks", name, _ALLOWED), BenchmarkTask):
         return replace(own, name=name)
     game = game_class(name, "tasks")
     n_agents = game.config_class().n_agents  # type: ignore[attr-defined]  # as every game's

@@ -4,10 +4,16 @@ Optuna's GP sampler: Matern kernel of smoothness 5/2 with a length for each para
 log expected improvement, of the hypervolume where there are several objectives, times the probability of
 being within the limits; in batches given what else is tried meanwhile.
 
-Source: Mguni et al. 2018, "Controlling the Crowd", choose a reward modifier so.
+With one objective, every other point is searched in a trust region around the best, by a process of the
+trials in it alone. One process for the whole range takes what is steep somewhere for steep everywhere, and
+then goes on trying the corners, where least is known.
 
-Differences from the source:
-    The first points are spread evenly. A trial that failed counts as one that came to the worst so far, so
+Sources: Mguni et al. 2018, "Controlling the Crowd", choose a reward modifier by Bayesian optimisation; the
+trust region is after Eriksson et al. 2019, "Scalable global optimization via local Bayesian optimization".
+
+Differences from the sources:
+    Searches in the whole range and in the trust region alternate, and its radius follows another rule. The
+    first points are spread evenly. A trial that failed counts as one that came to the worst so far, so
     that its neighbourhood is avoided and not tried for ever.
 """
 
@@ -19,10 +25,12 @@ from contextlib import contextmanager
 from typing import Any
 
 from agents.planners.methods.spread import spread
-from agents.planners.space import Point
+from agents.planners.space import Point, Space
 from agents.planners.study import Proposal, Study, near
 from agents.planners.trial import Trial
 
+_FIRST_RADIUS, _LEAST_RADIUS, _LARGEST_RADIUS = 0.2, 1e-4, 0.5  # of the trust region, in coordinates
+_GROWS, _SHRINKS = 2.0, 2.0**-0.25
 _BEYOND = 1e-9  # of a trial that failed: the least by which it is beyond a limit
 
 
@@ -38,8 +46,9 @@ def bayesian(study: Study, told: Sequence[Trial]) -> list[Proposal]:
     left = study.workers - len(points)
     if left and not any(trial.complete for trial in told):  # all have failed so far
         points += itertools.islice(spread(study), first, first + left)
-    elif left:
-        points += _improving(study, told, points, left)
+        left = 0
+    for _ in range(left):
+        points.append(_improving(study, told, points))
     return [near(study, told, point) for point in points]
 
 
@@ -48,35 +57,58 @@ def spread_first(study: Study) -> int:
     return 2 * len(study.space.parameters) + 2
 
 
-def _improving(study: Study, told: Sequence[Trial], running: Sequence[Point], count: int) -> list[Point]:
-    """Points of greatest expected improvement, each given that those before it are being tried."""
+def _improving(study: Study, told: Sequence[Trial], running: Sequence[Point]) -> Point:
+    """The point of greatest expected improvement, given those that are being tried."""
     optuna = _optuna()
-    distributions = {each.name: each.distribution() for each in study.space.parameters}
+    number = len(told) + len(running)
+    space = _around_best(study, told) if _is_local(number) else study.space
+    distributions = {each.name: each.distribution() for each in space.parameters}
     with _quiet(optuna):
         sampler = optuna.samplers.GPSampler(
-            seed=study.seed_of(len(told)), n_startup_trials=1, warn_independent_sampling=False
+            seed=study.seed_of(number), n_startup_trials=1, warn_independent_sampling=False
         )
         search = optuna.create_study(sampler=sampler, directions=["maximize"] * len(study.objectives))
         for trial in told:
-            if trial.point:
+            if trial.point and space.holds(trial.point):
                 search.add_trial(_as_frozen(optuna, study, trial, told, distributions))
-        for point in running:
-            state = optuna.trial.TrialState.RUNNING
+        state = optuna.trial.TrialState.RUNNING
+        for point in filter(space.holds, running):
             search.add_trial(
                 optuna.trial.create_trial(state=state, params=point, distributions=distributions)
             )
-        proposed = [search.ask(distributions).params for _ in range(count)]
+        proposed = search.ask(distributions).params
+    point = {each.name: each.checked(proposed[each.name]) for each in study.space.parameters}
+    # The sampler knows constraints from their values at trials only, and may miss them by a little: then
+    # the point on the way from the nearest trial is taken.
     allowed = [trial.point for trial in told if trial.point]
-    points = []
-    for each in proposed:
-        point = {
-            parameter.name: parameter.checked(each[parameter.name]) for parameter in study.space.parameters
-        }
-        # The sampler knows constraints from their values at trials only, and may miss them by a little: then
-        # the point on the way from the nearest trial is taken.
-        nearest = min(allowed, key=lambda other: study.space.distance(other, point))
-        points.append(study.space.towards(nearest, point))
-    return points
+    nearest = min(allowed, key=lambda other: study.space.distance(other, point))
+    return study.space.towards(nearest, point)
+
+
+def _around_best(study: Study, told: Sequence[Trial]) -> Space:
+    """The trust region: the part of the space around the best trial in which to search next.
+
+    Its radius follows from what trials in it came to so far: twice as large after one that was better than
+    all before, smaller by the fourth root of two after one that was not; steady where one of five is better
+    (the rule of Rechenberg 1973). All of the space for several objectives, or where there is no best yet.
+    """
+    if len(study.objectives) > 1:
+        return study.space
+    best: Trial | None = None
+    radius, first = _FIRST_RADIUS, len(study.start) + spread_first(study)
+    for trial in told:
+        acceptable = bool(trial.point) and study.is_acceptable(trial)
+        better = acceptable and (best is None or study.gains(trial) > study.gains(best))
+        if trial.number >= first and _is_local(trial.number):
+            radius *= _GROWS if better else _SHRINKS
+            radius = min(max(radius, _LEAST_RADIUS), _LARGEST_RADIUS)
+        best = trial if better else best
+    return study.space if best is None else study.space.around(best.point, radius)
+
+
+def _is_local(number: int) -> bool:
+    """Whether the trial of a number is searched in the trust region: every other one."""
+    return number % 2 == 1
 
 
 def _as_frozen(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pytest.importorskip("optuna")
@@ -52,3 +53,26 @@ def test_it_spreads_along_a_front() -> None:
     sums = [trial.values["sum"] for trial in result.front]
     assert len(sums) >= 6
     assert max(sums) - min(sums) > 1
+
+
+def test_every_other_point_is_near_to_the_best_so_far() -> None:
+    result = design(SQUARE, Bowl(), "f", budget=13)
+    gains = [trial.values["f"] for trial in result.trials]
+    radius = 0.2
+    for number in range(7, 13, 2):  # after six that are spread evenly
+        best = result.trials[int(np.argmax(gains[:number]))]
+        apart = SQUARE.coordinates(result.trials[number].point) - SQUARE.coordinates(best.point)
+        assert np.abs(apart).max() <= radius + 1e-9
+        # Twice as large where that was better than all before, else smaller by the fourth root of two.
+        radius = min(radius * (2 if gains[number] > max(gains[:number]) else 0.5**0.25), 0.5)
+
+
+def test_what_a_gradient_ended_at_is_where_it_begins() -> None:
+    # Ascent goes uphill with few evaluations; the search starts from there and cannot be worse.
+    climbed = design(SQUARE, Bowl(), "f", budget=9, method="gradient", seed=3)
+    result = design(SQUARE, Bowl(), "f", budget=3, start=[climbed.best.point])
+    assert result.trials[0].point == climbed.best.point
+    assert result.value(result.best) >= climbed.value(climbed.best)
+    assert result.value(result.best) > -1e-6
+    alone = design(SQUARE, Bowl(), "f", budget=3)
+    assert alone.value(alone.best) < -0.1

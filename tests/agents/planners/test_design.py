@@ -7,6 +7,7 @@ import math
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from agents.planners import (
     design,
 )
 from agents.planners.journal import TRIALS
+from agents.planners.study import Proposal, Study
 from karma_envs.config import ConfigError
 from karma_envs.meaning import EXACT, STATIONARY, Meaning
 from tests.agents.planners.inner_problems import SQUARE, Bowl
@@ -153,6 +155,22 @@ from tests.agents.planners.inner_problems import SQUARE, Bowl
 bowl = Bowl(noise=0.1, kills_at=int(sys.argv[2]))
 design(SQUARE, bowl, "f", budget=9, method="random", workers=2, storage=sys.argv[1])
 """
+
+
+def corner(study: Study, told: Sequence[Trial]) -> list[Proposal]:
+    """A method of the user's: one point, again and again."""
+    return [Proposal({"x": 0.0, "y": 0.0})]
+
+
+def test_a_method_of_the_user_goes_by_its_module(tmp_path: Path) -> None:
+    name = f"{__name__}:corner"
+    result = design(SQUARE, Bowl(), "f", budget=3, method=name, storage=tmp_path)
+    assert [trial.point for trial in result.trials] == [{"x": 0.0, "y": 0.0}] * 3
+    assert Design.load(tmp_path).study.method == name  # without importing it
+    with pytest.raises(ConfigError, match="module:METHOD, a function of a study and its trials"):
+        design(SQUARE, Bowl(), "f", budget=3, method=f"{__name__}:SQUARE")
+    with pytest.raises(ConfigError, match=r"bayesian, gradient, none, random.*did you mean random"):
+        design(SQUARE, Bowl(), "f", budget=3, method="randon")
 
 
 def test_a_study_that_was_killed_is_the_same(tmp_path: Path) -> None:

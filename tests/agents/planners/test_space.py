@@ -98,3 +98,29 @@ def test_constraints_keep_draws_and_steps_inside() -> None:
 
 def test_a_space_survives_plain_data() -> None:
     assert Space.from_plain(MIXED.to_plain()) == MIXED
+
+
+@given(st.lists(st.floats(0, 1), min_size=4, max_size=4), st.floats(1e-3, 0.5))
+def test_the_part_around_a_point_holds_it_and_what_is_near(coordinates: list[float], radius: float) -> None:
+    point = MIXED.at(np.array(coordinates))
+    part = MIXED.around(point, radius)
+    assert part.holds(point)
+    assert part.constraints == MIXED.constraints
+    for end in (0.0, 1.0):
+        corner = part.at(np.full(4, end))
+        assert MIXED.holds(corner)
+        for name in ("rate", "step"):
+            assert MIXED[name].distance(point[name], corner[name]) <= radius + 1e-9
+    assert part["payment"] == MIXED["payment"]
+
+
+def test_the_part_around_a_point_ends_where_the_space_does() -> None:
+    point = {"rate": 0.5, "step": 1e-2, "karma_max": 8, "payment": "pbs"}
+    part = MIXED.around(point, 0.25)
+    assert part["rate"] == Continuous("rate", 0.375, 0.5)
+    # A quarter of four orders of magnitude, to either side.
+    assert (part["step"].low, part["step"].high) == pytest.approx((1e-3, 0.1))
+    # 8 is at 7/8 of four numbers: from 5/8 on there are 7 and 8.
+    assert part["karma_max"] == Whole("karma_max", 7, 8)
+    assert not part.holds({**point, "rate": 0.3})
+    assert not part.holds({**point, "karma_max": 6})

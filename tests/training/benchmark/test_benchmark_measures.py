@@ -20,7 +20,7 @@ from karma_envs.mean_field.exploitability import exploitability
 from tests.training.benchmark.tiny_tasks import TINY
 from training.benchmark.best_response import BestResponseGame
 from training.benchmark.columns import columns
-from training.benchmark.measure import gain_of_deviating, meaning_of, measure, measure_reference, numbers_of
+from training.benchmark.measure import gain_of_deviating, meaning_of, measure, measure_reference
 from training.benchmark.tasks import Task
 
 
@@ -80,7 +80,7 @@ def test_a_task_of_few_agents_is_of_their_own_game() -> None:
     row = measure(task, random, 0, reference)
     assert row["score"] == pytest.approx(0, abs=1e-9)
     assert row["exploitability"] == pytest.approx(expected.normalised_lower, rel=1e-3)
-    assert numbers_of(task).endswith("; exploitability: 4 agents, lower bound; any deviation of one agent")
+    assert task.numbers_text.endswith("; exploitability: 4 agents, lower bound; any deviation of one agent")
     assert "in few what one gains at least" in columns([task])["exploitability"].meaning
     assert task.definition()["finite"] is True
 

@@ -227,7 +227,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
                 fmt=mark,
                 color=colour,
                 capsize=2,
-                label=f"{case}, {row['karma_mean']:.0f}",
+                label=f"{case}: karma {row['karma_mean']:.0f}",
             )
     vertical = ("reward fairness", "reward fairness", "access fairness")
     titles = ("Trials", "Learned anew", "Learned anew")
@@ -269,6 +269,7 @@ EXPERIMENT = Experiment(
         "1.5 million steps, on three draws of the paths that no trial had, and so are `as it is` and `as it "
         "is` with as much karma as was chosen, which tells what karma does alone. Standard errors are those "
         "between draws, of the gain between differences draw by draw. `short_of` is what a gain lacks to be "
-        "two of them."
+        "two of them. All this is of learners, as Table 6.3 is, who have not come to an equilibrium: that of "
+        "the Thesis' mechanism is more efficient than what they learn, and less fair (city-equilibrium)."
     ),
 )
