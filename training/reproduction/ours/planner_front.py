@@ -209,7 +209,9 @@ EXPERIMENT = Experiment(
         "has its best. `better in all` is the most efficient of the trials that are better than the "
         "mechanism as it is in all three; where there is none it is left out. Equilibria are those that the "
         "solver comes to; there may be others. The figure is of the first seed, with the trials of both "
-        "studies, 40 and 20; what is on the front of all three objectives is filled."
+        "studies, 40 and 20; what is on the front of all three objectives is filled. The "
+        "second study comes to mechanisms that beat many of the first's front, so that a search of 40 "
+        "trials has not found all of it."
     ),
     meanings={
         EXPLOITABILITY: Meaning(None, EXACT, STATIONARY),

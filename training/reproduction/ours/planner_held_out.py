@@ -217,9 +217,9 @@ def _figure(rows: Sequence[Row]) -> Figure:
                 panel.step(
                     x, drawn, where="post", color=colour, linewidth=1.0, label=None if seed else method
                 )
-        panel.set(yscale="log", ylim=(_LEAST_DRAWN * 0.8, 1.0), title=problem.title, xlabel="evaluations")
+        panel.set(yscale="log", ylim=(_LEAST_DRAWN * 0.8, 5.0), title=problem.title, xlabel="evaluations")
     panels[0].set(ylabel="short of the grid's best")
-    panels[-1].legend(loc="upper right")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="lower center")
     return figure
 
 
