@@ -158,15 +158,16 @@ def _draw(axes: Axes, rows: Sequence[Row], measure: str) -> None:
             axes.plot(*places, mark, color=colour, markersize=5, linestyle="", **look)
     for case, mark, size in ((_AS_IT_IS, "D", 8), (_MAX_MIN, "*", 13), (_BETTER, "P", 9)):
         at = [row for row in rows if row["case"] == case]
-        axes.plot(
-            [row["efficiency"] for row in at],
-            [row[measure] for row in at],
-            mark,
-            color="k",
-            markersize=size,
-            fillstyle="none",
-            label=case,
-        )
+        if at:
+            axes.plot(
+                [row["efficiency"] for row in at],
+                [row[measure] for row in at],
+                mark,
+                color="k",
+                markersize=size,
+                fillstyle="none",
+                label=case,
+            )
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
