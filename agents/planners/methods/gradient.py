@@ -20,6 +20,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from agents.planners.methods.bundle import best_move, lowest
 from agents.planners.methods.spread import spread
 from agents.planners.study import Proposal, Study
 from agents.planners.trial import Trial
@@ -28,10 +29,12 @@ from karma_envs.config import refusal
 _FIRST_STEP = 0.25  # of the range of the parameter that moves most
 _LONGEST_STEP = 0.5
 _ENOUGH = 1e-4  # Armijo's share of the increase that the slope promises
-_SHRINK = (0.1, 0.5)  # of a step that failed, at least and at most
-_MOST_FAILURES = 5  # of one line search
+_SHRINK = 0.5  # of a step that failed
+_MOST_FAILURES = 6  # in a row
 _NEGLIGIBLE = 1e-6  # increase, over the value's magnitude
 _SMALLEST_STEP = 1e-4
+_NEAR = 0.05  # places whose slopes are believed at the end of an ascent
+_LEAST_CURVATURE = 1e-6  # the cosine between a step and the change of slopes
 _BEFORE_THE_TURN = 0.9  # of the way to where the branch turns
 _HARDLY = 1e-2  # a step that is left, below which the branch counts as ended
 
@@ -102,60 +105,57 @@ class _Ascent:
         here = self._place((yield Proposal(self._space.at(self._start))))
         if here is None:
             return
-        inverse: NDArray[np.float64] | None = None  # of the negative second derivative, as far as it is known
-        while True:
-            direction = self._direction(here, inverse)
-            if direction is None:
-                return
-            following = yield from self._searched(here, direction)
-            if following is None:
-                if inverse is None:
+        seen = [here]
+        inverse = self._straight(here)  # of the negative second derivative, as far as it is known
+        failures = 0
+        while failures < _MOST_FAILURES:
+            planes = _planes(here, seen)
+            step = best_move(*planes, here.at, inverse)
+            step *= min(1.0, self._longest / max(float(np.abs(step).max()), _SMALLEST_STEP))
+            size = float(np.abs(step).max())
+            if size < _SMALLEST_STEP or lowest(*planes, step) <= _NEGLIGIBLE * abs(here.gain):
+                # Planes of places far away may be wrong; without them there may be more to gain.
+                near = [place for place in seen if np.abs(place.at - here.at).max() <= _NEAR]
+                if len(near) == len(seen):
                     return
-                inverse = None  # once more, straight along the slope
+                seen = near
                 continue
-            inverse = _updated(inverse, following.at - here.at, here.slope - following.slope)
-            here = following
-
-    def _direction(self, here: _Place, inverse: NDArray[np.float64] | None) -> NDArray[np.float64] | None:
-        """The step to try first, ``float64[P]``; None where there is nothing to gain by any."""
-        # What is at an end of its range, and would leave it, stays.
-        stuck = ((here.at <= 0) & (here.slope < 0)) | ((here.at >= 1) & (here.slope > 0))
-        slope = np.where(stuck, 0.0, here.slope)
-        if not slope.any():
-            return None
-        if inverse is not None:
-            free = ~stuck
-            step = np.where(free, inverse @ slope, 0.0)
-            if step @ slope > 0:
-                step *= min(1.0, self._longest / float(np.abs(step).max()))
-                return None if self._is_negligible(here, step) else step
-        step = slope * (self._longest / float(np.abs(slope).max()))
-        return None if self._is_negligible(here, step) else step
-
-    def _is_negligible(self, here: _Place, step: NDArray[np.float64]) -> bool:
-        inside = np.clip(here.at + step, 0.0, 1.0) - here.at
-        return bool(here.slope @ inside <= _NEGLIGIBLE * abs(here.gain))
-
-    def _searched(self, here: _Place, step: NDArray[np.float64]) -> Generator[Proposal, Trial, _Place | None]:
-        """A place that is enough higher along a step; None where none was found."""
-        left = self._until_the_turn(here, step)
-        across = left * float(np.abs(step).max()) < _HARDLY
-        length = 1.0 if across else min(1.0, left)
-        for _ in range(_MOST_FAILURES):
-            point = self._space.at(here.at + length * step)
+            left = self._until_the_turn(here, step)
+            across = left * size < _HARDLY
+            whole = across or left >= 1.0
+            point = self._space.at(here.at + (1.0 if whole else left) * step)
             end = self._space.towards(here.trial.point, point)
             moved = self._space.coordinates(end) - here.at
-            promised = float(here.slope @ moved)
-            if np.abs(moved).max() < _SMALLEST_STEP or promised <= 0:
-                return None
+            made, promised = float(np.abs(moved).max()), lowest(*planes, moved)
+            if made < _SMALLEST_STEP or promised <= 0:
+                return
             place = self._place((yield Proposal(end, None if across else here.trial.number)))
-            if place is not None and place.gain >= here.gain + _ENOUGH * promised:
-                made = float(np.abs(moved).max())
-                whole = length == 1.0
+            if place is None or (across and place.gain <= here.gain):
+                self._longest = _SHRINK * made
+                failures += 1
+                continue
+            if across:  # another branch, of which nothing is known
+                here, seen, inverse = place, [place], self._straight(place)
+                continue
+            # Whether it is higher or not, it tells how slopes change.
+            updated = _updated(inverse, moved, here.slope - place.slope)
+            seen.append(place)
+            if place.gain >= here.gain + _ENOUGH * promised:
                 self._longest = min(2 * max(made, self._longest), _LONGEST_STEP) if whole else made
-                return place
-            length *= min(max(_peak(promised, moved, place), _SHRINK[0]), _SHRINK[1])
-        return None
+                inverse = self._straight(place) if updated is None else updated
+                here, failures = place, 0
+            else:
+                inverse = inverse if updated is None else updated
+                if updated is None or _height(place, here) < 0:  # planes do not rule out that it is tried again
+                    self._longest = _SHRINK * made
+                failures += 1
+
+    def _straight(self, here: _Place) -> NDArray[np.float64]:
+        """The inverse with which the first step leads straight along the slope, as far as may be."""
+        # What is at an end of its range, and would leave it, stays, and is left out.
+        stuck = ((here.at <= 0) & (here.slope < 0)) | ((here.at >= 1) & (here.slope > 0))
+        steepest = float(np.abs(np.where(stuck, 0.0, here.slope)).max())
+        return np.eye(len(here.at)) * (self._longest / steepest if steepest else 1.0)
 
     def _until_the_turn(self, here: _Place, step: NDArray[np.float64]) -> float:
         """How much of a step, to first order, the branch of equilibria goes on for at least."""
@@ -187,21 +187,28 @@ class _Ascent:
         return _Place(self._space.coordinates(trial.point), gain, np.nan_to_num(slope), trial)
 
 
-def _peak(promised: float, moved: NDArray[np.float64], place: _Place | None) -> float:
-    """Where on the way to a place that is no higher the peak is: where the slope, if straight, is 0."""
-    falls = 0.0 if place is None else -float(place.slope @ moved)
-    return promised / (promised + falls) if falls > 0 else 0.0
+def _height(place: _Place, here: _Place) -> float:
+    """How much higher than the gain here is what the slope of another place says of it."""
+    return place.gain + float(place.slope @ (here.at - place.at)) - here.gain
+
+
+def _planes(here: _Place, seen: Sequence[_Place]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Those of all places seen, that of the place itself first: heights ``[B]`` and slopes ``[B, P]``.
+
+    A plane that is too low here, as the gain is not concave, is as far too high (Kiwiel's locality measure).
+    """
+    places = [here, *(place for place in seen if place is not here)]
+    heights = [abs(_height(place, here)) for place in places]
+    return np.array(heights), np.array([place.slope for place in places])
 
 
 def _updated(
-    inverse: NDArray[np.float64] | None, moved: NDArray[np.float64], bent: NDArray[np.float64]
+    inverse: NDArray[np.float64], moved: NDArray[np.float64], bent: NDArray[np.float64]
 ) -> NDArray[np.float64] | None:
     """The inverse second derivative of minus the gain after a step (BFGS); None where that curves upwards."""
     curvature = float(moved @ bent)
-    if curvature <= 1e-10 * float(np.linalg.norm(moved) * np.linalg.norm(bent)):
+    if curvature <= _LEAST_CURVATURE * float(np.linalg.norm(moved) * np.linalg.norm(bent)):
         return None
-    if inverse is None:  # of the size that the step just made tells
-        inverse = np.eye(len(moved)) * curvature / float(bent @ bent)
     across = np.eye(len(moved)) - np.outer(moved, bent) / curvature
     return np.asarray(across @ inverse @ across.T + np.outer(moved, moved) / curvature)
 
