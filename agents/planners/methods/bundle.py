@@ -5,9 +5,8 @@ leads down on the other side. The lowest of the planes of both sides has the rid
 rises: of slopes alone, that is the convex combination with the least norm.
 
 Source: proximal bundles, Kiwiel 1990, "Proximity control in bundle methods for convex nondifferentiable
-minimization", equation 2.2, with the metric of a quasi-Newton method, Luksan and Vlcek 1998, "A
-bundle-Newton method for nonsmooth unconstrained minimization" and Lewis and Overton 2013, "Nonsmooth
-optimization via quasi-Newton methods". Solved for as a least-distance problem: Lawson and Hanson 1974,
+minimization"; with the metric of second derivatives, Luksan and Vlcek 1998, "A bundle-Newton method for
+nonsmooth unconstrained minimization". Solved for as a least-distance problem, Lawson and Hanson 1974,
 "Solving Least Squares Problems", chapter 23.
 """
 

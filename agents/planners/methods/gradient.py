@@ -1,15 +1,20 @@
 """Gradient ascent by the derivatives that an exact inner problem gives: few evaluations, each worth many.
 
 From points that are spread evenly, one after the other, quasi-Newton steps (BFGS) in the space's
-coordinates, projected onto its box, with a line search that asks for Armijo's increase. An ascent ends where
-the increase that the slopes promise is negligible; the next begins. Parameters that are not continuous stay
-what they were at the start of an ascent.
+coordinates, within its box. Gains have ridges where slopes differ on the two sides; so a step is made for the
+lowest of the planes that all trials of the ascent give, see :mod:`agents.planners.methods.bundle`, not for
+that of one trial alone. A step that does not lead enough higher adds its plane, which rules it out, and the
+next is made from the same place. An ascent ends where the increase that slopes nearby promise is negligible;
+the next begins. Parameters that are not continuous stay what they were at the start of an ascent.
 
 A branch of equilibria may turn back: beyond there is none nearby, and slopes say nothing. Steps are cut short
 before that, each solved for anew beginning with the end of the one before, so that the branch is followed.
 Where hardly any step is left the branch has ended: then one is made across, and solved for without it.
 
-Source: Nocedal and Wright 2006, "Numerical Optimization", algorithms 6.1 and 3.1; the cuts are ours.
+Source: Kiwiel 1990 for the planes, serious steps and null steps, as in :mod:`agents.planners.methods.bundle`;
+Nocedal and Wright 2006, "Numerical Optimization", equation 6.17, for the second derivatives.
+Differences from the source: these are of serious steps alone, and begun anew where they curve upwards; steps
+have a greatest length, that of the last that were found good; the cuts before turns are ours.
 """
 
 from __future__ import annotations
@@ -26,14 +31,14 @@ from agents.planners.study import Proposal, Study
 from agents.planners.trial import Trial
 from karma_envs.config import refusal
 
-_FIRST_STEP = 0.25  # of the range of the parameter that moves most
+_FIRST_STEP = 0.25  # lengths are of the range of the parameter that moves most
 _LONGEST_STEP = 0.5
-_ENOUGH = 1e-4  # Armijo's share of the increase that the slope promises
+_ENOUGH = 1e-4  # share of the increase that the planes promise, for a step to count
 _SHRINK = 0.5  # of a step that failed
 _MOST_FAILURES = 6  # in a row
 _NEGLIGIBLE = 1e-6  # increase, over the value's magnitude
 _SMALLEST_STEP = 1e-4
-_NEAR = 0.05  # places whose slopes are believed at the end of an ascent
+_NEAR = 0.01  # how far away places are whose slopes are believed at the end of an ascent
 _LEAST_CURVATURE = 1e-6  # the cosine between a step and the change of slopes
 _BEFORE_THE_TURN = 0.9  # of the way to where the branch turns
 _HARDLY = 1e-2  # a step that is left, below which the branch counts as ended
@@ -99,56 +104,60 @@ class _Ascent:
     def __init__(self, study: Study, start: NDArray[np.float64]) -> None:
         self._study, self._space, self._start = study, study.space, start
         self._longest = _FIRST_STEP  # as far as the last steps tell that slopes can be believed
+        self._seen: list[_Place] = []  # whose planes are counted
 
     def run(self) -> Ascent:
         """Ascend until the slopes promise nothing more."""
         here = self._place((yield Proposal(self._space.at(self._start))))
         if here is None:
             return
-        seen = [here]
+        self._seen = [here]
         inverse = self._straight(here)  # of the negative second derivative, as far as it is known
         failures = 0
         while failures < _MOST_FAILURES:
-            planes = _planes(here, seen)
-            step = best_move(*planes, here.at, inverse)
-            step *= min(1.0, self._longest / max(float(np.abs(step).max()), _SMALLEST_STEP))
+            step = self._step(here, inverse)
+            if step is None:
+                return
             size = float(np.abs(step).max())
-            if size < _SMALLEST_STEP or lowest(*planes, step) <= _NEGLIGIBLE * abs(here.gain):
-                # Planes of places far away may be wrong; without them there may be more to gain.
-                near = [place for place in seen if np.abs(place.at - here.at).max() <= _NEAR]
-                if len(near) == len(seen):
-                    return
-                seen = near
-                continue
             left = self._until_the_turn(here, step)
             across = left * size < _HARDLY
-            whole = across or left >= 1.0
-            point = self._space.at(here.at + (1.0 if whole else left) * step)
-            end = self._space.towards(here.trial.point, point)
+            length = 1.0 if across else min(1.0, left)
+            end = self._space.towards(here.trial.point, self._space.at(here.at + length * step))
             moved = self._space.coordinates(end) - here.at
-            made, promised = float(np.abs(moved).max()), lowest(*planes, moved)
+            made, promised = float(np.abs(moved).max()), lowest(*_planes(here, self._seen), moved)
             if made < _SMALLEST_STEP or promised <= 0:
                 return
             place = self._place((yield Proposal(end, None if across else here.trial.number)))
-            if place is None or (across and place.gain <= here.gain):
-                self._longest = _SHRINK * made
-                failures += 1
-                continue
-            if across:  # another branch, of which nothing is known
-                here, seen, inverse = place, [place], self._straight(place)
-                continue
-            # Whether it is higher or not, it tells how slopes change.
-            updated = _updated(inverse, moved, here.slope - place.slope)
-            seen.append(place)
-            if place.gain >= here.gain + _ENOUGH * promised:
+            if place is not None and place.gain >= here.gain + _ENOUGH * promised:
+                whole = length == 1.0
                 self._longest = min(2 * max(made, self._longest), _LONGEST_STEP) if whole else made
+                # Of another branch than before nothing is known yet.
+                self._seen = [place] if across else [*self._seen, place]
+                updated = None if across else _updated(inverse, moved, here.slope - place.slope)
                 inverse = self._straight(place) if updated is None else updated
                 here, failures = place, 0
-            else:
-                inverse = inverse if updated is None else updated
-                if updated is None or _height(place, here) < 0:  # planes do not rule out that it is tried again
-                    self._longest = _SHRINK * made
-                failures += 1
+                continue
+            failures += 1
+            if place is not None and not across:
+                self._seen.append(place)
+            if place is None or across or not _is_cut_off(here, place):
+                self._longest = _SHRINK * made
+
+    def _step(self, here: _Place, inverse: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """The step to try next, ``float64[P]``; None where there is nothing to gain by any."""
+        while True:
+            planes = _planes(here, self._seen)
+            step = best_move(*planes, here.at, inverse)
+            size = float(np.abs(step).max())
+            if size > self._longest:
+                step, size = step * (self._longest / size), self._longest
+            if size >= _SMALLEST_STEP and lowest(*planes, step) > _NEGLIGIBLE * abs(here.gain):
+                return step
+            # Planes of places far away may be wrong; without them there may be more to gain.
+            near = [place for place in self._seen if np.abs(place.at - here.at).max() <= _NEAR]
+            if len(near) == len(self._seen):
+                return None
+            self._seen = near
 
     def _straight(self, here: _Place) -> NDArray[np.float64]:
         """The inverse with which the first step leads straight along the slope, as far as may be."""
@@ -192,10 +201,18 @@ def _height(place: _Place, here: _Place) -> float:
     return place.gain + float(place.slope @ (here.at - place.at)) - here.gain
 
 
+def _is_cut_off(here: _Place, place: _Place) -> bool:
+    """Whether the plane of a place that is not higher says so, and is believed as it is."""
+    return _height(place, here) >= 0 and float(place.slope @ (place.at - here.at)) < float(
+        here.slope @ (place.at - here.at)
+    )
+
+
 def _planes(here: _Place, seen: Sequence[_Place]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Those of all places seen, that of the place itself first: heights ``[B]`` and slopes ``[B, P]``.
 
-    A plane that is too low here, as the gain is not concave, is as far too high (Kiwiel's locality measure).
+    A plane that is too low here, as the gain is not concave there, is put as far above it (the locality
+    measure of Kiwiel 1985, "Methods of Descent for Nondifferentiable Optimization").
     """
     places = [here, *(place for place in seen if place is not here)]
     heights = [abs(_height(place, here)) for place in places]
