@@ -18,6 +18,7 @@ from scipy.optimize import nnls
 
 _BEND = 0.01  # of the gain that is promised, over what one plane alone would promise
 _ROUNDING = 1e-9
+_LEAST_EIGENVALUE = 1e-12  # over the greatest
 
 
 def lowest(heights: NDArray[np.float64], slopes: NDArray[np.float64], move: NDArray[np.float64]) -> float:
@@ -52,7 +53,9 @@ def best_move(
         ``float64[P]``.
     """
     size = len(at)
-    root = np.linalg.cholesky(inverse)
+    # A root of it, safe from what rounding does to eigenvalues that are small.
+    lengths, axes = np.linalg.eigh(inverse)
+    root = axes * np.sqrt(np.maximum(lengths, _LEAST_EIGENVALUE * lengths[-1]))
     scale = float(slopes[0] @ inverse @ slopes[0])  # the most that can be gained, twice over
     if scale <= 0:
         return np.zeros(size)

@@ -39,6 +39,7 @@ _MOST_FAILURES = 6  # in a row
 _NEGLIGIBLE = 1e-6  # increase, over the value's magnitude
 _SMALLEST_STEP = 1e-4
 _NEAR = 0.01  # how far away places are whose slopes are believed at the end of an ascent
+_LOCALITY = 0.1  # of the second derivative for which the first step would be Newton's
 _LEAST_CURVATURE = 1e-6  # the cosine between a step and the change of slopes
 _BEFORE_THE_TURN = 0.9  # of the way to where the branch turns
 _HARDLY = 1e-2  # a step that is left, below which the branch counts as ended
@@ -105,6 +106,7 @@ class _Ascent:
         self._study, self._space, self._start = study, study.space, start
         self._longest = _FIRST_STEP  # as far as the last steps tell that slopes can be believed
         self._seen: list[_Place] = []  # whose planes are counted
+        self._bend = 0.0  # by how much, over the distance squared, planes are doubted
 
     def run(self) -> Ascent:
         """Ascend until the slopes promise nothing more."""
@@ -113,6 +115,7 @@ class _Ascent:
             return
         self._seen = [here]
         inverse = self._straight(here)  # of the negative second derivative, as far as it is known
+        self._bend = _LOCALITY / float(inverse[0, 0])
         failures = 0
         while failures < _MOST_FAILURES:
             step = self._step(here, inverse)
@@ -124,7 +127,7 @@ class _Ascent:
             length = 1.0 if across else min(1.0, left)
             end = self._space.towards(here.trial.point, self._space.at(here.at + length * step))
             moved = self._space.coordinates(end) - here.at
-            made, promised = float(np.abs(moved).max()), lowest(*_planes(here, self._seen), moved)
+            made, promised = float(np.abs(moved).max()), lowest(*self._planes(here), moved)
             if made < _SMALLEST_STEP or promised <= 0:
                 return
             place = self._place((yield Proposal(end, None if across else here.trial.number)))
@@ -140,13 +143,13 @@ class _Ascent:
             failures += 1
             if place is not None and not across:
                 self._seen.append(place)
-            if place is None or across or not _is_cut_off(here, place):
+            if lowest(*self._planes(here), moved) > _SHRINK * promised:  # nothing rules it out yet
                 self._longest = _SHRINK * made
 
     def _step(self, here: _Place, inverse: NDArray[np.float64]) -> NDArray[np.float64] | None:
         """The step to try next, ``float64[P]``; None where there is nothing to gain by any."""
         while True:
-            planes = _planes(here, self._seen)
+            planes = self._planes(here)
             step = best_move(*planes, here.at, inverse)
             size = float(np.abs(step).max())
             if size > self._longest:
@@ -158,6 +161,19 @@ class _Ascent:
             if len(near) == len(self._seen):
                 return None
             self._seen = near
+
+    def _planes(self, here: _Place) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Those of all places that count, that of the place itself first: heights ``[B]``, slopes ``[B, P]``.
+
+        The gain need not be concave: a plane that is too low here is put as far above it, and the farther
+        away its place the higher (the locality measure of Kiwiel 1985, "Methods of Descent for
+        Nondifferentiable Optimization").
+        """
+        places = [here, *(place for place in self._seen if place is not here)]
+        ways = [here.at - place.at for place in places]
+        errors = [place.gain + place.slope @ way - here.gain for place, way in zip(places, ways)]
+        heights = [max(abs(error), self._bend * (way @ way)) for error, way in zip(errors, ways)]
+        return np.array(heights), np.array([place.slope for place in places])
 
     def _straight(self, here: _Place) -> NDArray[np.float64]:
         """The inverse with which the first step leads straight along the slope, as far as may be."""
@@ -194,29 +210,6 @@ class _Ascent:
         slope = [slopes.get(each.name, 0.0) * each.slope(trial.point[each.name]) for each in parameters]
         gain = self._study.gains(trial)[0]
         return _Place(self._space.coordinates(trial.point), gain, np.nan_to_num(slope), trial)
-
-
-def _height(place: _Place, here: _Place) -> float:
-    """How much higher than the gain here is what the slope of another place says of it."""
-    return place.gain + float(place.slope @ (here.at - place.at)) - here.gain
-
-
-def _is_cut_off(here: _Place, place: _Place) -> bool:
-    """Whether the plane of a place that is not higher says so, and is believed as it is."""
-    return _height(place, here) >= 0 and float(place.slope @ (place.at - here.at)) < float(
-        here.slope @ (place.at - here.at)
-    )
-
-
-def _planes(here: _Place, seen: Sequence[_Place]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Those of all places seen, that of the place itself first: heights ``[B]`` and slopes ``[B, P]``.
-
-    A plane that is too low here, as the gain is not concave there, is put as far above it (the locality
-    measure of Kiwiel 1985, "Methods of Descent for Nondifferentiable Optimization").
-    """
-    places = [here, *(place for place in seen if place is not here)]
-    heights = [abs(_height(place, here)) for place in places]
-    return np.array(heights), np.array([place.slope for place in places])
 
 
 def _updated(
