@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from agents.planners import Inner, Limit, Objective, Space
-from agents.planners.study import methods
+from agents.planners.study import find_method
 from karma_envs.config import choice, refusal, suggestion, whole
 from karma_envs.plugins import import_named
 from karma_envs.registry import game_class
 from training.common.config import GameRunConfig
+from training.common.provenance import source_of
 from training.planning.objectives import as_texts, read_limit, read_objective
 from training.planning.ranges import configurations, read_over, space_of
 from training.runs.config import TrainConfig
@@ -46,7 +47,7 @@ class DesignConfig(GameRunConfig):
             solver; of train n_epochs and epoch_length (default as the game's source trains, or 1000 of 1000
             steps), n_steps (that are measured), burn_in, warm and learner, a mapping of its fields, with its
             kind where that is not the game's.
-        method: bayesian, gradient (of solve), random or none.
+        method: bayesian, gradient (of solve), random, none, or module:METHOD of your own.
         budget: how many mechanisms are tried, >= 1.
         seeds: evaluations of each, for standard errors.
         workers: mechanisms that are chosen and tried at once.
@@ -83,7 +84,7 @@ class DesignConfig(GameRunConfig):
             seed=whole("seed", self.seed, 0, 2**63 - 1),
         )
         choice("inner", self.inner, INNERS)
-        choice("method", self.method, methods())
+        find_method(self.method)  # may be refused
         if not self.objective:
             raise refusal("objective", self.objective, "one or more")
         self.objectives()
@@ -98,8 +99,10 @@ class DesignConfig(GameRunConfig):
         return space_of(self.over, self.game_config)
 
     def provenance(self) -> dict[str, str]:
-        """Of the game as it is, and of all that may be chosen, such as rules of the user's."""
+        """Of the game as it is, of all that may be chosen, and of the method: what is the user's of them."""
         named = super().provenance()
+        if ":" in self.method:
+            named |= source_of(f"method {self.method}", find_method(self.method))
         for config in configurations(self.space(), self.game_config):
             named |= config.provenance()
         return named
@@ -120,7 +123,7 @@ class DesignConfig(GameRunConfig):
         """
         inner = import_named("inner", INNERS[self.inner], "module:class")
         known = inspect.signature(inner).parameters
-        names = [name for name in known if name not in ("game", "measures", "derivatives", "options")]
+        names = [name for name in known if name not in ("game", "measures", "options")]
         takes_others = any(each.kind is inspect.Parameter.VAR_KEYWORD for each in known.values())
         for name in self.options:
             if name not in names and not takes_others:

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from agents.coalitions.mean_field import check_size, mean_field_coalition_gain, meaning_of
+from agents.coalitions.mean_field import coalition_of, mean_field_coalition_gain, meaning_of
 from agents.mean_field.units import in_own_units
 from agents.planners.inner.inner import Arrays, Evaluation, NotConverged
 from agents.planners.inner.parameters import name_in, with_point
@@ -75,11 +75,13 @@ class EquilibriumInner:
             is what a member gains per step, :func:`agents.coalition_gain`. A robust mechanism has little of
             it: an objective ``-coalition_gain``. None for no such measure. Of finite models, and a multiple
             of the work.
+        recognise: whether two members of the coalition who meet know each other and choose both bids
+            together, in the matching game; they gain far more so.
         **options: of the solver, such as ``tolerance``.
 
     Raises:
         ConfigError: for a game without a mean-field model, and a share of a coalition out of range or of a
-            model without tables.
+            model without tables; and for ``recognise`` of a game other than matching.
     """
 
     def __init__(
@@ -92,6 +94,7 @@ class EquilibriumInner:
         derivatives: bool = False,
         warm: bool = False,
         coalition: float | None = None,
+        recognise: bool = False,
         **options: Any,
     ) -> None:
         self._game = make(game) if isinstance(game, str) else game
@@ -102,9 +105,9 @@ class EquilibriumInner:
         if coalition is not None:
             coalition = real("coalition", coalition, 0, 1, open_low=True)
             finite = as_finite_model(model)
-            check_size(finite)
-            self._meanings[COALITION_GAIN] = meaning_of(finite, coalition)
-        self._coalition = coalition
+            coalition_of(finite, coalition, recognise)  # may be refused
+            self._meanings[COALITION_GAIN] = meaning_of(finite, coalition, recognise)
+        self._coalition, self._recognise = coalition, recognise
         self._rationality = float(rationality)
         if np.isfinite(self._rationality):
             real("rationality", rationality, 0, open_low=True)
@@ -133,6 +136,7 @@ class EquilibriumInner:
             "derivatives": self._derivatives,
             "warm": self._warm,
             **({} if self._coalition is None else {"coalition": self._coalition}),
+            **({"recognise": True} if self._recognise else {}),
             "options": {name: str(value) for name, value in self._options.items() if name != "rationality"},
         }
 
@@ -162,7 +166,9 @@ class EquilibriumInner:
             values = dict(self._measures(equilibrium, model))
         values[EXPLOITABILITY] = equilibrium.exploitability_normalised
         if self._coalition is not None:
-            colluding = mean_field_coalition_gain(model, equilibrium.policy, self._coalition, starts=1)
+            colluding = mean_field_coalition_gain(
+                model, equilibrium.policy, self._coalition, recognise=self._recognise, starts=1
+            )
             values[COALITION_GAIN] = colluding.gain.value
         return Evaluation(
             values=values,

@@ -4,15 +4,16 @@ Optuna's GP sampler: Matern kernel of smoothness 5/2 with a length for each para
 log expected improvement, of the hypervolume where there are several objectives, times the probability of
 being within the limits; in batches given what else is tried meanwhile.
 
-With one objective, every other point is searched in a trust region around the best, by a process of the
-trials in it alone. One process for the whole range takes what is steep somewhere for steep everywhere, and
-then goes on trying the corners, where least is known.
+With one objective, a search that comes to nothing better for a while looks nearby, too: every other point is
+then searched in a trust region around the best, by a process of the trials in it alone. One process for the
+whole range takes what is steep somewhere for steep everywhere, and may go on trying the corners, where
+least is known.
 
 Sources: Mguni et al. 2018, "Controlling the Crowd", choose a reward modifier by Bayesian optimisation; the
 trust region is after Eriksson et al. 2019, "Scalable global optimization via local Bayesian optimization".
 
 Differences from the sources:
-    Searches in the whole range and in the trust region alternate, and its radius follows another rule. The
+    There is one trust region, beside the search in the whole range, and its radius follows another rule. The
     first points are spread evenly. A trial that failed counts as one that came to the worst so far, so
     that its neighbourhood is avoided and not tried for ever.
 """
@@ -61,7 +62,7 @@ def _improving(study: Study, told: Sequence[Trial], running: Sequence[Point]) ->
     """The point of greatest expected improvement, given those that are being tried."""
     optuna = _optuna()
     number = len(told) + len(running)
-    space = _around_best(study, told) if _is_local(number) else study.space
+    space = _searched(study, told, number)
     distributions = {each.name: each.distribution() for each in space.parameters}
     with _quiet(optuna):
         sampler = optuna.samplers.GPSampler(
@@ -85,30 +86,30 @@ def _improving(study: Study, told: Sequence[Trial], running: Sequence[Point]) ->
     return study.space.towards(nearest, point)
 
 
-def _around_best(study: Study, told: Sequence[Trial]) -> Space:
-    """The trust region: the part of the space around the best trial in which to search next.
+def _searched(study: Study, told: Sequence[Trial], number: int) -> Space:
+    """Where the trial of a number is searched: in the trust region where it is its turn, else everywhere.
 
-    Its radius follows from what trials in it came to so far: twice as large after one that was better than
-    all before, smaller by the fourth root of two after one that was not; steady where one of five is better
-    (the rule of Rechenberg 1973). All of the space for several objectives, or where there is no best yet.
+    The region is around the best trial. Its radius follows from what trials in it came to so far: twice as
+    large after one that was better than all before, smaller by the fourth root of two after one that was not;
+    steady where one of five is better (the rule of Rechenberg 1973).
     """
     if len(study.objectives) > 1:
         return study.space
     best: Trial | None = None
     radius, first = _FIRST_RADIUS, len(study.start) + spread_first(study)
+
+    def is_local(number: int) -> bool:
+        """Every other trial, once as many as were spread at first have come to nothing better."""
+        return best is not None and number % 2 == 1 and number - best.number > spread_first(study)
+
     for trial in told:
         acceptable = bool(trial.point) and study.is_acceptable(trial)
         better = acceptable and (best is None or study.gains(trial) > study.gains(best))
-        if trial.number >= first and _is_local(trial.number):
+        if trial.number >= first and is_local(trial.number):
             radius *= _GROWS if better else _SHRINKS
             radius = min(max(radius, _LEAST_RADIUS), _LARGEST_RADIUS)
         best = trial if better else best
-    return study.space if best is None else study.space.around(best.point, radius)
-
-
-def _is_local(number: int) -> bool:
-    """Whether the trial of a number is searched in the trust region: every other one."""
-    return number % 2 == 1
+    return study.space.around(best.point, radius) if best is not None and is_local(number) else study.space
 
 
 def _as_frozen(

@@ -78,7 +78,7 @@ def test_what_a_coalition_gains_is_a_measure_and_an_objective() -> None:
     inner = EquilibriumInner(game, coalition=0.2)
     assert inner.meanings[COALITION_GAIN].is_lower_bound
     assert inner.to_plain()["coalition"] == 0.2
-    assert "coalition" not in EquilibriumInner(game).to_plain()
+    assert {"coalition", "recognise"}.isdisjoint(EquilibriumInner(game).to_plain())
     space = Space([Choice("payment", ["pay_bid_to_peer", "pay_bid_to_society"])])
     front = design(space, inner, ["efficiency", f"-{COALITION_GAIN}"], budget=2, method="random", seed=1)
     for trial in front.complete:
@@ -91,6 +91,23 @@ def test_what_a_coalition_gains_is_a_measure_and_an_objective() -> None:
         EquilibriumInner(game, coalition=0)
     with pytest.raises(ConfigError, match="finite states and actions"):
         EquilibriumInner("meeting_time", coalition=0.2)
+
+
+def test_a_coalition_whose_members_recognise_each_other_gains_more() -> None:
+    game = karma_envs.make("matching", **SMALL)
+    inner = EquilibriumInner(game, coalition=0.2, recognise=True)
+    values = inner.evaluate({}, seed=0, warm=None).values
+    friends = agents.coalition_gain(
+        game.mean_field(), agents.solve(game).policy, 0.2, recognise=True, starts=1
+    )
+    strangers = EquilibriumInner(game, coalition=0.2).evaluate({}, seed=0, warm=None).values
+    assert values[COALITION_GAIN] == pytest.approx(friends.gain.value, abs=1e-9)
+    assert values[COALITION_GAIN] > strangers[COALITION_GAIN]
+    assert "recognise each other" in inner.meanings[COALITION_GAIN].deviations
+    assert inner.to_plain()["recognise"] is True
+    city = karma_envs.make("grid_city", n_agents=20, rows=1, columns=2, karma_max=4, karma_mean=2)
+    with pytest.raises(ConfigError, match="recognise = True"):
+        EquilibriumInner(city, coalition=0.2, recognise=True)
 
 
 def test_types_are_told_apart_where_they_are_the_game_s_own() -> None:

@@ -226,6 +226,37 @@ def test_rules_that_may_be_chosen_are_kept_by_their_code(
     assert len(Plan.open(folder).design.trials) == 2
 
 
+PLANNER = """
+from agents.planners.study import Proposal
+
+
+def upwards(study, trials):
+    return [Proposal(study.space.at([0.1 + 0.2 * len(trials)]))]
+"""
+
+
+def test_a_planner_of_one_s_own_is_kept_by_its_code(
+    hill: Hill, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "own_planner.py").write_text(PLANNER)
+    monkeypatch.syspath_prepend(tmp_path)
+    folder = tmp_path / "own"
+    over = ["--over", "karma_mean=2:18", "--method", "own_planner:upwards", "--quiet", "--no-figures"]
+    assert main(["design", "matching", *over, "--folder", str(folder), "--budget", "3"]) == 0
+    points = [trial.point["karma_mean"] for trial in Plan.open(folder).design.trials]
+    assert points == pytest.approx([3.6, 6.8, 10.0])
+    assert list(json.loads((folder / "provenance.json").read_text())["provenance"]) == [
+        "method own_planner:upwards"
+    ]
+    again = ["design", "--resume", str(folder), "--budget", "4", "--quiet", "--no-figures"]
+    assert main(again) == 1
+    assert "names code to be run: 'own_planner:upwards'" in capsys.readouterr().err
+    assert main([*again, "--trust"]) == 0
+    assert len(Plan.open(folder).design.trials) == 4
+    with pytest.raises(ConfigError, match="method = 'own_planner:PLANNER' is not allowed"):
+        DesignConfig(over={"karma_mean": [4, 6]}, method="own_planner:PLANNER")
+
+
 def test_a_bayesian_design_end_to_end(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

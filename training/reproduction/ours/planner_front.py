@@ -2,8 +2,8 @@
 
 Half of the agents are less patient than the others (the Thesis' two discounts). What may be chosen is the
 payment, a tax on karma and the mean karma; what comes of it is a Nash equilibrium of infinitely many, and
-what a fifth of them would gain at it by colluding. A second study seeks what is best for the type that is
-worse off.
+what a fifth of them would gain at it who recognise each other and collude. A second study seeks what is best
+for the type that is worse off.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 import agents
+from agents.coalitions.mean_field import members_of
 from agents.planners import Choice, Continuous, Design, MaxMin, Space, Trial
 from agents.planners.inner.equilibrium import COALITION_GAIN, EXPLOITABILITY, EquilibriumInner
 from agents.planners.space import Point
@@ -68,7 +69,7 @@ _SHARES = {"pay_bid_to_peer": 1.0, "pay_bid_in_parts": 0.5, "pay_bid_to_society"
 
 def _inner() -> EquilibriumInner:
     game = MatchingGame(**{**PRESETS["two-discounts"], "karma_max": 10, "karma_mean": 5})
-    return EquilibriumInner(game, coalition=_MASS)
+    return EquilibriumInner(game, coalition=_MASS, recognise=True)
 
 
 def _row(case: str, trial: Trial, default: Trial, number: int = -1, **more: float) -> Row:
@@ -157,15 +158,16 @@ def _draw(axes: Axes, rows: Sequence[Row], measure: str) -> None:
             axes.plot(*places, mark, color=colour, markersize=5, linestyle="", **look)
     for case, mark, size in ((_AS_IT_IS, "D", 8), (_MAX_MIN, "*", 13), (_BETTER, "P", 9)):
         at = [row for row in rows if row["case"] == case]
-        axes.plot(
-            [row["efficiency"] for row in at],
-            [row[measure] for row in at],
-            mark,
-            color="k",
-            markersize=size,
-            fillstyle="none",
-            label=case,
-        )
+        if at:
+            axes.plot(
+                [row["efficiency"] for row in at],
+                [row[measure] for row in at],
+                mark,
+                color="k",
+                markersize=size,
+                fillstyle="none",
+                label=case,
+            )
 
 
 def _figure(rows: Sequence[Row]) -> Figure:
@@ -203,18 +205,17 @@ EXPERIMENT = Experiment(
         "Two types of equal mass, discounts .7 and .9, urgencies 1 and 5; a cap of 10 in place of 20, and a "
         "mean karma of 5 as it is, with bids paid to the peer and no tax. `peer_share` is the share of a "
         "bid that the peer is paid, 1, one half or 0; the rest is shared by all. `coalition_gain` is what a "
-        "member of a fifth of either type gains per step where they best respond together and all others "
-        "stay as they are. `worse_off` is the lesser of the types' efficiencies, per step, so that patience "
-        "does not count. Marked with a star is its best, by a study of its own that begins where the first "
-        "has its best. `better in all` is the most efficient of the trials that are better than the "
-        "mechanism as it is in all three; where there is none it is left out. Equilibria are those that the "
-        "solver comes to; there may be others. The figure is of the first seed, with the trials of both "
-        "studies, 40 and 20; what is on the front of all three objectives is filled. The "
-        "second study comes to mechanisms that beat many of the first's front, so that a search of 40 "
-        "trials has not found all of it."
+        "member of a fifth of either type gains per step: members recognise each other and choose both bids "
+        "where two of them meet, and all others stay as they are. `worse_off` is the lesser of the types' "
+        "efficiencies, per step, so that patience does not count. Marked with a star is its best, by a study "
+        "of its own that begins where the first has its best. `better in all` is the most efficient of the "
+        "trials that are better than the mechanism as it is in all three; where there is none it is left "
+        "out. Equilibria are those that the solver comes to; there may be others. The figure is of the first "
+        "seed, with the trials of both studies, 40 and 20; what is on the front of all three objectives is "
+        "filled."
     ),
     meanings={
         EXPLOITABILITY: Meaning(None, EXACT, STATIONARY),
-        COALITION_GAIN: Meaning(None, LOWER_BOUND, f"one stationary policy of a coalition of {_MASS:g}"),
+        COALITION_GAIN: Meaning(None, LOWER_BOUND, members_of(_MASS, True)),
     },
 )
