@@ -1,9 +1,10 @@
 """How soon a planner does as well as the best of a fine grid, on problems that its methods were not made on.
 
 `planner-matching` shows one problem, on which the methods were also tried while they were being made. The
-problems here were written down, with their ranges, budgets and seeds, before any of their grids was computed,
-and no method was changed after. Each is of the matching game: a tax on karma from 0 to half, and the mean
-karma over all of its range; the grid has its ends among its points.
+problems here were written down, with their ranges, budgets and seeds, before any of their grids was computed.
+No method was changed after but the ascent by derivatives, of which the notes tell. Each is of the matching
+game: a tax on karma from 0 to half, and the mean karma over all of its range; the grid has its ends among its
+points.
 """
 
 from __future__ import annotations
@@ -35,8 +36,10 @@ if TYPE_CHECKING:
 
 _TAX, _MEAN = Continuous("tax.rate", 0.0, 0.5), Continuous("karma_mean", 1.0, 19.0)
 _PARTS = Continuous("pay_bid_in_parts.peer_share", 0.0, 1.0)
-_METHODS = ("Bayesian", "gradient", "random")
-_SHARES = {"Bayesian": 10, "random": 10, "gradient": 20}  # the grid has so many times the evaluations
+_QUARTER = "Bayesian, a quarter"
+_METHODS = {"Bayesian": "bayesian", "gradient": "gradient", "random": "random", _QUARTER: "bayesian"}
+_SHARES = {"Bayesian": 10, "random": 10, "gradient": 20, _QUARTER: 4}  # the grid's evaluations, over theirs
+_MISSED = ("pay society", "more rational", "Nash")  # by some seed of Bayesian search with a tenth
 _FIRST_SEED = 101
 _GRID, _SO_FAR = "grid", "so far"
 _ROUNDING = 1e-9  # of equilibria that are solved for
@@ -177,11 +180,15 @@ def _rows(name: str, method: str, result: Design, grid: float, seconds: float) -
     return [summary, *(row_of(_NUMBERS, case, n, n + 1.0, value) for n, value in enumerate(short.tolist()))]
 
 
+def _methods_of(name: str) -> list[str]:
+    return [method for method in _METHODS if method != _QUARTER or name in _MISSED]
+
+
 def _problem_rows(name: str, scale: str, seed: int) -> list[Row]:
     """The grid's best and what each method came to."""
     problem, grid = _PROBLEMS[name], _grid(name, scale)
     rows = [grid]
-    for method in _METHODS:
+    for method in _methods_of(name):
         inner = problem.inner(derivatives=method == "gradient")
         began = time.process_time()
         result = agents.design(
@@ -189,7 +196,7 @@ def _problem_rows(name: str, scale: str, seed: int) -> list[Row]:
             inner,
             problem.objective,
             budget=problem.budget(method, scale),
-            method=method.lower(),
+            method=_METHODS[method],
             seed=_FIRST_SEED + seed,
         )
         rows += _rows(name, method, result, grid["value"], time.process_time() - began)
@@ -210,7 +217,7 @@ def _figure(rows: Sequence[Row]) -> Figure:
     figure, panels = new_panels(len(_PROBLEMS), 2.4, 2.3)
     seeds = sorted({int(row["seed"]) for row in rows})
     for panel, (name, problem) in zip(panels, _PROBLEMS.items()):
-        for method, colour in zip(_METHODS, COLOURS):
+        for method, colour in zip(_methods_of(name), COLOURS):
             for seed in seeds:
                 x, short = points(rows, f"{_case(name, method)}, {_SO_FAR}", seed)
                 drawn = np.maximum(short, _LEAST_DRAWN)
@@ -238,7 +245,8 @@ EXPERIMENT = Experiment(
             f"rounding: as good as the best of the grid, with {100 // _SHARES[method]} % of its evaluations",
         )
         for name in _PROBLEMS
-        for method in _METHODS[:2]
+        for method in _methods_of(name)
+        if method != "random"
     ),
     notes=(
         "Logit equilibria, beta = 5 (50 where agents are more rational), each followed from that of the "
@@ -249,11 +257,16 @@ EXPERIMENT = Experiment(
         "many evaluations, of those that did. Derivatives were not expected to serve where they say "
         "nothing: by the share that is paid to peers, which matters in jumps, and at Nash equilibria, of "
         "which there may be several.\n\n"
-        "Problems, ranges and seeds were written down before any of these grids was computed, and methods "
-        "left as they were after; what falls short is shown as it is. Ascents fall short on ridges where "
-        "slopes differ on the two sides, as that of efficiency has where bids are paid to society: every "
-        "step across leads down, and the ascent ends there, though the ridge rises. They end on lower "
-        "peaks, too, of which the few that 20 evaluations reach may all be."
+        "Problems, ranges and seeds were written down before any of these grids was computed, and Bayesian "
+        "and random search left as they were after; what falls short is shown as it is. Where a seed of "
+        "Bayesian search fell short with a tenth, all seeds had a quarter afterwards.\n\n"
+        "Ascent by derivatives was changed after: it had ended on ridges where slopes differ on the two "
+        "sides. It now goes by the planes of both, a rule of the literature that was chosen by analytic "
+        "functions and `planner-matching`; yet four forms of it were run here and their traces seen, so that "
+        "its rows are not held out any more. Before, it had reached the grid's best in 14 of 28 runs and was "
+        "short of it by .0048 on average where bids are paid to society, by .0027 where agents are more "
+        "rational. What is left is peaks: ascents end on lower ones, of which the few that 20 evaluations "
+        "reach may all be."
     ),
     meanings={EXPLOITABILITY: Meaning(None, EXACT, STATIONARY)},
 )
