@@ -2,7 +2,7 @@
 
 `planner-matching` shows one problem, on which the methods were also tried while they were being made. The
 problems here were written down, with their ranges, budgets and seeds, before any of their grids was computed.
-No method was changed after but the ascent by derivatives, of which the notes tell. Each is of the matching
+What was changed after is told in the notes. Each is of the matching
 game: a tax on karma from 0 to half, and the mean karma over all of its range; the grid has its ends among its
 points.
 """
@@ -257,9 +257,11 @@ EXPERIMENT = Experiment(
         "many evaluations, of those that did. Derivatives were not expected to serve where they say "
         "nothing: by the share that is paid to peers, which matters in jumps, and at Nash equilibria, of "
         "which there may be several.\n\n"
-        "Problems, ranges and seeds were written down before any of these grids was computed, and Bayesian "
-        "and random search left as they were after; what falls short is shown as it is. Where a seed of "
-        "Bayesian search fell short with a tenth, all seeds had a quarter afterwards.\n\n"
+        "Problems, ranges and seeds were written down before any of these grids was computed; what falls "
+        "short is shown as it is. Where a seed of Bayesian search fell short with a tenth, all seeds had a "
+        "quarter afterwards. Those with a tenth are of the search as it was before any of these problems was "
+        "seen; those with a quarter of a later one, which searches around the best only where it stalls, "
+        "as it is now.\n\n"
         "Ascent by derivatives was changed after: it had ended on ridges where slopes differ on the two "
         "sides. It now goes by the planes of both, a rule of the literature that was chosen by analytic "
         "functions and `planner-matching`; yet four forms of it were run here and their traces seen, so that "
