@@ -269,7 +269,7 @@ EXPERIMENT = Experiment(
         "1.5 million steps, on three draws of the paths that no trial had, and so are `as it is` and `as it "
         "is` with as much karma as was chosen, which tells what karma does alone. Standard errors are those "
         "between draws, of the gain between differences draw by draw. `short_of` is what a gain lacks to be "
-        "two of them. All this is of learners, as Table 6.3 is, who have not come to an equilibrium: that of "
-        "the Thesis' mechanism is more efficient than what they learn, and less fair (city-equilibrium)."
+        "two of them. All this is of learners, as Table 6.3 is, who have not come to an equilibrium: what "
+        "the selfish come to is in city-mechanisms-equilibrium, on fixed paths."
     ),
 )
