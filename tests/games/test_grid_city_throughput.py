@@ -115,7 +115,8 @@ def test_a_queue_is_nearly_its_curve(capacity: int) -> None:
 
 @given(capacity=st.integers(1, 40), mean=st.floats(1e-3, 300.0))
 def test_a_queue_swings_more_than_a_poisson_number(capacity: int, mean: float) -> None:
-    assert queue_throughput(queue_curve(capacity), mean) <= poisson_throughput(mean, capacity) + 1e-8
+    # The curve is read between its nodes: that is up to 1e-7 too high where lanes are nearly empty.
+    assert queue_throughput(queue_curve(capacity), mean) <= poisson_throughput(mean, capacity) + 2e-7
 
 
 def test_who_has_priority_is_a_queue_if_nearly_all_have_less() -> None:
