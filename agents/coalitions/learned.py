@@ -19,6 +19,7 @@ Differences from the sources:
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -121,7 +122,7 @@ def learn_coalition(
     rng = np.random.default_rng([*seeds, 0])
     mean, deviation = np.zeros(features.shape[1]), np.full(features.shape[1], spread)
     best_ones = max(2, round(_ELITE * candidates))
-    try:
+    with contextlib.suppress(KeyboardInterrupt):
         for iteration in range(iterations):
             thetas = mean + deviation * rng.normal(size=(candidates, len(mean)))
             thetas[0] = mean
@@ -133,8 +134,6 @@ def learn_coalition(
             deviation = (1 - _SMOOTHING) * deviation + _SMOOTHING * thetas[elite].std(axis=0)
             if observer is not None:
                 observer(CoalitionStep(iteration, float(rewards[elite].mean()), float(deviation.max())))
-    except KeyboardInterrupt:
-        pass
     learned = shifted_by(mean)
     length = _CHOICE * n_steps  # more than in the search, to tell policies apart that differ by little
     return max((as_all, first, learned), key=lambda tables: reward(tables, length, [*seeds, 2]))

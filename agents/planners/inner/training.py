@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,9 @@ def trained(
     learning = kind.learner_class(played, learner, np.random.default_rng([seed, 1]))
     first = 0
     if warm is not None:
-        try:
+        with contextlib.suppress(ValueError):  # of another shape, or with numbers that this game has not
             learning.load_state_dict(warm)
             first = min(int((1 - SHARE_LEFT) * n_epochs), n_epochs - 1)
-        except ValueError:  # of another shape, or with numbers that this game has not
-            pass
     for epoch in range(first, n_epochs):
         for done, chunk in chunks(played, learning.policy, epoch_length):
             ends = done + len(chunk) == epoch_length

@@ -10,7 +10,6 @@ on other draws of the paths, as are the Thesis' mechanism and the Thesis' with a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +22,7 @@ from agents.planners import Choice, Continuous, Design, Space, Trial, Whole
 from agents.planners.inner.learning import LearningInner
 from agents.planners.space import Point
 from karma_envs.games.grid_city import GridCityGame
+from karma_envs.jobs import in_threads
 from training.common.figures import COLOURS, new_figure
 from training.common.tables import Row
 from training.reproduction.experiment import Experiment, Published
@@ -124,14 +124,15 @@ def _chosen(result: Design) -> Point:
 def _learned_anew(size: _Size, points: Sequence[Point], seeds: Sequence[int]) -> NDArray[np.float64]:
     """Each of the points on each draw of the paths, ``float64[points, draws, measures]``."""
 
-    def learned(point: Point, seed: int) -> list[float]:
+    def learned(job: tuple[int, int]) -> list[float]:
+        point, seed = points[job[0]], seeds[job[1]]
         evaluation = _inner(size, size.steps_anew, seed).evaluate(point, seed=seed, warm=None)
         announcer()(f"learned {_named(point)} anew")
         return [evaluation.values[name] for name in _MEASURED]
 
-    with ThreadPoolExecutor(_AT_ONCE) as pool:
-        jobs = [[pool.submit(learned, point, seed) for seed in seeds] for point in points]
-        return np.array([[job.result() for job in of_point] for of_point in jobs])
+    jobs = np.ndindex(len(points), len(seeds))
+    measured = dict(in_threads(learned, iter(jobs), _AT_ONCE))
+    return np.array([[measured[at, draw] for draw in range(len(seeds))] for at in range(len(points))])
 
 
 def _named(point: Point) -> str:
